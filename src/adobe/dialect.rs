@@ -1,0 +1,241 @@
+//! How Adobe says "error": the gateway, the service, the platform and IMS each in their own shape.
+
+use http::{HeaderName, HeaderValue, header};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::error::{ErrorKind, Result, VendorError};
+use crate::wire::lenient;
+
+/// Codes of the gateway in front of every Adobe service. Source: Experience Platform troubleshooting guide, "Request header
+/// errors".
+pub mod gateway {
+    /// A required header is missing, usually `x-gw-ims-org-id`.
+    pub const MISSING_HEADER: &str = "400003";
+    /// The token expired or is bad.
+    pub const TOKEN_NOT_VALID: &str = "401013";
+    /// There is no `x-api-key`.
+    pub const API_KEY_REQUIRED: &str = "403000";
+    /// The API key is unknown.
+    pub const API_KEY_INVALID: &str = "403003";
+    /// There is no `Authorization`. The status is 403, not 401.
+    pub const TOKEN_MISSING: &str = "403010";
+    /// The account has no right in this organization.
+    pub const PROFILE_NOT_VALID: &str = "403025";
+    /// The organization id is wrong, or the account has no product profile.
+    pub const USER_REGION_MISSING: &str = "403027";
+    /// Too many requests.
+    pub const TOO_MANY_REQUESTS: &str = "429050";
+}
+
+/// Query Service behind the gateway.
+#[derive(Debug)]
+pub(super) struct AdobeDialect {
+    pub(super) org_id: HeaderValue,
+    pub(super) sandbox: HeaderValue,
+}
+
+impl Dialect for AdobeDialect {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        request.insert_secret(HeaderName::from_static("x-gw-ims-org-id"), self.org_id.clone());
+        request.insert_default(HeaderName::from_static("x-sandbox-name"), &self.sandbox);
+        request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
+        Ok(())
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() {
+            return Verdict::Success;
+        }
+        let error = read_error(answer);
+        let code =
+            error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default().to_owned();
+        let refusal = Refusal::by_status(answer.status, error);
+        // By code before status: the gateway answers 403 where others answer 401.
+        Verdict::Failure(match &*code {
+            gateway::TOKEN_NOT_VALID => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
+            gateway::TOKEN_MISSING => refusal.kind(ErrorKind::Auth),
+            gateway::API_KEY_REQUIRED | gateway::API_KEY_INVALID => refusal.kind(ErrorKind::Auth),
+            gateway::TOO_MANY_REQUESTS => {
+                refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted)
+            }
+            _ => refusal,
+        })
+    }
+}
+
+/// Adobe's Identity Management Service.
+#[derive(Debug)]
+pub(super) struct ImsDialect;
+
+impl Dialect for ImsDialect {
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() {
+            return Verdict::Success;
+        }
+        let refusal = Refusal::by_status(answer.status, read_error(answer));
+        // A wrong client id or secret is a 400 here (`invalid_client`), and asking again changes nothing.
+        Verdict::Failure(match answer.status.as_u16() {
+            400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
+            _ => refusal,
+        })
+    }
+}
+
+/// All shapes of Adobe's error bodies at once; which one it is shows in what is there.
+///
+/// Gateway: `error_code`, `message`. Service: `message`, `statusCode`. Platform: `type`, `title`, `status`, `detail`,
+/// `report`, `error-chain`. Some services: `errorMessage`. IMS: `error`, `error_description`. Often: nothing at all.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Body {
+    #[serde(deserialize_with = "lenient::text")]
+    error_code: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    message: Option<Box<str>>,
+    #[serde(rename = "statusCode", deserialize_with = "lenient::text")]
+    status_code: Option<Box<str>>,
+    #[serde(rename = "type", deserialize_with = "lenient::text")]
+    kind: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    title: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    detail: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    reason: Option<Box<str>>,
+    report: Value,
+    #[serde(rename = "error-chain")]
+    error_chain: Value,
+    #[serde(rename = "errorMessage", deserialize_with = "lenient::text")]
+    error_message: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    error: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_description: Option<Box<str>>,
+}
+
+fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
+    let text = str::from_utf8(answer.body).ok()?;
+    let body: Body = serde_json::from_str(text).ok()?;
+    let chained =
+        body.error_chain.get(0).and_then(|link| link.get("errorCode")).and_then(Value::as_str);
+    let mut error = VendorError::default();
+    error.code =
+        body.error_code.or(chained.map(Into::into)).or(body.error.clone()).or(body.status_code);
+    error.name = body.kind.or(body.error);
+    error.message = (body.message)
+        .or(body.detail)
+        .or(body.title)
+        .or(body.reason)
+        .or(body.error_message)
+        .or(body.error_description);
+    if !body.report.is_null() {
+        error.parameters = serde_json::json!({ "report": body.report });
+    }
+    (error != VendorError::default()).then_some(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    fn judge(dialect: &dyn Dialect, status: u16, body: &str) -> Refusal {
+        let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
+        let status = StatusCode::from_u16(status).unwrap();
+        match dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body }) {
+            Verdict::Failure(refusal) => refusal,
+            Verdict::Success => panic!("{status} {body:?} was judged a success"),
+        }
+    }
+
+    fn adobe() -> AdobeDialect {
+        AdobeDialect {
+            org_id: HeaderValue::from_static("o"),
+            sandbox: HeaderValue::from_static("s"),
+        }
+    }
+
+    #[test]
+    fn the_gateway_is_classified_by_its_code() {
+        for (status, code, kind, advice) in [
+            (400, gateway::MISSING_HEADER, ErrorKind::Rejected, Advice::None),
+            (401, gateway::TOKEN_NOT_VALID, ErrorKind::Auth, Advice::Refresh),
+            (403, gateway::TOKEN_NOT_VALID, ErrorKind::Auth, Advice::Refresh),
+            (403, gateway::API_KEY_REQUIRED, ErrorKind::Auth, Advice::None),
+            (403, gateway::API_KEY_INVALID, ErrorKind::Auth, Advice::None),
+            (403, gateway::TOKEN_MISSING, ErrorKind::Auth, Advice::None),
+            (403, gateway::PROFILE_NOT_VALID, ErrorKind::Denied, Advice::None),
+            (403, gateway::USER_REGION_MISSING, ErrorKind::Denied, Advice::None),
+            (429, gateway::TOO_MANY_REQUESTS, ErrorKind::RateLimited, Advice::NotAccepted),
+        ] {
+            let refusal =
+                judge(&adobe(), status, &format!(r#"{{"error_code":"{code}","message":"no"}}"#));
+            assert_eq!((refusal.kind, refusal.advice), (kind, advice), "{code}");
+            let error = refusal.error.unwrap();
+            assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some(code), Some("no")));
+        }
+    }
+
+    #[test]
+    fn every_shape_of_error_body_is_read() {
+        let read = |body| judge(&adobe(), 400, body).error;
+        let texts = |body| {
+            let error = read(body).unwrap();
+            (
+                error.code.map(String::from),
+                error.name.map(String::from),
+                error.message.map(String::from),
+            )
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            texts(r#"{"message":"bad cron","statusCode":400}"#),
+            (some("400"), None, some("bad cron"))
+        );
+        assert_eq!(
+            texts(r#"{"message":"bad cron","statusCode":"400"}"#),
+            (some("400"), None, some("bad cron"))
+        );
+        assert_eq!(
+            texts(
+                r#"{"type":"/errors/x","status":400,"title":"BadRequest","detail":"no such column"}"#
+            ),
+            (None, some("/errors/x"), some("no such column"))
+        );
+        assert_eq!(
+            texts(r#"{"errorMessage":"stale version"}"#),
+            (None, None, some("stale version"))
+        );
+        assert_eq!(
+            texts(r#"{"error":"invalid_client","error_description":"bad secret"}"#),
+            (some("invalid_client"), some("invalid_client"), some("bad secret"))
+        );
+        let problem = read(
+            r#"{"type":"t","title":"start after end","report":{"tenantInfo":{"sandboxName":"dev"}},
+                "error-chain":[{"serviceId":"QS","errorCode":"QS-1-400","unixTimeStampMs":1}]}"#,
+        )
+        .unwrap();
+        assert_eq!(problem.code.as_deref(), Some("QS-1-400"));
+        assert_eq!(problem.parameters["report"]["tenantInfo"]["sandboxName"], "dev");
+        for nothing in ["", "null", "[]", "{}", "<html>", "\u{feff}", r#"{"unknown":1}"#] {
+            assert_eq!(read(nothing), None, "{nothing:?}");
+        }
+        // Strange types inside do not hide the rest.
+        assert_eq!(
+            texts(r#"{"message":{"a":1},"title":"t","error-chain":7}"#),
+            (None, None, some("t"))
+        );
+    }
+
+    #[test]
+    fn ims_refuses_credentials_with_a_400() {
+        let refusal =
+            judge(&ImsDialect, 400, r#"{"error":"invalid_client","error_description":"x"}"#);
+        assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Permanent));
+        assert_eq!(judge(&ImsDialect, 503, "").kind, ErrorKind::Server);
+    }
+}

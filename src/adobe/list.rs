@@ -1,0 +1,253 @@
+//! What all lists of this vendor share: order, filters, and pages with a key-set cursor.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use crate::client::{LinkPolicy, RequestBuilder};
+use crate::error::{Error, Result};
+use crate::paging::{Cursor, Page};
+use crate::wire::hal::Links;
+use crate::wire::time;
+
+/// What a list is ordered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// When it was created. For runs: the time they stand for.
+    #[default]
+    Created,
+    /// When it was last changed.
+    Updated,
+}
+
+/// Order, page size, start and filters of one list request, and the page it stands at.
+///
+/// Source: Query Service API reference, parameters of every list. The cursor is a key-set one: `start` is the ordering
+/// value of the page's first item, inclusive. So `orderby` and `limit` are always sent, and only the query of a next
+/// link is used: links may leave out `limit` and `property`, and name hosts that clients must not call.
+#[derive(Clone, Debug)]
+pub(super) struct ListQuery {
+    pub(super) field: Field,
+    pub(super) newest_first: bool,
+    pub(super) limit: u32,
+    pub(super) start: Option<DateTime<Utc>>,
+    pub(super) filters: Vec<String>,
+    pub(super) cursor: Option<Cursor>,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        // 20 is the documented default; it is sent, for a page is known to be full only by its limit.
+        Self {
+            field: Field::Created,
+            newest_first: false,
+            limit: 20,
+            start: None,
+            filters: Vec::new(),
+            cursor: None,
+        }
+    }
+}
+
+impl ListQuery {
+    /// The query of the request: these settings, and `more`, with the cursor laid over them.
+    pub(super) fn write(
+        &self,
+        builder: RequestBuilder,
+        more: &[(&str, Option<String>)],
+    ) -> RequestBuilder {
+        if self.limit == 0 {
+            return builder.fail(Error::config(
+                "a page of 0 items has no next page; set a limit of at least 1",
+            ));
+        }
+        if let Some(filter) = self.filters.iter().find(|filter| filter.contains(',')) {
+            let field = filter.split(['=', '!', '<', '>', '~']).next().unwrap_or_default();
+            let message = format!(
+                "the filter on {field} holds a comma, which the vendor's filters cannot express"
+            );
+            return builder.fail(Error::config(message));
+        }
+        let field = match self.field {
+            Field::Created => "created",
+            Field::Updated => "updated",
+        };
+        let sign = if self.newest_first { "-" } else { "" };
+        let mut pairs = vec![
+            ("orderby".to_owned(), format!("{sign}{field}")),
+            ("limit".to_owned(), self.limit.to_string()),
+        ];
+        pairs.extend(self.start.map(|start| ("start".to_owned(), timestamp(start))));
+        if !self.filters.is_empty() {
+            pairs.push(("property".to_owned(), self.filters.join(",")));
+        }
+        let more =
+            more.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
+        pairs.extend(more);
+        let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(overlay.as_bytes()).into_owned() {
+            match pairs.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = value,
+                None => pairs.push((name, value)),
+            }
+        }
+        builder.queries(pairs)
+    }
+
+    /// The page of a list answer.
+    pub(super) fn page<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Result<Page<T>> {
+        let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let next = match links.get("next") {
+            Some(link) => cursor_of(&link.href)?,
+            // Inferred: where an answer has no link but names the next start, a full page goes on.
+            None if full => {
+                info.next.as_deref().map(|start| vec![("start".to_owned(), start.to_owned())])
+            }
+            None => None,
+        };
+        // A page that is not full and links to its own start has nothing after it: samples show such links, and
+        // following one brings the same page again.
+        let next = next.filter(|pairs| {
+            full || !pairs.iter().any(|(name, value)| {
+                name == "start"
+                    && info.start.as_deref().is_some_and(|start| same_moment(start, value))
+            })
+        });
+        let cursor = next.map(|pairs| {
+            Cursor::new(
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish(),
+            )
+        });
+        Ok(Page::new(items, cursor))
+    }
+}
+
+/// The query of a next link, mended: the links are printed raw, so that a plus sign in them reads as a space.
+fn cursor_of(href: &str) -> Result<Option<Vec<(String, String)>>> {
+    let nowhere =
+        url::Url::parse(super::BASE_URL).map_err(|_| Error::config("the base URL is not a URL"))?;
+    let mut pairs = LinkPolicy::QueryOnly.query(&nowhere, href)?;
+    for (name, value) in &mut pairs {
+        if matches!(&**name, "orderby" | "start") {
+            *value = value.replace(' ', "+");
+        }
+    }
+    Ok((!pairs.is_empty()).then_some(pairs))
+}
+
+fn same_moment(one: &str, other: &str) -> bool {
+    one == other || time::parse(one).is_some_and(|moment| time::parse(other) == Some(moment))
+}
+
+/// `_page` of a list answer.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct PageInfo {
+    start: Option<Box<str>>,
+    next: Option<Box<str>>,
+}
+
+/// A time as filters and `start` take it.
+pub(super) fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// One condition of a `property` filter.
+pub(super) fn clause(field: &str, operator: &str, value: impl fmt::Display) -> String {
+    format!("{field}{operator}{value}")
+}
+
+/// Setters every list request has.
+macro_rules! list_setters {
+    ($filter:ty) => {
+        /// Items per page. Default 20, the vendor's own; at least 1. The largest size is not documented.
+        pub fn limit(mut self, items: u32) -> Self {
+            self.list.limit = items;
+            self
+        }
+
+        /// Newest first.
+        pub fn newest_first(mut self) -> Self {
+            self.list.newest_first = true;
+            self
+        }
+
+        /// Oldest first. The default.
+        pub fn oldest_first(mut self) -> Self {
+            self.list.newest_first = false;
+            self
+        }
+
+        /// What "new" and "old" mean. Default: [`Created`](crate::adobe::Field::Created).
+        pub fn order_by(mut self, field: crate::adobe::Field) -> Self {
+            self.list.field = field;
+            self
+        }
+
+        /// Where the list begins: the ordering value of its first item, inclusive. Left out, at its beginning.
+        ///
+        /// (Older vendor docs call it an offset; it is a time.)
+        pub fn start(mut self, time: chrono::DateTime<chrono::Utc>) -> Self {
+            self.list.start = Some(time);
+            self
+        }
+
+        /// Adds a condition; all conditions must hold.
+        pub fn filter(mut self, filter: $filter) -> Self {
+            self.list.filters.push(filter.0);
+            self
+        }
+    };
+}
+
+pub(super) use list_setters;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(list: &ListQuery, items: usize, info: &str, links: &str) -> Option<String> {
+        let info = serde_json::from_str(info).unwrap();
+        let links = serde_json::from_str(links).unwrap();
+        let page = list.page(vec![(); items], &info, &links).unwrap();
+        page.next.map(|cursor| cursor.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_next_link_is_read_in_every_form_and_only_its_query_is_kept() {
+        let list = ListQuery { limit: 1, ..ListQuery::default() };
+        let kept = Some("orderby=-created&start=2019-08-01T00%3A14%3A21.748Z".to_owned());
+        for links in [
+            r#"{"next":{"href":"https://elsewhere.example/q?orderby=-created&start=2019-08-01T00:14:21.748Z"}}"#,
+            r#"{"next":"https://elsewhere.example/q?orderby=-created&start=2019-08-01T00:14:21.748Z"}"#,
+        ] {
+            assert_eq!(page(&list, 1, "{}", links), kept);
+        }
+        let plus = r#"{"next":"/q?orderby=+created&start=2019-08-01T00:00:00+00:00"}"#;
+        assert_eq!(
+            page(&list, 1, "{}", plus).unwrap(),
+            "orderby=%2Bcreated&start=2019-08-01T00%3A00%3A00%2B00%3A00"
+        );
+    }
+
+    #[test]
+    fn without_a_link_a_full_page_goes_on_at_the_start_the_answer_names() {
+        let list = ListQuery { limit: 2, ..ListQuery::default() };
+        let info = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-02T00:00:00Z"}"#;
+        assert_eq!(page(&list, 2, info, "{}").unwrap(), "start=2020-01-02T00%3A00%3A00Z");
+        assert_eq!(page(&list, 1, info, "{}"), None);
+        assert_eq!(page(&list, 2, "{}", "null"), None);
+    }
+
+    #[test]
+    fn a_page_that_is_not_full_and_links_to_itself_is_the_last() {
+        let list = ListQuery { limit: 2, ..ListQuery::default() };
+        let info = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-01T00:00:00.000Z"}"#;
+        let links = r#"{"next":{"href":"/q?start=2020-01-01T00:00:00.000Z"}}"#;
+        assert_eq!(page(&list, 1, info, links), None);
+        // A full page of equal times cannot be passed: the walk must say so, not stop.
+        assert!(page(&list, 2, info, links).is_some());
+    }
+}

@@ -1,0 +1,307 @@
+//! Adobe Experience Platform, Query Service: schedules, their runs, and the queries behind them.
+//!
+//! ```no_run
+//! use scheduled_runs::{RunProviderExt, adobe};
+//!
+//! # async fn program() -> scheduled_runs::Result<()> {
+//! let client = adobe::Client::builder()
+//!     .credential(adobe::ServerToServer::new("client id", "client secret"))
+//!     .org_id("0123456789ABCDEF@AdobeOrg")
+//!     .sandbox("prod")
+//!     .build()?;
+//!
+//! let page = client.send(adobe::ListRuns::new("nightly").newest_first().limit(4)).await?;
+//! for run in &page.items {
+//!     println!("{} {:?}", run.id, run.state);
+//! }
+//!
+//! let done = client.trigger_and_wait(&adobe::target("nightly")).await?;
+//! println!("{}", done.success()?.phase);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Operations
+//!
+//! | call | request | repeated when its answer is lost |
+//! |---|---|---|
+//! | list runs | [`ListRuns`] | yes |
+//! | trigger a run | [`TriggerRun`] | never |
+//! | get a run with its tasks | [`GetRun`] | yes |
+//! | cancel a run | [`CancelRun`] | never |
+//! | list, get schedules | [`ListSchedules`], [`GetSchedule`] | yes |
+//! | create, delete a schedule | [`CreateSchedule`], [`DeleteSchedule`] | never |
+//! | enable, disable, reschedule | [`EnableSchedule`], [`DisableSchedule`], [`SetCron`] | never |
+//! | list, get queries | [`ListQueries`], [`GetQuery`] | yes |
+//! | create, cancel, soft-delete a query | [`CreateQuery`], [`CancelQuery`], [`SoftDeleteQuery`] | never |
+//!
+//! Everything else of the API is reached by [`Client::raw`](crate::Client::raw).
+//!
+//! # Credentials
+//!
+//! In the Adobe Developer Console open a project with the Experience Platform API and take *client id* and *client
+//! secret* from its "OAuth Server-to-Server" credential, and the *organization id* (`…@AdobeOrg`) from the same page.
+//! The *sandbox* is the name, all lower case, of the sandbox the schedules live in. [`ServerToServer`] fetches and renews
+//! tokens; [`AccessToken`] takes a ready one. The credential needs a product profile with the right to manage queries.
+//!
+//! # What the docs get wrong
+//!
+//! | the docs say | what comes, and what is done here |
+//! |---|---|
+//! | `externalTrigger` is a boolean | samples have a text: both are read |
+//! | run states are upper case | a run asked for alone says `success`: compared without case |
+//! | task `duration` is a text | samples have a number: both are read, in seconds |
+//! | times are ISO 8601 with a zone | run details have none (read as UTC), schedules have epoch milliseconds as text |
+//! | `statusCode` is a number | some answers have a text: both are read |
+//! | `start` is an offset (older docs) | it is the time stamp of the first item: a key-set cursor, so `orderby` and `limit` are always sent |
+//! | default order | pages disagree; lists here are oldest first unless told otherwise |
+//! | `_links.next` is an object, or a text | both, and none at all with `_page.next` instead, are read; its host is never called |
+//! | a link to the next page means there is one | a page that is not full and links to itself is the last |
+//! | triggering answers with the run | it names none: [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) finds it in the list |
+//! | a schedule is changed by JSON Patch | the operations are wrapped in `{"body":[…]}`; cancelling takes a bare `{"op":"cancel"}` |
+//! | a missing token is a 401 | the gateway answers 403 with code 403010: classified by code |
+//! | filters go "HTML escaped" | they are percent-encoded |
+//!
+//! Not confirmed by the vendor: the state a run has after it was cancelled, how long a new run takes to appear in lists,
+//! and the largest `limit`. States without a name here are kept and never count as over.
+
+mod credential;
+mod dialect;
+mod list;
+mod provider;
+mod queries;
+mod runs;
+mod schedules;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use self::credential::{AccessToken, ImsToken, ServerToServer};
+pub use self::dialect::gateway;
+pub use self::list::Field;
+pub use self::queries::{
+    CancelQuery, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries, NewDataset, Query,
+    QueryDef, QueryError, QueryField, QueryFilter, QueryId, QueryState, SoftDeleteQuery,
+    TargetDataset,
+};
+pub use self::runs::{
+    CancelRun, DecodedRunId, GetRun, ListRuns, Run, RunFilter, RunId, RunKind, RunState, TaskState,
+    TaskStatus, TriggerRun,
+};
+pub use self::schedules::{
+    CreateSchedule, DeleteSchedule, DisableSchedule, EnableSchedule, GetSchedule, ListSchedules,
+    Schedule, ScheduleFilter, ScheduleId, ScheduleState, SetCron, Timetable,
+};
+
+use self::dialect::AdobeDialect;
+use crate::client::{Api, ClientBuilder, Service, Vendor, header_value};
+use crate::error::{Error, Result};
+use crate::run::Target;
+use crate::wire::lenient;
+
+/// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
+pub const VENDOR: Vendor = Vendor::new("adobe");
+
+/// Where the service is. Source: Query Service API reference, "servers".
+pub const BASE_URL: &str = "https://platform.adobe.io/data/foundation/query";
+
+/// A client of Query Service.
+pub type Client = crate::Client<Adobe>;
+
+/// The schedule of this id, as a target for triggers and waits.
+pub fn target(schedule: impl Into<ScheduleId>) -> Target {
+    Target::new(VENDOR, schedule.into().as_str())
+}
+
+/// Query Service, as a type.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Adobe {}
+
+/// What only this vendor's clients must be told.
+#[derive(Debug, Default)]
+pub struct Options {
+    org_id: Option<SecretString>,
+    sandbox: Option<String>,
+}
+
+impl ClientBuilder<Adobe> {
+    /// The organization, `…@AdobeOrg`, sent as `x-gw-ims-org-id`. Required.
+    #[must_use]
+    pub fn org_id(mut self, id: impl Into<SecretString>) -> Self {
+        self.options.org_id = Some(id.into());
+        self
+    }
+
+    /// The sandbox's name, all lower case, sent as `x-sandbox-name`. Required.
+    #[must_use]
+    pub fn sandbox(mut self, name: impl Into<String>) -> Self {
+        self.options.sandbox = Some(name.into());
+        self
+    }
+}
+
+impl Api for Adobe {
+    const VENDOR: Vendor = VENDOR;
+    type Options = Options;
+
+    fn service(options: &Options) -> Result<Service> {
+        use secrecy::ExposeSecret as _;
+
+        let Some(org_id) = &options.org_id else {
+            return Err(Error::config(
+                "the organization id is missing; call `org_id` with …@AdobeOrg",
+            ));
+        };
+        let Some(sandbox) = &options.sandbox else {
+            return Err(Error::config(
+                "the sandbox is missing; call `sandbox` with its name, for example prod",
+            ));
+        };
+        if sandbox.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(Error::config(
+                "a sandbox's name is all lower case; its title in the UI may differ",
+            ));
+        }
+        let dialect = AdobeDialect {
+            org_id: header_value("organization id", org_id.expose_secret())?,
+            sandbox: header_value("sandbox", sandbox)?,
+        };
+        Ok(Service::new(BASE_URL, dialect))
+    }
+}
+
+/// What the service answers when it took a request: the work itself comes later.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Accepted {
+    /// A sentence for people. Its wording varies: do not match it.
+    pub message: Option<Box<str>>,
+    /// The HTTP status once more.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub status_code: Option<u64>,
+}
+
+/// Declares an id of this vendor: opaque, printed and sent back as it came.
+macro_rules! id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        ///
+        /// Opaque: it is printed and sent back as it came.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The id as the vendor writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<T: Into<Box<str>>> From<T> for $name {
+            fn from(id: T) -> Self {
+                Self(id.into())
+            }
+        }
+
+        impl From<&Self> for $name {
+            fn from(id: &Self) -> Self {
+                id.clone()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+use id;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Endpoint;
+    use crate::error::ErrorKind;
+
+    /// A request as text: method, path and query below the base URL, headers, body.
+    pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
+        let base = url::Url::parse(BASE_URL).unwrap();
+        let request = request.to_request(&base).unwrap();
+        let mut text = format!(
+            "{} {}",
+            request.method(),
+            request.url().as_str().strip_prefix(BASE_URL).unwrap()
+        );
+        for (name, value) in request.headers() {
+            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
+        }
+        if !request.body().is_empty() {
+            text = format!("{text}\n\n{}", str::from_utf8(request.body()).unwrap());
+        }
+        text
+    }
+
+    pub(super) fn utc(text: &str) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    #[test]
+    fn a_client_that_could_not_work_is_not_built() {
+        let built = |builder: ClientBuilder<Adobe>| builder.build().map(drop);
+        let complete = || Client::builder().org_id("1@AdobeOrg").sandbox("dev");
+        let secret = || ServerToServer::new("id", "canary-secret");
+        for (builder, says) in [
+            (Client::builder().sandbox("dev"), "organization id is missing"),
+            (Client::builder().org_id("1@AdobeOrg"), "sandbox is missing"),
+            (complete().sandbox("Dev"), "all lower case"),
+            (complete().sandbox("dev\r\nx: y"), "sandbox holds characters"),
+            (complete().org_id("canary\n"), "organization id begins or ends with white space"),
+            (
+                complete().credential(AccessToken::new("key", "Bearer canary")),
+                "without the word Bearer",
+            ),
+            (complete().credential(AccessToken::new("key", "")), "token is empty"),
+            (complete().credential(AccessToken::new("k\u{e4}y", "t")), "API key holds characters"),
+            (complete().credential(ServerToServer::new("", "canary")), "client id is empty"),
+            (complete().credential(ServerToServer::new("id", "")), "client secret is empty"),
+            (complete().user_agent("a\r\nb"), "user agent holds characters"),
+            (complete().base_url("platform.adobe.io"), "begin it with https://"),
+            (complete().base_url("ftp://host"), "not an http or https URL"),
+            (complete().base_url("https://canary@host"), "user name or password"),
+            (complete().base_url("http://host").credential(secret()), "clear text"),
+        ] {
+            let error = built(builder).expect_err(says);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        assert!(built(complete().base_url("http://127.0.0.1:1").credential(secret())).is_ok());
+        assert!(
+            built(complete().base_url("http://host").credential(secret()).allow_plain_http())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn no_debug_print_shows_a_secret() {
+        let builder = Client::builder()
+            .org_id("canary-org")
+            .sandbox("dev")
+            .base_url("http://localhost:1")
+            .credential(ServerToServer::new("canary-id", "canary-secret"));
+        let printed = [
+            format!("{builder:?}"),
+            format!("{:?}", builder.build().unwrap()),
+            format!("{:?}", AccessToken::new("canary-key", "canary-token")),
+            format!("{:?}", ServerToServer::new("canary-id", "canary-secret")),
+            format!("{:?}", ImsToken::new("canary-id", "canary-secret")),
+        ];
+        assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Adobe's runs as runs of any vendor.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    Adobe, CancelRun, Client, GetRun, ListQueries, ListRuns, Query, QueryFilter, QueryState, Run,
+    RunFilter, RunState, TaskState, TriggerRun, VENDOR,
+};
+use crate::client::{Api, CallOptions, Clock, Vendor};
+use crate::error::{ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+use crate::run::{
+    CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered, foreign,
+};
+
+/// Runs looked at to find the one that was just triggered.
+const RECENT: u32 = 50;
+
+/// A schedule is the target. The vendor does not name the run it starts: it is found by listing what calls have started.
+#[async_trait]
+impl RunProvider for Client {
+    fn vendor(&self) -> Vendor {
+        Adobe::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { list: true, trigger: true, cancel: true, ..Capabilities::default() }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Client::clock(self)
+    }
+
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+        let schedule = schedule_of(run.target())?;
+        let answer =
+            self.call(GetRun::new(schedule, run.id())).options(options.clone()).send().await?;
+        let mut snapshot = snapshot(run.target(), &answer);
+        if snapshot.phase == Phase::Failed {
+            snapshot.failure = why(self, run.target(), &answer, options).await;
+        }
+        Ok(snapshot)
+    }
+
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        use crate::client::PagedEndpoint as _;
+
+        let first = ListRuns::new(schedule_of(target)?).newest_first();
+        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
+        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        Ok(page.map(|run| snapshot(target, &run)))
+    }
+
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        self.call(TriggerRun::new(schedule_of(target)?)).options(options.clone()).send().await?;
+        Ok(Triggered::new(None))
+    }
+
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        let request = ListRuns::new(schedule_of(target)?)
+            .newest_first()
+            .limit(RECENT)
+            .filter(RunFilter::external_trigger(true));
+        let answer = self.call(request).options(options.clone()).send().await?;
+        let runs = answer.items.iter().map(|run| snapshot(target, run)).collect();
+        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+    }
+
+    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
+        let schedule = schedule_of(run.target())?;
+        let is_over = async || -> Result<bool> {
+            let answer =
+                self.call(GetRun::new(schedule, run.id())).options(options.clone()).send().await?;
+            Ok(phase(&answer).is_terminal())
+        };
+        // The vendor takes a cancel for a finished run without a word: only its state tells.
+        if is_over().await? {
+            return Ok(CancelOutcome::AlreadyFinished);
+        }
+        match self.call(CancelRun::new(schedule, run.id())).options(options.clone()).send().await {
+            Ok(_) => Ok(CancelOutcome::Requested),
+            Err(error) if error.kind() == ErrorKind::Rejected && is_over().await? => {
+                Ok(CancelOutcome::AlreadyFinished)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn schedule_of(target: &Target) -> Result<&str> {
+    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
+}
+
+fn phase(run: &Run) -> Phase {
+    match &run.state {
+        Some(RunState::Success) => Phase::Succeeded,
+        Some(RunState::Failed) => Phase::Failed,
+        Some(RunState::InProgress) | None => {
+            let waiting =
+                |state: &TaskState| matches!(state, TaskState::Queued | TaskState::QueuedForRetry);
+            let all_wait = run.tasks.iter().all(|task| task.state.as_ref().is_some_and(waiting));
+            if all_wait && !run.tasks.is_empty() { Phase::Queued } else { Phase::Running }
+        }
+        // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED.
+        Some(RunState::Unknown(state)) => match state.as_str().to_ascii_uppercase().as_str() {
+            "KILLED" | "CANCELLED" | "CANCELED" => Phase::Cancelled,
+            _ => Phase::Unknown,
+        },
+    }
+}
+
+fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
+    let phase = phase(run);
+    let mut snapshot = RunSnapshot::new(target.run(run.id.as_str()), phase);
+    snapshot.state = run.state.as_ref().map(|state| state.as_str().into());
+    snapshot.created = run.created;
+    snapshot.started = run.tasks.iter().filter_map(|task| task.started).min();
+    if phase.is_terminal() {
+        snapshot.finished = run.tasks.iter().filter_map(|task| task.ended).max();
+    }
+    snapshot
+}
+
+/// Why a run failed: its query says so; the run and its tasks do not. A reason that cannot be fetched is no reason to
+/// fail: the run is known to have failed.
+async fn why(
+    client: &Client,
+    target: &Target,
+    run: &Run,
+    options: &CallOptions,
+) -> Option<Failure> {
+    // The vendor's example filters by the decoded run id; another one shows the encoded form.
+    let decoded = run.id.decode().map(|id| id.text);
+    for id in decoded.as_deref().into_iter().chain([run.id.as_str()]) {
+        let request = ListQueries::new()
+            .newest_first()
+            .include_hidden()
+            .include_soft_deleted()
+            .filter(QueryFilter::schedule_run(id));
+        let queries = client.call(request).options(options.clone()).send().await.ok()?;
+        // Two schedules due at the same time have runs of the same id.
+        let ours = queries.items.iter().filter(|query| {
+            let schedule = query.links.get("schedule").and_then(|link| link.id);
+            schedule.is_none_or(|schedule| schedule == target.id())
+        });
+        if let Some(failure) =
+            ours.clone().find_map(failure_of).or_else(|| ours.clone().find_map(ended_badly))
+        {
+            return Some(failure);
+        }
+    }
+    let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed))?;
+    let mut failure = Failure::new(task.message.clone()?);
+    failure.where_ = task.task_id.as_ref().map(|id| format!("task {id}").into());
+    Some(failure)
+}
+
+fn failure_of(query: &Query) -> Option<Failure> {
+    let error = query.errors.first()?;
+    let mut failure = Failure::default();
+    failure.code.clone_from(&error.code);
+    failure.message.clone_from(&error.message);
+    failure.where_ = Some(format!("query {}", query.id).into());
+    Some(failure)
+}
+
+fn ended_badly(query: &Query) -> Option<Failure> {
+    let state = query.state.as_ref().filter(|state| {
+        matches!(state, QueryState::Failed | QueryState::Killed | QueryState::Timeout)
+    })?;
+    let mut failure = Failure::new(format!("the query ended as {state}"));
+    failure.where_ = Some(format!("query {}", query.id).into());
+    Some(failure)
+}

@@ -1,0 +1,59 @@
+//! The only place that reads time, sleeps, or sets a limit.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this file is what the other files must call instead"
+)]
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// Time, as the client and the waits see it. Replace it to test pauses without waiting for them.
+///
+/// Limits on a running request (attempt, idle, connect) belong to the network and use the runtime's timer.
+#[async_trait]
+pub trait Clock: Debug + Send + Sync {
+    /// The monotonic time that pauses and deadlines are measured with.
+    fn now(&self) -> Instant;
+
+    /// The wall clock. It labels reports; nothing is timed with it.
+    fn utc(&self) -> DateTime<Utc>;
+
+    /// Ends `duration` later.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The machine's own clock, with tokio's timer. The default.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        // Tokio's clock, so that a test with paused time pauses this one too.
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn utc(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// The future's output, or `None` if it takes longer than `limit`.
+pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// The moment `duration` after `now`. A duration beyond what the clock can count is thirty years.
+pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    now.checked_add(duration).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+}

@@ -1,0 +1,319 @@
+//! Who is calling: credentials, and tokens that are cached and renewed.
+
+use std::fmt::{self, Debug};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::header;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+
+use super::clock;
+use super::dialect::Dialect;
+use super::exchange::{self, Session};
+use super::request::{ApiRequest, header_value};
+use super::response::Meta;
+use crate::error::{Error, Result};
+
+/// What proves to the vendor who is calling.
+///
+/// It is asked anew for every attempt. A failure, a panic, or a token that does not come ends the call as
+/// [`ErrorKind::Auth`](crate::ErrorKind::Auth), or as a timeout of phase [`Auth`](crate::TimeoutPhase::Auth); nothing
+/// was sent then.
+#[async_trait]
+pub trait Credential: Debug + Send + Sync {
+    /// Checks what can be checked without a network. Called when the client is built.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Puts the credential on a request.
+    ///
+    /// # Errors
+    /// Any; see above.
+    async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()>;
+
+    /// Called when the vendor refused `rejected` for its credential. True if a new credential is at hand, so that
+    /// repeating makes sense.
+    ///
+    /// A hundred calls may come here with the same stale token at once: compare what `rejected` carries with what you
+    /// hold, and renew only if they are equal.
+    ///
+    /// # Errors
+    /// Any; see above.
+    async fn refresh(
+        &self,
+        rejected: &ApiRequest,
+        context: &CredentialContext<'_>,
+    ) -> Result<bool> {
+        let _ = (rejected, context);
+        Ok(false)
+    }
+}
+
+/// What a [`Credential`] may use to get a token: the client's transport, limits, retry table and clock.
+#[derive(Debug)]
+pub struct CredentialContext<'a> {
+    pub(super) session: Session<'a>,
+}
+
+impl CredentialContext<'_> {
+    /// Sends a request without a credential, within the deadline of the call that needs the token.
+    ///
+    /// # Errors
+    /// As [`Client::send`](super::Client::send).
+    pub async fn send(&self, request: ApiRequest, dialect: &dyn Dialect) -> Result<(Meta, Bytes)> {
+        let session = Session { dialect, credential: None, ..self.session };
+        exchange::run(session, request, &mut |_, _| Ok(())).await
+    }
+
+    /// The monotonic time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.session.core.clock.now()
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn utc(&self) -> DateTime<Utc> {
+        self.session.core.clock.utc()
+    }
+}
+
+/// A ready token, sent as `Authorization: Bearer …`.
+#[derive(Clone)]
+pub struct Bearer(SecretString);
+
+impl Bearer {
+    /// A token that does not expire, or whose renewal is someone else's work. Without the word `Bearer`.
+    pub fn new(token: impl Into<SecretString>) -> Self {
+        Self(token.into())
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer([redacted])")
+    }
+}
+
+/// Checks a token for the two usual mistakes: none at all, and one pasted with its scheme.
+pub(crate) fn check_token(token: &str) -> Result<()> {
+    if token.is_empty() || token.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("bearer ")) {
+        let fault = if token.is_empty() { "is empty" } else { "begins with its scheme" };
+        return Err(Error::config(format!(
+            "token {fault}; pass the value without the word Bearer"
+        )));
+    }
+    header_value("token", token).map(drop)
+}
+
+fn set_bearer(request: &mut ApiRequest, token: &str) -> Result<()> {
+    check_token(token)?;
+    request.set_secret_header(header::AUTHORIZATION, &format!("Bearer {token}"))
+}
+
+fn carries_bearer(request: &ApiRequest, token: &str) -> bool {
+    let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    sent.and_then(|value| value.strip_prefix("Bearer ")) == Some(token)
+}
+
+#[async_trait]
+impl Credential for Bearer {
+    fn check(&self) -> Result<()> {
+        check_token(self.value())
+    }
+
+    async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        set_bearer(request, self.value())
+    }
+}
+
+/// User and password, sent as `Authorization: Basic …`.
+#[derive(Clone)]
+pub struct Basic {
+    user: SecretString,
+    password: SecretString,
+}
+
+impl Basic {
+    /// User and password, for many vendors a token and its secret.
+    pub fn new(user: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+}
+
+impl Debug for Basic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Basic([redacted])")
+    }
+}
+
+#[async_trait]
+impl Credential for Basic {
+    fn check(&self) -> Result<()> {
+        let user = self.user.expose_secret();
+        if user.is_empty() || user.contains(':') {
+            return Err(Error::config("the user of a basic credential is empty or holds a colon"));
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        let (user, password) = (self.user.expose_secret(), self.password.expose_secret());
+        request.hide(user);
+        request.hide(password);
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        request.set_secret_header(header::AUTHORIZATION, &format!("Basic {pair}"))
+    }
+}
+
+/// Where [`CachedToken`] gets its tokens from.
+#[async_trait]
+pub trait TokenSource: Debug + Send + Sync {
+    /// Checks what can be checked without a network. Called when the client is built.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Asks for a new token.
+    ///
+    /// # Errors
+    /// Any; it becomes the cause of [`ErrorKind::Auth`](crate::ErrorKind::Auth).
+    async fn token(&self, context: &CredentialContext<'_>) -> Result<Token>;
+
+    /// What else to put on every request, for example a key beside the token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        let _ = request;
+        Ok(())
+    }
+}
+
+/// A token and how long it lives.
+#[derive(Clone)]
+pub struct Token {
+    value: SecretString,
+    life: Duration,
+}
+
+impl Token {
+    /// A token that expires after `life`, counted from now.
+    pub fn new(value: impl Into<SecretString>, life: Duration) -> Self {
+        Self { value: value.into(), life }
+    }
+}
+
+impl Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("value", &"[redacted]").field("life", &self.life).finish()
+    }
+}
+
+/// Turns a [`TokenSource`] into a [`Credential`]: keeps the token, renews it early, and asks once however many calls wait.
+///
+/// Renewal starts when a tenth of the token's life is left, at most [`EARLY`](Self::EARLY). If it fails then, the old
+/// token is used as long as it lives. Life is measured with the monotonic clock from the moment the token came, so that
+/// a wrong wall clock does no harm.
+#[derive(Debug)]
+pub struct CachedToken<S> {
+    source: S,
+    held: Mutex<Option<Held>>,
+}
+
+struct Held {
+    value: SecretString,
+    renew: Instant,
+    expires: Instant,
+}
+
+impl Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<S: TokenSource> CachedToken<S> {
+    /// Longest time before a token's end at which it is renewed.
+    pub const EARLY: Duration = Duration::from_secs(300);
+
+    /// After a renewal that failed, pause before the next one while the old token still lives.
+    const RENEW_AGAIN: Duration = Duration::from_secs(10);
+
+    async fn renew(&self, held: &mut Option<Held>, context: &CredentialContext<'_>) -> Result<()> {
+        let token = self.source.token(context).await?;
+        check_token(token.value.expose_secret())?;
+        let now = context.now();
+        let early = (token.life / 10).min(Self::EARLY);
+        *held = Some(Held {
+            value: token.value,
+            renew: clock::after(now, token.life.saturating_sub(early)),
+            expires: clock::after(now, token.life),
+        });
+        Ok(())
+    }
+}
+
+/// Nothing is asked for before the first call.
+impl<S: TokenSource> From<S> for CachedToken<S> {
+    fn from(source: S) -> Self {
+        Self { source, held: Mutex::new(None) }
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> Credential for CachedToken<S> {
+    fn check(&self) -> Result<()> {
+        self.source.check()
+    }
+
+    async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
+        // Calls that find the token being renewed wait here, and then find the new one.
+        let mut held = self.held.lock().await;
+        let now = context.now();
+        match &mut *held {
+            Some(token) if now < token.renew => {}
+            Some(token) if now < token.expires => {
+                token.renew = clock::after(now, Self::RENEW_AGAIN).min(token.expires);
+                // Early: the old token still serves, and the next renewal will say what is wrong.
+                let _ = self.renew(&mut held, context).await;
+            }
+            _ => self.renew(&mut held, context).await?,
+        }
+        if let Some(token) = &*held {
+            set_bearer(request, token.value.expose_secret())?;
+        }
+        self.source.dress(request)
+    }
+
+    async fn refresh(
+        &self,
+        rejected: &ApiRequest,
+        context: &CredentialContext<'_>,
+    ) -> Result<bool> {
+        let mut held = self.held.lock().await;
+        if held.as_ref().is_some_and(|token| !carries_bearer(rejected, token.value.expose_secret()))
+        {
+            // Another call has renewed it meanwhile.
+            return Ok(true);
+        }
+        *held = None;
+        self.renew(&mut held, context).await?;
+        Ok(true)
+    }
+}

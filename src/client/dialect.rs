@@ -1,0 +1,140 @@
+//! How one vendor says "error", "request id" and "wait".
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::request::ApiRequest;
+use crate::error::{ErrorKind, Result, VendorError};
+
+/// One complete answer, before anyone trusts it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// The operation that was called: some answers mean failure for one operation and not for another.
+    pub operation: &'static str,
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: &'a HeaderMap,
+    /// Body, whole.
+    pub body: &'a Bytes,
+}
+
+/// What a vendor's answer means.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// What was asked for.
+    Success,
+    /// A failure, whatever the HTTP status says.
+    Failure(Refusal),
+}
+
+/// A failure as the vendor words it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// What the vendor said.
+    pub error: Option<VendorError>,
+    /// What the vendor says about repeating.
+    pub advice: Advice,
+    /// A pause that the vendor asks for by other means than `Retry-After`.
+    pub pause: Option<Duration>,
+}
+
+impl Refusal {
+    /// A failure of the kind that the status stands for.
+    #[must_use]
+    pub fn by_status(status: StatusCode, error: Option<VendorError>) -> Self {
+        let (kind, advice) = match status.as_u16() {
+            401 => (ErrorKind::Auth, Advice::Refresh),
+            403 => (ErrorKind::Denied, Advice::None),
+            404 | 410 => (ErrorKind::NotFound, Advice::None),
+            429 => (ErrorKind::RateLimited, Advice::None),
+            408 | 500..=599 => (ErrorKind::Server, Advice::None),
+            _ => (ErrorKind::Rejected, Advice::None),
+        };
+        Self { kind, error, advice, pause: None }
+    }
+
+    /// Sets the kind.
+    #[must_use]
+    pub fn kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets the advice.
+    #[must_use]
+    pub fn advice(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
+    }
+}
+
+/// What a vendor says about repeating a call that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Nothing: the HTTP status decides.
+    #[default]
+    None,
+    /// The call was not accepted, so that even a trigger may be sent again.
+    NotAccepted,
+    /// The same call will fail again.
+    Permanent,
+    /// The credential is stale: get a new one and repeat once.
+    Refresh,
+}
+
+/// How one vendor dresses requests and judges answers. Every answer is judged, 2xx too.
+pub trait Dialect: Debug + Send + Sync {
+    /// Adds what every request of this vendor carries, for example an organisation's header.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the request cannot be sent to this vendor.
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        let _ = request;
+        Ok(())
+    }
+
+    /// What the answer means. Redirects never come here: they are refused before.
+    fn judge(&self, answer: &Answer<'_>) -> Verdict;
+
+    /// The vendor's id for the request.
+    fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        headers.get("x-request-id")?.to_str().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_one_kind() {
+        for (status, kind) in [
+            (400, ErrorKind::Rejected),
+            (401, ErrorKind::Auth),
+            (403, ErrorKind::Denied),
+            (404, ErrorKind::NotFound),
+            (408, ErrorKind::Server),
+            (409, ErrorKind::Rejected),
+            (410, ErrorKind::NotFound),
+            (429, ErrorKind::RateLimited),
+            (500, ErrorKind::Server),
+            (503, ErrorKind::Server),
+        ] {
+            assert_eq!(
+                Refusal::by_status(StatusCode::from_u16(status).unwrap(), None).kind,
+                kind,
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! One call: attempt, judge, repeat, give up. Not generic: it is compiled once, whatever is sent.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{StatusCode, header};
+
+use super::clock;
+use super::credential::{Credential, CredentialContext};
+use super::dialect::{Answer, Dialect, Verdict};
+use super::link;
+use super::request::ApiRequest;
+use super::response::Meta;
+use super::retry::{self, Decision, Ending};
+use super::transport::BodyLimits;
+use super::{CallOptions, Core};
+use crate::error::{Attempt, Delivery, Error, ErrorKind, Result, TimeoutPhase};
+
+/// What all attempts of one call share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session<'a> {
+    pub(super) core: &'a Core,
+    pub(super) dialect: &'a dyn Dialect,
+    pub(super) credential: Option<&'a dyn Credential>,
+    pub(super) options: &'a CallOptions,
+    pub(super) deadline: Instant,
+}
+
+/// Decodes an answer, or says that it cannot be used. It runs inside the loop, for an answer that turns out to be cut
+/// short may be asked for again.
+pub(super) type Accept<'a> = &'a mut (dyn FnMut(&Meta, &Bytes) -> Result<()> + Send);
+
+/// An attempt that failed, and how.
+struct Failure {
+    ending: Ending,
+    error: Error,
+}
+
+impl Session<'_> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.core.clock.now())
+    }
+}
+
+/// Sends the request until it succeeds, may not be repeated, or time runs out.
+pub(super) async fn run(
+    session: Session<'_>,
+    mut request: ApiRequest,
+    accept: Accept<'_>,
+) -> Result<(Meta, Bytes)> {
+    let Session { core, dialect, .. } = session;
+    dialect.dress(&mut request)?;
+    let tries = session.options.max_attempts.unwrap_or_else(|| core.retry.tries()).max(1);
+    let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
+    let mut refreshed = false;
+    loop {
+        let begun = core.clock.now();
+        let mut attempt = Attempt::begin(core.clock.utc());
+        let mut outgoing = request.clone();
+        let outcome = self::attempt(session, &mut outgoing, &mut attempt, accept).await;
+        attempt.elapsed = core.clock.now().saturating_duration_since(begun);
+        let mut failure = match outcome {
+            Ok((mut meta, body)) => {
+                core.budget.success(!attempts.is_empty());
+                attempts.push(attempt);
+                meta.attempts = attempts;
+                return Ok((meta, body));
+            }
+            Err(failure) => failure,
+        };
+        attempt.failure = Some(failure.error.kind());
+        attempt.may_have_run = failure.ending.may_have_run();
+        attempts.push(attempt);
+
+        let decision = retry::decide(request.idempotency(), failure.ending);
+        let more = attempts.len() < tries as usize;
+        let next = match decision {
+            Decision::GiveUp => Next::GiveUp,
+            Decision::RefreshAndRepeat if refreshed => Next::GiveUp,
+            Decision::RefreshAndRepeat => {
+                refreshed = true;
+                // Even after the last try: the next call shall not fail for the same stale token.
+                match refresh(session, &outgoing).await {
+                    Ok(true) if more => Next::Repeat(Duration::ZERO),
+                    Ok(_) => Next::GiveUp,
+                    Err(error) => {
+                        failure.error = failure.error.with_source(error);
+                        Next::GiveUp
+                    }
+                }
+            }
+            Decision::Repeat if more => pause(session, &failure, attempts.len()),
+            Decision::Repeat => Next::GiveUp,
+        };
+        match next {
+            Next::Repeat(pause) => {
+                if let Some(last) = attempts.last_mut() {
+                    last.pause = Some(pause);
+                }
+                if !pause.is_zero() {
+                    core.clock.sleep(pause).await;
+                }
+                if session.left().is_zero() {
+                    let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
+                    return Err(finish(session, &outgoing, late, attempts));
+                }
+            }
+            Next::TooLate => {
+                let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
+                return Err(finish(session, &outgoing, late, attempts));
+            }
+            Next::GiveUp => return Err(finish(session, &outgoing, failure.error, attempts)),
+        }
+    }
+}
+
+enum Next {
+    Repeat(Duration),
+    TooLate,
+    GiveUp,
+}
+
+/// Whether there are time and budget for another try, and what pause comes before it.
+fn pause(session: Session<'_>, failure: &Failure, tried: usize) -> Next {
+    let left = session.left();
+    if left.is_zero() {
+        return Next::TooLate;
+    }
+    if !session.core.budget.take() {
+        return Next::GiveUp;
+    }
+    let limited = matches!(failure.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
+    let tried = u32::try_from(tried).unwrap_or(u32::MAX);
+    let asked = failure.error.retry_after();
+    match session.core.retry.pause(tried, limited, asked, fastrand::f64(), left) {
+        Some(pause) => Next::Repeat(pause),
+        None => Next::GiveUp,
+    }
+}
+
+/// Completes the error with what is known about the whole call, and cuts the call's secrets out of it.
+fn finish(
+    session: Session<'_>,
+    request: &ApiRequest,
+    error: Error,
+    attempts: Vec<Attempt>,
+) -> Error {
+    let mut error = error.with_operation(request.operation());
+    error
+        .set()
+        .call(&session.core.vendor, request.idempotency(), request.line(), attempts)
+        .scrub(request.secrets());
+    error
+}
+
+/// One try: credential, a place in flight, transport, judgement.
+async fn attempt(
+    session: Session<'_>,
+    request: &mut ApiRequest,
+    attempt: &mut Attempt,
+    accept: Accept<'_>,
+) -> Result<(Meta, Bytes), Failure> {
+    let Session { core, options, .. } = session;
+    let unsent = |error| Failure { ending: Ending::Withheld, error };
+    let secret = session.credential.is_some() || request.carries_secrets();
+    if secret && !core.allow_plain_http && !link::is_private(request.url()) {
+        return Err(unsent(plain_http()));
+    }
+    authenticate(session, request).await.map_err(unsent)?;
+
+    let Some(place) = clock::within(session.left(), core.in_flight.acquire()).await else {
+        return Err(unsent(Error::timeout(TimeoutPhase::Call)));
+    };
+    let limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
+    let left = session.left();
+    let body = BodyLimits {
+        idle: core.limits.idle,
+        max_body: options.max_body.unwrap_or(core.limits.max_body),
+    };
+    let sent = core.transport.send(request.clone(), body);
+    let sent = clock::within(limit.min(left), sent).await;
+    drop(place);
+
+    let mut answer = match sent {
+        None => {
+            attempt.delivery = Delivery::Unknown;
+            let phase = if left <= limit { TimeoutPhase::Call } else { TimeoutPhase::Attempt };
+            return Err(Failure { ending: Ending::Lost, error: Error::timeout(phase) });
+        }
+        Some(Err(mut error)) => {
+            let ending = error.ending();
+            if ending.may_have_run() {
+                attempt.delivery = Delivery::Unknown;
+            }
+            let head = error.take_head();
+            let mut error = error.into_error();
+            if let Some((status, headers)) = head {
+                let id = session.dialect.request_id(&headers);
+                attempt.status = Some(status);
+                attempt.request_id = id.map(Into::into);
+                error.set().answer(status, &headers, id, &Bytes::new());
+            }
+            return Err(Failure { ending, error });
+        }
+        Some(Ok(answer)) => answer,
+    };
+
+    let body = std::mem::take(answer.body_mut());
+    let mut meta = Meta::new(request.operation(), &answer);
+    meta.request_id = session.dialect.request_id(&meta.headers).map(Into::into);
+    attempt.delivery = Delivery::Answered;
+    attempt.status = Some(meta.status);
+    attempt.request_id.clone_from(&meta.request_id);
+    match judge(session, request, &meta, &body, accept) {
+        Ok(()) => Ok((meta, body)),
+        Err(mut failure) => {
+            if failure.ending == Ending::Lost {
+                attempt.delivery = Delivery::Unknown;
+            }
+            failure.error.set().answer(
+                meta.status,
+                &meta.headers,
+                meta.request_id.as_deref(),
+                &body,
+            );
+            Err(failure)
+        }
+    }
+}
+
+/// Judges a complete answer: redirects first, then the vendor's dialect, then whether it can be decoded.
+fn judge(
+    session: Session<'_>,
+    request: &ApiRequest,
+    meta: &Meta,
+    body: &Bytes,
+    accept: Accept<'_>,
+) -> Result<(), Failure> {
+    let status = meta.status;
+    if status.is_redirection() {
+        let ending = Ending::Answered(status, super::Advice::None);
+        return Err(Failure { ending, error: redirected(request, meta) });
+    }
+    let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
+    if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
+        let asked = retry::retry_after(&meta.headers, session.core.clock.utc());
+        let mut error = Error::new(refusal.kind, "");
+        error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
+        return Err(Failure { ending: Ending::Answered(status, refusal.advice), error });
+    }
+    accept(meta, body).map_err(|mut error| {
+        // JSON that ends too early, in a body whose end only the closed connection marked, is a broken connection.
+        if error.was_cut_short() && meta.ended_by_close && !body.is_empty() {
+            error.set().kind(ErrorKind::Interrupted, "");
+            return Failure { ending: Ending::Lost, error };
+        }
+        Failure { ending: Ending::Unreadable(Some(status)), error }
+    })
+}
+
+/// A redirect is never followed: it would carry the credential away, or turn a trigger into something else.
+fn redirected(request: &ApiRequest, meta: &Meta) -> Error {
+    let target = meta.headers.get(header::LOCATION).and_then(|target| target.to_str().ok());
+    match target.map(|target| link::resolve(request.url(), target)) {
+        Some(Err(error)) => error,
+        Some(Ok(url)) => Error::new(
+            ErrorKind::Rejected,
+            format!("redirected to the path {}; set the base URL accordingly", url.path()),
+        ),
+        None => {
+            Error::new(ErrorKind::Rejected, "redirected to nowhere: the answer has no location")
+        }
+    }
+}
+
+pub(super) fn plain_http() -> Error {
+    Error::config(
+        "a credential would travel in clear text over plain http; use https, or call `allow_plain_http` if the network is yours",
+    )
+}
+
+/// Puts the credential on the request, whatever the credential does: fail, hang, or panic.
+async fn authenticate(session: Session<'_>, request: &mut ApiRequest) -> Result<()> {
+    let Some(credential) = session.credential else { return Ok(()) };
+    let context = CredentialContext { session };
+    guarded(session, credential.apply(request, &context)).await
+}
+
+async fn refresh(session: Session<'_>, rejected: &ApiRequest) -> Result<bool> {
+    let Some(credential) = session.credential else { return Ok(false) };
+    let context = CredentialContext { session };
+    guarded(session, credential.refresh(rejected, &context)).await
+}
+
+async fn guarded<T>(session: Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match clock::within(session.left(), AssertUnwindSafe(work).catch_unwind()).await {
+        None => Err(Error::timeout(TimeoutPhase::Auth)),
+        Some(Err(_)) => Err(Error::new(ErrorKind::Auth, "the credential panicked")),
+        Some(Ok(Err(error))) if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Config) => {
+            Err(error)
+        }
+        Some(Ok(Err(error))) => {
+            Err(Error::new(ErrorKind::Auth, "the credential gave no token").with_source(error))
+        }
+        Some(Ok(Ok(done))) => Ok(done),
+    }
+}

@@ -1,0 +1,150 @@
+//! Where a link in an answer may lead.
+
+use url::{Host, Url};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a client does with the `next` links of an answer. No policy ever sends a request to another origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkPolicy {
+    /// Follow links to the base URL's own scheme, host and port; refuse others with [`ErrorKind::CrossOrigin`].
+    SameOrigin,
+    /// Never follow: take only the link's query and lay it over the first request. For vendors whose links name
+    /// hosts that clients must not call.
+    QueryOnly,
+}
+
+impl LinkPolicy {
+    /// The query members of a link, decoded once, as far as this policy lets the link be used at all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CrossOrigin`] under [`SameOrigin`](Self::SameOrigin) for a link to another origin.
+    pub fn query(self, base: &Url, link: &str) -> Result<Vec<(String, String)>> {
+        let query = match self {
+            Self::SameOrigin => resolve(base, link)?.query().map(str::to_owned),
+            // The text between `?` and `#`, whatever stands before it: the host is not ours to judge.
+            Self::QueryOnly => link
+                .split('#')
+                .next()
+                .and_then(|link| link.split_once('?'))
+                .map(|(_, query)| query.to_owned()),
+        };
+        let query = query.unwrap_or_default();
+        Ok(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+}
+
+/// The absolute URL of a link found in an answer of `base`'s service.
+///
+/// # Errors
+/// [`ErrorKind::CrossOrigin`] for another scheme, host or port, for a URL with a user name, and for text that is no URL.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that resolves links, and it checks the origin"
+)]
+pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
+    let refused = |what: &str| {
+        Error::new(
+            ErrorKind::CrossOrigin,
+            format!("a link {what}; it was not followed, for the credential would go with it"),
+        )
+    };
+    let url = base.join(link).map_err(|_| refused("is not a URL"))?;
+    if url.origin() != base.origin() {
+        return Err(refused(&format!("leads to {}", url.origin().ascii_serialization())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("carries a user name"));
+    }
+    Ok(url)
+}
+
+/// Whether what is sent to this URL stays on this machine or inside TLS.
+pub(crate) fn is_private(url: &Url) -> bool {
+    url.scheme() == "https"
+        || match url.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Url {
+        Url::parse("https://api.example.com/data/query").unwrap()
+    }
+
+    #[test]
+    fn links_to_the_own_origin_are_resolved() {
+        for (link, url) in [
+            ("/other?x=1", "https://api.example.com/other?x=1"),
+            ("?page=2", "https://api.example.com/data/query?page=2"),
+            ("runs/7", "https://api.example.com/data/runs/7"),
+            ("HTTPS://API.EXAMPLE.COM/a", "https://api.example.com/a"),
+            ("https://api.example.com:443/a", "https://api.example.com/a"),
+        ] {
+            assert_eq!(resolve(&base(), link).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn links_to_anywhere_else_are_refused() {
+        for link in [
+            "https://evil.example/",
+            "//evil.example/",
+            r"\\evil.example\",
+            "https://api.example.com@evil.example/",
+            "https://api.example.com:444/",
+            "http://api.example.com/",
+            "javascript:alert(1)",
+            "\t//evil.example/",
+            "https://user:pw@api.example.com/",
+            "https://[",
+            "data:text/plain,x",
+        ] {
+            let error = resolve(&base(), link).expect_err(link);
+            assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{link:?}");
+        }
+    }
+
+    #[test]
+    fn query_only_takes_the_query_and_nothing_else() {
+        let query = |link| LinkPolicy::QueryOnly.query(&base(), link).unwrap();
+        assert_eq!(
+            query("https://evil.example/q?orderby=-created&start=2019-08-01T00:14:21.748Z#x"),
+            [
+                ("orderby".into(), "-created".into()),
+                ("start".into(), "2019-08-01T00:14:21.748Z".into()),
+            ]
+        );
+        // Members are split at the first equals sign: filters come unescaped.
+        assert_eq!(query("?property=active==true"), [("property".into(), "active==true".into())]);
+        assert!(query("no query at all").is_empty());
+        assert!(LinkPolicy::SameOrigin.query(&base(), "https://evil.example/?start=1").is_err());
+    }
+
+    #[test]
+    fn only_tls_and_this_machine_are_private() {
+        for (url, private) in [
+            ("https://api.example.com", true),
+            ("http://127.0.0.1:80", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:8080", true),
+            ("http://localhost", true),
+            ("http://a.localhost.", true),
+            ("http://api.example.com", false),
+            ("http://10.0.0.1", false),
+            ("http://localhost.example.com", false),
+        ] {
+            assert_eq!(is_private(&Url::parse(url).unwrap()), private, "{url}");
+        }
+    }
+}

@@ -1,0 +1,618 @@
+//! Talking HTTP, whichever the vendor: one call from the request to the decoded answer.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `request` | [`Endpoint`] and [`ApiRequest`]: what to send, as a value |
+//! | `exchange` | the one loop: attempt, judge, repeat, give up |
+//! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
+//! | `dialect` | [`Dialect`]: how one vendor says "error" |
+//! | `credential` | [`Credential`] and cached tokens |
+//! | `transport` | [`Transport`], over reqwest |
+//! | `response` | [`Response`] and [`Meta`] |
+//! | `link`, `redact`, `clock` | where links may lead, what people may see, what time it is |
+
+mod clock;
+mod credential;
+mod dialect;
+mod exchange;
+mod link;
+mod redact;
+mod request;
+mod response;
+mod retry;
+mod transport;
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, header};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use url::Url;
+
+pub use self::clock::{Clock, SystemClock};
+pub use self::credential::{
+    Basic, Bearer, CachedToken, Credential, CredentialContext, Token, TokenSource,
+};
+pub use self::dialect::{Advice, Answer, Dialect, Refusal, Verdict};
+pub use self::link::LinkPolicy;
+pub use self::request::{
+    ApiRequest, Endpoint, Idempotency, OffsetPages, PagedEndpoint, PathSegment, RawCall,
+    RequestBuilder,
+};
+pub use self::response::{Meta, Response};
+pub use self::retry::RetryPolicy;
+pub use self::transport::{
+    BodyLimits, ReqwestTransport, Transport, TransportError, TransportErrorKind,
+};
+
+pub(crate) use self::link::resolve as link_target;
+pub(crate) use self::redact::Secrets;
+pub(crate) use self::request::{UNRESERVED, header_value};
+
+use self::exchange::Session;
+use self::retry::RetryBudget;
+use crate::error::{Error, Result};
+use crate::paging::{Items, Pages};
+use crate::wire::hal::Link;
+use crate::wire::json;
+
+/// Name of a vendor: lower-case letters, digits, `-` and `_`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Vendor(Cow<'static, str>);
+
+impl Vendor {
+    /// A vendor known when the program is compiled.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// A vendor named at run time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is empty or has other characters.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if name.is_empty() || !name.bytes().all(allowed) {
+            return Err(Error::config(
+                "a vendor's name is lower-case letters, digits, `-` and `_`",
+            ));
+        }
+        Ok(Self(Cow::Owned(name.to_owned())))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Debug for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&self.0, f)
+    }
+}
+
+/// A vendor's API: the type that ties requests to the client that may send them.
+pub trait Api: Send + Sync + 'static {
+    /// The vendor's name.
+    const VENDOR: Vendor;
+
+    /// What this vendor's clients must be told beside the common settings.
+    type Options: Debug + Default + Send + Sync;
+
+    /// Checks the options and makes of them what a client needs to talk to this vendor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config); it names the setting that is missing or wrong.
+    fn service(options: &Self::Options) -> Result<Service>;
+}
+
+/// Where a vendor's API is, and how it speaks.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Service {
+    /// Where requests go unless [`ClientBuilder::base_url`] says otherwise.
+    pub base_url: Cow<'static, str>,
+    /// How it speaks.
+    pub dialect: Arc<dyn Dialect>,
+}
+
+impl Service {
+    /// A service at this base URL.
+    pub fn new(base_url: impl Into<Cow<'static, str>>, dialect: impl Dialect + 'static) -> Self {
+        Self { base_url: base_url.into(), dialect: Arc::new(dialect) }
+    }
+}
+
+/// Time and size limits of one client; [`Call`] can tighten or widen most of them for one call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    connect: Duration,
+    attempt: Duration,
+    idle: Duration,
+    call: Duration,
+    max_body: usize,
+    in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: ReqwestTransport::CONNECT_TIMEOUT,
+            attempt: Duration::from_secs(30),
+            idle: Duration::from_secs(20),
+            call: Duration::from_secs(120),
+            max_body: 64 * 1024 * 1024,
+            in_flight: 64,
+        }
+    }
+}
+
+impl Limits {
+    /// For making a connection, TLS included. Default 5 s. A transport of your own sets its own.
+    #[must_use]
+    pub fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// For one attempt, from sending to the last byte of the answer. Default 30 s.
+    #[must_use]
+    pub fn attempt(mut self, limit: Duration) -> Self {
+        self.attempt = limit;
+        self
+    }
+
+    /// For the silence between two pieces of an answer's body. Default 20 s.
+    #[must_use]
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    /// For a whole call: credential, attempts, pauses. Default 120 s.
+    #[must_use]
+    pub fn call(mut self, limit: Duration) -> Self {
+        self.call = limit;
+        self
+    }
+
+    /// For the bytes of an answer's body. Default 64 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// For the requests in flight at once on one client; more wait their turn. Default 64; 0 counts as 1.
+    #[must_use]
+    pub fn in_flight(mut self, requests: usize) -> Self {
+        self.in_flight = requests.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+}
+
+/// What one call does differently from its client's settings.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_body: Option<usize>,
+}
+
+impl CallOptions {
+    /// Limit for the whole call: credential, attempts, pauses.
+    #[must_use]
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// Limit for one attempt.
+    #[must_use]
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.attempt_timeout = Some(limit);
+        self
+    }
+
+    /// Tries, the first included; 1 means no retry.
+    #[must_use]
+    pub fn max_attempts(mut self, tries: u32) -> Self {
+        self.max_attempts = Some(tries);
+        self
+    }
+
+    /// Most bytes of the answer's body.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = Some(bytes);
+        self
+    }
+}
+
+/// A client of one vendor. Clones share connections, token, limits and retry budget.
+pub struct Client<A> {
+    core: Arc<Core>,
+    api: PhantomData<fn() -> A>,
+}
+
+pub(crate) struct Core {
+    vendor: Vendor,
+    base_url: Url,
+    dialect: Arc<dyn Dialect>,
+    transport: Arc<dyn Transport>,
+    credential: Option<Arc<dyn Credential>>,
+    clock: Arc<dyn Clock>,
+    user_agent: header::HeaderValue,
+    limits: Limits,
+    retry: RetryPolicy,
+    budget: RetryBudget,
+    in_flight: Semaphore,
+    allow_plain_http: bool,
+}
+
+impl<A> Clone for Client<A> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), api: PhantomData }
+    }
+}
+
+impl<A> Debug for Client<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.core).finish()
+    }
+}
+
+impl Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("vendor", &self.vendor)
+            .field("base_url", &redact::ShownUrl(&self.base_url).to_string())
+            .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
+            .field("transport", &self.transport)
+            .field("limits", &self.limits)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Api> Client<A> {
+    /// Starts a client.
+    #[must_use]
+    pub fn builder() -> ClientBuilder<A> {
+        ClientBuilder::new()
+    }
+
+    /// Sends a request and decodes the answer.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`](crate::ErrorKind) that names a failed call; [`Error::may_have_run`] says whether a trigger may
+    /// have been carried out all the same.
+    pub async fn send<E: Endpoint<Api = A>>(&self, request: E) -> Result<Response<E::Output>> {
+        self.call(request).send().await
+    }
+
+    /// Sends a request and decodes the answer into a type of yours.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_as<E: Endpoint<Api = A>, T: DeserializeOwned + Send>(
+        &self,
+        request: E,
+    ) -> Result<Response<T>> {
+        self.call(request).send_as().await
+    }
+
+    /// Starts a call whose limits differ from the client's.
+    pub fn call<E: Endpoint<Api = A>>(&self, request: E) -> Call<'_, E> {
+        Call { client: self, request, options: CallOptions::default() }
+    }
+
+    /// Walks a list page by page.
+    pub fn pages<E: PagedEndpoint<Api = A>>(&self, request: E) -> Pages<E> {
+        Pages::new(self.clone(), request)
+    }
+
+    /// Walks a list item by item.
+    pub fn items<E: PagedEndpoint<Api = A>>(&self, request: E) -> Items<E> {
+        self.pages(request).items()
+    }
+
+    /// Starts a call that has no request type.
+    pub fn raw(&self, method: Method, segments: &[&str]) -> RawCall<'_, A> {
+        RawCall::new(self, method, segments)
+    }
+
+    /// Fetches what a link of an answer leads to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CrossOrigin`](crate::ErrorKind::CrossOrigin), before anything is sent, if the link leaves the base
+    /// URL's origin; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a templated link. Else as
+    /// [`send`](Self::send).
+    pub async fn follow<T: DeserializeOwned + Send>(&self, link: &Link) -> Result<Response<T>> {
+        let url =
+            link.resolve(&self.core.base_url).map_err(|error| error.with_operation("follow"))?;
+        let request = ApiRequest::get_url("follow", url);
+        self.exchange(request, &CallOptions::default(), json::decode).await
+    }
+
+    /// The vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.core.vendor
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.core.base_url
+    }
+
+    /// The clock that pauses and waits are measured with.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.core.clock)
+    }
+
+    /// The thin generic shell around [`exchange::run`].
+    pub(crate) async fn exchange<T: Send>(
+        &self,
+        mut request: ApiRequest,
+        options: &CallOptions,
+        decode: impl Fn(&Meta, &Bytes) -> Result<T> + Send + Sync,
+    ) -> Result<Response<T>> {
+        let core = &*self.core;
+        request.insert_default(header::USER_AGENT, &core.user_agent);
+        let session = Session {
+            core,
+            dialect: &*core.dialect,
+            credential: core.credential.as_deref(),
+            options,
+            deadline: clock::after(core.clock.now(), options.deadline.unwrap_or(core.limits.call)),
+        };
+        let operation = request.operation();
+        let mut value = None;
+        let (meta, body) = exchange::run(session, request, &mut |meta, body| {
+            value = Some(decode(meta, body)?);
+            Ok(())
+        })
+        .await?;
+        match value {
+            Some(value) => Ok(Response::new(value, meta, body)),
+            // The loop accepts no answer without decoding it.
+            None => Err(Error::new(crate::ErrorKind::Decode, "").with_operation(operation)),
+        }
+    }
+}
+
+/// One call with its own limits. Made by [`Client::call`].
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is sent"]
+pub struct Call<'c, E: Endpoint> {
+    client: &'c Client<E::Api>,
+    request: E,
+    options: CallOptions,
+}
+
+impl<E: Endpoint> Call<'_, E> {
+    /// Limit for the whole call: credential, attempts, pauses.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.options = self.options.deadline(limit);
+        self
+    }
+
+    /// Limit for one attempt.
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.options = self.options.attempt_timeout(limit);
+        self
+    }
+
+    /// Tries, the first included; 1 means no retry.
+    pub fn max_attempts(mut self, tries: u32) -> Self {
+        self.options = self.options.max_attempts(tries);
+        self
+    }
+
+    /// Most bytes of the answer's body.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.options = self.options.max_body(bytes);
+        self
+    }
+
+    /// Sets all of them at once.
+    pub fn options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send(self) -> Result<Response<E::Output>> {
+        let request = self.request.to_request(&self.client.core.base_url)?;
+        let decode = |meta: &Meta, body: &Bytes| self.request.decode(meta, body);
+        self.client.exchange(request, &self.options, decode).await
+    }
+
+    /// Sends it and decodes the answer into a type of yours.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_as<T: DeserializeOwned + Send>(self) -> Result<Response<T>> {
+        let request = self.request.to_request(&self.client.core.base_url)?;
+        self.client.exchange(request, &self.options, json::decode).await
+    }
+}
+
+/// Builds a [`Client`]: the settings all vendors share, and in each vendor's module the settings of that vendor.
+pub struct ClientBuilder<A: Api> {
+    pub(crate) options: A::Options,
+    base_url: Option<String>,
+    credential: Option<Arc<dyn Credential>>,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    user_agent: Option<String>,
+    limits: Limits,
+    retry: RetryPolicy,
+    allow_plain_http: bool,
+}
+
+impl<A: Api> Debug for ClientBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("vendor", &A::VENDOR)
+            .field("options", &self.options)
+            .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
+            .field("limits", &self.limits)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Api> ClientBuilder<A> {
+    fn new() -> Self {
+        Self {
+            options: A::Options::default(),
+            base_url: None,
+            credential: None,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            user_agent: None,
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            allow_plain_http: false,
+        }
+    }
+
+    /// Who is calling. Left out, requests go without a credential.
+    #[must_use]
+    pub fn credential(mut self, credential: impl Credential + 'static) -> Self {
+        self.credential = Some(Arc::new(credential));
+        self
+    }
+
+    /// Where requests go. Default: the vendor's own service.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// What carries requests. Default: [`ReqwestTransport`].
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// What pauses and waits are measured with. Default: [`SystemClock`].
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The `User-Agent` header. Default: this crate's name and version.
+    #[must_use]
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = Some(name.into());
+        self
+    }
+
+    /// Time and size limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How often and how patiently calls are repeated.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Lets credentials travel over plain `http://` to hosts other than this machine. Whoever sees the traffic has them.
+    #[must_use]
+    pub fn allow_plain_http(mut self) -> Self {
+        self.allow_plain_http = true;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): a setting is missing, cannot be sent, or would send a credential
+    /// in clear text.
+    pub fn build(self) -> Result<Client<A>> {
+        let service = A::service(&self.options)?;
+        let text = self.base_url.as_deref().unwrap_or(&service.base_url);
+        let base_url =
+            Url::parse(text).ok().filter(|url| url.has_host() && !url.cannot_be_a_base());
+        let Some(base_url) = base_url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            return Err(Error::config(
+                "the base URL is not an http or https URL; begin it with https://",
+            ));
+        };
+        if !base_url.username().is_empty() || base_url.password().is_some() {
+            return Err(Error::config(
+                "the base URL holds a user name or password; pass a credential instead",
+            ));
+        }
+        if let Some(credential) = &self.credential {
+            if !self.allow_plain_http && !link::is_private(&base_url) {
+                return Err(exchange::plain_http());
+            }
+            credential.check()?;
+        }
+        let default_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+        let user_agent =
+            header_value("user agent", self.user_agent.as_deref().unwrap_or(default_agent))?;
+        let tls = cfg!(any(feature = "rustls", feature = "native-tls"));
+        let transport = if let Some(transport) = self.transport {
+            transport
+        } else if base_url.scheme() == "http" || tls {
+            Arc::new(ReqwestTransport::new(self.limits.connect)?)
+        } else {
+            return Err(Error::config(
+                "https needs TLS: switch on the feature `rustls` or `native-tls` of scheduled-runs",
+            ));
+        };
+        Ok(Client {
+            core: Arc::new(Core {
+                vendor: A::VENDOR,
+                base_url,
+                dialect: service.dialect,
+                transport,
+                credential: self.credential,
+                clock: self.clock,
+                user_agent,
+                budget: self.retry.new_budget(),
+                in_flight: Semaphore::new(self.limits.in_flight),
+                limits: self.limits,
+                retry: self.retry,
+                allow_plain_http: self.allow_plain_http,
+            }),
+            api: PhantomData,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! URLs, headers and messages as people may see them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+/// Query members whose values may be shown. Everything else may hold a secret or personal data.
+const SHOWN_QUERY: [&str; 14] = [
+    "excludeHidden",
+    "excludeSoftDeleted",
+    "f",
+    "format",
+    "isPrevLink",
+    "limit",
+    "num",
+    "offset",
+    "orderby",
+    "page",
+    "pageSize",
+    "per_page",
+    "preview",
+    "start",
+];
+
+/// Answer headers whose values may be shown.
+const SHOWN_HEADERS: [&str; 7] = [
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "server",
+    "x-request-id",
+    "transfer-encoding",
+];
+
+const REDACTED: &str = "REDACTED";
+
+/// Shorter secrets are not searched for: they would blank out ordinary words.
+const SHORTEST_SECRET: usize = 4;
+
+/// A URL without user, password, fragment, and query values outside the allow-list.
+pub(crate) struct ShownUrl<'a>(pub(crate) &'a Url);
+
+impl fmt::Display for ShownUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(url) = self;
+        write!(f, "{}{}", url.origin().ascii_serialization(), url.path())?;
+        let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+        for (pair, separator) in pairs.zip(std::iter::once('?').chain(std::iter::repeat('&'))) {
+            match pair.split_once('=') {
+                Some((name, _)) if SHOWN_QUERY.contains(&name) => write!(f, "{separator}{pair}")?,
+                Some((name, _)) => write!(f, "{separator}{name}={REDACTED}")?,
+                None => write!(f, "{separator}{REDACTED}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Headers with the values of all but a few replaced.
+pub(crate) struct ShownHeaders<'a>(pub(crate) &'a HeaderMap);
+
+impl fmt::Debug for ShownHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| {
+            let value =
+                SHOWN_HEADERS.contains(&name.as_str()).then(|| value.to_str().ok()).flatten();
+            (name, value.unwrap_or(REDACTED))
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+/// The secrets of one call: what must never be printed, even when the server sends it back.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    pub(crate) fn add(&mut self, secret: &str) {
+        if secret.len() >= SHORTEST_SECRET {
+            self.0.push(secret.into());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text with every known secret replaced, also where the secret is percent-encoded.
+    pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut scrubbed = Cow::Borrowed(text);
+        for secret in &self.0 {
+            let secret = secret.expose_secret();
+            let encoded = percent_encoding::utf8_percent_encode(secret, super::request::UNRESERVED)
+                .to_string();
+            for form in [secret, &encoded] {
+                if scrubbed.contains(form) {
+                    scrubbed = Cow::Owned(scrubbed.replace(form, REDACTED));
+                }
+            }
+        }
+        scrubbed
+    }
+
+    /// As [`scrub`](Self::scrub), for every text inside a JSON value.
+    pub(crate) fn scrub_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(scrubbed) = self.scrub(text) {
+                    *text = scrubbed;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_value(item)),
+            Value::Object(members) => {
+                let named = std::mem::take(members);
+                members.extend(named.into_iter().map(|(name, mut member)| {
+                    self.scrub_value(&mut member);
+                    (self.scrub(&name).into_owned(), member)
+                }));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} redacted]", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_shows_only_the_query_values_that_are_allowed() {
+        for (url, shown) in [
+            (
+                "https://u:canary@host/a/b?limit=5&token=canary#canary",
+                "https://host/a/b?limit=5&token=REDACTED",
+            ),
+            (
+                "https://host/?json=%7B%22api_key%22%3A%22canary%22%7D",
+                "https://host/?json=REDACTED",
+            ),
+            ("https://host/x?canary", "https://host/x?REDACTED"),
+            (
+                "http://host:81/x?a=canary&start=2020-01-01",
+                "http://host:81/x?a=REDACTED&start=2020-01-01",
+            ),
+        ] {
+            assert_eq!(ShownUrl(&Url::parse(url).unwrap()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn known_secrets_are_cut_out_of_whatever_the_server_says() {
+        let mut secrets = Secrets::default();
+        secrets.add("can/ary+1");
+        secrets.add("abc"); // too short to search for
+        assert_eq!(secrets.scrub("bad token can/ary+1, abc"), "bad token REDACTED, abc");
+        assert_eq!(secrets.scrub("?t=can%2Fary%2B1"), "?t=REDACTED");
+        let mut value = serde_json::json!({"can/ary+1": ["x can/ary+1", 1, null]});
+        secrets.scrub_value(&mut value);
+        assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
+        assert_eq!(format!("{secrets:?}"), "[1 redacted]");
+    }
+
+    #[test]
+    fn headers_show_values_from_an_allow_list_only() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "text/html".parse().unwrap());
+        headers.insert("x-echo", "canary".parse().unwrap());
+        assert_eq!(
+            format!("{:?}", ShownHeaders(&headers)),
+            r#"{"content-type": "text/html", "x-echo": "REDACTED"}"#
+        );
+    }
+}

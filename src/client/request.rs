@@ -1,0 +1,553 @@
+//! A request before it is sent: a value that can be read without a network.
+
+use std::fmt::{self, Display, Write as _};
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use url::Url;
+
+use super::redact::{Secrets, ShownHeaders, ShownUrl};
+use super::response::Meta;
+use super::{Api, Client};
+use crate::error::{Error, Result};
+use crate::paging::{Cursor, Page};
+
+/// Everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded: the unreserved set of RFC 3986.
+pub(crate) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One operation of a vendor's API: what to send, and how to read the answer.
+///
+/// A request type is a plain value: what the call cannot do without goes into its `new`, the rest are setters.
+pub trait Endpoint: Clone + Send + Sync + 'static {
+    /// The vendor that understands it. A request for another vendor does not compile.
+    type Api: Api;
+    /// What a successful answer holds.
+    type Output: Send + 'static;
+    /// Name in errors and logs: vendor, resource, verb.
+    const OPERATION: &'static str;
+    /// Whether sending it twice does harm. Declared for each operation, never guessed from the HTTP method.
+    const IDEMPOTENCY: Idempotency;
+
+    /// The request as it would be sent, without credentials. Pure: no clock, no network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for input that cannot be sent: it names the input and says what to do.
+    fn to_request(&self, base: &Url) -> Result<ApiRequest>;
+
+    /// Reads the answer of a call that the vendor's [`Dialect`](super::Dialect) judged a success.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) or
+    /// [`ErrorKind::UnexpectedContent`](crate::ErrorKind::UnexpectedContent).
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Self::Output>;
+}
+
+/// An operation that answers page by page.
+pub trait PagedEndpoint: Endpoint<Output = Page<Self::Item>> {
+    /// What the list holds.
+    type Item: Send + 'static;
+
+    /// The same request for the page at `cursor`.
+    #[must_use]
+    fn at(&self, cursor: &Cursor) -> Self;
+
+    /// What tells items apart, for vendors whose pages overlap: an item whose key was on the page before is dropped.
+    fn key(item: &Self::Item) -> Option<&str> {
+        let _ = item;
+        None
+    }
+}
+
+/// A paged operation whose later pages can be named from the first one, because the vendor counts.
+pub trait OffsetPages: PagedEndpoint {
+    /// How many pages the whole list has, as the first page tells.
+    fn page_count(&self, first: &Page<Self::Item>) -> usize;
+
+    /// The cursor of a page; the first page has number 0.
+    fn nth(&self, first: &Page<Self::Item>, number: usize) -> Cursor;
+}
+
+/// Whether sending a request twice does harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Idempotency {
+    /// Reads only.
+    Safe,
+    /// Changes something, but the second time changes nothing more.
+    Idempotent,
+    /// Starts, creates, changes or deletes something each time it arrives. Never repeated once it may have been carried out.
+    NotIdempotent,
+}
+
+/// Method, URL, headers and body of one call.
+///
+/// `Debug` shows no body, no credential, and no query value outside an allow-list.
+#[derive(Clone)]
+pub struct ApiRequest {
+    operation: &'static str,
+    idempotency: Idempotency,
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+    secrets: Secrets,
+}
+
+impl ApiRequest {
+    /// Starts the request of an [`Endpoint`]. Each segment is percent-encoded and becomes exactly one part of the path.
+    pub fn of<E: Endpoint>(method: Method, base: &Url, segments: &[&str]) -> RequestBuilder {
+        Self::builder(E::OPERATION, E::IDEMPOTENCY, method, base, segments)
+    }
+
+    /// Starts a request that no [`Endpoint`] stands for.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that writes a path, from encoded segments"
+    )]
+    pub fn builder(
+        operation: &'static str,
+        idempotency: Idempotency,
+        method: Method,
+        base: &Url,
+        segments: &[&str],
+    ) -> RequestBuilder {
+        let mut path = base.path().trim_end_matches('/').to_owned();
+        let mut fault = None;
+        for segment in segments {
+            match PathSegment::new(segment) {
+                // Writing to a `String` cannot fail.
+                Ok(segment) => _ = write!(path, "/{segment}"),
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        let mut url = base.clone();
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        let request = Self {
+            operation,
+            idempotency,
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            secrets: Secrets::default(),
+        };
+        RequestBuilder { request, query: String::new(), fault }
+    }
+
+    /// A GET of a whole URL that was already checked to be the vendor's own.
+    pub(crate) fn get_url(operation: &'static str, url: Url) -> Self {
+        let builder = Self::builder(operation, Idempotency::Safe, Method::GET, &url, &[]);
+        Self { url, ..builder.request }
+    }
+
+    /// Name of the operation.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// Whether sending it twice does harm.
+    #[must_use]
+    pub fn idempotency(&self) -> Idempotency {
+        self.idempotency
+    }
+
+    /// HTTP method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The headers set so far.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body; empty where there is none.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Sets a header.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the value holds anything but visible ASCII characters and spaces.
+    pub fn set_header(&mut self, name: HeaderName, value: &str) -> Result<()> {
+        let value = header_value(name.as_str(), value)?;
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    /// Sets a header that no output may show. Its value is also cut out of whatever the server sends back in an error.
+    ///
+    /// # Errors
+    /// As [`set_header`](Self::set_header); the value is not in the error.
+    pub fn set_secret_header(&mut self, name: HeaderName, value: &str) -> Result<()> {
+        self.insert_secret(name, header_value("the credential", value)?);
+        Ok(())
+    }
+
+    pub(crate) fn insert_secret(&mut self, name: HeaderName, mut value: HeaderValue) {
+        value.set_sensitive(true);
+        if let Ok(text) = value.to_str() {
+            // `Bearer abc` hides `abc` wherever it stands.
+            self.secrets.add(text.rsplit(' ').next().unwrap_or(text));
+        }
+        self.headers.insert(name, value);
+    }
+
+    pub(crate) fn insert_default(&mut self, name: HeaderName, value: &HeaderValue) {
+        self.headers.entry(name).or_insert_with(|| value.clone());
+    }
+
+    /// Names a secret that the request carries in its URL or body, so that no output shows it.
+    pub fn hide(&mut self, secret: &str) {
+        self.secrets.add(secret);
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    pub(crate) fn carries_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
+        (self.method, self.url, self.headers, self.body)
+    }
+
+    /// Method and URL as people may see them.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.method, self.secrets.scrub(&ShownUrl(&self.url).to_string()))
+    }
+}
+
+impl fmt::Debug for ApiRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiRequest")
+            .field("operation", &self.operation)
+            .field("request", &self.line())
+            .field("headers", &ShownHeaders(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// Builds an [`ApiRequest`]; the first fault is kept and told by [`finish`](Self::finish).
+#[derive(Debug)]
+#[must_use = "a request is made by `finish`"]
+pub struct RequestBuilder {
+    request: ApiRequest,
+    query: String,
+    fault: Option<Error>,
+}
+
+impl RequestBuilder {
+    /// Adds a query member; `None` adds nothing. The whole value is percent-encoded, a space becomes `%20`.
+    pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
+        if let Some(value) = value {
+            let separator = if self.query.is_empty() { "" } else { "&" };
+            let value = value.to_string();
+            // Writing to a `String` cannot fail.
+            let _ = write!(
+                self.query,
+                "{separator}{}={}",
+                utf8_percent_encode(name, UNRESERVED),
+                utf8_percent_encode(&value, UNRESERVED)
+            );
+        }
+        self
+    }
+
+    /// Adds several query members in order.
+    pub fn queries<N: AsRef<str>, V: Display>(
+        self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        pairs
+            .into_iter()
+            .fold(self, |builder, (name, value)| builder.query(name.as_ref(), Some(value)))
+    }
+
+    /// Sets a header.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Err(error) = self.request.set_header(name, value) {
+            self.fault.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Sets a JSON body and its content type.
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(body) => {
+                self.request.body = body.into();
+                self.content_type("application/json")
+            }
+            Err(error) => {
+                self.fault.get_or_insert_with(|| {
+                    Error::config("the request's body cannot be written as JSON").with_source(error)
+                });
+                self
+            }
+        }
+    }
+
+    /// Sets a form body and its content type.
+    pub fn form<V: AsRef<str>>(
+        mut self,
+        fields: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in fields {
+            form.append_pair(name, value.as_ref());
+        }
+        self.request.body = form.finish().into();
+        self.content_type("application/x-www-form-urlencoded")
+    }
+
+    fn content_type(mut self, value: &'static str) -> Self {
+        self.request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+        self
+    }
+
+    /// Records that the input cannot be sent; `finish` tells it.
+    pub fn fail(mut self, error: Error) -> Self {
+        self.fault.get_or_insert(error);
+        self
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// The first fault of the input, of kind [`ErrorKind::Config`](crate::ErrorKind::Config).
+    pub fn finish(mut self) -> Result<ApiRequest> {
+        if let Some(error) = self.fault {
+            return Err(error.with_operation(self.request.operation));
+        }
+        if !self.query.is_empty() {
+            self.request.url.set_query(Some(&self.query));
+        }
+        Ok(self.request)
+    }
+}
+
+/// One part of a URL's path: any id, percent-encoded.
+///
+/// Refused are the empty text, `.` and `..` (URL libraries drop them silently, and the call would reach another
+/// resource), control characters, and texts over 1,024 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathSegment<'a>(&'a str);
+
+impl<'a> PathSegment<'a> {
+    /// Longest id, in bytes before encoding.
+    pub const LONGEST: usize = 1024;
+
+    /// Checks the text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config); it says what is wrong and does not repeat the text.
+    pub fn new(text: &'a str) -> Result<Self> {
+        let fault = if text.is_empty() {
+            "is empty"
+        } else if text == "." || text == ".." {
+            "is `.` or `..`, which a URL cannot hold"
+        } else if text.len() > Self::LONGEST {
+            "is longer than 1,024 bytes"
+        } else if text.chars().any(char::is_control) {
+            "holds control characters, such as a line break; trim it"
+        } else {
+            return Ok(Self(text));
+        };
+        Err(Error::config(format!("an id in the path {fault}")))
+    }
+}
+
+impl Display for PathSegment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        utf8_percent_encode(self.0, UNRESERVED).fmt(f)
+    }
+}
+
+/// A value that a header can carry: visible ASCII characters and inner spaces.
+pub(crate) fn header_value(what: &str, value: &str) -> Result<HeaderValue> {
+    let fault = if value.is_empty() {
+        "is empty"
+    } else if value.trim() != value {
+        "begins or ends with white space; trim it"
+    } else if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        "holds characters that an HTTP header cannot carry, such as a line break"
+    } else {
+        return HeaderValue::from_str(value)
+            .map_err(|_| Error::config(format!("{what} cannot be sent in a header")));
+    };
+    Err(Error::config(format!("{what} {fault}")))
+}
+
+/// A call that has no request type: any method, any path below the base URL, with the client's credential, limits,
+/// retry table and errors. Made by [`Client::raw`].
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RawCall<'c, A: Api> {
+    client: &'c Client<A>,
+    builder: RequestBuilder,
+}
+
+impl<'c, A: Api> RawCall<'c, A> {
+    pub(crate) fn new(client: &'c Client<A>, method: Method, segments: &[&str]) -> Self {
+        let idempotency = match method {
+            Method::GET | Method::HEAD => Idempotency::Safe,
+            _ => Idempotency::NotIdempotent,
+        };
+        let builder = ApiRequest::builder("raw", idempotency, method, client.base_url(), segments);
+        Self { client, builder }
+    }
+
+    /// Adds a query member; `None` adds nothing.
+    pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
+        self.builder = self.builder.query(name, value);
+        self
+    }
+
+    /// Sets a header.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// Sets a JSON body.
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        self.builder = self.builder.json(body);
+        self
+    }
+
+    /// Sets a form body.
+    pub fn form<V: AsRef<str>>(
+        mut self,
+        fields: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.builder = self.builder.form(fields);
+        self
+    }
+
+    /// Declares whether sending it twice does harm. Left out, GET and HEAD are safe and all else is not idempotent.
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.builder.request.idempotency = idempotency;
+        self
+    }
+
+    /// Sends it and reads the answer as JSON of type `T`.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_as<T: serde::de::DeserializeOwned + Send>(
+        self,
+    ) -> Result<super::Response<T>> {
+        let request = self.builder.finish()?;
+        self.client
+            .exchange(request, &super::CallOptions::default(), crate::wire::json::decode)
+            .await
+    }
+
+    /// Sends it and returns the answer's bytes.
+    ///
+    /// # Errors
+    /// As [`Client::send`], but for those about the answer's shape.
+    pub async fn send(self) -> Result<super::Response<Bytes>> {
+        let request = self.builder.finish()?;
+        let whole = |_: &Meta, body: &Bytes| Ok(body.clone());
+        self.client.exchange(request, &super::CallOptions::default(), whole).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn get(segments: &[&str]) -> RequestBuilder {
+        let base = Url::parse("https://host/base/").unwrap();
+        ApiRequest::builder("test", Idempotency::Safe, Method::GET, &base, segments)
+    }
+
+    #[test]
+    fn every_segment_arrives_as_exactly_one_part_of_the_path() {
+        for (id, path) in [
+            ("plain-1_2.3~", "/base/a/plain-1_2.3~/z"),
+            ("a/b", "/base/a/a%2Fb/z"),
+            ("../x", "/base/a/..%2Fx/z"),
+            ("%2e%2e", "/base/a/%252e%252e/z"),
+            ("x?y", "/base/a/x%3Fy/z"),
+            ("x#f", "/base/a/x%23f/z"),
+            ("c2No+/w==", "/base/a/c2No%2B%2Fw%3D%3D/z"),
+            ("ü ...", "/base/a/%C3%BC%20.../z"),
+        ] {
+            let request = get(&["a", id, "z"]).finish().unwrap();
+            assert_eq!(request.url().path(), path);
+            assert_eq!(request.url().path_segments().unwrap().count(), 4);
+        }
+    }
+
+    #[test]
+    fn ids_that_would_reach_another_resource_are_refused_before_anything_is_sent() {
+        let long = "x".repeat(10 * 1024);
+        for id in ["", ".", "..", "a\r\nb", "a\0b", "a\tb", "a\u{7f}b", "a\u{85}b", &long] {
+            let error = get(&["a", id, "z"]).finish().expect_err(id);
+            assert_eq!(
+                (error.kind(), error.operation()),
+                (ErrorKind::Config, Some("test")),
+                "{id:?}"
+            );
+            assert!(!error.to_string().contains("a\tb"));
+        }
+    }
+
+    #[test]
+    fn query_values_are_encoded_whole() {
+        let request = get(&["a"])
+            .query("property", Some("created>2020-01-01T00:00:00Z,state==A B+C"))
+            .query("limit", Some(5))
+            .query("none", None::<&str>)
+            .finish()
+            .unwrap();
+        assert_eq!(
+            request.url().query(),
+            Some("property=created%3E2020-01-01T00%3A00%3A00Z%2Cstate%3D%3DA%20B%2BC&limit=5")
+        );
+    }
+
+    #[test]
+    fn a_debug_print_of_a_request_shows_no_secret() {
+        let mut request =
+            get(&["a"]).query("token", Some("canary-1")).json(&"canary-2").finish().unwrap();
+        request.set_secret_header(header::AUTHORIZATION, "Bearer canary-3").unwrap();
+        request.hide("canary-4");
+        let text = format!("{request:?}");
+        assert!(!text.contains("canary"), "{text}");
+        assert_eq!(request.secrets().scrub("canary-3 canary-4"), "REDACTED REDACTED");
+    }
+
+    #[test]
+    fn header_values_that_could_split_a_request_are_refused_and_not_repeated() {
+        for value in ["", "zzz\r\nx: y", "zzz\n", " zzz", "zzzä", "zzz\0", "zzz\tz"] {
+            let error = get(&[]).header(header::USER_AGENT, value).finish().expect_err(value);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(!format!("{error} {error:?}").contains("zzz"), "{error}");
+        }
+    }
+}

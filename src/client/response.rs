@@ -1,0 +1,112 @@
+//! An answer, decoded, with what came around it.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, StatusCode, Version, header};
+
+use super::redact::ShownHeaders;
+use super::retry;
+use crate::error::Attempt;
+
+/// What came around an answer's body.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Meta {
+    /// The operation that was called.
+    pub operation: &'static str,
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers, as they came.
+    pub headers: HeaderMap,
+    /// The vendor's id for this request: quote it to their support.
+    pub request_id: Option<Box<str>>,
+    /// Every try of the call; the last one succeeded.
+    pub attempts: Vec<Attempt>,
+    /// Nothing but the end of the connection marked the end of the body.
+    pub(crate) ended_by_close: bool,
+}
+
+impl Meta {
+    pub(crate) fn new(operation: &'static str, answer: &http::Response<Bytes>) -> Self {
+        let headers = answer.headers();
+        Self {
+            operation,
+            status: answer.status(),
+            request_id: None,
+            attempts: Vec::new(),
+            ended_by_close: answer.version() <= Version::HTTP_11
+                && !headers.contains_key(header::CONTENT_LENGTH)
+                && !headers.contains_key(header::TRANSFER_ENCODING),
+            headers: headers.clone(),
+        }
+    }
+
+    /// The server's own time when it answered, from the `Date` header.
+    #[must_use]
+    pub fn server_date(&self) -> Option<DateTime<Utc>> {
+        retry::server_date(&self.headers)
+    }
+}
+
+impl std::fmt::Debug for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meta")
+            .field("operation", &self.operation)
+            .field("status", &self.status)
+            .field("headers", &ShownHeaders(&self.headers))
+            .field("request_id", &self.request_id)
+            .field("attempts", &self.attempts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A decoded answer. It derefs to `T`.
+///
+/// The answer's bytes are kept, so that a member which `T` has no name for is never lost: see [`body`](Self::body).
+#[derive(Clone)]
+pub struct Response<T> {
+    value: T,
+    meta: Meta,
+    body: Bytes,
+}
+
+impl<T> Response<T> {
+    pub(crate) fn new(value: T, meta: Meta, body: Bytes) -> Self {
+        Self { value, meta, body }
+    }
+
+    /// The decoded answer alone.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// Status, headers, request id and attempts.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The answer's body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Response<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response")
+            .field("value", &self.value)
+            .field("meta", &self.meta)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}

@@ -1,0 +1,312 @@
+//! Sending one request and reading one whole answer.
+
+use std::error::Error as StdError;
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode};
+
+use super::clock;
+use super::request::ApiRequest;
+use super::retry::Ending;
+use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
+
+/// What carries requests. Wrap the built-in [`ReqwestTransport`] to record, replay or count; replace it to test.
+///
+/// A transport sends exactly once: no retries, no redirects. The client drops the future when a limit runs out, and the
+/// transport must then not go on in the background.
+#[async_trait]
+pub trait Transport: Debug + Send + Sync {
+    /// Sends the request and reads the whole body.
+    ///
+    /// # Errors
+    /// [`TransportError`], whose kind says how far the request got. When in doubt say
+    /// [`Interrupted`](TransportErrorKind::Interrupted): "not sent" lets the client start a run again.
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> Result<Response<Bytes>, TransportError>;
+}
+
+/// Limits on the answer that a [`Transport`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BodyLimits {
+    /// Longest silence while the body comes in.
+    pub idle: Duration,
+    /// Most bytes of the decoded body.
+    pub max_body: usize,
+}
+
+/// How far a request got that was not answered in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection; not a byte was sent.
+    Connect,
+    /// No connection within the connect limit; not a byte was sent.
+    ConnectTimeout,
+    /// TLS failed; not a byte of the request was sent.
+    Tls,
+    /// The server proved that it did not process the request (HTTP/2 `REFUSED_STREAM`, graceful `GOAWAY`).
+    NotProcessed,
+    /// The connection broke after the request was written at least in part.
+    Interrupted,
+    /// Silence within the body for longer than the idle limit.
+    Idle,
+    /// The answer is larger than the limit.
+    TooLarge,
+    /// What came back is not HTTP, or has a head too large to read.
+    NotHttp,
+    /// The transport itself refused the request before sending it.
+    Refused,
+}
+
+/// Why there is no complete answer.
+///
+/// It must not hold the request's URL or headers: they carry credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    head: Option<Box<(StatusCode, HeaderMap)>>,
+}
+
+impl TransportError {
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(kind: TransportErrorKind) -> Self {
+        Self { kind, source: None, head: None }
+    }
+
+    /// Attaches the cause, which must hold no secret.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Attaches the head of the answer whose body did not arrive.
+    #[must_use]
+    pub fn with_head(mut self, status: StatusCode, headers: HeaderMap) -> Self {
+        self.head = Some(Box::new((status, headers)));
+        self
+    }
+
+    /// How far the request got.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    fn text(&self) -> &'static str {
+        match self.kind {
+            TransportErrorKind::Connect => "could not connect",
+            TransportErrorKind::ConnectTimeout => TimeoutPhase::Connect.text(),
+            TransportErrorKind::Tls => "the server's identity could not be verified, or TLS failed",
+            TransportErrorKind::NotProcessed => "the server closed down before it took the request",
+            TransportErrorKind::Interrupted => {
+                "the connection broke before the answer was complete"
+            }
+            TransportErrorKind::Idle => TimeoutPhase::Idle.text(),
+            TransportErrorKind::TooLarge => "the answer is larger than the limit",
+            TransportErrorKind::NotHttp => "the answer does not begin with a readable HTTP head",
+            TransportErrorKind::Refused => "the transport refused the request",
+        }
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        match self.kind {
+            TransportErrorKind::Connect
+            | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::NotProcessed => Ending::NotSent,
+            TransportErrorKind::Tls | TransportErrorKind::Refused => Ending::Withheld,
+            TransportErrorKind::Interrupted | TransportErrorKind::Idle => Ending::Lost,
+            TransportErrorKind::TooLarge | TransportErrorKind::NotHttp => Ending::Unreadable(None),
+        }
+    }
+
+    pub(crate) fn take_head(&mut self) -> Option<(StatusCode, HeaderMap)> {
+        self.head.take().map(|head| *head)
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        let text = self.text();
+        let error = match self.kind {
+            TransportErrorKind::Connect => Error::new(ErrorKind::Connect, text),
+            TransportErrorKind::ConnectTimeout => Error::timeout(TimeoutPhase::Connect),
+            TransportErrorKind::Tls => Error::new(ErrorKind::Tls, text),
+            TransportErrorKind::NotProcessed | TransportErrorKind::Interrupted => {
+                Error::new(ErrorKind::Interrupted, text)
+            }
+            TransportErrorKind::Idle => Error::timeout(TimeoutPhase::Idle),
+            TransportErrorKind::TooLarge => Error::new(ErrorKind::TooLarge, text),
+            TransportErrorKind::NotHttp => Error::new(ErrorKind::UnexpectedContent, text),
+            TransportErrorKind::Refused => Error::config(text),
+        };
+        match self.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+}
+
+/// The built-in transport, over one pooled [`reqwest`] client.
+#[derive(Clone)]
+pub struct ReqwestTransport(reqwest::Client);
+
+impl ReqwestTransport {
+    /// Default limit for making a connection, TLS included.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// A transport with the platform's trust store, the environment's proxies, and this connect limit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if TLS cannot be set up.
+    pub fn new(connect_timeout: Duration) -> Result<Self> {
+        Self::from_builder(reqwest::Client::builder().connect_timeout(connect_timeout))
+    }
+
+    /// A transport from a builder of yours: a proxy, a certificate authority, a client certificate.
+    ///
+    /// Redirects, the `Referer` header and reqwest's own retries are switched off last: they would send credentials to
+    /// other origins and requests twice.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the builder cannot build.
+    pub fn from_builder(builder: reqwest::ClientBuilder) -> Result<Self> {
+        let builder = builder
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never());
+        builder.build().map(Self).map_err(|error| {
+            Error::config("the HTTP client could not be set up").with_source(error.without_url())
+        })
+    }
+}
+
+impl Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // reqwest prints its default headers, which may be credentials.
+        f.debug_struct("ReqwestTransport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Transport for ReqwestTransport {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let (method, url, headers, body) = request.into_parts();
+        let mut outgoing = reqwest::Request::new(method, url);
+        *outgoing.headers_mut() = headers;
+        if !body.is_empty() {
+            *outgoing.body_mut() = Some(body.into());
+        }
+        let mut answer = self.0.execute(outgoing).await.map_err(classify)?;
+        let mut whole = Response::new(Bytes::new());
+        *whole.status_mut() = answer.status();
+        *whole.version_mut() = answer.version();
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        match read_body(&mut answer, whole.headers(), limits).await {
+            Ok(body) => {
+                *whole.body_mut() = body;
+                Ok(whole)
+            }
+            Err(error) => {
+                let (head, _) = whole.into_parts();
+                Err(error.with_head(head.status, head.headers))
+            }
+        }
+    }
+}
+
+/// Reads the body chunk by chunk, so that neither a false length nor an endless body takes memory.
+async fn read_body(
+    answer: &mut reqwest::Response,
+    headers: &HeaderMap,
+    limits: BodyLimits,
+) -> Result<Bytes, TransportError> {
+    let too_large = || TransportError::new(TransportErrorKind::TooLarge);
+    let announced = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.max_body as u64) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::new();
+    let mut first = None;
+    loop {
+        let chunk = match clock::within(limits.idle, answer.chunk()).await {
+            None => return Err(TransportError::new(TransportErrorKind::Idle)),
+            Some(Err(error)) => {
+                return Err(TransportError::new(TransportErrorKind::Interrupted)
+                    .with_source(error.without_url()));
+            }
+            Some(Ok(chunk)) => chunk,
+        };
+        let Some(chunk) = chunk else { break };
+        let so_far = first.as_ref().map_or(body.len(), Bytes::len);
+        if so_far + chunk.len() > limits.max_body {
+            return Err(too_large());
+        }
+        // Most answers come in one chunk, which needs no copy.
+        match first.take() {
+            None if body.is_empty() => first = Some(chunk),
+            None => body.extend_from_slice(&chunk),
+            Some(front) => {
+                body.extend_from_slice(&front);
+                body.extend_from_slice(&chunk);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| body.freeze()))
+}
+
+/// How far a request got that reqwest could not finish. Asks the errors of the layers below by type, not by text, where
+/// they have a type to ask.
+fn classify(error: reqwest::Error) -> TransportError {
+    let error = error.without_url();
+    let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
+    let kind = if error.is_builder() {
+        TransportErrorKind::Refused
+    } else if error.is_connect() {
+        if error.is_timeout() {
+            TransportErrorKind::ConnectTimeout
+        } else if causes().any(is_tls) {
+            TransportErrorKind::Tls
+        } else {
+            TransportErrorKind::Connect
+        }
+    } else {
+        causes().find_map(kind_of_cause).unwrap_or(TransportErrorKind::Interrupted)
+    };
+    TransportError::new(kind).with_source(error)
+}
+
+fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
+    if let Some(error) = cause.downcast_ref::<h2::Error>() {
+        // RFC 9113, section 8.7: these two mean that the request was not processed.
+        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        let graceful = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        return (error.is_remote() && (refused || graceful))
+            .then_some(TransportErrorKind::NotProcessed);
+    }
+    let error = cause.downcast_ref::<hyper::Error>()?;
+    error.is_parse().then_some(TransportErrorKind::NotHttp)
+}
+
+/// Whether a failure to connect is one of TLS. The TLS libraries hand their errors on as I/O errors of this kind; their
+/// own types differ from one to the next.
+fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
+    cause
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+        || cause.to_string().contains("certificate")
+}

@@ -1,0 +1,26 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+pub mod error;
+pub mod paging;
+pub mod run;
+pub mod wire;
+
+#[cfg(feature = "adobe")]
+pub mod adobe;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+}
+
+pub use self::client::{CallOptions, Client, ClientBuilder, Response};
+pub use self::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
+pub use self::paging::{Cursor, Items, Page, Pages};
+pub use self::run::{
+    CancelOutcome, Phase, RunProvider, RunProviderExt, RunRef, RunSnapshot, Target,
+};

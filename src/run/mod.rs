@@ -1,0 +1,388 @@
+//! One run, whichever the vendor: what it is, how it stands, how it ended and why.
+//!
+//! A [`RunProvider`] speaks for one vendor; [`RunProviderExt`] adds what every provider can do with it: trigger a run
+//! and learn its id, wait for its end, resume a wait in another process.
+
+mod provider;
+mod trigger;
+mod wait;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+pub use self::provider::{
+    CancelOutcome, Capabilities, RecentRuns, RunProvider, RunProviderExt, Triggered,
+};
+pub use self::trigger::Trigger;
+pub(crate) use self::trigger::foreign;
+pub use self::wait::Wait;
+pub use crate::client::Vendor;
+
+use crate::client::UNRESERVED;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Accepted, not started.
+    Queued,
+    /// Going on.
+    Running,
+    /// Over, as wanted.
+    Succeeded,
+    /// Over, not as wanted.
+    Failed,
+    /// Over, because someone ended it.
+    Cancelled,
+    /// Over before it began: the vendor decided that there was nothing to do.
+    Skipped,
+    /// The vendor's state has no name here. It never counts as over.
+    Unknown,
+}
+
+impl Phase {
+    /// Whether the run is over.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `adobe:nightly`, and parses back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Target {
+    vendor: Vendor,
+    id: Box<str>,
+}
+
+impl Target {
+    /// The thing of this id at this vendor.
+    pub fn new(vendor: Vendor, id: impl Into<Box<str>>) -> Self {
+        Self { vendor, id: id.into() }
+    }
+
+    /// The vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.vendor
+    }
+
+    /// The vendor's id, as it came.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A run of it.
+    pub fn run(&self, id: impl Into<Box<str>>) -> RunRef {
+        RunRef { target: self.clone(), id: id.into() }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.vendor, utf8_percent_encode(&self.id, UNRESERVED))
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once(':').filter(|(_, id)| !id.contains('/'));
+        let Some((vendor, id)) = parts else {
+            return Err(Error::config(
+                "a target is written `vendor:id`, for example `adobe:nightly`",
+            ));
+        };
+        Ok(Self { vendor: Vendor::from_name(vendor)?, id: decoded(id)? })
+    }
+}
+
+/// One run, so that another process can find it again. Prints to one line, `adobe:nightly/c2NoZWR1…`, and parses back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct RunRef {
+    target: Target,
+    id: Box<str>,
+}
+
+impl RunRef {
+    /// What it is a run of.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.target.vendor
+    }
+
+    /// The vendor's id of the run, as it came.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for RunRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.target, utf8_percent_encode(&self.id, UNRESERVED))
+    }
+}
+
+impl FromStr for RunRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((target, id)) = text.trim().split_once('/') else {
+            return Err(Error::config(
+                "a run is written `vendor:target/run`, for example `adobe:nightly/c2No`",
+            ));
+        };
+        Ok(Self { target: target.parse()?, id: decoded(id)? })
+    }
+}
+
+fn decoded(text: &str) -> Result<Box<str>> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    match decoded {
+        Ok(id) if !id.is_empty() => Ok(id.into()),
+        _ => Err(Error::config("an id is empty or not percent-encoded UTF-8")),
+    }
+}
+
+macro_rules! text_form {
+    ($($name:ident)+) => {$(
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                text.parse()
+            }
+        }
+    )+};
+}
+
+text_form!(Target RunRef);
+
+/// What is known about a run at one moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunSnapshot {
+    /// Which run.
+    pub run: RunRef,
+    /// How it stands.
+    pub phase: Phase,
+    /// How it stands, in the vendor's own word.
+    pub state: Option<Box<str>>,
+    /// When the vendor says it was created. For scheduled runs that may be the time it was due.
+    pub created: Option<DateTime<Utc>>,
+    /// When work began.
+    pub started: Option<DateTime<Utc>>,
+    /// When work ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// How far it is, where the vendor counts.
+    pub progress: Option<Progress>,
+    /// Why it failed. Filled for a failed run that was asked for alone; lists leave it out.
+    pub failure: Option<Failure>,
+}
+
+impl RunSnapshot {
+    /// A run in this phase, with nothing else known.
+    #[must_use]
+    pub fn new(run: RunRef, phase: Phase) -> Self {
+        Self {
+            run,
+            phase,
+            state: None,
+            created: None,
+            started: None,
+            finished: None,
+            progress: None,
+            failure: None,
+        }
+    }
+
+    /// How long the work took, or has taken since it began.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        (self.finished? - self.started?).to_std().ok()
+    }
+
+    /// The run, if it succeeded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunFailed`] with the vendor's reason for a run that ended otherwise; [`ErrorKind::Config`] for one that
+    /// has not ended.
+    pub fn success(self) -> Result<Self> {
+        if self.phase == Phase::Succeeded {
+            return Ok(self);
+        }
+        if !self.phase.is_terminal() {
+            let message =
+                format!("run {} has not ended ({}); wait for it first", self.run, self.phase);
+            return Err(Error::config(message).with_snapshot(self));
+        }
+        let mut message = format!(
+            "run {} {}",
+            self.run,
+            match self.phase {
+                Phase::Cancelled => "was cancelled",
+                Phase::Skipped => "was skipped",
+                _ => "failed",
+            }
+        );
+        match &self.failure {
+            Some(failure) => message = format!("{message}: {failure}"),
+            None => message.push_str("; the vendor gives no reason"),
+        }
+        Err(Error::new(ErrorKind::RunFailed, message).with_snapshot(self))
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Parts that are done.
+    pub done: u64,
+    /// Parts there are; it may grow while the run goes on.
+    pub total: u64,
+}
+
+impl Progress {
+    /// This many parts of that many.
+    #[must_use]
+    pub fn new(done: u64, total: u64) -> Self {
+        Self { done, total }
+    }
+}
+
+/// The vendor's own reason why a run failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The vendor's code, as text.
+    pub code: Option<Box<str>>,
+    /// The vendor's sentence.
+    pub message: Option<Box<str>>,
+    /// The part of the run that failed: a task, a query, a job.
+    pub where_: Option<Box<str>>,
+    /// Where the vendor shows more.
+    pub log_url: Option<Box<str>>,
+}
+
+impl Failure {
+    /// A reason in words.
+    pub fn new(message: impl Into<Box<str>>) -> Self {
+        Self { message: Some(message.into()), ..Self::default() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or("the vendor gives no reason"))?;
+        match (&self.code, &self.where_) {
+            (Some(code), Some(place)) => write!(f, " (code {code}, in {place})"),
+            (Some(code), None) => write!(f, " (code {code})"),
+            (None, Some(place)) => write!(f, " (in {place})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_and_runs_print_to_one_line_and_parse_back() {
+        let awkward = ["nightly", "a/b:c", "x y%2F", "c2No+/==", "Zürich\n"];
+        for id in awkward {
+            let target = Target::new(Vendor::new("adobe"), id);
+            assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
+            for run in awkward {
+                let run = target.run(run);
+                let line = run.to_string();
+                assert_eq!(line.lines().count(), 1);
+                assert_eq!(line.parse::<RunRef>().unwrap(), run);
+                assert_eq!(format!("{line}\n").parse::<RunRef>().unwrap(), run);
+                let json = serde_json::to_string(&run).unwrap();
+                assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
+            }
+        }
+        let run = Target::new(Vendor::new("adobe"), "nightly").run("c2No==");
+        assert_eq!(run.to_string(), "adobe:nightly/c2No%3D%3D");
+    }
+
+    #[test]
+    fn what_is_no_run_is_refused_with_an_example() {
+        for text in [
+            "",
+            "adobe",
+            "adobe:",
+            "adobe:a",
+            "adobe:a/",
+            "adobe:/b",
+            ":a/b",
+            "Adobe:a/b",
+            "adobe:a/b%ff",
+        ] {
+            let error = text.parse::<RunRef>().expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+        }
+        assert!("adobe:a/b".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_failed_run_says_why_in_one_sentence() {
+        let mut run =
+            RunSnapshot::new(Target::new(Vendor::new("adobe"), "nightly").run("7"), Phase::Failed);
+        let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
+        assert_eq!(text(&run), "run adobe:nightly/7 failed; the vendor gives no reason");
+        run.failure = Some(Failure {
+            code: Some("58000".into()),
+            where_: Some("query 4711".into()),
+            ..Failure::new("table orders does not exist")
+        });
+        assert_eq!(
+            text(&run),
+            "run adobe:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"
+        );
+        run.phase = Phase::Succeeded;
+        assert!(run.clone().success().is_ok());
+        run.phase = Phase::Unknown;
+        assert_eq!(run.success().unwrap_err().kind(), ErrorKind::Config);
+    }
+}

@@ -1,0 +1,225 @@
+//! What a vendor must be able to say about runs.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait};
+use crate::client::{CallOptions, Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+
+/// One vendor's runs. Object safe and open: write your own vendor, or a fake, and everything in [`RunProviderExt`] works.
+#[async_trait]
+pub trait RunProvider: Debug + Send + Sync + 'static {
+    /// The vendor's name, as it stands in [`Target`] and [`RunRef`].
+    fn vendor(&self) -> Vendor;
+
+    /// What this vendor can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What waits are measured with.
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    /// How a run stands now. For a failed run the snapshot holds the vendor's reason, where there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a run the vendor does not know; [`ErrorKind::Config`] for a run of another vendor; else as
+    /// [`Client::send`](crate::Client::send).
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot>;
+
+    /// One page of a target's runs, newest first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the vendor has no list; else as [`get_run`](Self::get_run).
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        let _ = (target, cursor, options);
+        Err(unsupported("listing runs"))
+    }
+
+    /// Sends one trigger, and never a second one. [`RunProviderExt::trigger`] also finds the run's id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where runs cannot be triggered; else as [`get_run`](Self::get_run).
+    /// [`Error::may_have_run`] says whether a run may have started all the same.
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        let _ = (target, options);
+        Err(unsupported("triggering a run"))
+    }
+
+    /// The newest runs that a trigger like ours may have started, and the server's time when it said so. The first page
+    /// of the list is enough. Used to find the id of a run whose trigger did not give one.
+    ///
+    /// # Errors
+    /// As [`list_runs`](Self::list_runs).
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        let page = self.list_runs(target, None, options).await?;
+        Ok(RecentRuns { runs: page.items, server_time: None })
+    }
+
+    /// Asks the vendor to end a run. It may go on for a while; wait for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where runs cannot be cancelled; else as [`get_run`](Self::get_run).
+    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
+        let _ = (run, options);
+        Err(unsupported("cancelling a run"))
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("this vendor has no operation for {what}"))
+}
+
+/// What a vendor can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a yes or no of its own")]
+pub struct Capabilities {
+    /// Its runs can be listed.
+    pub list: bool,
+    /// Runs can be triggered.
+    pub trigger: bool,
+    /// The answer to a trigger names the run. If not, the run is found by listing.
+    pub trigger_names_run: bool,
+    /// Runs can be cancelled.
+    pub cancel: bool,
+    /// Shortest pause between two looks at one run, whatever a wait asks for. Default 1 s.
+    pub poll_floor: Duration,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            list: false,
+            trigger: false,
+            trigger_names_run: false,
+            cancel: false,
+            poll_floor: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What the vendor answered to a trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Triggered {
+    /// The run that was started, where the vendor names it.
+    pub run: Option<RunRef>,
+}
+
+impl Triggered {
+    /// The vendor named the run, or did not.
+    #[must_use]
+    pub fn new(run: Option<RunRef>) -> Self {
+        Self { run }
+    }
+}
+
+/// The newest runs of a target.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecentRuns {
+    /// The runs, newest first.
+    pub runs: Vec<RunSnapshot>,
+    /// The server's time when it listed them; `None` where it does not say.
+    pub server_time: Option<DateTime<Utc>>,
+}
+
+impl RecentRuns {
+    /// These runs, listed at that time.
+    #[must_use]
+    pub fn new(runs: Vec<RunSnapshot>, server_time: Option<DateTime<Utc>>) -> Self {
+        Self { runs, server_time }
+    }
+}
+
+/// What came of asking for a run's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelOutcome {
+    /// The vendor took the request; the run ends soon.
+    Requested,
+    /// The run was over already. Nothing was sent, or the vendor refused for that reason.
+    AlreadyFinished,
+}
+
+/// What every [`RunProvider`] can do. Implemented for all of them.
+pub trait RunProviderExt: RunProvider {
+    /// How a run stands now, with the client's own limits.
+    fn run(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
+        async move { self.get_run(run, &CallOptions::default()).await }
+    }
+
+    /// Asks the vendor to end a run, with the client's own limits.
+    fn cancel(&self, run: &RunRef) -> impl Future<Output = Result<CancelOutcome>> + Send {
+        async move { self.cancel_run(run, &CallOptions::default()).await }
+    }
+
+    /// Starts a run, once, and learns which one it is.
+    fn trigger(&self, target: &Target) -> Trigger<'_, Self> {
+        Trigger::new(self, target.clone())
+    }
+
+    /// Waits for the end of a run, also one that another process started.
+    fn wait(&self, run: &RunRef) -> Wait<'_, Self> {
+        Wait::for_run(self, run.clone())
+    }
+
+    /// Starts a run and waits for its end.
+    fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
+        self.trigger(target).wait()
+    }
+}
+
+impl<P: RunProvider + ?Sized> RunProviderExt for P {}
+
+#[async_trait]
+impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
+    fn vendor(&self) -> Vendor {
+        (**self).vendor()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        (**self).clock()
+    }
+
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+        (**self).get_run(run, options).await
+    }
+
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        (**self).list_runs(target, cursor, options).await
+    }
+
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        (**self).trigger_run(target, options).await
+    }
+
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        (**self).recent_runs(target, options).await
+    }
+
+    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
+        (**self).cancel_run(run, options).await
+    }
+}

@@ -1,0 +1,201 @@
+//! Starting a run once, and knowing which run that was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+
+use super::{RecentRuns, RunProvider, RunRef, Target, Wait};
+use crate::client::CallOptions;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A trigger that is about to be sent. Await it for the run it started.
+///
+/// Exactly one trigger is sent, whatever happens. Where the vendor's answer does not name the run, the newest runs are
+/// listed before and after, and the one that is new is ours; two new ones are [`ErrorKind::Ambiguous`], never a guess.
+#[must_use = "nothing is triggered until it is awaited"]
+pub struct Trigger<'p, P: ?Sized> {
+    provider: &'p P,
+    target: Target,
+    verify: bool,
+    grace: Duration,
+    settle: Duration,
+    every: Duration,
+    options: CallOptions,
+}
+
+impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trigger")
+            .field("target", &self.target)
+            .field("verify", &self.verify)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
+    /// A run that was created this long before the trigger, by the server's clock, is not ours.
+    const SKEW: Duration = Duration::from_secs(600);
+
+    pub(super) fn new(provider: &'p P, target: Target) -> Self {
+        Self {
+            provider,
+            target,
+            verify: false,
+            grace: Duration::from_secs(60),
+            settle: Duration::from_secs(3),
+            every: Duration::from_secs(1),
+            options: CallOptions::default(),
+        }
+    }
+
+    /// If the trigger's answer is lost, looks whether a run has started, instead of failing at once.
+    ///
+    /// It ends in the run, in [`ErrorKind::Ambiguous`] with [`Error::candidates`], or in the first error with
+    /// [`Error::verified_not_started`] set. It never triggers again.
+    pub fn verify(mut self) -> Self {
+        self.verify = true;
+        self
+    }
+
+    /// How long to look for the run. Default 60 s: a vendor lists a new run with some delay.
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = limit;
+        self
+    }
+
+    /// How long to go on looking once a new run was seen, in case somebody else's came first. Default 3 s.
+    pub fn settle(mut self, pause: Duration) -> Self {
+        self.settle = pause;
+        self
+    }
+
+    /// Limits for each call.
+    pub fn options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Goes on to wait for the run's end.
+    pub fn wait(self) -> Wait<'p, P> {
+        Wait::for_trigger(self)
+    }
+
+    pub(super) fn provider(&self) -> &'p P {
+        self.provider
+    }
+
+    pub(super) async fn send(self) -> Result<RunRef> {
+        let capabilities = self.provider.capabilities();
+        if self.target.vendor() != &self.provider.vendor() {
+            return Err(foreign(&self.target, &self.provider.vendor()));
+        }
+        // Listed first: if even that fails, nothing has been started.
+        let before = if capabilities.trigger && (self.verify || !capabilities.trigger_names_run) {
+            Some(self.provider.recent_runs(&self.target, &self.options).await?)
+        } else {
+            None
+        };
+        match (self.provider.trigger_run(&self.target, &self.options).await, before) {
+            (Ok(triggered), before) => match (triggered.run, before) {
+                (Some(run), _) => Ok(run),
+                (None, Some(before)) => self.find(&before, None).await,
+                (None, None) => Err(self.nameless(Duration::ZERO)),
+            },
+            (Err(error), Some(before)) if self.verify && error.may_have_run() => {
+                self.find(&before, Some(error)).await
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Looks for the run that was not there before. `lost` is the trigger's error; `None` if the vendor accepted it.
+    async fn find(&self, before: &RecentRuns, lost: Option<Error>) -> Result<RunRef> {
+        let clock = self.provider.clock();
+        let begun = clock.now();
+        let waited = || clock.now().saturating_duration_since(begun);
+        let mut seen_at = None;
+        let mut found = BTreeMap::new();
+        loop {
+            match self.provider.recent_runs(&self.target, &self.options).await {
+                Ok(recent) => {
+                    let new = recent.runs.into_iter().filter(|run| Self::is_new(before, run));
+                    found.extend(new.map(|run| (run.run.clone(), run)));
+                }
+                // Finding out is worth several tries; the grace time bounds them.
+                Err(error) if error.kind().is_transient() => {}
+                Err(error) => return Err(lost.unwrap_or(error)),
+            }
+            if found.len() > 1 {
+                let candidates: Vec<_> = found.into_keys().collect();
+                let message = format!(
+                    "{} runs of {} started at the same time; one of them is the one that was triggered here",
+                    candidates.len(),
+                    self.target
+                );
+                return Err(Self::ambiguous(message, lost).with_candidates(candidates));
+            }
+            if found.len() == 1
+                && waited().saturating_sub(*seen_at.get_or_insert_with(waited)) >= self.settle
+            {
+                break;
+            }
+            if waited() >= self.grace {
+                break;
+            }
+            clock.sleep(self.every).await;
+        }
+        match (found.into_keys().next(), lost) {
+            (Some(run), _) => Ok(run),
+            (None, None) => Err(self.nameless(self.grace)),
+            (None, Some(mut error)) => {
+                error.set().verified_not_started();
+                Err(error)
+            }
+        }
+    }
+
+    fn is_new(before: &RecentRuns, run: &super::RunSnapshot) -> bool {
+        let known = before.runs.iter().any(|old| old.run == run.run);
+        let older = before.server_time.zip(run.created).is_some_and(|(since, created)| {
+            (since - created).to_std().is_ok_and(|age| age > Self::SKEW)
+        });
+        !known && !older
+    }
+
+    fn nameless(&self, looked: Duration) -> Error {
+        let message = format!(
+            "the vendor accepted the trigger of {}, but no new run appeared within {} s",
+            self.target,
+            looked.as_secs()
+        );
+        Self::ambiguous(message, None)
+    }
+
+    fn ambiguous(message: String, lost: Option<Error>) -> Error {
+        let error = Error::new(ErrorKind::Ambiguous, message);
+        match lost {
+            Some(lost) => {
+                error.with_operation(lost.operation().unwrap_or("trigger")).with_source(lost)
+            }
+            None => error,
+        }
+    }
+}
+
+/// A target or run was given to the provider of another vendor.
+pub(crate) fn foreign(what: &impl fmt::Display, vendor: &super::Vendor) -> Error {
+    Error::config(format!("{what} does not belong to {vendor}; ask the provider of its own vendor"))
+}
+
+impl<'p, P: RunProvider + ?Sized> IntoFuture for Trigger<'p, P> {
+    type Output = Result<RunRef>;
+    type IntoFuture = BoxFuture<'p, Result<RunRef>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

@@ -1,0 +1,299 @@
+//! Which request does what, and what each may say.
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+use wiremock::Request;
+
+use super::answers::{Answer, Reply};
+use super::lists::{QUERIES, RUNS, SCHEDULES, Wanted, moment};
+use super::state::{State, is_active, segment};
+use super::{FakeAdobe, Plan};
+
+type Object = Map<String, Value>;
+
+/// A request whose headers were in order.
+pub(super) struct Call {
+    method: String,
+    /// Decoded parts of the path below the base path.
+    path: Vec<String>,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    pub(super) fn new(request: &Request, path: &str) -> Self {
+        let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let query = request.url.query_pairs().into_owned().collect();
+        Self {
+            method: request.method.as_str().to_owned(),
+            path: path.split('/').map(decode).collect(),
+            query,
+            body: request.body.clone(),
+        }
+    }
+
+    fn no_parameters(&self) -> Result<(), Answer> {
+        let first = self.query.first();
+        first.map_or(Ok(()), |(name, _)| {
+            Err(Answer::bad_request(&format!("unknown parameter {name}")))
+        })
+    }
+
+    fn no_body(&self) -> Result<(), Answer> {
+        if self.body.is_empty() {
+            return Ok(());
+        }
+        Err(Answer::bad_request("this request takes no body"))
+    }
+
+    /// Neither parameters nor a body.
+    fn bare(&self) -> Result<(), Answer> {
+        self.no_parameters()?;
+        self.no_body()
+    }
+
+    /// A JSON object, and no parameters.
+    fn object(&self) -> Result<Object, Answer> {
+        self.no_parameters()?;
+        serde_json::from_slice(&self.body)
+            .map_err(|_| Answer::bad_request("the body must be one JSON object"))
+    }
+
+    /// The body `{"op": …}`.
+    fn op(&self) -> Result<String, Answer> {
+        let object = self.object()?;
+        only(&object, &["op"])?;
+        Ok(text(&object, "op")?.to_owned())
+    }
+}
+
+pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+    let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    match (call.method.as_str(), path.as_slice()) {
+        ("GET", ["schedules"]) => list_schedules(state, call),
+        ("POST", ["schedules"]) => create_schedule(state, call),
+        ("GET", ["schedules", id]) => {
+            call.bare()?;
+            let schedule = state.schedule(id)?;
+            schedule.register();
+            Ok(Answer::json(200, &schedule.shown()))
+        }
+        ("PATCH", ["schedules", id]) => patch_schedule(state, call, id),
+        ("DELETE", ["schedules", id]) => delete_schedule(state, call, id),
+        ("GET", ["schedules", id, "runs"]) => list_runs(state, call, id),
+        ("POST", ["schedules", id, "runs"]) => trigger_run(state, call, id),
+        ("GET", ["schedules", id, "runs", run]) => {
+            call.bare()?;
+            Ok(Answer::json(200, &state.poll_run(id, run)?))
+        }
+        ("PATCH", ["schedules", id, "runs", run]) => cancel_run(state, call, id, run),
+        ("GET", ["queries"]) => {
+            call.no_body()?;
+            let wanted = Wanted::read(&QUERIES, &call.query)?;
+            Ok(wanted.page("/queries", state.query_rows(), state.link_form))
+        }
+        ("POST", ["queries"]) => {
+            let query = call.object()?;
+            check_query(&query)?;
+            Ok(Answer::json(202, &state.add_query(query.into())))
+        }
+        ("GET", ["queries", id]) => {
+            call.bare()?;
+            Ok(Answer::json(200, &state.poll_query(id)?))
+        }
+        ("PATCH", ["queries", id]) => patch_query(state, call, id),
+        _ => Err(Answer::not_found("path")),
+    }
+}
+
+fn list_schedules(state: &mut State, call: &Call) -> Reply {
+    call.no_body()?;
+    let wanted = Wanted::read(&SCHEDULES, &call.query)?;
+    Ok(wanted.page("/schedules", state.schedule_rows(), state.link_form))
+}
+
+fn create_schedule(state: &mut State, call: &Call) -> Reply {
+    let mut body = call.object()?;
+    only(&body, &["query", "schedule"])?;
+    let query = object(&body, "query")?;
+    check_query(query)?;
+    let name = query.get("name").and_then(Value::as_str).unwrap_or("query");
+    let id = format!("{}{}", FakeAdobe::schedule_id(name), state.new_uuid());
+
+    let timetable = object(&body, "schedule")?;
+    only(timetable, &["schedule", "startDate", "endDate", "maxActiveRuns"])?;
+    check_cron(text(timetable, "schedule")?)?;
+    for name in ["startDate", "endDate"] {
+        if (name == "startDate" || timetable.contains_key(name))
+            && moment(text(timetable, name)?).is_none()
+        {
+            return Err(invalid(name));
+        }
+    }
+    let mut timetable = timetable.clone();
+    let limit = timetable.entry("maxActiveRuns").or_insert_with(|| 1.into());
+    if limit.as_u64().is_none_or(|runs| runs == 0) {
+        return Err(invalid("maxActiveRuns"));
+    }
+
+    let query = body.remove("query").unwrap_or_default();
+    state.add_schedule(&id, "REGISTERING", query, timetable.into());
+    Ok(Answer::json(202, &state.schedule(&id)?.shown()))
+}
+
+fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
+    let body = call.object()?;
+    only(&body, &["body"])?;
+    let changes = body.get("body").and_then(Value::as_array);
+    let Some([Value::Object(change)]) = changes.map(Vec::as_slice) else {
+        return Err(invalid("body"));
+    };
+    only(change, &["op", "path", "value"])?;
+    if text(change, "op")? != "replace" {
+        return Err(invalid("op"));
+    }
+    let (path, value) = (text(change, "path")?, text(change, "value")?);
+    let now = state.now();
+    let schedule = state.schedule(id)?;
+    if schedule.state == "REGISTERING" {
+        return Err(Answer::bad_request("the schedule is inactive, try later"));
+    }
+    match (path, value) {
+        ("/state", "enable" | "disable") => {
+            let wanted = format!("{}D", value.to_uppercase());
+            if schedule.state == wanted {
+                return Err(Answer::bad_request("the schedule is in that state already"));
+            }
+            schedule.state = wanted;
+        }
+        ("/state", _) => return Err(invalid("value")),
+        ("/schedule/schedule", cron) => {
+            check_cron(cron)?;
+            if let Some(timetable) = schedule.timetable.as_object_mut() {
+                timetable.insert("schedule".to_owned(), cron.into());
+            }
+        }
+        _ => return Err(invalid("path")),
+    }
+    schedule.updated = now;
+    Ok(Answer::service(202, "Change accepted"))
+}
+
+fn delete_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
+    call.bare()?;
+    let schedule = state.schedule(id)?;
+    if matches!(schedule.state.as_str(), "ENABLED" | "REGISTERING") {
+        return Err(Answer::bad_request("the schedule must be disabled first"));
+    }
+    if schedule.runs.iter().any(|run| is_active(&run.state)) {
+        return Err(Answer::bad_request("the schedule has active runs"));
+    }
+    state.schedules.retain(|schedule| schedule.id != id);
+    Ok(Answer::service(202, "Schedule removed"))
+}
+
+fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
+    call.no_body()?;
+    let wanted = Wanted::read(&RUNS, &call.query)?;
+    let rows = state.run_rows(id)?;
+    Ok(wanted.page(&format!("/schedules/{}/runs", segment(id)), rows, state.link_form))
+}
+
+/// The answer does not name the run: so does the service.
+fn trigger_run(state: &mut State, call: &Call, id: &str) -> Reply {
+    call.bare()?;
+    let schedule = state.schedule(id)?;
+    if schedule.state != "ENABLED" {
+        return Err(Answer::bad_request("the schedule is not enabled"));
+    }
+    schedule.triggers += 1;
+    let plan = state.plans.pop_front().unwrap_or_else(Plan::succeeds);
+    state.trigger(id, plan, state.unseen_lists)?;
+    Ok(Answer::service(202, "Run accepted."))
+}
+
+fn cancel_run(state: &mut State, call: &Call, id: &str, run: &str) -> Reply {
+    let op = call.op()?;
+    let run = state.run(id, run)?;
+    if op != "cancel" {
+        return Err(invalid("op"));
+    }
+    run.cancelled |= is_active(&run.state);
+    Ok(Answer::service(202, "Cancel accepted"))
+}
+
+fn patch_query(state: &mut State, call: &Call, id: &str) -> Reply {
+    let op = call.op()?;
+    let now = state.now();
+    let query = state.query(id)?;
+    match op.as_str() {
+        "cancel" if is_active(&query.state) => {
+            query.change("KILLED", now);
+            Ok(Answer::service(202, "Cancel received"))
+        }
+        "cancel" => Err(Answer::service(409, "the query has ended already")),
+        "soft_delete" => {
+            query.deleted = true;
+            Ok(Answer::service(202, "Query hidden"))
+        }
+        _ => Err(invalid("op")),
+    }
+}
+
+fn invalid(member: &str) -> Answer {
+    Answer::bad_request(&format!("{member} is missing or not valid"))
+}
+
+fn only(object: &Object, allowed: &[&str]) -> Result<(), Answer> {
+    let unknown = object.keys().find(|name| !allowed.contains(&name.as_str()));
+    unknown.map_or(Ok(()), |name| Err(Answer::bad_request(&format!("unknown member {name}"))))
+}
+
+fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Answer> {
+    let value = object.get(name).and_then(Value::as_str);
+    let value = value.filter(|value| !value.trim().is_empty());
+    value.ok_or_else(|| invalid(name))
+}
+
+fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, Answer> {
+    let value = parent.get(name).and_then(Value::as_object);
+    value.ok_or_else(|| invalid(name))
+}
+
+/// Members of a query, in `POST /queries` and inside a new schedule.
+fn check_query(query: &Object) -> Result<(), Answer> {
+    text(query, "dbName")?;
+    if query.contains_key("sql") == query.contains_key("templateId") {
+        return Err(Answer::bad_request("give either sql or templateId"));
+    }
+    for (name, value) in query {
+        match name.as_str() {
+            "dbName" | "sql" | "templateId" | "name" => {
+                text(query, name)?;
+            }
+            "description" if value.is_string() => {}
+            "queryParameters" if object(query, name)?.values().all(Value::is_string) => {}
+            "insertIntoParameters" | "ctasParameters" => {
+                let target = object(query, name)?;
+                text(target, "datasetName")?;
+                if name == "ctasParameters" {
+                    only(target, &["datasetName", "description", "targetSchemaTitle"])?;
+                } else {
+                    only(target, &["datasetName"])?;
+                }
+            }
+            "description" | "queryParameters" => return Err(invalid(name)),
+            _ => return Err(Answer::bad_request(&format!("unknown member {name}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Five fields or a preset.
+fn check_cron(cron: &str) -> Result<(), Answer> {
+    let preset = ["@once", "@hourly", "@daily", "@weekly", "@monthly", "@yearly"].contains(&cron);
+    if preset || (!cron.starts_with('@') && cron.split_whitespace().count() == 5) {
+        return Ok(());
+    }
+    Err(invalid("schedule"))
+}

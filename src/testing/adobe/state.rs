@@ -1,0 +1,595 @@
+//! What the fake remembers, how it changes, and how it looks on the wire.
+
+use std::collections::VecDeque;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::answers::Answer;
+use super::lists::{LinkForm, Row};
+use super::{End, NewRun, Plan, SeenRequest};
+
+/// Host of every link in a body. Foreign on purpose: no client may send its token there.
+pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
+const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What happens to an API request that is not simply served.
+pub(super) enum Fault {
+    /// This is answered; nothing is carried out.
+    Answer(Answer),
+    /// The request is carried out, its answer is lost.
+    Lose,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) schedules: Vec<Schedule>,
+    pub(super) queries: Vec<Query>,
+    /// Tokens that are valid now.
+    pub(super) tokens: Vec<String>,
+    pub(super) token_requests: usize,
+    pub(super) seen: Vec<SeenRequest>,
+    pub(super) faults: VecDeque<Fault>,
+    pub(super) token_faults: VecDeque<Answer>,
+    pub(super) lost_triggers: usize,
+    pub(super) plans: VecDeque<Plan>,
+    pub(super) unseen_lists: usize,
+    pub(super) held: bool,
+    pub(super) link_form: LinkForm,
+    pub(super) filter_by_encoded_id: bool,
+    pub(super) after_cancel: String,
+    serial: u64,
+    last: DateTime<Utc>,
+}
+
+pub(super) struct Schedule {
+    pub(super) id: String,
+    pub(super) state: String,
+    pub(super) query: Value,
+    pub(super) timetable: Value,
+    pub(super) created: DateTime<Utc>,
+    pub(super) updated: DateTime<Utc>,
+    pub(super) runs: Vec<Run>,
+    pub(super) triggers: usize,
+}
+
+pub(super) struct Run {
+    pub(super) id: String,
+    schedule: String,
+    task: String,
+    /// Upper case.
+    pub(super) state: String,
+    external: bool,
+    /// Whole seconds, as the list shows it; so several runs may share it.
+    created: DateTime<Utc>,
+    started: Option<DateTime<Utc>>,
+    ended: Option<DateTime<Utc>>,
+    message: Option<String>,
+    plan: Plan,
+    polls: u32,
+    pub(super) cancelled: bool,
+    /// How many more lists leave this run out.
+    unseen_lists: usize,
+}
+
+pub(super) struct Query {
+    id: String,
+    request: Value,
+    pub(super) state: String,
+    errors: Vec<Value>,
+    created: DateTime<Utc>,
+    updated: DateTime<Utc>,
+    /// Schedule and run this query was made for.
+    run: Option<(String, String)>,
+    datasets: Vec<String>,
+    pub(super) deleted: bool,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self { unseen_lists: 1, after_cancel: "FAILED".to_owned(), ..Self::default() }
+    }
+
+    /// Never the same twice, so that ids and orders are certain.
+    pub(super) fn now(&mut self) -> DateTime<Utc> {
+        let next = self.last + TimeDelta::milliseconds(1);
+        self.last = Utc::now().trunc_subsecs(6).max(next);
+        self.last
+    }
+
+    fn mixed_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    pub(super) fn new_uuid(&mut self) -> String {
+        let mixed = format!("{:016x}", self.mixed_serial());
+        let (head, tail) = mixed.split_at(8);
+        let serial = self.serial;
+        format!("{head}-5a7c-4d1e-9b3f-{serial:04x}{tail}")
+    }
+
+    pub(super) fn mint_token(&mut self) -> String {
+        let token = format!("fake-access-token-{:016x}", self.mixed_serial());
+        self.tokens.push(token.clone());
+        token
+    }
+
+    pub(super) fn schedule(&mut self, id: &str) -> Result<&mut Schedule, Answer> {
+        let found = self.schedules.iter_mut().find(|known| known.id == id);
+        found.ok_or_else(|| Answer::not_found("schedule"))
+    }
+
+    pub(super) fn run(&mut self, schedule: &str, id: &str) -> Result<&mut Run, Answer> {
+        let found = self.schedule(schedule)?.runs.iter_mut();
+        let found = found.rev().find(|known| known.id == id);
+        found.ok_or_else(|| Answer::not_found("run"))
+    }
+
+    pub(super) fn query(&mut self, id: &str) -> Result<&mut Query, Answer> {
+        let found = self.queries.iter_mut().find(|known| known.id == id);
+        found.ok_or_else(|| Answer::not_found("query"))
+    }
+
+    pub(super) fn add_schedule(&mut self, id: &str, state: &str, query: Value, timetable: Value) {
+        let now = self.now();
+        self.schedules.push(Schedule {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            query,
+            timetable,
+            created: now,
+            updated: now,
+            runs: Vec::new(),
+            triggers: 0,
+        });
+    }
+
+    /// Adds a run that is over, or one that goes on for good.
+    pub(super) fn add_run(&mut self, schedule: &str, new: NewRun) -> Result<String, Answer> {
+        let at = new.created.unwrap_or_else(|| self.now());
+        let id = self.new_run(schedule, at, new.external, new.id)?;
+        let run = self.run(schedule, &id)?;
+        run.started = Some(run.created + TimeDelta::milliseconds(241_650));
+        run.message = new.message;
+        run.plan = new.plan;
+        if !is_active(&new.state) {
+            let end = run.created + TimeDelta::milliseconds(428_925);
+            self.end_run(schedule, &id, &new.state, end)?;
+        }
+        Ok(id)
+    }
+
+    /// Adds a run somebody asked for, which moves on as it is looked at.
+    pub(super) fn trigger(
+        &mut self,
+        schedule: &str,
+        plan: Plan,
+        unseen_lists: usize,
+    ) -> Result<String, Answer> {
+        let now = self.now();
+        let id = self.new_run(schedule, now, true, None)?;
+        let run = self.run(schedule, &id)?;
+        run.plan = plan;
+        run.unseen_lists = unseen_lists;
+        if run.plan.polls == 0 {
+            self.end_as_planned(schedule, &id, now)?;
+        }
+        Ok(id)
+    }
+
+    fn new_run(
+        &mut self,
+        schedule: &str,
+        at: DateTime<Utc>,
+        external: bool,
+        id: Option<String>,
+    ) -> Result<String, Answer> {
+        let task = format!("{:010x}", self.mixed_serial() >> 24);
+        let schedule = self.schedule(schedule)?;
+        let mut time = at;
+        let id = id.unwrap_or_else(|| {
+            loop {
+                let (text, step) = if external {
+                    let time = time.format("%Y-%m-%dT%H:%M:%S%.6f");
+                    (format!("manual__{time}"), TimeDelta::microseconds(1))
+                } else {
+                    let time = time.format("%Y-%m-%dT%H:%M:%S+00:00");
+                    (format!("scheduled__{time}"), TimeDelta::seconds(1))
+                };
+                let id = encoded(&text);
+                if schedule.runs.iter().all(|run| run.id != id) {
+                    break id;
+                }
+                time += step;
+            }
+        });
+        schedule.runs.push(Run {
+            id: id.clone(),
+            schedule: schedule.id.clone(),
+            task,
+            state: "IN_PROGRESS".to_owned(),
+            external,
+            created: at.trunc_subsecs(0),
+            started: None,
+            ended: None,
+            message: None,
+            plan: Plan::default(),
+            polls: 0,
+            cancelled: false,
+            unseen_lists: 0,
+        });
+        Ok(id)
+    }
+
+    /// One look at a run, which is what makes it move on.
+    pub(super) fn poll_run(&mut self, schedule: &str, id: &str) -> Result<Value, Answer> {
+        let now = self.now();
+        let held = self.held;
+        let run = self.run(schedule, id)?;
+        if !held && is_active(&run.state) {
+            run.polls = run.polls.saturating_add(1);
+            if run.polls > 1 {
+                run.started.get_or_insert(now);
+            }
+            if run.cancelled {
+                run.message = Some("Cancelled by a caller".to_owned());
+                let state = self.after_cancel.clone();
+                self.end_run(schedule, id, &state, now)?;
+            } else if run.polls >= run.plan.polls {
+                self.end_as_planned(schedule, id, now)?;
+            }
+        }
+        Ok(self.run(schedule, id)?.detail())
+    }
+
+    fn end_as_planned(
+        &mut self,
+        schedule: &str,
+        id: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Answer> {
+        let state = match self.run(schedule, id)?.plan.end {
+            End::Success => "SUCCESS",
+            End::Failure { .. } => "FAILED",
+            End::Never => return Ok(()),
+        };
+        self.end_run(schedule, id, state, at)
+    }
+
+    /// Ends a run. One that failed by itself gets the query that says why.
+    pub(super) fn end_run(
+        &mut self,
+        schedule: &str,
+        id: &str,
+        state: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Answer> {
+        let run = self.run(schedule, id)?;
+        state.to_uppercase().clone_into(&mut run.state);
+        let started = *run.started.get_or_insert(run.created);
+        let ended = at.max(started);
+        let before = run.ended.replace(ended);
+        if run.state != "FAILED" || run.cancelled || before.is_some() {
+            return Ok(());
+        }
+        let (code, message) = match &run.plan.end {
+            End::Failure { code, message } => (code.clone(), message.clone()),
+            _ => ("58000".to_owned(), "the run was made to fail".to_owned()),
+        };
+        let error = json!({ "code": code, "message": message, "errorType": "USER_ERROR" });
+        let query = Query {
+            id: self.new_uuid(),
+            request: self.schedule(schedule)?.query.clone(),
+            state: "FAILED".to_owned(),
+            errors: vec![error],
+            created: started.trunc_subsecs(3),
+            updated: ended.trunc_subsecs(3),
+            run: Some((schedule.to_owned(), id.to_owned())),
+            datasets: vec![format!("{:024x}", self.mixed_serial())],
+            deleted: false,
+        };
+        self.queries.push(query);
+        Ok(())
+    }
+
+    /// Ends the run with this id, wherever it is; one that still goes on if there is a choice.
+    pub(super) fn finish(&mut self, id: &str, state: &str) -> Result<(), Answer> {
+        let now = self.now();
+        let runs = self.schedules.iter().flat_map(|schedule| &schedule.runs);
+        let found = runs.filter(|run| run.id == id);
+        let found = found.max_by_key(|run| is_active(&run.state));
+        let schedule = found.map(|run| run.schedule.clone());
+        self.end_run(&schedule.unwrap_or_default(), id, state, now)
+    }
+
+    pub(super) fn add_query(&mut self, request: Value) -> Value {
+        let now = self.now().trunc_subsecs(3);
+        let query = Query {
+            id: self.new_uuid(),
+            request,
+            state: "SUBMITTED".to_owned(),
+            errors: Vec::new(),
+            created: now,
+            updated: now,
+            run: None,
+            datasets: Vec::new(),
+            deleted: false,
+        };
+        let shown = query.shown();
+        self.queries.push(query);
+        shown
+    }
+
+    /// One look at a query, which is what makes it move on.
+    pub(super) fn poll_query(&mut self, id: &str) -> Result<Value, Answer> {
+        let now = self.now();
+        let held = self.held;
+        let query = self.query(id)?;
+        match query.state.as_str() {
+            "SUBMITTED" if !held => query.change("IN_PROGRESS", now),
+            "IN_PROGRESS" if !held => query.change("SUCCESS", now),
+            _ => {}
+        }
+        Ok(query.shown())
+    }
+
+    pub(super) fn schedule_rows(&mut self) -> Vec<Row> {
+        let rows = self.schedules.iter_mut().map(|schedule| {
+            schedule.register();
+            let mut facts = vec![("userId", USER.to_owned())];
+            facts.extend(text_of(&schedule.query, "templateId").map(|id| ("templateId", id)));
+            Row {
+                created: schedule.created.trunc_subsecs(3),
+                updated: schedule.updated.trunc_subsecs(3),
+                facts,
+                deleted: false,
+                shown: schedule.shown(),
+            }
+        });
+        rows.collect()
+    }
+
+    /// Counts as one list: runs triggered of late come one list closer to being seen.
+    pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Answer> {
+        let runs = &mut self.schedule(schedule)?.runs;
+        let rows = runs.iter().filter(|run| run.unseen_lists == 0).map(|run| Row {
+            created: run.created,
+            updated: run.ended.unwrap_or(run.created).trunc_subsecs(0),
+            facts: vec![
+                ("state", run.state.clone()),
+                ("externalTrigger", run.external.to_string()),
+            ],
+            deleted: false,
+            shown: run.item(),
+        });
+        let rows = rows.collect();
+        for run in runs {
+            run.unseen_lists = run.unseen_lists.saturating_sub(1);
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn query_rows(&self) -> Vec<Row> {
+        let rows = self.queries.iter().map(|query| {
+            let mut facts = vec![
+                ("state", query.state.clone()),
+                ("id", query.id.clone()),
+                ("userId", USER.to_owned()),
+                ("client", "API".to_owned()),
+            ];
+            facts.extend(text_of(&query.request, "templateId").map(|id| ("templateId", id)));
+            facts.extend(text_of(&query.request, "sql").map(|sql| ("sql", sql)));
+            let datasets = query.datasets.iter().cloned();
+            facts.extend(datasets.map(|id| ("referenced_datasets", id)));
+            if let Some((schedule, run)) = &query.run {
+                let run = match decoded(run) {
+                    Some(text) if !self.filter_by_encoded_id => text,
+                    _ => run.clone(),
+                };
+                facts.push(("scheduleId", schedule.clone()));
+                facts.push(("scheduleRunId", run));
+            }
+            Row {
+                created: query.created,
+                updated: query.updated,
+                facts,
+                deleted: query.deleted,
+                shown: query.shown(),
+            }
+        });
+        rows.collect()
+    }
+}
+
+/// Whether work in this state still goes on. Anything unheard of has ended.
+pub(super) fn is_active(state: &str) -> bool {
+    ["IN_PROGRESS", "QUEUED", "SUBMITTED"].iter().any(|known| known.eq_ignore_ascii_case(state))
+}
+
+pub(super) fn encoded(text: &str) -> String {
+    BASE64_STANDARD.encode(text)
+}
+
+fn decoded(id: &str) -> Option<String> {
+    String::from_utf8(BASE64_STANDARD.decode(id).ok()?).ok()
+}
+
+fn text_of(object: &Value, name: &str) -> Option<String> {
+    object.get(name)?.as_str().map(str::to_owned)
+}
+
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+fn link(method: &str, path: &str) -> Value {
+    json!({ "href": format!("{LINKS}{path}"), "method": method })
+}
+
+/// The body of such a link is JSON inside text.
+fn patch_link(path: &str, op: &str) -> Value {
+    let href = format!("{LINKS}{path}");
+    json!({ "href": href, "method": "PATCH", "body": format!("{{ \"op\": \"{op}\" }}") })
+}
+
+fn add(object: &mut Value, members: impl IntoIterator<Item = (&'static str, Value)>) {
+    if let Some(object) = object.as_object_mut() {
+        let members = members.into_iter();
+        object.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    }
+}
+
+impl Schedule {
+    /// A schedule is ready when it is looked at for the first time.
+    pub(super) fn register(&mut self) {
+        if self.state == "REGISTERING" {
+            "ENABLED".clone_into(&mut self.state);
+        }
+    }
+
+    pub(super) fn shown(&self) -> Value {
+        let own = format!("/schedules/{}", segment(&self.id));
+        let runs = format!("{own}/runs");
+        let mut shown = json!({
+            "id": self.id,
+            "state": self.state,
+            "query": self.query,
+            "schedule": self.timetable,
+            "userId": USER,
+            "updatedUserId": USER,
+            "version": 2,
+            "_links": {
+                "self": link("GET", &own),
+                "runs": link("GET", &runs),
+                "trigger": link("POST", &runs),
+                "enable": patch_link(&own, "enable"),
+                "disable": patch_link(&own, "disable"),
+                "delete": link("DELETE", &own),
+            },
+        });
+        if self.state != "REGISTERING" {
+            let text = |time: DateTime<Utc>| Value::from(time.timestamp_millis().to_string());
+            let times = [("created", self.created), ("updated", self.updated)];
+            add(&mut shown, times.map(|(name, time)| (name, text(time))));
+        }
+        shown
+    }
+}
+
+impl Run {
+    fn path(&self) -> String {
+        let (schedule, run) = (segment(&self.schedule), segment(&self.id));
+        format!("/schedules/{schedule}/runs/{run}")
+    }
+
+    /// What list items and details have in common. A finished run keeps its `cancel` link.
+    fn common(&self, state: &str, created: &str) -> Value {
+        let own = self.path();
+        json!({
+            "id": self.id,
+            "state": state,
+            "externalTrigger": self.external.to_string(),
+            "created": created,
+            "version": 1,
+            "_links": { "self": link("GET", &own), "cancel": patch_link(&own, "cancel") },
+        })
+    }
+
+    fn item(&self) -> Value {
+        let created = self.created.to_rfc3339_opts(SecondsFormat::Secs, true);
+        self.common(&self.state, &created)
+    }
+
+    fn detail(&self) -> Value {
+        let created = self.created.format("%Y-%m-%dT%H:%M:%S").to_string();
+        let mut shown = self.common(&self.state.to_lowercase(), &created);
+        let members = [
+            ("scheduleId", Value::from(self.schedule.as_str())),
+            ("taskStatusList", json!([self.task()])),
+        ];
+        add(&mut shown, members);
+        shown
+    }
+
+    fn task(&self) -> Value {
+        let (state, message) = match (self.ended, self.started) {
+            (None, None) => ("QUEUED", "Waiting for a free slot"),
+            (None, Some(_)) => ("IN_PROGRESS", "Working"),
+            _ if self.state == "SUCCESS" => ("SUCCESS", "Done"),
+            _ => ("FAILED", "Stopped before the end"),
+        };
+        let mut shown = json!({
+            "taskId": self.task,
+            "state": state,
+            "duration": 0,
+            "message": self.message.as_deref().unwrap_or(message),
+        });
+        let text = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string().into();
+        add(&mut shown, self.started.map(|time| ("startDate", text(time))));
+        add(&mut shown, self.ended.map(|time| ("endDate", text(time))));
+        if let (Some(start), Some(end)) = (self.started, self.ended) {
+            add(&mut shown, [("duration", (end - start).num_seconds().into())]);
+        }
+        shown
+    }
+}
+
+impl Query {
+    pub(super) fn change(&mut self, state: &str, at: DateTime<Utc>) {
+        state.clone_into(&mut self.state);
+        self.updated = at.trunc_subsecs(3);
+    }
+
+    fn shown(&self) -> Value {
+        let own = format!("/queries/{}", self.id);
+        let mut links = json!({
+            "self": link("GET", &own),
+            "soft_delete": patch_link(&own, "soft_delete"),
+        });
+        if is_active(&self.state) {
+            add(&mut links, [("cancel", patch_link(&own, "cancel"))]);
+        }
+        if !self.datasets.is_empty() {
+            let host = LINKS.trim_end_matches("/query");
+            let dataset = |id| json!({ "id": id, "href": format!("{host}/catalog/dataSets/{id}") });
+            let datasets: Vec<Value> = self.datasets.iter().map(dataset).collect();
+            add(&mut links, [("referenced_datasets", datasets.into())]);
+        }
+        if let Some((schedule, run)) = &self.run {
+            let path = format!("/schedules/{}", segment(schedule));
+            let run_path = format!("{path}/runs/{}", segment(run));
+            let with_id = |id: &str, path: &str| {
+                let mut link = link("GET", path);
+                add(&mut link, [("id", id.into())]);
+                link
+            };
+            let members =
+                [("schedule", with_id(schedule, &path)), ("schedule_run", with_id(run, &run_path))];
+            add(&mut links, members);
+        }
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut shown = json!({
+            "id": self.id,
+            "request": self.request,
+            "state": self.state,
+            "errors": self.errors,
+            "isCTAS": self.request.get("ctasParameters").is_some(),
+            "isInsertInto": self.request.get("insertIntoParameters").is_some(),
+            "rowCount": if self.state == "SUCCESS" { 12 } else { 0 },
+            "elapsedTime": (self.updated - self.created).num_milliseconds(),
+            "created": text(self.created),
+            "updated": text(self.updated),
+            "client": "API",
+            "userId": USER,
+            "version": 1,
+            "_links": links,
+        });
+        let sql = text_of(&self.request, "sql");
+        add(&mut shown, sql.map(|sql| ("effectiveSQL", sql.into())));
+        shown
+    }
+}

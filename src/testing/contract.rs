@@ -1,0 +1,228 @@
+//! What triggers and waits rely on, as checks that any [`RunProvider`] can be put through.
+//!
+//! Write a [`Subject`] around your provider and its fake server, and call [`check`] from a test. The provider should use
+//! a [`ManualClock`](super::ManualClock), or the checks sleep.
+
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::CallOptions;
+use crate::error::{Delivery, ErrorKind};
+use crate::run::{CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, Target, Vendor};
+
+/// A provider under test, and what the test may do behind its back.
+pub trait Subject: Send + Sync {
+    /// The provider.
+    fn provider(&self) -> Arc<dyn RunProvider>;
+
+    /// Something that can be run.
+    fn target(&self) -> Target;
+
+    /// How the next triggered run ends: `Succeeded`, `Failed`, or `Running` for one that never ends.
+    fn next_run(&self, ending: Phase);
+
+    /// The next trigger is carried out, and its answer is lost.
+    fn lose_next_trigger_answer(&self);
+
+    /// Somebody else triggers the target.
+    fn trigger_from_elsewhere(&self);
+
+    /// Triggers from here that the vendor carried out.
+    fn triggers(&self) -> usize;
+}
+
+/// Puts a provider through all checks its [`Capabilities`](crate::run::Capabilities) call for, each with a fresh subject.
+///
+/// # Panics
+/// If the provider breaks the contract; the message says where.
+pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
+    let subject = fresh().await;
+    let capabilities = subject.provider().capabilities();
+    assert!(
+        capabilities.poll_floor >= Duration::from_millis(100),
+        "a poll floor below 100 ms floods the vendor"
+    );
+    unknown_runs_and_foreign_vendors(&subject).await;
+    if !capabilities.trigger {
+        let error = subject.provider().trigger(&subject.target()).await.err();
+        let kind = error.map(|error| error.kind());
+        assert_eq!(
+            kind,
+            Some(ErrorKind::Unsupported),
+            "a trigger that cannot be sent says Unsupported"
+        );
+        return;
+    }
+    a_run_succeeds(&fresh().await).await;
+    a_run_fails_with_a_reason(&fresh().await).await;
+    a_wait_ends_at_its_limit(&fresh().await).await;
+    a_lost_trigger_is_not_sent_again(&fresh().await).await;
+    a_lost_trigger_is_found(&fresh().await).await;
+    two_triggers_at_once_are_ambiguous(&fresh().await).await;
+    if capabilities.cancel {
+        a_run_is_cancelled(&fresh().await).await;
+        a_finished_run_is_not_cancelled(&fresh().await).await;
+    }
+    if capabilities.list {
+        the_list_has_the_newest_run_first(&fresh().await).await;
+    }
+}
+
+async fn unknown_runs_and_foreign_vendors(subject: &dyn Subject) {
+    let (provider, target) = (subject.provider(), subject.target());
+    let unknown = provider.run(&target.run("no-such-run")).await.map_err(|error| error.kind());
+    assert_eq!(unknown.err(), Some(ErrorKind::NotFound), "a run nobody knows is NotFound");
+    let foreign = Target::new(Vendor::new("somebody-else"), target.id());
+    let looked = provider.run(&foreign.run("7")).await.map_err(|error| error.kind());
+    assert_eq!(looked.err(), Some(ErrorKind::Config), "a run of another vendor is refused");
+    let triggered = provider.trigger(&foreign).await.map_err(|error| error.kind());
+    assert_eq!(triggered.err(), Some(ErrorKind::Config), "a target of another vendor is refused");
+}
+
+async fn triggered(subject: &dyn Subject, ending: Phase) -> RunRef {
+    subject.next_run(ending);
+    let run = subject.provider().trigger(&subject.target()).await;
+    assert_eq!(subject.triggers(), 1, "one trigger starts one run");
+    let run =
+        run.unwrap_or_else(|error| fail(&format!("a trigger names its run: {}", error.report())));
+    assert_eq!(run.target(), &subject.target(), "a run belongs to its target");
+    run
+}
+
+async fn a_run_succeeds(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Succeeded).await;
+    // Printed and read again, as another process would.
+    let resumed = run.to_string().parse::<RunRef>();
+    assert_eq!(resumed.as_ref().ok(), Some(&run), "a run survives printing and reading");
+    let mut phases = Vec::new();
+    let done = subject.provider().wait(&run).on_update(|run| phases.push(run.phase)).await;
+    let done = done.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!((done.phase, &done.run), (Phase::Succeeded, &run));
+    assert_eq!(phases.last(), Some(&Phase::Succeeded), "the last update is the end");
+    let before = phases.iter().rev().skip(1);
+    assert!(before.clone().all(|phase| !phase.is_terminal()), "nothing comes after an end");
+    assert!(done.success().is_ok());
+}
+
+async fn a_run_fails_with_a_reason(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Failed).await;
+    let done = subject.provider().wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(done.phase, Phase::Failed, "a failed run is an ended wait, not a failed one");
+    assert!(done.failure.is_some(), "a failed run says why");
+    let error = done.success().err();
+    assert_eq!(error.as_ref().map(crate::Error::kind), Some(ErrorKind::RunFailed));
+    assert!(error.is_some_and(|error| error.last_snapshot().is_some()), "the error holds the run");
+}
+
+async fn a_wait_ends_at_its_limit(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Running).await;
+    let provider = subject.provider();
+    let floor = provider.capabilities().poll_floor;
+    let mut looks = 0_u32;
+    let waited = provider
+        .wait(&run)
+        .every(Duration::ZERO)
+        .timeout(floor * 5)
+        .on_update(|_| looks += 1)
+        .await;
+    let error = waited.err().unwrap_or_else(|| fail("a run that never ends does not end a wait"));
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{}", error.report());
+    assert_eq!(error.run(), Some(&run), "the error names the run");
+    assert!(error.last_snapshot().is_some_and(|last| !last.phase.is_terminal()));
+    assert!((1..=5).contains(&looks), "{looks} looks within five times the floor");
+}
+
+async fn a_lost_trigger_is_not_sent_again(subject: &dyn Subject) {
+    subject.lose_next_trigger_answer();
+    let error = subject.provider().trigger(&subject.target()).await.err();
+    let error =
+        error.unwrap_or_else(|| fail("a lost answer is an error unless `verify` is asked for"));
+    assert_eq!(
+        (error.delivery(), error.may_have_run()),
+        (Delivery::Unknown, true),
+        "{}",
+        error.report()
+    );
+    assert_eq!(subject.triggers(), 1, "a trigger whose answer is lost is not sent again");
+}
+
+async fn a_lost_trigger_is_found(subject: &dyn Subject) {
+    subject.next_run(Phase::Succeeded);
+    subject.lose_next_trigger_answer();
+    let run = subject.provider().trigger(&subject.target()).verify().await;
+    let run =
+        run.unwrap_or_else(|error| fail(&format!("`verify` finds the run: {}", error.report())));
+    assert_eq!(subject.triggers(), 1, "`verify` does not trigger");
+    let done = subject.provider().wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(done.phase, Phase::Succeeded);
+}
+
+async fn two_triggers_at_once_are_ambiguous(subject: &dyn Subject) {
+    subject.lose_next_trigger_answer();
+    let (provider, target) = (subject.provider(), subject.target());
+    let mut ours = provider.trigger(&target).verify().into_future();
+    let mut raced = false;
+    let ours = std::future::poll_fn(|context| {
+        let polled = ours.as_mut().poll(context);
+        // Somebody else triggers as soon as ours has arrived.
+        if !raced && subject.triggers() > 0 {
+            raced = true;
+            subject.trigger_from_elsewhere();
+        }
+        polled
+    });
+    let error = ours.await.err();
+    let error = error.unwrap_or_else(|| fail("of two runs that started at once none is picked"));
+    assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
+    assert_eq!(error.candidates().len(), 2, "both runs are named");
+}
+
+async fn a_run_is_cancelled(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Running).await;
+    let provider = subject.provider();
+    let outcome = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(outcome, CancelOutcome::Requested);
+    let done = provider.wait(&run).timeout(Duration::from_secs(3600)).await;
+    let done =
+        done.unwrap_or_else(|error| fail(&format!("a cancelled run ends: {}", error.report())));
+    assert_ne!(done.phase, Phase::Succeeded);
+    let again = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(again, CancelOutcome::AlreadyFinished);
+}
+
+async fn a_finished_run_is_not_cancelled(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Succeeded).await;
+    let provider = subject.provider();
+    provider.wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    let outcome = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(outcome, CancelOutcome::AlreadyFinished);
+    let still = provider.run(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(still.phase, Phase::Succeeded, "a finished run stays as it ended");
+}
+
+async fn the_list_has_the_newest_run_first(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Succeeded).await;
+    let (provider, target) = (subject.provider(), subject.target());
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = provider.list_runs(&target, cursor, &CallOptions::default()).await;
+        let page = page.unwrap_or_else(|error| fail(&error.report()));
+        seen.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+        assert!(seen.len() < 10_000, "the list ends");
+    }
+    assert!(seen.iter().any(|seen| seen.run == run), "a triggered run is listed");
+    assert!(seen.iter().all(|seen| seen.run.target() == &target), "a list holds one target's runs");
+    let created: Vec<_> = seen.iter().filter_map(|run| run.created).collect();
+    assert!(created.is_sorted_by(|newer, older| newer >= older), "newest first");
+}
+
+#[track_caller]
+fn fail(what: &str) -> ! {
+    panic!("{what}")
+}

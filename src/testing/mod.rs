@@ -1,0 +1,55 @@
+//! Support for tests, of this crate and of yours: nothing here talks to a vendor.
+//!
+//! | what | for |
+//! |---|---|
+//! | [`ScriptedTransport`] | a client whose answers you write, and whose requests you read |
+//! | [`ManualClock`] | pauses that take no time |
+//! | [`FakeProvider`] | code that triggers and waits, without HTTP |
+//! | [`contract`] | checks that a [`RunProvider`](crate::RunProvider) of your own keeps what waits and triggers rely on |
+//! | [`adobe::FakeAdobe`] | a strict, stateful server on loopback |
+//!
+//! ```
+//! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
+//! use scheduled_runs::{ErrorKind, adobe};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> scheduled_runs::Result<()> {
+//! let (script, clock) = (ScriptedTransport::default(), ManualClock::default());
+//! let client = adobe::Client::builder()
+//!     .org_id("0123456789ABCDEF@AdobeOrg")
+//!     .sandbox("dev")
+//!     .transport(script.clone())
+//!     .clock(clock.clone())
+//!     .build()?;
+//!
+//! script.answer(503, "");
+//! script.answer(200, r#"{"runsSchedules":[]}"#);
+//! let page = client.send(adobe::ListRuns::new("nightly")).await?;
+//! assert!(page.items.is_empty());
+//! assert_eq!((script.sent().len(), clock.sleeps().len()), (2, 1));
+//! # Ok(()) }
+//! ```
+
+#![allow(
+    clippy::panic,
+    reason = "a misused fake and a broken contract end the test that they are in"
+)]
+#![allow(clippy::disallowed_methods, reason = "a fake server has a clock and a parser of its own")]
+
+#[cfg(feature = "adobe")]
+pub mod adobe;
+pub mod contract;
+
+mod clock;
+mod provider;
+mod transport;
+
+pub use self::clock::ManualClock;
+pub use self::provider::FakeProvider;
+pub use self::transport::ScriptedTransport;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A test that panicked must not take the others with it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,226 @@
+//! A vendor that exists in memory only.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::{ManualClock, lock};
+use crate::client::{CallOptions, Clock, Vendor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+use crate::run::{
+    CancelOutcome, Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target,
+    Triggered, foreign,
+};
+
+/// A [`RunProvider`] without HTTP, with a [`ManualClock`]: for tests of code that triggers and waits. Clones share one state.
+///
+/// ```
+/// use scheduled_runs::testing::FakeProvider;
+/// use scheduled_runs::{Phase, RunProviderExt};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> scheduled_runs::Result<()> {
+/// let provider = FakeProvider::new();
+/// provider.next_run([Phase::Queued, Phase::Running, Phase::Succeeded]);
+/// let done = provider.trigger_and_wait(&provider.target("nightly")).await?;
+/// assert_eq!((done.phase, provider.looks()), (Phase::Succeeded, 3));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct FakeProvider {
+    state: Arc<Mutex<State>>,
+    clock: ManualClock,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    runs: Vec<Run>,
+    plans: VecDeque<Vec<Phase>>,
+    faults: VecDeque<Error>,
+    names_runs: bool,
+    loses_trigger: bool,
+    triggers: usize,
+    looks: usize,
+}
+
+#[derive(Debug)]
+struct Run {
+    snapshot: RunSnapshot,
+    /// Phases of the looks to come; the last one stays.
+    plan: VecDeque<Phase>,
+}
+
+impl FakeProvider {
+    /// The vendor's name.
+    pub const VENDOR: Vendor = Vendor::new("fake");
+
+    /// A vendor without runs, whose triggers do not name them.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Something to run.
+    #[must_use]
+    pub fn target(&self, id: &str) -> Target {
+        Target::new(Self::VENDOR, id)
+    }
+
+    /// The phases that looks at the next triggered run will see; the last one stays. Left out, a run succeeds at the third.
+    pub fn next_run(&self, phases: impl IntoIterator<Item = Phase>) {
+        lock(&self.state).plans.push_back(phases.into_iter().collect());
+    }
+
+    /// The next look fails like this.
+    pub fn fail_next_look(&self, error: Error) {
+        lock(&self.state).faults.push_back(error);
+    }
+
+    /// The next trigger starts its run, and its answer is lost.
+    pub fn lose_next_trigger_answer(&self) {
+        lock(&self.state).loses_trigger = true;
+    }
+
+    /// Whether triggers name the run they started.
+    pub fn name_runs(&self, named: bool) {
+        lock(&self.state).names_runs = named;
+    }
+
+    /// Somebody else starts a run.
+    #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
+    pub fn trigger_from_elsewhere(&self, target: &Target) -> RunRef {
+        self.start(target)
+    }
+
+    /// Triggers that were carried out.
+    #[must_use]
+    pub fn triggers(&self) -> usize {
+        lock(&self.state).triggers
+    }
+
+    /// Looks at single runs, failed ones included.
+    #[must_use]
+    pub fn looks(&self) -> usize {
+        lock(&self.state).looks
+    }
+
+    /// The clock that waits are measured with.
+    #[must_use]
+    pub fn manual_clock(&self) -> ManualClock {
+        self.clock.clone()
+    }
+
+    fn start(&self, target: &Target) -> RunRef {
+        let mut state = lock(&self.state);
+        let run = target.run(format!("run-{}", state.runs.len() + 1));
+        let plan = state
+            .plans
+            .pop_front()
+            .unwrap_or_else(|| vec![Phase::Queued, Phase::Running, Phase::Succeeded]);
+        let mut snapshot = RunSnapshot::new(run.clone(), Phase::Queued);
+        snapshot.created = Some(self.clock.utc());
+        state.runs.push(Run { snapshot, plan: plan.into() });
+        run
+    }
+}
+
+impl Run {
+    fn look(&mut self, clock: &ManualClock) -> RunSnapshot {
+        let next =
+            if self.plan.len() > 1 { self.plan.pop_front() } else { self.plan.front().copied() };
+        self.enter(next.unwrap_or(self.snapshot.phase), clock);
+        self.snapshot.clone()
+    }
+
+    fn enter(&mut self, phase: Phase, clock: &ManualClock) {
+        let snapshot = &mut self.snapshot;
+        snapshot.phase = phase;
+        if phase == Phase::Running {
+            snapshot.started.get_or_insert_with(|| clock.utc());
+        }
+        if phase.is_terminal() {
+            snapshot.finished.get_or_insert_with(|| clock.utc());
+        }
+        if phase == Phase::Failed {
+            let reason = Failure {
+                code: Some("FAKE".into()),
+                ..Failure::new("the fake run was told to fail")
+            };
+            snapshot.failure.get_or_insert(reason);
+        }
+    }
+}
+
+#[async_trait]
+impl RunProvider for FakeProvider {
+    fn vendor(&self) -> Vendor {
+        Self::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let trigger_names_run = lock(&self.state).names_runs;
+        Capabilities {
+            list: true,
+            trigger: true,
+            trigger_names_run,
+            cancel: true,
+            ..Capabilities::default()
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+        if run.vendor() != &Self::VENDOR {
+            return Err(foreign(run, &Self::VENDOR));
+        }
+        let mut state = lock(&self.state);
+        state.looks += 1;
+        if let Some(error) = state.faults.pop_front() {
+            return Err(error);
+        }
+        let known = state.runs.iter_mut().find(|known| &known.snapshot.run == run);
+        known
+            .map(|run| run.look(&self.clock))
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no such run"))
+    }
+
+    async fn list_runs(
+        &self,
+        target: &Target,
+        _: Option<Cursor>,
+        _: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        let state = lock(&self.state);
+        let of_target = state.runs.iter().rev().filter(|run| run.snapshot.run.target() == target);
+        Ok(Page::new(of_target.map(|run| run.snapshot.clone()).collect(), None))
+    }
+
+    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+        if target.vendor() != &Self::VENDOR {
+            return Err(foreign(target, &Self::VENDOR));
+        }
+        let run = self.start(target);
+        let mut state = lock(&self.state);
+        state.triggers += 1;
+        if std::mem::take(&mut state.loses_trigger) {
+            return Err(Error::lost("fake.trigger", &Self::VENDOR, self.clock.utc()));
+        }
+        Ok(Triggered::new(state.names_runs.then_some(run)))
+    }
+
+    async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+        let mut state = lock(&self.state);
+        let Some(known) = state.runs.iter_mut().find(|known| &known.snapshot.run == run) else {
+            return Err(Error::new(ErrorKind::NotFound, "no such run"));
+        };
+        if known.snapshot.phase.is_terminal() {
+            return Ok(CancelOutcome::AlreadyFinished);
+        }
+        known.plan = [Phase::Cancelled].into();
+        Ok(CancelOutcome::Requested)
+    }
+}

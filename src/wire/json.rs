@@ -1,0 +1,145 @@
+//! JSON answers: one UTF-8 check, then `from_str`.
+
+use bytes::Bytes;
+use http::header;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::client::Meta;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reads an answer as JSON of type `T`.
+///
+/// For the `decode` of an [`Endpoint`](crate::client::Endpoint) of your own.
+///
+/// # Errors
+/// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
+/// and path, never a value: the parser's own text quotes the answer.
+pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    let text = str::from_utf8(body).map_err(|_| explain_binary(meta, body))?;
+    // Some gateways put a byte order mark first.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|error| explain::<T>(meta, text, &error))
+}
+
+fn explain_binary(meta: &Meta, body: &Bytes) -> Error {
+    let message =
+        format!("the answer is not UTF-8 text ({} bytes of {})", body.len(), content_type(meta));
+    Error::new(ErrorKind::Decode, message).with_operation(meta.operation)
+}
+
+#[cold]
+fn explain<T: DeserializeOwned>(meta: &Meta, text: &str, error: &serde_json::Error) -> Error {
+    let operation = meta.operation;
+    if text.trim_start().starts_with('<') {
+        let message = format!(
+            "the answer is a page of {} bytes ({}), not JSON: is this the API, or a login page or proxy?",
+            text.len(),
+            content_type(meta)
+        );
+        return Error::new(ErrorKind::UnexpectedContent, message).with_operation(operation);
+    }
+    if text.trim().is_empty() {
+        return Error::new(ErrorKind::Decode, "the answer is empty").with_operation(operation);
+    }
+    let (what, cut_short) = match error.classify() {
+        Category::Eof => ("ends too early", true),
+        Category::Syntax => ("is not JSON", false),
+        Category::Data | Category::Io => ("does not have the documented shape", false),
+    };
+    // The path needs a second, slower parse: it is made only now that one has failed.
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let path = serde_path_to_error::deserialize::<_, T>(&mut reader)
+        .err()
+        .map(|error| error.path().to_string());
+    let path = path.filter(|path| path != ".");
+    let at = path.as_ref().map(|path| format!(" at `{path}`")).unwrap_or_default();
+    let message =
+        format!("the answer {what}{at} (line {}, column {})", error.line(), error.column());
+    let mut error = Error::new(ErrorKind::Decode, message).with_operation(operation);
+    error.set().decode_path(path.map(Into::into), cut_short);
+    error
+}
+
+fn content_type(meta: &Meta) -> &str {
+    let value = meta.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.map_or("no content type", |value| value.split(';').next().unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only whether it decodes matters")]
+    struct Runs {
+        runs: Vec<Run>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only whether it decodes matters")]
+    struct Run {
+        id: u64,
+    }
+
+    fn read(body: impl Into<Bytes>) -> Result<Runs> {
+        let mut answer = http::Response::new(Bytes::new());
+        answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+        decode(&Meta::new("test", &answer), &body.into())
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert_eq!(read("\u{feff}{\"runs\":[{\"id\":7}]}").unwrap().runs[0].id, 7);
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_not_the_value() {
+        let error = read(r#"{"runs":[{"id":1},{"id":"canary"}]}"#).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        assert_eq!(error.decode_path(), Some("runs[1].id"));
+        assert_eq!(
+            error.to_string(),
+            "test: the answer does not have the documented shape at `runs[1].id` (line 1, column 32)"
+        );
+        assert!(!format!("{error:?}{:?}", std::error::Error::source(&error)).contains("canary"));
+    }
+
+    #[test]
+    fn a_page_is_told_from_json_without_showing_it() {
+        let error = read(" <html>canary</html>").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedContent);
+        assert!(error.to_string().contains("20 bytes (text/html)"), "{error}");
+        assert!(!error.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn nothing_and_null_and_binary_and_depth_are_decode_errors() {
+        let deep = format!(r#"{{"runs":{}"#, "[".repeat(1_000_000));
+        for body in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "{}",
+            r#"{"runs":[{"id":1e400}]}"#,
+            r#"{"runs":[{"id":-1}]}"#,
+            &deep,
+        ] {
+            assert_eq!(read(body.to_owned()).unwrap_err().kind(), ErrorKind::Decode);
+        }
+        assert_eq!(read(&b"{\"runs\":\"\xff\xe4\"}"[..]).unwrap_err().kind(), ErrorKind::Decode);
+        // Depth in a member nobody asked for is skipped, not followed.
+        let unknown =
+            format!(r#"{{"x":{}{},"runs":[]}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert!(read(unknown).unwrap().runs.is_empty());
+    }
+
+    #[test]
+    fn only_json_that_ends_too_early_counts_as_cut_short() {
+        assert!(read(r#"{"runs":[{"id":1}"#).unwrap_err().was_cut_short());
+        assert!(!read(r#"{"runs":[{"id":}"#).unwrap_err().was_cut_short());
+        assert!(!read("").unwrap_err().was_cut_short());
+    }
+}

@@ -1,0 +1,190 @@
+//! Values that vendors write in more than one way, for serde's `deserialize_with`. What cannot be read is `None`, never a
+//! made-up value; an error comes only from a broken document.
+#![allow(clippy::missing_errors_doc, reason = "the module says it once")]
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A value that is a text, a number, a boolean, or nothing we can use.
+enum Scalar<'a> {
+    Text(&'a str),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+    Other,
+}
+
+/// Hands whatever comes to `make`, without copying texts.
+fn scalar<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    make: fn(Scalar<'_>) -> T,
+) -> Result<T, D::Error> {
+    struct Any<T>(fn(Scalar<'_>) -> T);
+
+    impl<'de, T> Visitor<'de> for Any<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a value")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<T, E> {
+            Ok(self.0(Scalar::Text(text)))
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<T, E> {
+            Ok(self.0(Scalar::Signed(number)))
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<T, E> {
+            Ok(self.0(Scalar::Unsigned(number)))
+        }
+
+        fn visit_f64<E>(self, number: f64) -> Result<T, E> {
+            Ok(self.0(Scalar::Float(number)))
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+            Ok(self.0(Scalar::Bool(value)))
+        }
+
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok(self.0(Scalar::Other))
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<T, M::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(self.0(Scalar::Other))
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<T, S::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(self.0(Scalar::Other))
+        }
+    }
+
+    deserializer.deserialize_any(Any(make))
+}
+
+/// `true`, `"true"`, `"TRUE"`.
+pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    scalar(deserializer, |value| match value {
+        Scalar::Bool(value) => Some(value),
+        Scalar::Text(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Scalar::Text(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    })
+}
+
+/// A count: `9`, `"9"`. Exact or `None`: a negative or broken number is no count.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    scalar(deserializer, |value| match value {
+        Scalar::Unsigned(number) => Some(number),
+        Scalar::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    })
+}
+
+/// Seconds: `303`, `303.41`, `"303"`.
+pub fn seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<std::time::Duration>, D::Error> {
+    scalar(deserializer, |value| match value {
+        Scalar::Unsigned(number) => Some(std::time::Duration::from_secs(number)),
+        Scalar::Float(number) => std::time::Duration::try_from_secs_f64(number).ok(),
+        Scalar::Text(text) => {
+            std::time::Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+        }
+        _ => None,
+    })
+}
+
+/// A text, or a whole number as its digits: for codes and ids that come both ways.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
+    scalar(deserializer, |value| match value {
+        Scalar::Text(text) => Some(text.into()),
+        Scalar::Unsigned(number) => Some(number.to_string().into()),
+        Scalar::Signed(number) => Some(number.to_string().into()),
+        _ => None,
+    })
+}
+
+/// A list; `null` is an empty one.
+pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Values {
+        #[serde(deserialize_with = "super::boolean")]
+        boolean: Option<bool>,
+        #[serde(deserialize_with = "super::count")]
+        count: Option<u64>,
+        #[serde(deserialize_with = "super::seconds")]
+        seconds: Option<Duration>,
+        #[serde(deserialize_with = "super::text")]
+        text: Option<Box<str>>,
+        #[serde(deserialize_with = "super::list")]
+        list: Vec<u8>,
+    }
+
+    fn read(json: &str) -> Values {
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+    }
+
+    #[test]
+    fn both_spellings_mean_the_same() {
+        for (json, value) in
+            [("true", true), ("\"True\"", true), ("false", false), ("\"false\"", false)]
+        {
+            assert_eq!(read(&format!(r#"{{"boolean":{json}}}"#)).boolean, Some(value));
+        }
+        for json in ["9", "\"9\"", "\" 9 \""] {
+            assert_eq!(read(&format!(r#"{{"count":{json}}}"#)).count, Some(9));
+        }
+        for (json, seconds) in
+            [("303", 303.0), ("303.5", 303.5), ("\"303\"", 303.0), ("\"0.25\"", 0.25)]
+        {
+            let read = read(&format!(r#"{{"seconds":{json}}}"#)).seconds;
+            assert_eq!(read, Some(Duration::from_secs_f64(seconds)));
+        }
+        for (json, text) in [
+            ("\"a\"", "a"),
+            ("58000", "58000"),
+            ("-1", "-1"),
+            ("18446744073709551615", "18446744073709551615"),
+        ] {
+            assert_eq!(read(&format!(r#"{{"text":{json}}}"#)).text.as_deref(), Some(text));
+        }
+        assert_eq!(read(r#"{"list":null}"#).list, read("{}").list);
+        assert_eq!(read(r#"{"list":[1]}"#).list, [1]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_exactly_is_nothing() {
+        for value in
+            ["null", "{}", "[1]", "\"x\"", "-1", "1.5", "\"\"", "1e300", "\"-1\"", "\"NaN\""]
+        {
+            assert_eq!(read(&format!(r#"{{"count":{value}}}"#)).count, None, "{value}");
+        }
+        for value in ["null", "{}", "1", "\"yes\""] {
+            assert_eq!(read(&format!(r#"{{"boolean":{value}}}"#)).boolean, None, "{value}");
+        }
+        for value in ["-1", "\"NaN\"", "1e300", "\"inf\"", "{}", "null"] {
+            assert_eq!(read(&format!(r#"{{"seconds":{value}}}"#)).seconds, None, "{value}");
+        }
+        // Beyond 64 bits a number would be rounded.
+        assert_eq!(read(r#"{"text":18446744073709551616}"#).text, None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Enums from the wire: what we do not know is kept, and is never an error.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A value the vendor sent and this version of the crate has no name for. Printed and sent back unchanged.
+#[derive(Clone)]
+pub struct Unrecognized(Box<str>);
+
+impl Unrecognized {
+    /// Keeps a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The vendor's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Unrecognized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl PartialEq for Unrecognized {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Unrecognized {}
+
+impl Hash for Unrecognized {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.bytes().for_each(|byte| byte.to_ascii_lowercase().hash(state));
+    }
+}
+
+/// Declares a public enum of texts from the wire: compared without case, with an `Unknown` variant for everything else.
+///
+/// ```
+/// scheduled_runs::wire::open_enum! {
+///     /// State of a job.
+///     JobState {
+///         /// It is over.
+///         Done = "DONE",
+///     }
+/// }
+///
+/// assert_eq!(JobState::from("done"), JobState::Done);
+/// assert_eq!(JobState::from("PAUSED").to_string(), "PAUSED");
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __open_enum {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $text:literal ),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        ///
+        /// Compared without case. A text this version does not know is kept as `Unknown` and prints back unchanged.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$variant_meta])* $variant, )+
+            /// Anything else, as the vendor sent it.
+            Unknown($crate::wire::Unrecognized),
+        }
+
+        impl $name {
+            /// The value as the vendor spells it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( Self::$variant => $text, )+
+                    Self::Unknown(text) => text.as_str(),
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                $( if text.eq_ignore_ascii_case($text) { return Self::$variant; } )+
+                Self::Unknown($crate::wire::Unrecognized::new(text))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::convert::Infallible;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Ok(text.into())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl $crate::__private::serde::Serialize for $name {
+            fn serialize<S: $crate::__private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::wire::open_enum_text(deserializer, |text| text.into())
+            }
+        }
+    };
+}
+
+pub use __open_enum as open_enum;
+
+/// Reads a text, borrowed where the format can lend it, and makes a value of it.
+#[allow(clippy::missing_errors_doc, reason = "not part of the interface")]
+pub fn text<'de, D: serde::Deserializer<'de>, T>(
+    deserializer: D,
+    make: fn(&str) -> T,
+) -> Result<T, D::Error> {
+    struct Text<T>(fn(&str) -> T);
+
+    impl<T> serde::de::Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<T, E> {
+            Ok(self.0(text))
+        }
+    }
+
+    deserializer.deserialize_str(Text(make))
+}
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro declares public enums")]
+mod tests {
+    use super::*;
+    use crate::wire::open_enum;
+
+    open_enum! {
+        /// A state.
+        State {
+            /// It is over.
+            Done = "DONE",
+            /// It goes on.
+            GoingOn = "GOING_ON",
+        }
+    }
+
+    #[test]
+    fn known_texts_match_without_case_and_print_as_the_vendor_spells_them() {
+        for text in ["GOING_ON", "going_on", "Going_On"] {
+            assert_eq!(State::from(text), State::GoingOn);
+        }
+        assert_eq!(State::Done.to_string(), "DONE");
+        assert_eq!(format!("[{:<6}]", State::Done), "[DONE  ]");
+    }
+
+    #[test]
+    fn unknown_texts_survive_a_round_trip() {
+        for text in ["Paused", "", "ZUSTAND ü", "\"quoted\""] {
+            let json = serde_json::to_string(text).unwrap();
+            let state: State = serde_json::from_str(&json).unwrap();
+            assert!(matches!(&state, State::Unknown(kept) if kept.as_str() == text));
+            assert_eq!(serde_json::to_string(&state).unwrap(), json);
+            assert_eq!("x".parse::<State>().unwrap(), State::from("X"));
+        }
+    }
+
+    #[test]
+    fn equal_values_hash_alike() {
+        let set: std::collections::HashSet<State> =
+            ["paused", "PAUSED", "done"].map(State::from).into();
+        assert_eq!(set.len(), 2);
+    }
+}

@@ -1,0 +1,155 @@
+//! Times as vendors write them.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A time in any of the forms vendors use; without a zone it counts as UTC.
+///
+/// RFC 3339 with or without zone and with 0 to 9 fraction digits, a date alone, epoch milliseconds as text, and text
+/// dates of the form `Apr 22, 2021, 3:00:00 AM`, with or without the second comma, the space before `AM` of any kind.
+#[must_use]
+pub fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    let first = text.bytes().next()?;
+    if first.is_ascii_alphabetic() {
+        let plain: String = text
+            .chars()
+            .filter(|letter| *letter != ',')
+            .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
+            .collect();
+        return NaiveDateTime::parse_from_str(&plain, "%b %d %Y %I:%M:%S %p")
+            .ok()
+            .map(|time| time.and_utc());
+    }
+    if text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit()) {
+        return DateTime::from_timestamp_millis(text.parse().ok()?);
+    }
+    let separated = |format| NaiveDateTime::parse_from_str(text, format).ok();
+    if let Some(time) =
+        separated("%Y-%m-%dT%H:%M:%S%.f").or_else(|| separated("%Y-%m-%d %H:%M:%S%.f"))
+    {
+        return Some(time.and_utc());
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(date.and_hms_opt(0, 0, 0)?.and_utc())
+}
+
+/// Reads a time in any form, as text or as a number of epoch milliseconds. What cannot be read is `None`: a strange time
+/// never makes a whole answer unreadable. For serde's `deserialize_with`.
+///
+/// # Errors
+/// Only for a broken document.
+pub fn lenient_utc<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    struct Time;
+
+    impl<'de> Visitor<'de> for Time {
+        type Value = Option<DateTime<Utc>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(parse(text))
+        }
+
+        fn visit_i64<E>(self, millis: i64) -> Result<Self::Value, E> {
+            Ok(DateTime::from_timestamp_millis(millis))
+        }
+
+        fn visit_u64<E>(self, millis: u64) -> Result<Self::Value, E> {
+            Ok(i64::try_from(millis).ok().and_then(DateTime::from_timestamp_millis))
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::SecondsFormat;
+
+    #[test]
+    fn every_form_that_vendors_send_is_read() {
+        for (text, time) in [
+            ("2020-01-08T12:30:00Z", "2020-01-08T12:30:00Z"),
+            ("2020-01-08T20:45:00", "2020-01-08T20:45:00Z"),
+            ("2020-01-08T23:43:58.936269", "2020-01-08T23:43:58.936269Z"),
+            ("2022-06-03T11:03:54.095191Z", "2022-06-03T11:03:54.095191Z"),
+            ("2019-12-06T22:00:17.362Z", "2019-12-06T22:00:17.362Z"),
+            ("2022-11-05T08:15:30-05:00", "2022-11-05T13:15:30Z"),
+            ("2024-09-25T17:29:35.123456789+02:00", "2024-09-25T15:29:35.123456789Z"),
+            ("2020-09-07", "2020-09-07T00:00:00Z"),
+            ("2020-09-07 01:02:03", "2020-09-07T01:02:03Z"),
+            ("1578523458919", "2020-01-08T22:44:18.919Z"),
+            ("-1000", "1969-12-31T23:59:59Z"),
+            ("Apr 22, 2021, 3:00:00 AM", "2021-04-22T03:00:00Z"),
+            ("Apr 22, 2021 3:00:00 PM", "2021-04-22T15:00:00Z"),
+            ("Apr 22, 2021, 12:00:00\u{202f}AM", "2021-04-22T00:00:00Z"),
+        ] {
+            let read = parse(text).unwrap_or_else(|| panic!("{text} is not read"));
+            assert_eq!(read.to_rfc3339_opts(SecondsFormat::AutoSi, true), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none_and_fails_nothing() {
+        #[derive(serde::Deserialize)]
+        struct Holder {
+            #[serde(default, deserialize_with = "lenient_utc")]
+            time: Option<DateTime<Utc>>,
+            after: u8,
+        }
+        for value in [
+            r#""""#,
+            r#""none""#,
+            r#""2020-13-45T00:00:00Z""#,
+            r#""9223372036854775808""#,
+            "9223372036854775807",
+            "-9223372036854775808",
+            "1e300",
+            "true",
+            "null",
+            "{\"a\":[1]}",
+            "[[2]]",
+            r#""-""#,
+            r#""ü""#,
+        ] {
+            let holder: Holder =
+                serde_json::from_str(&format!(r#"{{"time":{value},"after":1}}"#)).unwrap();
+            assert_eq!((holder.time, holder.after), (None, 1), "{value}");
+        }
+        let holder: Holder = serde_json::from_str(r#"{"time":1578523458919,"after":1}"#).unwrap();
+        assert_eq!(holder.time, parse("1578523458919"));
+    }
+}
