@@ -342,7 +342,7 @@ impl<E: PagedEndpoint> Items<E> {
     ///
     /// # Errors
     /// As [`Pages::next`]; what came before the error is dropped.
-    pub async fn collect(mut self) -> Result<Vec<E::Item>> {
+    pub async fn try_collect(mut self) -> Result<Vec<E::Item>> {
         let mut all = Vec::new();
         while let Some(item) = self.next().await {
             all.push(item?);

@@ -391,7 +391,7 @@ pub struct QueryDef {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Values of the parameters; the vendor does not check their types.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "parameters", skip_serializing_if = "BTreeMap::is_empty")]
     pub query_parameters: BTreeMap<String, String>,
     /// Inserts the result into a dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -401,10 +401,16 @@ pub struct QueryDef {
     pub ctas_parameters: Option<NewDataset>,
 }
 
-fn nullable<'de, D: serde::Deserializer<'de>>(
+/// Texts, though the vendor checks no types; what is neither text nor whole number is left out.
+fn parameters<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Value(#[serde(deserialize_with = "lenient::text")] Option<Box<str>>);
+
+    let all = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(all.into_iter().filter_map(|(name, Value(value))| Some((name, value?.into()))).collect())
 }
 
 impl QueryDef {

@@ -23,6 +23,9 @@ use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use crate::adobe::{Adobe, ImsToken, ServerToServer};
+use crate::client::ClientBuilder;
+
 use self::answers::Answer;
 pub use self::lists::LinkForm;
 use self::routes::{Call, route};
@@ -90,6 +93,19 @@ impl FakeAdobe {
     #[must_use]
     pub fn access_token(&self) -> String {
         self.lock().mint_token()
+    }
+
+    /// A client of this fake, with settings still to change: base URL, organization, sandbox, and OAuth
+    /// server-to-server against the fake's own token endpoint are set.
+    #[must_use]
+    pub fn client_builder(&self) -> ClientBuilder<Adobe> {
+        let source =
+            ImsToken::new(Self::CLIENT_ID, Self::CLIENT_SECRET).token_url(self.token_url());
+        crate::adobe::Client::builder()
+            .credential(ServerToServer::from(source))
+            .org_id(Self::ORG_ID)
+            .sandbox(Self::SANDBOX)
+            .base_url(self.base_url())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,591 @@
+//! Adobe Query Service from end to end, against the fake on loopback.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::Method;
+use scheduled_runs::adobe::{
+    CancelQuery, CreateQuery, CreateSchedule, DeleteSchedule, DisableSchedule, EnableSchedule,
+    GetQuery, GetRun, GetSchedule, ListQueries, ListRuns, ListSchedules, QueryDef, QueryFilter,
+    QueryState, RunFilter, RunState, ScheduleFilter, ScheduleState, SetCron, SoftDeleteQuery,
+    TriggerRun, gateway,
+};
+use scheduled_runs::testing::ManualClock;
+use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
+use scheduled_runs::wire::hal::Link;
+use scheduled_runs::{
+    CancelOutcome, Client, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
+    RunProviderExt as _, adobe,
+};
+
+const NIGHTLY: &str = "nightly-orders";
+
+async fn start() -> (FakeAdobe, adobe::Client) {
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    (fake, client)
+}
+
+/// What the fake saw, as `METHOD /path`.
+fn seen(fake: &FakeAdobe) -> Vec<String> {
+    fake.requests().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+/// A schedule with `count` runs, of which every fourth was started by a call and several share a time.
+fn many_runs(fake: &FakeAdobe, count: i64) -> BTreeSet<String> {
+    let schedule = fake.add_schedule("many");
+    let run = |number: i64| {
+        let created = at("2026-03-01T00:00:00Z") + TimeDelta::hours(number / 3);
+        let id = FakeAdobe::run_id(&format!("scheduled__{number}"));
+        NewRun::new("SUCCESS").created(created).external(number % 4 == 0).id(&id)
+    };
+    (0..count).map(|number| fake.add_run(&schedule, run(number))).collect()
+}
+
+#[tokio::test]
+async fn a_walk_brings_every_run_once_whatever_form_the_links_have() {
+    for form in [LinkForm::Object, LinkForm::Text, LinkForm::Absent] {
+        for newest_first in [false, true] {
+            let (fake, client) = start().await;
+            let all = many_runs(&fake, 50);
+            fake.link_form(form);
+            let list = ListRuns::new("many").limit(5);
+            let list = if newest_first { list.newest_first() } else { list };
+            let runs = client.items(list).try_collect().await.unwrap();
+            assert_eq!(runs.len(), all.len(), "{form:?}");
+            assert_eq!(runs.iter().map(|run| run.id.to_string()).collect::<BTreeSet<_>>(), all);
+            assert!(runs.is_sorted_by_key(|run| {
+                let time = run.created.unwrap().timestamp();
+                if newest_first { -time } else { time }
+            }));
+            // Links drop limit and order; the walk does not.
+            assert!(fake.requests().iter().all(|request| request.query.contains("limit=5")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn filters_hold_on_every_page() {
+    let (fake, client) = start().await;
+    many_runs(&fake, 50);
+    let list = ListRuns::new("many")
+        .limit(2)
+        .filter(RunFilter::external_trigger(true))
+        .filter(RunFilter::created_after(at("2026-03-01T03:00:00Z")));
+    let runs = client.items(list).try_collect().await.unwrap();
+    assert_eq!(runs.len(), 10);
+    assert!(runs.iter().all(|run| run.external_trigger == Some(true)));
+    assert!(
+        fake.requests().iter().all(|request| request.query.contains("externalTrigger%3D%3Dtrue"))
+    );
+}
+
+#[tokio::test]
+async fn more_runs_of_one_time_than_fit_a_page_are_an_error_and_not_a_loss() {
+    let (fake, client) = start().await;
+    let schedule = fake.add_schedule("ties");
+    for number in 0..5 {
+        let id = FakeAdobe::run_id(&format!("manual__{number}"));
+        fake.add_run(&schedule, NewRun::new("SUCCESS").created(at("2026-03-01T00:00:00Z")).id(&id));
+    }
+    let error = client.items(ListRuns::new("ties").limit(3)).try_collect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pagination);
+    assert_eq!(client.items(ListRuns::new("ties").limit(10)).try_collect().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_walk_resumes_in_another_process_from_its_stored_cursor() {
+    let (fake, client) = start().await;
+    let all = many_runs(&fake, 20);
+    let mut pages = client.pages(ListRuns::new("many").limit(6));
+    let mut got: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..2 {
+        got.extend(pages.next().await.unwrap().unwrap().items.iter().map(|run| run.id.to_string()));
+    }
+    let stored = serde_json::to_string(pages.cursor().unwrap()).unwrap();
+    drop(pages);
+
+    let another = fake.client_builder().build().unwrap();
+    let cursor: Cursor = serde_json::from_str(&stored).unwrap();
+    let rest = another
+        .items(ListRuns::new("many").limit(6))
+        .resume_at(cursor)
+        .try_collect()
+        .await
+        .unwrap();
+    got.extend(rest.iter().map(|run| run.id.to_string()));
+    assert_eq!(got, all);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_says_where_to_resume() {
+    let (fake, client) = start().await;
+    let all = many_runs(&fake, 20);
+    let mut items = client.items(ListRuns::new("many").limit(8));
+    let mut got: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..8 {
+        got.insert(items.next().await.unwrap().unwrap().id.to_string());
+    }
+    fake.fail_next(403);
+    let error = items.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(items.next().await.is_none(), "nothing comes after an error");
+    let list = ListRuns::new("many").limit(8);
+    let rest =
+        client.items(list).resume_at(error.cursor().unwrap().clone()).try_collect().await.unwrap();
+    got.extend(rest.iter().map(|run| run.id.to_string()));
+    assert_eq!(got, all);
+}
+
+#[tokio::test]
+async fn list_and_detail_of_a_run_agree_although_the_vendor_spells_them_differently() {
+    let (fake, client) = start().await;
+    let page = client.send(ListRuns::new(NIGHTLY).newest_first().limit(1)).await.unwrap();
+    let listed = &page.items[0];
+    let run = client.send(GetRun::new(NIGHTLY, &listed.id)).await.unwrap();
+    assert_eq!((&run.id, &run.state, run.created), (&listed.id, &listed.state, listed.created));
+    assert_eq!((run.state.clone(), run.external_trigger), (Some(RunState::Success), Some(false)));
+    assert_eq!(run.schedule_id.as_ref().unwrap().as_str(), NIGHTLY);
+    assert_eq!(run.tasks.len(), 1);
+    assert!(
+        run.tasks[0].duration.unwrap() > Duration::ZERO
+            && run.tasks[0].ended > run.tasks[0].started
+    );
+    // What the model has no name for is not lost.
+    assert!(str::from_utf8(run.body()).unwrap().contains("\"_links\""));
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_trigger_whose_answer_is_lost_is_sent_once_and_says_that_it_may_have_run() {
+    let (fake, client) = start().await;
+    fake.lose_next_answer();
+    let error = client.send(TriggerRun::new(NIGHTLY)).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Interrupted, Delivery::Unknown));
+    assert!(error.may_have_run());
+    assert_eq!((fake.triggers(NIGHTLY), error.attempts().len()), (1, 1));
+    assert_eq!(seen(&fake), ["POST /schedules/nightly-orders/runs"]);
+}
+
+#[tokio::test]
+async fn a_trigger_that_did_not_arrive_is_verified_not_to_have_started() {
+    let (fake, client) = start().await;
+    // The list before succeeds; the trigger itself meets a gateway that gives up.
+    let before = client.recent_runs(&adobe::target(NIGHTLY), &Default::default()).await.unwrap();
+    assert!(before.server_time.is_some());
+    let target = adobe::target(NIGHTLY);
+    let trigger = client.trigger(&target).verify();
+    let lists = fake.requests().len();
+    let sent = std::pin::pin!(async { trigger.await });
+    // The fault is queued between the list and the trigger.
+    let error = with_fault_after(sent, || fake.requests().len() > lists, || fake.fail_next(502))
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Server, 502));
+    assert!(error.may_have_run() && error.verified_not_started());
+    assert_eq!(fake.triggers(NIGHTLY), 0);
+    assert_eq!(seen(&fake).iter().filter(|request| request.starts_with("POST")).count(), 1);
+}
+
+/// Polls a future, and does something as soon as a condition holds.
+async fn with_fault_after<F: Future>(
+    mut future: std::pin::Pin<&mut F>,
+    condition: impl Fn() -> bool,
+    act: impl FnOnce(),
+) -> F::Output {
+    let mut act = Some(act);
+    std::future::poll_fn(|context| {
+        if condition()
+            && let Some(act) = act.take()
+        {
+            act();
+        }
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_trigger_is_refused_while_the_schedule_is_disabled() {
+    let (fake, client) = start().await;
+    let error = client.trigger(&adobe::target("retired-report")).verify().await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Rejected, false));
+    assert_eq!(error.operation(), Some("adobe.runs.trigger"));
+    assert_eq!(fake.triggers("retired-report"), 0);
+}
+
+#[tokio::test]
+async fn a_run_that_the_list_shows_late_is_found() {
+    let (fake, client) = start().await;
+    fake.show_runs_after_lists(7);
+    let run = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
+    assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn a_run_that_never_shows_is_ambiguous_after_the_grace_time() {
+    let (fake, client) = start().await;
+    fake.show_runs_after_lists(usize::MAX);
+    let error =
+        client.trigger(&adobe::target(NIGHTLY)).grace(Duration::from_secs(10)).await.unwrap_err();
+    assert_eq!((error.kind(), error.candidates().len()), (ErrorKind::Ambiguous, 0));
+    assert!(error.to_string().contains("within 10 s"), "{error}");
+    assert_eq!(fake.triggers(NIGHTLY), 1);
+}
+
+#[tokio::test]
+async fn a_failed_run_says_why_in_the_words_of_its_query() {
+    for encoded in [false, true] {
+        let (fake, client) = start().await;
+        fake.filter_by_encoded_run_id(encoded);
+        fake.next_run(Plan::fails("42P01", "relation \"orders\" does not exist"));
+        let done = client.trigger_and_wait(&adobe::target(NIGHTLY)).await.unwrap();
+        let failure = done.failure.clone().unwrap();
+        assert_eq!(failure.code.as_deref(), Some("42P01"));
+        assert!(failure.where_.unwrap().starts_with("query "));
+        let error = done.success().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RunFailed);
+        assert!(
+            error.to_string().contains("relation \"orders\" does not exist (code 42P01, in query "),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
+    let (fake, client) = start().await;
+    let page = client
+        .send(ListRuns::new(NIGHTLY).filter(RunFilter::state(RunState::Failed)))
+        .await
+        .unwrap();
+    let run = adobe::target(NIGHTLY).run(page.items[0].id.as_str());
+    let queries = client
+        .send(ListQueries::new().filter(QueryFilter::state(QueryState::Failed)))
+        .await
+        .unwrap();
+    let decoded = page.items[0].id.decode().unwrap().text;
+    assert!(!queries.items.is_empty(), "the fake explains failed runs");
+    assert!(decoded.starts_with("scheduled__"));
+
+    let snapshot = client.run(&run).await.unwrap();
+    assert!(snapshot.failure.unwrap().where_.unwrap().starts_with("query "));
+    // The second request, for the queries, is refused: the run is known to have failed all the same.
+    let asked = fake.requests().len();
+    let look = std::pin::pin!(client.run(&run));
+    let snapshot = with_fault_after(look, || fake.requests().len() > asked, || fake.fail_next(403))
+        .await
+        .unwrap();
+    assert_eq!((snapshot.phase, snapshot.failure), (Phase::Failed, None));
+}
+
+#[tokio::test]
+async fn a_cancelled_run_ends_whatever_the_vendor_calls_it() {
+    for (state, phase) in
+        [("FAILED", Phase::Failed), ("KILLED", Phase::Cancelled), ("Cancelled", Phase::Cancelled)]
+    {
+        let (fake, client) = start().await;
+        fake.cancelled_state(state);
+        fake.next_run(Plan::never_ends());
+        let run = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
+        assert_eq!(client.wait(&run).await.unwrap().phase, phase);
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
+        let patches =
+            seen(&fake).into_iter().filter(|request| request.starts_with("PATCH")).count();
+        assert_eq!(patches, 1, "a finished run is not cancelled again");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_state_is_kept_and_is_not_the_end() {
+    let (fake, client) = start().await;
+    let id = fake.add_run(NIGHTLY, NewRun::new("QUARANTINED"));
+    let run = adobe::target(NIGHTLY).run(id);
+    let error = client.wait(&run).timeout(Duration::from_secs(30)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout);
+    let last = error.last_snapshot().unwrap();
+    assert_eq!(last.phase, Phase::Unknown);
+    assert!(last.state.as_deref().unwrap().eq_ignore_ascii_case("quarantined"));
+}
+
+#[tokio::test]
+async fn one_token_serves_a_hundred_calls_and_is_renewed_once() {
+    let (fake, client) = start().await;
+    let hundred = async || {
+        let calls: Vec<_> = (0..100)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.send(GetSchedule::new(NIGHTLY)).await })
+            })
+            .collect();
+        let mut attempts = 0;
+        for call in calls {
+            attempts += call.await.unwrap().unwrap().meta().attempts.len();
+        }
+        attempts
+    };
+    assert_eq!(hundred().await, 100);
+    assert_eq!(fake.token_requests(), 1);
+
+    fake.expire_tokens();
+    let attempts = hundred().await;
+    assert!((101..=200).contains(&attempts), "{attempts}");
+    assert_eq!(fake.token_requests(), 2, "a hundred refused calls ask for one new token");
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_expires() {
+    let fake = FakeAdobe::start().await;
+    let clock = ManualClock::new();
+    let client = fake.client_builder().clock(clock.clone()).build().unwrap();
+    client.send(GetSchedule::new(NIGHTLY)).await.unwrap();
+    clock.advance(Duration::from_secs(86_399 - 301));
+    client.send(GetSchedule::new(NIGHTLY)).await.unwrap();
+    assert_eq!(fake.token_requests(), 1);
+    clock.advance(Duration::from_secs(2));
+    // The early renewal fails: the old token still serves.
+    fake.fail_next_token(400);
+    client.send(GetSchedule::new(NIGHTLY)).await.unwrap();
+    client.send(GetSchedule::new(NIGHTLY)).await.unwrap();
+    assert_eq!(fake.token_requests(), 2);
+    clock.advance(Duration::from_secs(11));
+    client.send(GetSchedule::new(NIGHTLY)).await.unwrap();
+    assert_eq!(fake.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_apart() {
+    let fake = FakeAdobe::start().await;
+    let token = || fake.access_token();
+    let client = |builder: scheduled_runs::ClientBuilder<adobe::Adobe>| builder.build().unwrap();
+    let good = || adobe::AccessToken::new(FakeAdobe::CLIENT_ID, token());
+    for (client, kind, code) in [
+        (
+            client(fake.client_builder().credential(adobe::AccessToken::new("other-key", token()))),
+            ErrorKind::Auth,
+            gateway::API_KEY_INVALID,
+        ),
+        (
+            client(
+                fake.client_builder()
+                    .credential(adobe::AccessToken::new(FakeAdobe::CLIENT_ID, "stale-token")),
+            ),
+            ErrorKind::Auth,
+            gateway::TOKEN_NOT_VALID,
+        ),
+        (
+            client(fake.client_builder().credential(good()).org_id("F00@AdobeOrg")),
+            ErrorKind::Denied,
+            gateway::USER_REGION_MISSING,
+        ),
+    ] {
+        let error = client.send(GetSchedule::new(NIGHTLY)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.vendor_error().unwrap().code.as_deref(), Some(code));
+        assert!(error.request_id().is_some());
+        assert_eq!(error.attempts().len(), 1);
+    }
+    let source =
+        adobe::ImsToken::new(FakeAdobe::CLIENT_ID, "wrong-secret").token_url(fake.token_url());
+    let wrong = client(fake.client_builder().credential(adobe::ServerToServer::from(source)));
+    let before = fake.requests().len();
+    let error = wrong.send(GetSchedule::new(NIGHTLY)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), fake.requests().len()),
+        (ErrorKind::Auth, before),
+        "nothing was sent"
+    );
+    assert!(error.report().contains("invalid_client"), "{}", error.report());
+    assert!(!error.report().contains("wrong-secret"));
+}
+
+#[tokio::test]
+async fn a_schedule_lives_from_creation_to_deletion() {
+    let (fake, client) = start().await;
+    let query = QueryDef::sql("dev:all", "INSERT INTO totals SELECT 1").name("totals");
+    let create = CreateSchedule::new(query, "30 2 * * *", at("2026-04-01T00:00:00Z"))
+        .end(at("2027-04-01T00:00:00Z"));
+    let created = client.send(create).await.unwrap();
+    assert_eq!((created.state.clone(), created.created), (Some(ScheduleState::Registering), None));
+    let id = created.id.clone();
+
+    let schedule = client.send(GetSchedule::new(&id)).await.unwrap();
+    assert_eq!(schedule.state, Some(ScheduleState::Enabled));
+    assert!(schedule.created.is_some(), "epoch milliseconds in a text are read");
+    let timetable = schedule.timetable.clone().unwrap();
+    assert_eq!(
+        (timetable.cron.as_deref(), timetable.end),
+        (Some("30 2 * * *"), Some(at("2027-04-01T00:00:00Z")))
+    );
+    assert_eq!(schedule.query.as_ref().unwrap().name.as_deref(), Some("totals"));
+
+    let refused = client.send(DeleteSchedule::new(&id)).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.may_have_run()), (ErrorKind::Rejected, false));
+    assert_eq!(client.send(SetCron::new(&id, "@daily")).await.unwrap().status_code, Some(202));
+    client.send(DisableSchedule::new(&id)).await.unwrap();
+    let again = client.send(DisableSchedule::new(&id)).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Rejected);
+    client.send(EnableSchedule::new(&id)).await.unwrap();
+    client.send(DisableSchedule::new(&id)).await.unwrap();
+    client.send(DeleteSchedule::new(&id)).await.unwrap();
+    assert_eq!(client.send(GetSchedule::new(&id)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(seen(&fake).len(), 10);
+}
+
+#[tokio::test]
+async fn schedules_are_listed_and_filtered() {
+    let (_fake, client) = start().await;
+    let all = client.items(ListSchedules::new().limit(2)).try_collect().await.unwrap();
+    let ids: BTreeSet<_> = all.iter().map(|schedule| schedule.id.as_str()).collect();
+    assert_eq!(ids, ["hourly-traffic", NIGHTLY, "retired-report"].into());
+    let none =
+        ListSchedules::new().filter(ScheduleFilter::created_before(at("2020-01-01T00:00:00Z")));
+    assert!(client.items(none).try_collect().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_query_lives_from_submission_to_soft_deletion() {
+    let (_fake, client) = start().await;
+    let created = client
+        .send(CreateQuery::new(QueryDef::sql("dev:all", "SELECT 1").name("one")))
+        .await
+        .unwrap();
+    assert_eq!(created.state, Some(QueryState::Submitted));
+    let id = created.id.clone();
+    client.send(CancelQuery::new(&id)).await.unwrap();
+    let killed = client.send(GetQuery::new(&id)).await.unwrap();
+    assert!(killed.state.as_ref().unwrap().is_terminal());
+    let error = client.send(CancelQuery::new(&id)).await.unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Rejected, 409));
+
+    client.send(SoftDeleteQuery::new(&id)).await.unwrap();
+    let listed = async |list: ListQueries| {
+        let queries = client.items(list).try_collect().await.unwrap();
+        queries.iter().any(|query| query.id == id)
+    };
+    assert!(!listed(ListQueries::new()).await);
+    assert!(listed(ListQueries::new().include_soft_deleted()).await);
+}
+
+#[tokio::test]
+async fn anything_else_of_the_api_is_reached_raw_or_decoded_by_the_caller() {
+    #[derive(serde::Deserialize)]
+    struct Ids {
+        schedules: Vec<Id>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Id {
+        id: String,
+    }
+    let (fake, client) = start().await;
+    let raw = client
+        .raw(Method::GET, &["schedules"])
+        .query("limit", Some(1))
+        .send_as::<Ids>()
+        .await
+        .unwrap();
+    assert_eq!(raw.schedules.len(), 1);
+    let typed = client.send_as::<_, Ids>(ListSchedules::new().limit(3)).await.unwrap();
+    assert_eq!(typed.schedules[0].id, raw.schedules[0].id);
+    let bytes = client.raw(Method::GET, &["schedules", NIGHTLY]).send().await.unwrap();
+    assert!(bytes.starts_with(b"{"));
+
+    // A raw POST is not repeated either.
+    fake.fail_next(503);
+    let path = ["schedules", NIGHTLY, "runs"];
+    let error = client.raw(Method::POST, &path).send().await.unwrap_err();
+    assert!(error.may_have_run());
+    assert_eq!(error.attempts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_is_followed_on_the_own_origin_only() {
+    let (fake, client) = start().await;
+    let own = Link::new(format!("/data/foundation/query/schedules/{NIGHTLY}"));
+    let schedule = client.follow::<adobe::Schedule>(&own).await.unwrap();
+    assert_eq!(schedule.id.as_str(), NIGHTLY);
+    let before = fake.requests().len();
+    let foreign = Link::new("https://platform-va7.adobe.io/data/foundation/query/schedules");
+    let error = client.follow::<adobe::Schedule>(&foreign).await.unwrap_err();
+    assert_eq!((error.kind(), fake.requests().len()), (ErrorKind::CrossOrigin, before));
+}
+
+#[tokio::test]
+async fn a_report_tells_every_attempt_and_no_secret() {
+    let fake = FakeAdobe::start().await;
+    let token = fake.access_token();
+    let client = fake
+        .client_builder()
+        .credential(adobe::AccessToken::new(FakeAdobe::CLIENT_ID, token.clone()))
+        .clock(ManualClock::new())
+        .build()
+        .unwrap();
+    let echo = format!(r#"{{"message":"the token {token} of {} is odd"}}"#, FakeAdobe::ORG_ID);
+    fake.fail_next(500);
+    fake.fail_next_with(503, &[("retry-after", "7")], "");
+    fake.fail_next_with(503, &[], &echo);
+    let error = client
+        .send(ListRuns::new(NIGHTLY).filter(RunFilter::raw("state==SECRET")))
+        .await
+        .unwrap_err();
+    let report = error.report();
+    for part in [
+        "adobe.runs.list: the token REDACTED of REDACTED is odd (HTTP 503, request id ",
+        ") after 3 attempts",
+        "kind        Server",
+        "vendor      adobe",
+        "orderby=created&limit=20&property=REDACTED",
+        "delivery    Answered",
+        "attempt 1",
+        "HTTP 500",
+        "attempt 3",
+        "then paused 7.",
+    ] {
+        assert!(report.contains(part), "{part:?} is not in {report}");
+    }
+    let printed = format!("{report}{error:?}{client:?}");
+    for secret in [token.as_str(), FakeAdobe::CLIENT_ID, FakeAdobe::ORG_ID, "SECRET"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert!(
+        str::from_utf8(error.body()).unwrap().contains(&token),
+        "the body itself is there for who asks"
+    );
+}
+
+#[test]
+fn what_crosses_threads_does_and_what_must_be_object_safe_is() {
+    fn crosses<T: Send + Sync + Unpin + 'static>() {}
+    fn moves<T: Send>(_: &T) {}
+    crosses::<Client<adobe::Adobe>>();
+    crosses::<scheduled_runs::ClientBuilder<adobe::Adobe>>();
+    crosses::<scheduled_runs::Response<adobe::Run>>();
+    crosses::<scheduled_runs::RunRef>();
+    crosses::<Box<dyn scheduled_runs::RunProvider>>();
+    crosses::<Box<dyn scheduled_runs::client::Transport>>();
+    crosses::<Box<dyn scheduled_runs::client::Credential>>();
+    crosses::<Box<dyn scheduled_runs::client::Clock>>();
+    crosses::<Box<dyn scheduled_runs::client::Dialect>>();
+    let build = || {
+        adobe::Client::builder()
+            .org_id("1@AdobeOrg")
+            .sandbox("dev")
+            .base_url("http://localhost")
+            .build()
+    };
+    let client = build().unwrap();
+    let target = adobe::target("nightly");
+    moves(&client.send(ListRuns::new("nightly")));
+    moves(&client.pages(ListRuns::new("nightly")));
+    moves(&client.items(ListRuns::new("nightly")));
+    moves(&client.trigger_and_wait(&target));
+    moves(&client.trigger_and_wait(&target).updates());
+    moves(&client.cancel(&target.run("7")));
+}

@@ -1,0 +1,98 @@
+//! The contract that waits and triggers rely on, kept by every provider.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+
+use std::sync::Arc;
+
+use scheduled_runs::testing::adobe::{FakeAdobe, Plan};
+use scheduled_runs::testing::contract::{self, Subject};
+use scheduled_runs::testing::{FakeProvider, ManualClock};
+use scheduled_runs::{Phase, RunProvider, Target, adobe};
+
+struct Adobe {
+    fake: FakeAdobe,
+    client: adobe::Client,
+}
+
+impl Adobe {
+    const SCHEDULE: &str = "nightly-orders";
+
+    async fn new() -> Self {
+        let fake = FakeAdobe::start().await;
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Adobe {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        adobe::target(Self::SCHEDULE)
+    }
+
+    fn next_run(&self, ending: Phase) {
+        self.fake.next_run(match ending {
+            Phase::Succeeded => Plan::succeeds(),
+            Phase::Failed => Plan::fails("42P01", "relation orders does not exist"),
+            _ => Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_answer(&self) {
+        self.fake.lose_next_trigger_answer();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere(Self::SCHEDULE);
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers(Self::SCHEDULE)
+    }
+}
+
+struct Memory(FakeProvider);
+
+impl Subject for Memory {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.0.clone())
+    }
+
+    fn target(&self) -> Target {
+        self.0.target("nightly")
+    }
+
+    fn next_run(&self, ending: Phase) {
+        self.0.next_run([Phase::Queued, Phase::Running, ending]);
+    }
+
+    fn lose_next_trigger_answer(&self) {
+        self.0.lose_next_trigger_answer();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.0.trigger_from_elsewhere(&self.target());
+    }
+
+    fn triggers(&self) -> usize {
+        self.0.triggers()
+    }
+}
+
+#[tokio::test]
+async fn adobe_keeps_the_contract() {
+    contract::check(Adobe::new).await;
+}
+
+#[tokio::test]
+async fn the_provider_in_memory_keeps_the_contract() {
+    contract::check(async || Memory(FakeProvider::new())).await;
+    contract::check(async || {
+        let named = FakeProvider::new();
+        named.name_runs(true);
+        Memory(named)
+    })
+    .await;
+}
