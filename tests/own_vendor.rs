@@ -1,0 +1,312 @@
+//! A vendor of one's own, written outside the crate: what a downstream crate would write, and how its lists are walked.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{Method, Response};
+use scheduled_runs::client::{
+    Answer, Api, ApiRequest, Bearer, BodyLimits, Dialect, Endpoint, Idempotency, Limits,
+    LinkPolicy, Meta, OffsetPages, PagedEndpoint, Refusal, RetryPolicy, Service, Transport,
+    TransportError, TransportErrorKind, Vendor, Verdict,
+};
+use scheduled_runs::testing::{ManualClock, ScriptedTransport};
+use scheduled_runs::wire::json;
+use scheduled_runs::{Client, Cursor, ErrorKind, Page, Result, TimeoutPhase};
+use serde::Deserialize;
+use url::Url;
+
+/// A vendor that lists numbers.
+#[derive(Debug)]
+enum Numbers {}
+
+impl Api for Numbers {
+    const VENDOR: Vendor = Vendor::new("numbers");
+    type Options = ();
+
+    fn service((): &()) -> Result<Service> {
+        Ok(Service::new("https://numbers.example/api", Plain))
+    }
+}
+
+/// Says `{"error": true}` in a 200.
+#[derive(Debug)]
+struct Plain;
+
+impl Dialect for Plain {
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() && !answer.body.starts_with(b"{\"error\"") {
+            return Verdict::Success;
+        }
+        let status =
+            if answer.status.is_success() { http::StatusCode::UNAUTHORIZED } else { answer.status };
+        Verdict::Failure(Refusal::by_status(status, None))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct List {
+    page: u32,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    numbers: Vec<u32>,
+    next: Option<String>,
+    pages: Option<u64>,
+}
+
+impl Endpoint for List {
+    type Api = Numbers;
+    type Output = Page<u32>;
+    const OPERATION: &'static str = "numbers.list";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        ApiRequest::of::<Self>(Method::GET, base, &["numbers"])
+            .query("page", Some(self.page))
+            .finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<u32>> {
+        let body: Body = json::decode(meta, body)?;
+        let next = match body.next {
+            Some(link) => {
+                let base = Url::parse("https://numbers.example/api").unwrap();
+                let query = LinkPolicy::SameOrigin.query(&base, &link)?;
+                query
+                    .into_iter()
+                    .find(|(name, _)| name == "page")
+                    .map(|(_, page)| Cursor::new(page))
+            }
+            None => None,
+        };
+        let mut page = Page::new(body.numbers, next);
+        page.total = body.pages;
+        Ok(page)
+    }
+}
+
+impl PagedEndpoint for List {
+    type Item = u32;
+
+    fn at(&self, cursor: &Cursor) -> Self {
+        Self { page: cursor.as_str().parse().unwrap() }
+    }
+}
+
+impl OffsetPages for List {
+    fn page_count(&self, first: &Page<u32>) -> usize {
+        usize::try_from(first.total.unwrap_or(1)).unwrap()
+    }
+
+    fn nth(&self, _: &Page<u32>, number: usize) -> Cursor {
+        Cursor::new(number.to_string())
+    }
+}
+
+/// Serves `pages` pages of ten numbers; counts how many are asked for at once.
+#[derive(Clone, Debug)]
+struct Server(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    pages: u32,
+    fails_at: Option<u32>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    asked: Mutex<Vec<u32>>,
+    gate: Option<tokio::sync::Semaphore>,
+}
+
+#[async_trait]
+impl Transport for Server {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        _: BodyLimits,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let counts = &self.0;
+        let page: u32 =
+            request.url().query().unwrap().strip_prefix("page=").unwrap().parse().unwrap();
+        counts.asked.lock().unwrap().push(page);
+        let now = counts.now.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..20 - page.min(19) {
+            tokio::task::yield_now().await;
+        }
+        if let Some(gate) = &counts.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        counts.now.fetch_sub(1, Ordering::SeqCst);
+        if counts.fails_at == Some(page) {
+            return Err(TransportError::new(TransportErrorKind::Tls));
+        }
+        let numbers: Vec<u32> = (page * 10..page * 10 + 10).collect();
+        let next = (page + 1 < counts.pages).then(|| format!("/api/numbers?page={}", page + 1));
+        let body = serde_json::json!({ "numbers": numbers, "next": next, "pages": counts.pages });
+        Ok(Response::new(body.to_string().into()))
+    }
+}
+
+fn serving(counts: Counts) -> (Server, Client<Numbers>) {
+    let server = Server(Arc::new(counts));
+    let client =
+        Client::builder().transport(server.clone()).clock(ManualClock::new()).build().unwrap();
+    (server, client)
+}
+
+fn scripted() -> (ScriptedTransport, ManualClock, Client<Numbers>) {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let client = Client::builder()
+        .credential(Bearer::new("canary-token"))
+        .transport(script.clone())
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    (script, clock, client)
+}
+
+#[tokio::test]
+async fn items_come_in_order_plain_prefetched_and_concurrent() {
+    let all: Vec<u32> = (0..200).collect();
+    let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
+    assert_eq!(client.items(List { page: 0 }).try_collect().await.unwrap(), all);
+    assert_eq!(server.0.most.load(Ordering::SeqCst), 1);
+    assert_eq!(client.items(List { page: 0 }).prefetch().try_collect().await.unwrap(), all);
+    assert_eq!(server.0.most.load(Ordering::SeqCst), 1, "one page ahead, not two");
+
+    let pages: Vec<_> = client.pages(List { page: 0 }).concurrent(8).collect().await;
+    let concurrent: Vec<u32> = pages.into_iter().flat_map(|page| page.unwrap().items).collect();
+    assert_eq!(concurrent, all);
+    assert_eq!(server.0.most.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn prefetching_asks_for_one_page_ahead_and_dropping_cancels_it() {
+    let (server, client) = serving(Counts {
+        pages: 20,
+        gate: Some(tokio::sync::Semaphore::new(1)),
+        ..Counts::default()
+    });
+    let mut items = client.items(List { page: 0 }).prefetch();
+    assert_eq!(items.next().await.unwrap().unwrap(), 0);
+    assert_eq!(
+        *server.0.asked.lock().unwrap(),
+        [0, 1],
+        "page 1 is on its way while page 0 is worked on"
+    );
+    drop(items);
+    server.0.gate.as_ref().unwrap().add_permits(100);
+    tokio::task::yield_now().await;
+    assert_eq!(*server.0.asked.lock().unwrap(), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_page_that_fails_ends_a_concurrent_walk_in_its_place() {
+    let (_, client) = serving(Counts { pages: 20, fails_at: Some(5), ..Counts::default() });
+    let pages: Vec<_> = client.pages(List { page: 0 }).concurrent(4).collect().await;
+    assert_eq!(pages.len(), 6);
+    let error = pages.into_iter().next_back().unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.cursor().unwrap().as_str()), (ErrorKind::Tls, "5"));
+}
+
+#[tokio::test]
+async fn a_count_of_pages_from_the_server_is_bounded() {
+    let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
+    let pages: Vec<_> = client.pages(List { page: 0 }).max_pages(3).concurrent(4).collect().await;
+    assert_eq!((pages.len(), server.0.asked.lock().unwrap().len()), (4, 3));
+    assert_eq!(pages.into_iter().next_back().unwrap().unwrap_err().kind(), ErrorKind::Pagination);
+}
+
+#[tokio::test]
+async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
+    let (script, _, client) = scripted();
+    script.answer(200, r#"{"numbers":[1,2],"next":"/api/numbers?page=1"}"#);
+    script.answer(200, r#"{"numbers":[3],"next":"https://evil.example/api/numbers?page=2"}"#);
+    let mut items = client.items(List { page: 0 });
+    assert_eq!(items.next().await.unwrap().unwrap(), 1);
+    assert_eq!(items.next().await.unwrap().unwrap(), 2);
+    let error = items.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.cursor().unwrap().as_str()), (ErrorKind::CrossOrigin, "1"));
+    assert!(items.next().await.is_none());
+    assert_eq!(script.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_failure_inside_a_success_is_what_the_dialect_says() {
+    let (script, _, client) = scripted();
+    script.answer(200, r#"{"error":true}"#);
+    let error = client.send(List { page: 0 }).await.unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 200));
+}
+
+#[tokio::test]
+async fn one_call_may_have_limits_of_its_own() {
+    let (script, clock, client) = scripted();
+    let call = || client.call(List { page: 0 });
+    script.answer(503, "");
+    assert_eq!(call().max_attempts(1).send().await.unwrap_err().attempts().len(), 1);
+    assert!(clock.sleeps().is_empty());
+
+    let mut slow = Response::new(Bytes::new());
+    *slow.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    slow.headers_mut().insert("retry-after", "30".parse().unwrap());
+    script.answer_with(slow.clone());
+    let error = call().deadline(Duration::from_secs(20)).send().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (ErrorKind::Server, Some(Duration::from_secs(30)))
+    );
+    assert!(clock.sleeps().is_empty(), "a pause beyond the deadline is not slept");
+
+    script.answer_with(slow);
+    script.answer(200, r#"{"numbers":[]}"#);
+    assert_eq!(
+        call().deadline(Duration::from_secs(60)).send().await.unwrap().meta().attempts.len(),
+        2
+    );
+    assert!(clock.elapsed() >= Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_deadline_holds_over_attempts_and_pauses() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let patient = RetryPolicy::default().max_attempts(100).base(Duration::from_secs(10));
+    let client: Client<Numbers> = Client::builder()
+        .transport(script.clone())
+        .clock(clock.clone())
+        .retry(patient)
+        .limits(Limits::default().call(Duration::from_secs(30)))
+        .build()
+        .unwrap();
+    for _ in 0..100 {
+        script.fail(TransportErrorKind::Connect);
+    }
+    let error = client.send(List { page: 0 }).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.timeout_phase()),
+        (ErrorKind::Timeout, Some(TimeoutPhase::Call))
+    );
+    assert!(clock.elapsed() <= Duration::from_secs(30), "{:?}", clock.elapsed());
+    assert_eq!(script.sent().len(), error.attempts().len());
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("could not connect"));
+}
+
+#[tokio::test]
+async fn a_debug_print_of_what_was_sent_shows_no_credential() {
+    let (script, _, client) = scripted();
+    script.answer(200, r#"{"numbers":[]}"#);
+    client.send(List { page: 0 }).await.unwrap();
+    let sent = script.sent();
+    assert_eq!(sent[0].headers()["authorization"], "Bearer canary-token");
+    assert_eq!(
+        sent[0].headers()["user-agent"],
+        concat!("scheduled-runs/", env!("CARGO_PKG_VERSION"))
+    );
+    assert!(!format!("{sent:?}{:?}{script:?}", sent[0].headers()).contains("canary"));
+}
