@@ -52,7 +52,7 @@ async fn quickstart() -> Result<()> {
     heading("Why did a run fail?");
     let failed = page.items.iter().find(|run| run.state == Some(RunState::Failed));
     let failed = match failed {
-        Some(run) => Some(client.run(&target.run(run.id.as_str())).await?),
+        Some(run) => Some(client.snapshot(&target.run(run.id.as_str())).await?),
         None => None,
     };
     match failed.clone().map(RunSnapshot::success) {

@@ -138,6 +138,12 @@ impl ErrorKind {
     }
 }
 
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text())
+    }
+}
+
 /// Which limit ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -540,8 +546,8 @@ impl Set<'_> {
         if let Some(error) = &mut self.0.vendor_error {
             error.scrub(secrets);
         }
-        if let Some(id) = &mut self.0.request_id {
-            *id = secrets.scrub(id).into();
+        if let Some(path) = &mut self.0.decode_path {
+            *path = secrets.scrub(path).into();
         }
         self
     }

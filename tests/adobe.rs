@@ -16,7 +16,7 @@ use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{
-    CancelOutcome, Client, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
+    CallOptions, CancelOutcome, Client, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
     RunProviderExt as _, adobe,
 };
 
@@ -177,7 +177,8 @@ async fn a_trigger_whose_answer_is_lost_is_sent_once_and_says_that_it_may_have_r
 async fn a_trigger_that_did_not_arrive_is_verified_not_to_have_started() {
     let (fake, client) = start().await;
     // The list before succeeds; the trigger itself meets a gateway that gives up.
-    let before = client.recent_runs(&adobe::target(NIGHTLY), &Default::default()).await.unwrap();
+    let before =
+        client.recent_runs(&adobe::target(NIGHTLY), &CallOptions::default()).await.unwrap();
     assert!(before.server_time.is_some());
     let target = adobe::target(NIGHTLY);
     let trigger = client.trigger(&target).verify();
@@ -274,11 +275,11 @@ async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
     assert!(!queries.items.is_empty(), "the fake explains failed runs");
     assert!(decoded.starts_with("scheduled__"));
 
-    let snapshot = client.run(&run).await.unwrap();
+    let snapshot = client.snapshot(&run).await.unwrap();
     assert!(snapshot.failure.unwrap().where_.unwrap().starts_with("query "));
     // The second request, for the queries, is refused: the run is known to have failed all the same.
     let asked = fake.requests().len();
-    let look = std::pin::pin!(client.run(&run));
+    let look = std::pin::pin!(client.snapshot(&run));
     let snapshot = with_fault_after(look, || fake.requests().len() > asked, || fake.fail_next(403))
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 //! They are not part of this repository. A file without a model here fails the test, unless it is listed with a reason.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
     reason = "the helpers of tests may panic"
@@ -35,7 +36,7 @@ async fn every_adobe_sample_decodes_into_its_model() {
         let name = file.file_stem().unwrap().to_str().unwrap();
         let body = std::fs::read_to_string(&file).unwrap();
         if !NOT_COVERED.iter().any(|(prefix, _)| name.starts_with(prefix)) {
-            check(name, &body).await;
+            assert!(check(name, &body).await > 0, "{name} decodes to nothing");
             checked += 1;
         }
     }
@@ -59,7 +60,8 @@ const NOT_COVERED: [(&str, &str); 12] = [
     ("spec_query_templates", "templates"),
 ];
 
-async fn check(name: &str, body: &str) {
+/// How much of what the sample is about was found.
+async fn check(name: &str, body: &str) -> usize {
     match name {
         "runs_list" => decodes(ListRuns::new("s"), body, |page| page.items.len()).await,
         "run_get" => decodes(GetRun::new("s", "r"), body, |run| run.tasks.len()).await,
@@ -92,11 +94,11 @@ async fn check(name: &str, body: &str) {
         "query_cancel_202" => {
             decodes(CancelQuery::new("q"), body, |answer| answer.message.iter().len()).await
         }
-        "request_run_cancel" => sends(CancelRun::new("s", "r"), body),
-        "request_schedule_create" => sends(create_schedule(), body),
-        "request_schedule_patch_cron" => sends(SetCron::new("s", "45 * * * *"), body),
-        "request_schedule_patch_state" => sends(DisableSchedule::new("s"), body),
-        "request_query_create" => sends(CreateQuery::new(query()), body),
+        "request_run_cancel" => sends(&CancelRun::new("s", "r"), body),
+        "request_schedule_create" => sends(&create_schedule(), body),
+        "request_schedule_patch_cron" => sends(&SetCron::new("s", "45 * * * *"), body),
+        "request_schedule_patch_state" => sends(&DisableSchedule::new("s"), body),
+        "request_query_create" => sends(&CreateQuery::new(query()), body),
         "ims_token_oauth_s2s_200" => token(body).await,
         error if error.starts_with("error_") => fails(error, body).await,
         other => panic!("{other} has no model here: add one, or list it with a reason"),
@@ -122,29 +124,30 @@ fn client(script: &ScriptedTransport) -> adobe::Client {
     builder.build().unwrap()
 }
 
-/// The sample decodes, and what it is about is there.
+/// The sample decodes.
 async fn decodes<E: Endpoint<Api = adobe::Adobe>>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
-) {
+) -> usize {
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {
-        Ok(answer) => assert!(found(&answer) > 0, "{} decodes to nothing", E::OPERATION),
+        Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
     }
 }
 
 /// The request's body is the sample.
-fn sends<E: Endpoint>(request: E, body: &str) {
+fn sends<E: Endpoint>(request: &E, body: &str) -> usize {
     let request = request.to_request(&adobe::BASE_URL.parse().unwrap()).unwrap();
     let sent: Value = serde_json::from_str(str::from_utf8(request.body()).unwrap()).unwrap();
     assert_eq!(sent, serde_json::from_str::<Value>(body).unwrap(), "{}", E::OPERATION);
+    1
 }
 
 /// The error body is read, whatever its shape.
-async fn fails(name: &str, body: &str) {
+async fn fails(name: &str, body: &str) -> usize {
     let status = name.split('_').find_map(|part| part.parse::<u16>().ok()).unwrap_or(400);
     let script = ScriptedTransport::default();
     for _ in 0..3 {
@@ -164,10 +167,11 @@ async fn fails(name: &str, body: &str) {
     if status == 401 {
         assert_eq!(error.kind(), ErrorKind::Auth);
     }
+    1
 }
 
 /// The token endpoint's answer makes a credential that is sent.
-async fn token(body: &str) {
+async fn token(body: &str) -> usize {
     let script = ScriptedTransport::default();
     // The sample's placeholder is no token a header could not carry.
     script.answer(200, body.to_owned());
@@ -190,4 +194,5 @@ async fn token(body: &str) {
     assert_eq!(sent.last().unwrap().headers()["x-api-key"], "client-id");
     assert_eq!(sent.last().unwrap().headers()["x-gw-ims-org-id"], "1@AdobeOrg");
     assert_eq!(sent.last().unwrap().headers()["x-sandbox-name"], "dev");
+    sent.len()
 }

@@ -255,17 +255,35 @@ impl<S: TokenSource> CachedToken<S> {
     /// After a renewal that failed, pause before the next one while the old token still lives.
     const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
-    async fn renew(&self, held: &mut Option<Held>, context: &CredentialContext<'_>) -> Result<()> {
+    async fn fetch(&self, context: &CredentialContext<'_>) -> Result<Held> {
         let token = self.source.token(context).await?;
         check_token(token.value.expose_secret())?;
         let now = context.now();
         let early = (token.life / 10).min(Self::EARLY);
-        *held = Some(Held {
+        Ok(Held {
             value: token.value,
             renew: clock::after(now, token.life.saturating_sub(early)),
             expires: clock::after(now, token.life),
-        });
-        Ok(())
+        })
+    }
+
+    /// A token that is good now.
+    async fn token(&self, context: &CredentialContext<'_>) -> Result<SecretString> {
+        let mut held = self.held.lock().await;
+        let now = context.now();
+        let current = match &mut *held {
+            Some(token) if now < token.renew => return Ok(token.value.clone()),
+            Some(token) if now < token.expires => {
+                token.renew = clock::after(now, Self::RENEW_AGAIN);
+                token.value.clone()
+            }
+            // Calls without a token wait here for the one that fetches it.
+            _ => return Ok(held.insert(self.fetch(context).await?).value.clone()),
+        };
+        // Early: other calls go on with the current token, and so does this one if there is no new one yet.
+        drop(held);
+        let Ok(new) = self.fetch(context).await else { return Ok(current) };
+        Ok(self.held.lock().await.insert(new).value.clone())
     }
 }
 
@@ -283,21 +301,8 @@ impl<S: TokenSource> Credential for CachedToken<S> {
     }
 
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
-        // Calls that find the token being renewed wait here, and then find the new one.
-        let mut held = self.held.lock().await;
-        let now = context.now();
-        match &mut *held {
-            Some(token) if now < token.renew => {}
-            Some(token) if now < token.expires => {
-                token.renew = clock::after(now, Self::RENEW_AGAIN).min(token.expires);
-                // Early: the old token still serves, and the next renewal will say what is wrong.
-                let _ = self.renew(&mut held, context).await;
-            }
-            _ => self.renew(&mut held, context).await?,
-        }
-        if let Some(token) = &*held {
-            set_bearer(request, token.value.expose_secret())?;
-        }
+        let token = self.token(context).await?;
+        set_bearer(request, token.expose_secret())?;
         self.source.dress(request)
     }
 
@@ -312,8 +317,9 @@ impl<S: TokenSource> Credential for CachedToken<S> {
             // Another call has renewed it meanwhile.
             return Ok(true);
         }
+        // Gone even if the next one cannot be had: it would be refused again.
         *held = None;
-        self.renew(&mut held, context).await?;
+        *held = Some(self.fetch(context).await?);
         Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::clock;
 use super::credential::{Credential, CredentialContext};
@@ -51,7 +51,7 @@ pub(super) async fn run(
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
     let Session { core, dialect, .. } = session;
-    dialect.dress(&mut request)?;
+    dialect.dress(&mut request).map_err(|error| error.with_operation(request.operation()))?;
     let tries = session.options.max_attempts.unwrap_or_else(|| core.retry.tries()).max(1);
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
     let mut refreshed = false;
@@ -70,6 +70,8 @@ pub(super) async fn run(
             }
             Err(failure) => failure,
         };
+        // Now, whatever becomes of the error: it may end as the cause of another one.
+        failure.error.set().scrub(outgoing.secrets());
         attempt.failure = Some(failure.error.kind());
         attempt.may_have_run = failure.ending.may_have_run();
         attempts.push(attempt);
@@ -128,19 +130,16 @@ fn pause(session: Session<'_>, failure: &Failure, tried: usize) -> Next {
     if left.is_zero() {
         return Next::TooLate;
     }
-    if !session.core.budget.take() {
-        return Next::GiveUp;
-    }
     let limited = matches!(failure.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
     let tried = u32::try_from(tried).unwrap_or(u32::MAX);
     let asked = failure.error.retry_after();
     match session.core.retry.pause(tried, limited, asked, fastrand::f64(), left) {
-        Some(pause) => Next::Repeat(pause),
-        None => Next::GiveUp,
+        Some(pause) if session.core.budget.take() => Next::Repeat(pause),
+        _ => Next::GiveUp,
     }
 }
 
-/// Completes the error with what is known about the whole call, and cuts the call's secrets out of it.
+/// Completes the error with what is known about the whole call.
 fn finish(
     session: Session<'_>,
     request: &ApiRequest,
@@ -148,10 +147,7 @@ fn finish(
     attempts: Vec<Attempt>,
 ) -> Error {
     let mut error = error.with_operation(request.operation());
-    error
-        .set()
-        .call(&session.core.vendor, request.idempotency(), request.line(), attempts)
-        .scrub(request.secrets());
+    error.set().call(&session.core.vendor, request.idempotency(), request.line(), attempts);
     error
 }
 
@@ -197,10 +193,9 @@ async fn attempt(
             let head = error.take_head();
             let mut error = error.into_error();
             if let Some((status, headers)) = head {
-                let id = session.dialect.request_id(&headers);
                 attempt.status = Some(status);
-                attempt.request_id = id.map(Into::into);
-                error.set().answer(status, &headers, id, &Bytes::new());
+                attempt.request_id = request_id(session, request, &headers);
+                error.set().answer(status, &headers, attempt.request_id.as_deref(), &Bytes::new());
             }
             return Err(Failure { ending, error });
         }
@@ -209,7 +204,7 @@ async fn attempt(
 
     let body = std::mem::take(answer.body_mut());
     let mut meta = Meta::new(request.operation(), &answer);
-    meta.request_id = session.dialect.request_id(&meta.headers).map(Into::into);
+    meta.request_id = request_id(session, request, &meta.headers);
     attempt.delivery = Delivery::Answered;
     attempt.status = Some(meta.status);
     attempt.request_id.clone_from(&meta.request_id);
@@ -228,6 +223,12 @@ async fn attempt(
             Err(failure)
         }
     }
+}
+
+/// The vendor's id for the request, without the secrets that a server may echo in it.
+fn request_id(session: Session<'_>, request: &ApiRequest, headers: &HeaderMap) -> Option<Box<str>> {
+    let id = session.dialect.request_id(headers)?;
+    Some(request.secrets().scrub(id).into())
 }
 
 /// Judges a complete answer: redirects first, then the vendor's dialect, then whether it can be decoded.

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderMap;
+use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
+
+use super::request::UNRESERVED;
 
 /// Query members whose values may be shown. Everything else may hold a secret or personal data.
 const SHOWN_QUERY: [&str; 14] = [
@@ -95,8 +98,8 @@ impl Secrets {
         let mut scrubbed = Cow::Borrowed(text);
         for secret in &self.0 {
             let secret = secret.expose_secret();
-            let encoded = percent_encoding::utf8_percent_encode(secret, super::request::UNRESERVED)
-                .to_string();
+            // Borrowed for the usual token, which needs no encoding.
+            let encoded = Cow::from(utf8_percent_encode(secret, UNRESERVED));
             for form in [secret, &encoded] {
                 if scrubbed.contains(form) {
                     scrubbed = Cow::Owned(scrubbed.replace(form, REDACTED));

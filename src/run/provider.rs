@@ -157,7 +157,7 @@ pub enum CancelOutcome {
 /// What every [`RunProvider`] can do. Implemented for all of them.
 pub trait RunProviderExt: RunProvider {
     /// How a run stands now, with the client's own limits.
-    fn run(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
+    fn snapshot(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
         async move { self.get_run(run, &CallOptions::default()).await }
     }
 

@@ -71,10 +71,10 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
 
 async fn unknown_runs_and_foreign_vendors(subject: &dyn Subject) {
     let (provider, target) = (subject.provider(), subject.target());
-    let unknown = provider.run(&target.run("no-such-run")).await.map_err(|error| error.kind());
+    let unknown = provider.snapshot(&target.run("no-such-run")).await.map_err(|error| error.kind());
     assert_eq!(unknown.err(), Some(ErrorKind::NotFound), "a run nobody knows is NotFound");
     let foreign = Target::new(Vendor::new("somebody-else"), target.id());
-    let looked = provider.run(&foreign.run("7")).await.map_err(|error| error.kind());
+    let looked = provider.snapshot(&foreign.run("7")).await.map_err(|error| error.kind());
     assert_eq!(looked.err(), Some(ErrorKind::Config), "a run of another vendor is refused");
     let triggered = provider.trigger(&foreign).await.map_err(|error| error.kind());
     assert_eq!(triggered.err(), Some(ErrorKind::Config), "a target of another vendor is refused");
@@ -197,7 +197,7 @@ async fn a_finished_run_is_not_cancelled(subject: &dyn Subject) {
     provider.wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
     let outcome = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
     assert_eq!(outcome, CancelOutcome::AlreadyFinished);
-    let still = provider.run(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    let still = provider.snapshot(&run).await.unwrap_or_else(|error| fail(&error.report()));
     assert_eq!(still.phase, Phase::Succeeded, "a finished run stays as it ended");
 }
 
