@@ -1,4 +1,5 @@
 //! Adobe Query Service from end to end, against the fake on loopback.
+#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
 //! The contract that waits and triggers rely on, kept by every provider.
+#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::sync::Arc;

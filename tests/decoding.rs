@@ -1,6 +1,7 @@
 //! Answers in the documented shapes, and what becomes of them when the vendor changes its mind.
 //!
 //! The fixtures under `tests/fixtures/adobe` are written after the samples of the vendor's API pages, with values of our own.
+#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
 use chrono::{DateTime, Utc};

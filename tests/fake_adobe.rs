@@ -1,4 +1,5 @@
 //! `FakeAdobe`, seen through plain HTTP calls.
+#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 #![allow(clippy::disallowed_methods, reason = "the fake lives in real time")]
 

@@ -310,3 +310,45 @@ async fn a_debug_print_of_what_was_sent_shows_no_credential() {
     );
     assert!(!format!("{sent:?}{:?}{script:?}", sent[0].headers()).contains("canary"));
 }
+
+/// Says what the server says, whatever it says.
+#[tokio::test]
+async fn a_token_that_the_server_sends_back_shows_nowhere() {
+    let (script, _, client) = scripted();
+    let mut echo = Response::new(Bytes::from_static(b"canary-token"));
+    *echo.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    for name in ["x-request-id", "server", "content-type"] {
+        echo.headers_mut().insert(name, "canary-token".parse().unwrap());
+    }
+    let mut moved = echo.clone();
+    *moved.status_mut() = http::StatusCode::FOUND;
+    moved
+        .headers_mut()
+        .insert("location", "https://canary-token.example/canary-token".parse().unwrap());
+    let mut html = echo.clone();
+    *html.status_mut() = http::StatusCode::OK;
+    *html.body_mut() = Bytes::from_static(b"<canary-token>");
+    for (answer, attempts, kind) in [
+        (echo, 3, ErrorKind::Server),
+        (moved, 1, ErrorKind::CrossOrigin),
+        (html, 1, ErrorKind::UnexpectedContent),
+    ] {
+        for _ in 0..attempts {
+            script.answer_with(answer.clone());
+        }
+        let error = client.send(List { page: 0 }).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts().len()), (kind, attempts));
+        let mut printed = format!("{error} {error:?} {} {:?}", error.report(), error.attempts());
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            printed = format!("{printed} {error} {error:?}");
+            cause = error.source();
+        }
+        assert!(!printed.contains("canary"), "{printed}");
+        assert_eq!(
+            error.headers().unwrap()["x-request-id"],
+            "canary-token",
+            "the headers are as they came"
+        );
+    }
+}

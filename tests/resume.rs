@@ -1,4 +1,5 @@
 //! A wait that is killed with its process goes on in another one.
+#![cfg(feature = "adobe")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,5 +1,6 @@
 //! The vendors' own samples, where they can be had: `VENDOR_SAMPLES` names a folder with one folder for each vendor.
 //! They are not part of this repository. A file without a model here fails the test, unless it is listed with a reason.
+#![cfg(feature = "adobe")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

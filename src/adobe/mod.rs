@@ -163,10 +163,9 @@ impl Api for Adobe {
                 "a sandbox's name is all lower case; its title in the UI may differ",
             ));
         }
-        let dialect = AdobeDialect {
-            org_id: header_value("organization id", org_id.expose_secret())?,
-            sandbox: header_value("sandbox", sandbox)?,
-        };
+        let mut org_id = header_value("organization id", org_id.expose_secret())?;
+        org_id.set_sensitive(true);
+        let dialect = AdobeDialect { org_id, sandbox: header_value("sandbox", sandbox)? };
         Ok(Service::new(BASE_URL, dialect))
     }
 }
@@ -297,6 +296,7 @@ mod tests {
             .credential(ServerToServer::new("canary-id", "canary-secret"));
         let printed = [
             format!("{builder:?}"),
+            format!("{:?}", Adobe::service(&builder.options).unwrap()),
             format!("{:?}", builder.build().unwrap()),
             format!("{:?}", AccessToken::new("canary-key", "canary-token")),
             format!("{:?}", ServerToServer::new("canary-id", "canary-secret")),
