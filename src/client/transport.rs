@@ -208,6 +208,9 @@ impl Transport for ReqwestTransport {
         *outgoing.headers_mut() = headers;
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
+        } else if !outgoing.method().is_safe() {
+            // Left out otherwise; some gateways answer 411 to a POST that does not say it is empty.
+            outgoing.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
         }
         let mut answer = self.0.execute(outgoing).await.map_err(classify)?;
         let mut whole = Response::new(Bytes::new());

@@ -113,9 +113,7 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once(':').filter(|(_, id)| !id.contains('/'));
         let Some((vendor, id)) = parts else {
-            return Err(Error::config(
-                "a target is written `vendor:id`, for example `adobe:nightly`",
-            ));
+            return Err(Error::config("a target is written `vendor:id`"));
         };
         Ok(Self { vendor: Vendor::from_name(vendor)?, id: decoded(id)? })
     }
@@ -161,7 +159,7 @@ impl FromStr for RunRef {
     fn from_str(text: &str) -> Result<Self> {
         let Some((target, id)) = text.trim().split_once('/') else {
             return Err(Error::config(
-                "a run is written `vendor:target/run`, for example `adobe:nightly/c2No`",
+                "a run is written `vendor:target/run`, with `%2F` for a slash inside an id",
             ));
         };
         Ok(Self { target: target.parse()?, id: decoded(id)? })
@@ -347,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_run_is_refused_with_an_example() {
+    fn what_is_no_run_is_refused() {
         for text in [
             "",
             "adobe",
