@@ -25,7 +25,7 @@ const BODY_KEPT: usize = 64 * 1024;
 /// Branch on [`kind`](Self::kind) and on the predicates, never on the text. One pointer wide.
 ///
 /// The text names the operation, what happened, the HTTP status, the vendor's code, the request id and the number of
-/// attempts: `adobe.runs.list: Oauth token is not valid (HTTP 401, code 401013, request id 4f1c) after 2 attempts`.
+/// attempts: `acme.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts`.
 /// Neither the text, nor `Debug`, nor any [`source`](StdError::source) holds a credential, a whole URL or the answer's body.
 pub struct Error(Box<Inner>);
 
@@ -345,7 +345,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The operation that failed, for example `adobe.runs.list`.
+    /// The operation that failed, for example `acme.runs.list`.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
@@ -688,12 +688,12 @@ mod tests {
 
     #[test]
     fn the_text_names_operation_status_code_request_id_and_attempts() {
-        let mut error = Error::new(ErrorKind::Auth, "").with_operation("adobe.runs.list");
+        let mut error = Error::new(ErrorKind::Auth, "").with_operation("acme.runs.list");
         let attempt = Attempt::begin(DateTime::UNIX_EPOCH);
         error
             .set()
             .call(
-                &Vendor::new("adobe"),
+                &Vendor::new("acme"),
                 Idempotency::Safe,
                 "GET /".into(),
                 vec![attempt.clone(), attempt],
@@ -706,7 +706,7 @@ mod tests {
             }));
         assert_eq!(
             error.to_string(),
-            "adobe.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts"
+            "acme.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts"
         );
     }
 
@@ -717,7 +717,7 @@ mod tests {
         let mut error = Error::new(ErrorKind::Connect, "");
         assert_eq!(error.delivery(), Delivery::NotSent);
         error.set().call(
-            &Vendor::new("adobe"),
+            &Vendor::new("acme"),
             Idempotency::Safe,
             String::new(),
             vec![lost, unsent],

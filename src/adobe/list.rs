@@ -2,15 +2,17 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::client::{LinkPolicy, RequestBuilder};
+use crate::client::{LinkPolicy, Meta, RequestBuilder};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::time;
+use crate::wire::{json, lenient, time};
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,8 +99,14 @@ impl ListQuery {
         builder.queries(pairs)
     }
 
+    /// Reads a list answer.
+    pub(super) fn decode<T: DeserializeOwned>(&self, meta: &Meta, body: &Bytes) -> Result<Page<T>> {
+        let answer: ListAnswer<T> = json::decode(meta, body)?;
+        self.page(answer.items, &answer.page.unwrap_or_default(), &answer.links)
+    }
+
     /// The page of a list answer.
-    pub(super) fn page<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Result<Page<T>> {
+    fn page<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Result<Page<T>> {
         let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let next = match links.get("next") {
             Some(link) => cursor_of(&link.href)?,
@@ -142,9 +150,26 @@ fn same_moment(one: &str, other: &str) -> bool {
     one == other || time::parse(one).is_some_and(|moment| time::parse(other) == Some(moment))
 }
 
-/// `_page` of a list answer.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct PageInfo {
+/// Every list answers in this shape; only the name of the items differs.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct ListAnswer<T> {
+    #[serde(
+        alias = "runsSchedules",
+        alias = "schedules",
+        alias = "queries",
+        default,
+        deserialize_with = "lenient::list"
+    )]
+    items: Vec<T>,
+    #[serde(rename = "_page", default)]
+    page: Option<PageInfo>,
+    #[serde(rename = "_links", default)]
+    links: Links,
+}
+
+#[derive(Default, Deserialize)]
+struct PageInfo {
     start: Option<Box<str>>,
     next: Option<Box<str>>,
 }

@@ -10,7 +10,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::list::{ListQuery, PageInfo, clause, list_setters, timestamp};
+use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::{Error, Result};
@@ -69,17 +69,7 @@ impl Endpoint for ListQueries {
     }
 
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Query>> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient::list")]
-            queries: Vec<Query>,
-            #[serde(rename = "_page", default)]
-            page: Option<PageInfo>,
-            #[serde(rename = "_links", default)]
-            links: Links,
-        }
-        let answer: Answer = json::decode(meta, body)?;
-        self.list.page(answer.queries, &answer.page.unwrap_or_default(), &answer.links)
+        self.list.decode(meta, body)
     }
 }
 

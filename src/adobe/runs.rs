@@ -9,13 +9,12 @@ use http::Method;
 use serde::Deserialize;
 use url::Url;
 
-use super::list::{ListQuery, PageInfo, clause, list_setters, timestamp};
+use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::schedules::ScheduleId;
 use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
-use crate::wire::hal::Links;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
 use crate::wire::{json, lenient, time};
@@ -62,17 +61,7 @@ impl Endpoint for ListRuns {
     }
 
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Run>> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(rename = "runsSchedules", default, deserialize_with = "lenient::list")]
-            runs: Vec<Run>,
-            #[serde(rename = "_page", default)]
-            page: Option<PageInfo>,
-            #[serde(rename = "_links", default)]
-            links: Links,
-        }
-        let answer: Answer = json::decode(meta, body)?;
-        self.list.page(answer.runs, &answer.page.unwrap_or_default(), &answer.links)
+        self.list.decode(meta, body)
     }
 }
 

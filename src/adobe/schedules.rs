@@ -6,14 +6,13 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::list::{ListQuery, PageInfo, clause, list_setters, timestamp};
+use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
 use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::Target;
-use crate::wire::hal::Links;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
 use crate::wire::{json, lenient, time};
@@ -47,17 +46,7 @@ impl Endpoint for ListSchedules {
     }
 
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Schedule>> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient::list")]
-            schedules: Vec<Schedule>,
-            #[serde(rename = "_page", default)]
-            page: Option<PageInfo>,
-            #[serde(rename = "_links", default)]
-            links: Links,
-        }
-        let answer: Answer = json::decode(meta, body)?;
-        self.list.page(answer.schedules, &answer.page.unwrap_or_default(), &answer.links)
+        self.list.decode(meta, body)
     }
 }
 

@@ -69,7 +69,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `adobe:nightly`, and parses back.
+/// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `acme:nightly`, and parses back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Target {
@@ -119,7 +119,7 @@ impl FromStr for Target {
     }
 }
 
-/// One run, so that another process can find it again. Prints to one line, `adobe:nightly/c2NoZWR1…`, and parses back.
+/// One run, so that another process can find it again. Prints to one line, `acme:nightly/c2NoZWR1…`, and parses back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RunRef {
@@ -328,7 +328,7 @@ mod tests {
     fn targets_and_runs_print_to_one_line_and_parse_back() {
         let awkward = ["nightly", "a/b:c", "x y%2F", "c2No+/==", "Zürich\n"];
         for id in awkward {
-            let target = Target::new(Vendor::new("adobe"), id);
+            let target = Target::new(Vendor::new("acme"), id);
             assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
             for run in awkward {
                 let run = target.run(run);
@@ -340,35 +340,27 @@ mod tests {
                 assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
             }
         }
-        let run = Target::new(Vendor::new("adobe"), "nightly").run("c2No==");
-        assert_eq!(run.to_string(), "adobe:nightly/c2No%3D%3D");
+        let run = Target::new(Vendor::new("acme"), "nightly").run("c2No==");
+        assert_eq!(run.to_string(), "acme:nightly/c2No%3D%3D");
     }
 
     #[test]
     fn what_is_no_run_is_refused() {
-        for text in [
-            "",
-            "adobe",
-            "adobe:",
-            "adobe:a",
-            "adobe:a/",
-            "adobe:/b",
-            ":a/b",
-            "Adobe:a/b",
-            "adobe:a/b%ff",
-        ] {
+        for text in
+            ["", "acme", "acme:", "acme:a", "acme:a/", "acme:/b", ":a/b", "Acme:a/b", "acme:a/b%ff"]
+        {
             let error = text.parse::<RunRef>().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         }
-        assert!("adobe:a/b".parse::<Target>().is_err());
+        assert!("acme:a/b".parse::<Target>().is_err());
     }
 
     #[test]
     fn a_failed_run_says_why_in_one_sentence() {
         let mut run =
-            RunSnapshot::new(Target::new(Vendor::new("adobe"), "nightly").run("7"), Phase::Failed);
+            RunSnapshot::new(Target::new(Vendor::new("acme"), "nightly").run("7"), Phase::Failed);
         let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
-        assert_eq!(text(&run), "run adobe:nightly/7 failed; the vendor gives no reason");
+        assert_eq!(text(&run), "run acme:nightly/7 failed; the vendor gives no reason");
         run.failure = Some(Failure {
             code: Some("58000".into()),
             where_: Some("query 4711".into()),
@@ -376,7 +368,7 @@ mod tests {
         });
         assert_eq!(
             text(&run),
-            "run adobe:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"
+            "run acme:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"
         );
         run.phase = Phase::Succeeded;
         assert!(run.clone().success().is_ok());

@@ -24,6 +24,10 @@ type OnUpdate<'p> = Box<dyn FnMut(&RunSnapshot) + Send + 'p>;
 pub struct Wait<'p, P: ?Sized> {
     provider: &'p P,
     subject: Subject<'p, P>,
+    settings: Settings<'p>,
+}
+
+struct Settings<'p> {
     every: Duration,
     timeout: Duration,
     tolerate: u32,
@@ -44,7 +48,10 @@ impl<P: ?Sized> fmt::Debug for Wait<'_, P> {
             Subject::Run(run) => debug.field("run", run),
             Subject::Trigger(trigger) => debug.field("trigger", trigger),
         };
-        debug.field("every", &self.every).field("timeout", &self.timeout).finish_non_exhaustive()
+        debug
+            .field("every", &self.settings.every)
+            .field("timeout", &self.settings.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,54 +65,53 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     }
 
     fn new(provider: &'p P, subject: Subject<'p, P>) -> Self {
-        Self {
-            provider,
-            subject,
+        let settings = Settings {
             every: Duration::from_secs(5),
             timeout: Duration::from_secs(24 * 3600),
             tolerate: 5,
             cancel_on_timeout: false,
             on_update: None,
             options: CallOptions::default(),
-        }
+        };
+        Self { provider, subject, settings }
     }
 
     /// Pause between two looks. Default 5 s; never less than the vendor's
     /// [`poll_floor`](super::Capabilities::poll_floor), whatever is asked for.
     pub fn every(mut self, pause: Duration) -> Self {
-        self.every = pause;
+        self.settings.every = pause;
         self
     }
 
     /// Longest wait, counted from the first look. Default 24 hours. Then the wait fails with
     /// [`ErrorKind::WaitTimeout`], which holds the last snapshot; the run goes on.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
+        self.settings.timeout = limit;
         self
     }
 
     /// Looks in a row that may fail before the wait fails. Default 5. Only failures of network, load and server are
     /// tolerated: a run that is not found, or a credential that is refused, ends the wait at once.
     pub fn tolerate(mut self, looks: u32) -> Self {
-        self.tolerate = looks;
+        self.settings.tolerate = looks;
         self
     }
 
     /// Asks the vendor to end the run when the wait runs out of time. The wait still fails.
     pub fn cancel_on_timeout(mut self) -> Self {
-        self.cancel_on_timeout = true;
+        self.settings.cancel_on_timeout = true;
         self
     }
 
     /// Called with every snapshot, the last one included.
     pub fn on_update(mut self, told: impl FnMut(&RunSnapshot) + Send + 'p) -> Self {
-        self.on_update = Some(Box::new(told));
+        self.settings.on_update = Some(Box::new(told));
         self
     }
 
     /// Limits for each look.
     pub fn options(mut self, options: CallOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
@@ -138,16 +144,13 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         if run.vendor() != &self.provider.vendor() {
             return Err(super::foreign(&run, &self.provider.vendor()));
         }
+        let mut settings = self.settings;
+        settings.every = settings.every.max(self.provider.capabilities().poll_floor);
         let clock = self.provider.clock();
         Ok(Watch {
             provider: self.provider,
             run,
-            every: self.every.max(self.provider.capabilities().poll_floor),
-            timeout: self.timeout,
-            tolerate: self.tolerate,
-            cancel_on_timeout: self.cancel_on_timeout,
-            on_update: self.on_update,
-            options: self.options,
+            settings,
             begun: clock.now(),
             clock,
             pause: None,
@@ -167,12 +170,7 @@ enum Progress<'p, P: ?Sized> {
 struct Watch<'p, P: ?Sized> {
     provider: &'p P,
     run: RunRef,
-    every: Duration,
-    timeout: Duration,
-    tolerate: u32,
-    cancel_on_timeout: bool,
-    on_update: Option<OnUpdate<'p>>,
-    options: CallOptions,
+    settings: Settings<'p>,
     clock: Arc<dyn Clock>,
     begun: Instant,
     /// The pause before the next look; none before the first.
@@ -191,19 +189,22 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                     return Err(self.out_of_time().await);
                 }
             }
-            self.pause = Some(self.every);
-            let limit = self.options.deadline.map_or(self.left(), |limit| limit.min(self.left()));
-            let options = self.options.clone().deadline(limit);
+            self.pause = Some(self.settings.every);
+            let limit =
+                self.settings.options.deadline.map_or(self.left(), |limit| limit.min(self.left()));
+            let options = self.settings.options.clone().deadline(limit);
             match self.provider.get_run(&self.run, &options).await {
                 Ok(snapshot) => {
                     self.failed = 0;
-                    if let Some(told) = &mut self.on_update {
+                    if let Some(told) = &mut self.settings.on_update {
                         told(&snapshot);
                     }
                     self.last = Some(snapshot.clone());
                     return Ok(snapshot);
                 }
-                Err(error) if error.kind().is_transient() && self.failed < self.tolerate => {
+                Err(error)
+                    if error.kind().is_transient() && self.failed < self.settings.tolerate =>
+                {
                     self.failed += 1;
                     self.pause = error.retry_after().max(self.pause);
                 }
@@ -218,15 +219,15 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
     }
 
     fn left(&self) -> Duration {
-        self.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
+        self.settings.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
     }
 
     async fn out_of_time(&mut self) -> Error {
-        let seconds = self.timeout.as_secs();
+        let seconds = self.settings.timeout.as_secs();
         let mut message = format!("run {} has not ended within {seconds} s", self.run);
         let mut cause = None;
-        if self.cancel_on_timeout {
-            match self.provider.cancel_run(&self.run, &self.options).await {
+        if self.settings.cancel_on_timeout {
+            match self.provider.cancel_run(&self.run, &self.settings.options).await {
                 Ok(_) => message.push_str("; its cancellation was requested"),
                 Err(error) => {
                     message.push_str("; it could not be cancelled");
