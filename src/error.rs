@@ -26,7 +26,8 @@ const BODY_KEPT: usize = 64 * 1024;
 ///
 /// The text names the operation, what happened, the HTTP status, the vendor's code, the request id and the number of
 /// attempts: `acme.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts`.
-/// Neither the text, nor `Debug`, nor any [`source`](StdError::source) holds a credential, a whole URL or the answer's body.
+/// Neither the text, nor `Debug`, nor any [`source`](StdError::source) holds a credential, a whole URL or the answer's body:
+/// those are had from [`headers`](Self::headers) and [`body`](Self::body) only.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -369,13 +370,13 @@ impl Error {
         self.0.status
     }
 
-    /// Headers of the last answer, as they came.
+    /// Headers of the last answer, as they came: **not** redacted.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.0.headers.as_deref()
     }
 
-    /// Body of the last answer, as it came, at most its first 64 KiB. It is the one place that is **not** redacted.
+    /// Body of the last answer, as it came, at most its first 64 KiB: **not** redacted.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.0.body

@@ -318,6 +318,18 @@ async fn an_unknown_state_is_kept_and_is_not_the_end() {
 }
 
 #[tokio::test]
+async fn a_wait_without_time_looks_once_all_the_same() {
+    let (fake, client) = start().await;
+    fake.next_run(Plan::never_ends());
+    let run = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
+    let error = client.wait(&run).timeout(Duration::ZERO).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.last_snapshot().unwrap().run.clone()),
+        (ErrorKind::WaitTimeout, run)
+    );
+}
+
+#[tokio::test]
 async fn one_token_serves_a_hundred_calls_and_is_renewed_once() {
     let (fake, client) = start().await;
     let hundred = async || {

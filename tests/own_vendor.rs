@@ -311,7 +311,6 @@ async fn a_debug_print_of_what_was_sent_shows_no_credential() {
     assert!(!format!("{sent:?}{:?}{script:?}", sent[0].headers()).contains("canary"));
 }
 
-/// Says what the server says, whatever it says.
 #[tokio::test]
 async fn a_token_that_the_server_sends_back_shows_nowhere() {
     let (script, _, client) = scripted();

@@ -171,6 +171,9 @@ async fn attempt(
     };
     let limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
     let left = session.left();
+    if left.is_zero() {
+        return Err(unsent(Error::timeout(TimeoutPhase::Call)));
+    }
     let body = BodyLimits {
         idle: core.limits.idle,
         max_body: options.max_body.unwrap_or(core.limits.max_body),

@@ -249,12 +249,18 @@ impl fmt::Debug for ApiRequest {
 }
 
 /// Builds an [`ApiRequest`]; the first fault is kept and told by [`finish`](Self::finish).
-#[derive(Debug)]
 #[must_use = "a request is made by `finish`"]
 pub struct RequestBuilder {
     request: ApiRequest,
     query: String,
     fault: Option<Error>,
+}
+
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the query: it may hold a secret.
+        f.debug_tuple("RequestBuilder").field(&self.request).finish()
+    }
 }
 
 impl RequestBuilder {

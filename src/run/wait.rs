@@ -189,10 +189,13 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                     return Err(self.out_of_time().await);
                 }
             }
+            let mut options = self.settings.options.clone();
+            if self.pause.is_some() {
+                // The first look is made whatever the limit: a wait tells how the run stands before it gives up.
+                let left = self.left();
+                options.deadline = Some(options.deadline.map_or(left, |limit| limit.min(left)));
+            }
             self.pause = Some(self.settings.every);
-            let limit =
-                self.settings.options.deadline.map_or(self.left(), |limit| limit.min(self.left()));
-            let options = self.settings.options.clone().deadline(limit);
             match self.provider.get_run(&self.run, &options).await {
                 Ok(snapshot) => {
                     self.failed = 0;

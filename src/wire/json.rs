@@ -1,5 +1,7 @@
 //! JSON answers: one UTF-8 check, then `from_str`.
 
+use std::str::Utf8Error;
+
 use bytes::Bytes;
 use http::header;
 use serde::de::DeserializeOwned;
@@ -16,16 +18,20 @@ use crate::error::{Error, ErrorKind, Result};
 /// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
 /// and path, never a value: the parser's own text quotes the answer.
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
-    let text = str::from_utf8(body).map_err(|_| explain_binary(meta, body))?;
+    let text = str::from_utf8(body).map_err(|error| explain_binary(meta, body, error))?;
     // Some gateways put a byte order mark first.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_json::from_str(text).map_err(|error| explain::<T>(meta, text, &error))
 }
 
-fn explain_binary(meta: &Meta, body: &Bytes) -> Error {
+#[cold]
+fn explain_binary(meta: &Meta, body: &Bytes, error: Utf8Error) -> Error {
     let message =
         format!("the answer is not UTF-8 text ({} bytes of {})", body.len(), content_type(meta));
-    Error::new(ErrorKind::Decode, message).with_operation(meta.operation)
+    let mut explained = Error::new(ErrorKind::Decode, message).with_operation(meta.operation);
+    // No length: the text ends inside a letter.
+    explained.set().decode_path(None, error.error_len().is_none());
+    explained
 }
 
 #[cold]
@@ -44,7 +50,8 @@ fn explain<T: DeserializeOwned>(meta: &Meta, text: &str, error: &serde_json::Err
     }
     let (what, cut_short) = match error.classify() {
         Category::Eof => ("ends too early", true),
-        Category::Syntax => ("is not JSON", false),
+        // A number that ends with the text is called a broken one where nobody reads it.
+        Category::Syntax => ("is not JSON", is_at_end(text, error)),
         Category::Data | Category::Io => ("does not have the documented shape", false),
     };
     // The path needs a second, slower parse: it is made only now that one has failed.
@@ -59,6 +66,12 @@ fn explain<T: DeserializeOwned>(meta: &Meta, text: &str, error: &serde_json::Err
     let mut error = Error::new(ErrorKind::Decode, message).with_operation(operation);
     error.set().decode_path(path.map(Into::into), cut_short);
     error
+}
+
+fn is_at_end(text: &str, error: &serde_json::Error) -> bool {
+    let lines = text.split('\n').count();
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    error.line() == lines && error.column() >= last.len()
 }
 
 fn content_type(meta: &Meta) -> &str {
@@ -139,7 +152,10 @@ mod tests {
     #[test]
     fn only_json_that_ends_too_early_counts_as_cut_short() {
         assert!(read(r#"{"runs":[{"id":1}"#).unwrap_err().was_cut_short());
-        assert!(!read(r#"{"runs":[{"id":}"#).unwrap_err().was_cut_short());
+        assert!(read(r#"{"unknown":1."#).unwrap_err().was_cut_short());
+        assert!(read(&b"{\"runs\":[],\"x\":\"\xc3"[..]).unwrap_err().was_cut_short());
+        assert!(!read(r#"{"runs":[{"id":}]}"#).unwrap_err().was_cut_short());
+        assert!(!read(&b"{\"x\":\"\xc3 \"}"[..]).unwrap_err().was_cut_short());
         assert!(!read("").unwrap_err().was_cut_short());
     }
 }
