@@ -83,7 +83,7 @@ async fn quickstart() -> Result<()> {
     ] {
         let Some(run) = run else { continue };
         let took = run.duration().map_or_else(String::new, |took| format!("{} s", took.as_secs()));
-        let why = run.failure.map(|failure| failure.to_string()).unwrap_or_default();
+        let why = run.failure.and_then(|failure| failure.message).unwrap_or_default();
         println!("  {what:<24}  {:<10}  {took:>7}  {why}", run.phase);
     }
     if fake.is_some() {

@@ -454,6 +454,20 @@ async fn a_schedule_lives_from_creation_to_deletion() {
 }
 
 #[tokio::test]
+async fn a_schedule_is_retired_in_the_order_the_vendor_asks_for() {
+    let (fake, client) = start().await;
+    client.retire_schedule(NIGHTLY).await.unwrap();
+    let path = "/schedules/nightly-orders";
+    assert_eq!(
+        seen(&fake),
+        ["GET", "PATCH", "GET", "DELETE"].map(|method| format!("{method} {path}"))
+    );
+    client.retire_schedule("retired-report").await.unwrap();
+    assert_eq!(seen(&fake).len(), 6, "a disabled schedule is not disabled again");
+    assert_eq!(client.retire_schedule(NIGHTLY).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn schedules_are_listed_and_filtered() {
     let (_fake, client) = start().await;
     let all = client.items(ListSchedules::new().limit(2)).try_collect().await.unwrap();

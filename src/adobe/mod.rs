@@ -31,6 +31,7 @@
 //! | cancel a run | [`CancelRun`] | never |
 //! | list, get schedules | [`ListSchedules`], [`GetSchedule`] | yes |
 //! | create, delete a schedule | [`CreateSchedule`], [`DeleteSchedule`] | never |
+//! | disable a schedule, wait, and delete it | [`Client::retire_schedule`] | no step twice |
 //! | enable, disable, reschedule | [`EnableSchedule`], [`DisableSchedule`], [`SetCron`] | never |
 //! | list, get queries | [`ListQueries`], [`GetQuery`] | yes |
 //! | create, cancel, soft-delete a query | [`CreateQuery`], [`CancelQuery`], [`SoftDeleteQuery`] | never |

@@ -1,5 +1,7 @@
 //! Schedules: list, create, get, enable, disable, reschedule, delete.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
@@ -8,9 +10,9 @@ use url::Url;
 
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
-use super::{Accepted, Adobe, id};
+use super::{Accepted, Adobe, Client, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::Target;
 use crate::wire::open_enum;
@@ -308,7 +310,8 @@ patch!(
     |request| check_cron(Some(&request.cron))
 );
 
-/// Deletes a schedule. Refused with 400 while it is enabled or has active runs: disable it and wait first.
+/// Deletes a schedule. Refused with 400 while it is enabled or has active runs: [`Client::retire_schedule`] disables it
+/// and waits first.
 ///
 /// Source: Query Service API, "Scheduled queries", `DELETE /schedules/{id}`. Not repeated once it may have arrived: a
 /// second delete would answer 404 for a first one that worked.
@@ -338,6 +341,48 @@ impl Endpoint for DeleteSchedule {
 
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
+    }
+}
+
+impl Client {
+    /// Disables a schedule, waits until that is done, and deletes it.
+    ///
+    /// A schedule can be disabled only after it has registered and deleted only after it is disabled; both take a moment.
+    /// Looks every two seconds, for two minutes at most each time. Nothing is done for a schedule that has active runs but
+    /// to disable it: cancel them or let them end, then call this again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] if the schedule does not change its state in time,
+    /// [`ErrorKind::Rejected`] while runs are active, else as [`send`](Self::send).
+    pub async fn retire_schedule(&self, schedule: impl Into<ScheduleId>) -> Result<()> {
+        let id = schedule.into();
+        if self.settled(&id, |state| *state != ScheduleState::Registering).await?
+            != ScheduleState::Disabled
+        {
+            self.send(DisableSchedule::new(&id)).await?;
+            self.settled(&id, |state| *state == ScheduleState::Disabled).await?;
+        }
+        self.send(DeleteSchedule::new(&id)).await.map(drop)
+    }
+
+    /// The schedule's state, once it is as wanted.
+    async fn settled(
+        &self,
+        id: &ScheduleId,
+        wanted: fn(&ScheduleState) -> bool,
+    ) -> Result<ScheduleState> {
+        for _ in 0..60 {
+            let state = self.send(GetSchedule::new(id)).await?.into_inner().state;
+            if let Some(state) = state.filter(wanted) {
+                return Ok(state);
+            }
+            self.clock().sleep(Duration::from_secs(2)).await;
+        }
+        Err(Error::new(
+            ErrorKind::Timeout,
+            "the schedule did not change its state within two minutes",
+        )
+        .with_operation("adobe.schedules.retire"))
     }
 }
 
@@ -438,7 +483,6 @@ fn write_time<S: serde::Serializer>(
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
-    use crate::error::ErrorKind;
 
     #[test]
     fn schedules_are_listed_with_their_own_filters() {
