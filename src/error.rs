@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::client::{Idempotency, Vendor};
+use crate::client::{Idempotency, Printable, Vendor};
 use crate::paging::Cursor;
 use crate::run::{RunRef, RunSnapshot};
 
@@ -46,6 +46,8 @@ struct Inner {
     vendor_error: Option<Box<VendorError>>,
     retry_after: Option<Duration>,
     attempts: Vec<Attempt>,
+    /// Of a trigger that came before this error, and that this error says nothing about by itself.
+    triggered: Option<Delivery>,
     cut_short: bool,
     decode_path: Option<Box<str>>,
     cursor: Option<Cursor>,
@@ -234,7 +236,7 @@ pub struct VendorError {
     pub message: Option<Box<str>>,
     /// The vendor's id for this one failure.
     pub instance_id: Option<Box<str>>,
-    /// Everything else the vendor attached, as it came; `Null` where there is nothing.
+    /// What the vendor attached for programs, as it came; `Null` where there is nothing. The rest is in [`Error::body`].
     pub parameters: Value,
 }
 
@@ -270,6 +272,7 @@ impl Error {
             vendor_error: None,
             retry_after: None,
             attempts: Vec::new(),
+            triggered: None,
             cut_short: false,
             decode_path: None,
             cursor: None,
@@ -278,20 +281,6 @@ impl Error {
             candidates: Vec::new(),
             verified_not_started: false,
         }))
-    }
-
-    /// A trigger that was sent and never answered, for fakes.
-    #[cfg(feature = "testing")]
-    pub(crate) fn lost(operation: &'static str, vendor: &Vendor, when: DateTime<Utc>) -> Self {
-        let mut error = Self::new(ErrorKind::Interrupted, "").with_operation(operation);
-        let attempt = Attempt {
-            delivery: Delivery::Unknown,
-            failure: Some(ErrorKind::Interrupted),
-            may_have_run: true,
-            ..Attempt::begin(when)
-        };
-        error.set().call(vendor, Idempotency::NotIdempotent, "POST /".to_owned(), vec![attempt]);
-        error
     }
 
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
@@ -315,6 +304,16 @@ impl Error {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says that a trigger came before this error: [`Delivery::Answered`] if the vendor accepted it,
+    /// [`Delivery::Unknown`] if its answer was lost. [`may_have_run`](Self::may_have_run) is true from then on.
+    ///
+    /// For providers of your own; calls of this crate's clients know it by themselves.
+    #[must_use]
+    pub fn after_trigger(mut self, delivery: Delivery) -> Self {
+        self.0.triggered = self.0.triggered.max(Some(delivery));
         self
     }
 
@@ -450,7 +449,8 @@ impl Error {
     /// [`Delivery::Unknown`], even if the last attempt never connected.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
-        self.0.attempts.iter().map(|attempt| attempt.delivery).max().unwrap_or(Delivery::NotSent)
+        let attempts = self.0.attempts.iter().map(|attempt| attempt.delivery);
+        attempts.chain(self.0.triggered).max().unwrap_or(Delivery::NotSent)
     }
 
     /// Whether the call may have started, changed or deleted something at the vendor although it failed.
@@ -459,8 +459,19 @@ impl Error {
     /// 408, 500, 502, 503 and 504 that does not say "not accepted" count as "may have".
     #[must_use]
     pub fn may_have_run(&self) -> bool {
-        self.0.idempotency == Some(Idempotency::NotIdempotent)
-            && self.0.attempts.iter().any(|attempt| attempt.may_have_run)
+        let not_idempotent = self.0.idempotency == Some(Idempotency::NotIdempotent);
+        self.0.triggered.is_some_and(|delivery| delivery > Delivery::NotSent)
+            || (not_idempotent && self.0.attempts.iter().any(|attempt| attempt.may_have_run))
+    }
+
+    /// Whether a later, equal call may fare better: as [`ErrorKind::is_transient`], and also where a credential could not
+    /// be had for such a reason.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let cause = || self.source().and_then(|cause| cause.downcast_ref::<Self>());
+        self.kind().is_transient()
+            || (self.kind() == ErrorKind::Auth
+                && cause().is_some_and(|cause| cause.kind().is_transient()))
     }
 
     /// Several lines for a support ticket: the request, each attempt with its time, status, request id and pause, and
@@ -470,7 +481,7 @@ impl Error {
         let mut text = format!("{self}\n");
         let mut line = |name: &str, value: &dyn fmt::Display| {
             // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "  {name:<12}{value}");
+            let _ = writeln!(text, "  {name:<13}{value}");
         };
         line("kind", &format_args!("{:?}", self.kind()));
         if let Some(vendor) = self.vendor() {
@@ -483,8 +494,14 @@ impl Error {
             line("run", run);
         }
         line("delivery", &format_args!("{:?}", self.delivery()));
-        if self.0.idempotency == Some(Idempotency::NotIdempotent) {
+        if self.0.idempotency == Some(Idempotency::NotIdempotent) || self.may_have_run() {
             line("may have run", &if self.may_have_run() { "yes" } else { "no" });
+        }
+        if self.verified_not_started() {
+            line("verified", &"no run that it could have started was listed");
+        }
+        for candidate in self.candidates() {
+            line("candidate", candidate);
         }
         if let Some(pause) = self.retry_after() {
             line("retry after", &format_args!("{} s", pause.as_secs_f64()));
@@ -603,7 +620,7 @@ impl fmt::Display for AttemptLine<'_> {
             (None, None) => write!(f, "answered")?,
         }
         if let Some(id) = &attempt.request_id {
-            write!(f, "  request id {id}")?;
+            write!(f, "  request id {}", Printable(id))?;
         }
         if let Some(pause) = attempt.pause {
             write!(f, "  then paused {:.3} s", pause.as_secs_f64())?;
@@ -620,24 +637,25 @@ impl fmt::Display for Error {
         }
         let said = inner.vendor_error.as_ref().and_then(|error| error.message.as_deref());
         match (&*inner.message, said) {
-            ("", Some(said)) => f.write_str(said)?,
+            ("", Some(said)) => write!(f, "{}", Printable(said))?,
             ("", None) => f.write_str(inner.kind.text())?,
-            (message, Some(said)) if message != said => write!(f, "{message}: {said}")?,
-            (message, _) => f.write_str(message)?,
+            (message, Some(said)) if message != said => {
+                write!(f, "{}: {}", Printable(message), Printable(said))?;
+            }
+            (message, _) => write!(f, "{}", Printable(message))?,
         }
         let code = inner.vendor_error.as_ref().and_then(|error| error.code.as_deref());
         let mut separator = " (";
-        let mut fact =
-            |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display| -> fmt::Result {
-                write!(f, "{separator}{name} {value}")?;
-                separator = ", ";
-                Ok(())
-            };
+        let mut fact = |f: &mut fmt::Formatter<'_>, name: &str, value: &str| -> fmt::Result {
+            write!(f, "{separator}{name} {}", Printable(value))?;
+            separator = ", ";
+            Ok(())
+        };
         if let Some(status) = inner.status {
-            fact(f, "HTTP", &status.as_u16())?;
+            fact(f, "HTTP", status.as_str())?;
         }
         if let Some(code) = code {
-            fact(f, "code", &code)?;
+            fact(f, "code", code)?;
         }
         if let Some(id) = &inner.request_id {
             fact(f, "request id", id)?;

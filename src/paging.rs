@@ -11,6 +11,7 @@ use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use crate::client::{CallOptions, Client, OffsetPages, PagedEndpoint, Response};
 use crate::error::{Error, ErrorKind, Result};
@@ -90,8 +91,8 @@ enum State<T> {
     /// The page at `Pages::cursor` is not asked for yet.
     Idle,
     Fetching(BoxFuture<'static, Result<Page<T>>>),
-    /// Fetched ahead.
-    Ready(Result<Page<T>>),
+    /// The guard has seen enough.
+    Refused(Error),
     Done,
 }
 
@@ -186,11 +187,11 @@ impl<E: PagedEndpoint> Pages<E> {
                     return Poll::Pending;
                 }
             },
-            State::Ready(page) => page,
+            State::Refused(error) => Err(error),
             State::Idle | State::Done => return Poll::Ready(None),
         };
         Poll::Ready(Some(match page {
-            Ok(page) => Ok(self.turn(page, context)),
+            Ok(page) => Ok(self.turn(page)),
             Err(mut error) => {
                 error.set().cursor(self.cursor.clone());
                 Err(error)
@@ -201,7 +202,7 @@ impl<E: PagedEndpoint> Pages<E> {
     /// Starts to fetch the page at the cursor, unless the guard has seen enough.
     fn fetch(&mut self) -> State<E::Item> {
         if let Err(error) = self.guard.admit(E::OPERATION, self.cursor.as_ref()) {
-            return State::Ready(Err(error));
+            return State::Refused(error);
         }
         let request = match &self.cursor {
             Some(cursor) => self.request.at(cursor),
@@ -214,7 +215,7 @@ impl<E: PagedEndpoint> Pages<E> {
     }
 
     /// Takes a page in: drops what the page before had, and moves on.
-    fn turn(&mut self, mut page: Page<E::Item>, context: &mut Context<'_>) -> Page<E::Item> {
+    fn turn(&mut self, mut page: Page<E::Item>) -> Page<E::Item> {
         let keys = page.items.iter().filter_map(E::key).map(Into::into).collect();
         let edge = std::mem::replace(&mut self.edge, keys);
         if !edge.is_empty() {
@@ -225,17 +226,28 @@ impl<E: PagedEndpoint> Pages<E> {
         if page.next.is_some() {
             self.state = State::Idle;
             if self.prefetch {
-                self.state = self.fetch();
-                // One poll hands the request to the connection; the answer is collected when the caller comes back.
-                if let State::Fetching(next) = &mut self.state
-                    && let Poll::Ready(next) = next.as_mut().poll(context)
-                {
-                    self.state = State::Ready(next);
-                }
+                self.state = match self.fetch() {
+                    State::Fetching(next) => State::Fetching(spawned(next)),
+                    refused => refused,
+                };
             }
         }
         page
     }
+}
+
+/// Lets a call go on while nobody polls it: a call that stands still would keep its place in flight from others.
+/// Dropping it cancels the call.
+fn spawned<T: Send + 'static>(
+    call: impl Future<Output = Result<T>> + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    let mut task = JoinSet::new();
+    task.spawn(call);
+    Box::pin(async move {
+        let gone =
+            || Error::new(ErrorKind::Interrupted, "the call for the page ended with its runtime");
+        task.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(gone()))
+    })
 }
 
 impl<E: OffsetPages> Pages<E> {
@@ -260,20 +272,27 @@ impl<E: OffsetPages> Pages<E> {
             }
         };
         let first = cursor.as_ref().map_or_else(|| request.clone(), |cursor| request.at(cursor));
+        let begin = cursor.clone();
         let walk = stream::once(fetch(first, cursor)).flat_map(move |first| {
             let mut cursors = Vec::new();
-            let mut endless = None;
+            let mut last = None;
             if let Ok(first) = &first {
                 let count = request.page_count(first);
-                cursors
-                    .extend((1..count.min(guard.max_pages)).map(|page| request.nth(first, page)));
-                endless = (count > guard.max_pages).then(|| Err(guard.too_many(E::OPERATION)));
+                let pages = (0..count.min(guard.max_pages)).map(|page| request.nth(first, page));
+                // The walk goes on after the page it began with: the first, or the one it resumed at.
+                cursors = match &begin {
+                    None => pages.skip(1).collect(),
+                    Some(begin) => pages.skip_while(|page| page != begin).skip(1).collect(),
+                };
+                if count > guard.max_pages {
+                    last = Some(Err(guard.too_many(E::OPERATION)));
+                }
             }
             let (request, fetch) = (request.clone(), fetch.clone());
             let rest = stream::iter(cursors)
-                .map(move |cursor| fetch(request.at(&cursor), Some(cursor)))
+                .map(move |cursor| spawned(fetch(request.at(&cursor), Some(cursor))))
                 .buffered(requests.max(1));
-            stream::iter([first]).chain(rest).chain(stream::iter(endless))
+            stream::iter([first]).chain(rest).chain(stream::iter(last))
         });
         walk.scan(false, |failed, page| {
             let over = std::mem::replace(failed, page.is_err());

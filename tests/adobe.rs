@@ -284,7 +284,9 @@ async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
     let snapshot = with_fault_after(look, || fake.requests().len() > asked, || fake.fail_next(403))
         .await
         .unwrap();
-    assert_eq!((snapshot.phase, snapshot.failure), (Phase::Failed, None));
+    let failure = snapshot.failure.unwrap();
+    assert_eq!((snapshot.phase, failure.code), (Phase::Failed, None));
+    assert!(failure.where_.unwrap().starts_with("task "));
 }
 
 #[tokio::test]
@@ -523,7 +525,7 @@ async fn anything_else_of_the_api_is_reached_raw_or_decoded_by_the_caller() {
     let typed = client.send_as::<_, Ids>(ListSchedules::new().limit(3)).await.unwrap();
     assert_eq!(typed.schedules[0].id, raw.schedules[0].id);
     let bytes = client.raw(Method::GET, &["schedules", NIGHTLY]).send().await.unwrap();
-    assert!(bytes.starts_with(b"{"));
+    assert!(bytes.body().starts_with(b"{"));
 
     // A raw POST is not repeated either.
     fake.fail_next(503);
@@ -567,10 +569,10 @@ async fn a_report_tells_every_attempt_and_no_secret() {
     for part in [
         "adobe.runs.list: the token REDACTED of REDACTED is odd (HTTP 503, request id ",
         ") after 3 attempts",
-        "kind        Server",
-        "vendor      adobe",
+        "kind         Server",
+        "vendor       adobe",
         "orderby=created&limit=20&property=REDACTED",
-        "delivery    Answered",
+        "delivery     Answered",
         "attempt 1",
         "HTTP 500",
         "attempt 3",

@@ -195,6 +195,7 @@ async fn prefetching_asks_for_one_page_ahead_and_dropping_cancels_it() {
     });
     let mut items = client.items(List { page: 0 }).prefetch();
     assert_eq!(items.next().await.unwrap().unwrap(), 0);
+    tokio::task::yield_now().await;
     assert_eq!(
         *server.0.asked.lock().unwrap(),
         [0, 1],

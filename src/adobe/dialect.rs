@@ -45,7 +45,8 @@ impl Dialect for AdobeDialect {
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
+        // Inferred: no source shows the gateway's error inside a success; it would read as an empty list.
+        if answer.status.is_success() && !text(answer).starts_with("{\"error_code\"") {
             return Verdict::Success;
         }
         let error = read_error(answer);
@@ -116,14 +117,20 @@ struct Body {
     error_description: Option<Box<str>>,
 }
 
+/// The body as text, without byte order mark; empty if it is none.
+fn text<'a>(answer: &Answer<'a>) -> &'a str {
+    let text = str::from_utf8(answer.body).unwrap_or_default();
+    text.trim_start_matches('\u{feff}').trim_start()
+}
+
 fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    let text = str::from_utf8(answer.body).ok()?;
-    let body: Body = serde_json::from_str(text).ok()?;
+    let body: Body = serde_json::from_str(text(answer)).ok()?;
+    // The HTTP status once more is no code.
+    let status_code = body.status_code.filter(|code| **code != *answer.status.as_str());
     let chained =
         body.error_chain.get(0).and_then(|link| link.get("errorCode")).and_then(Value::as_str);
     let mut error = VendorError::default();
-    error.code =
-        body.error_code.or(chained.map(Into::into)).or(body.error.clone()).or(body.status_code);
+    error.code = body.error_code.or(chained.map(Into::into)).or(body.error.clone()).or(status_code);
     error.name = body.kind.or(body.error);
     error.message = (body.message)
         .or(body.detail)
@@ -193,13 +200,15 @@ mod tests {
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            texts(r#"{"message":"bad cron","statusCode":400}"#),
-            (some("400"), None, some("bad cron"))
+            texts(r#"{"message":"bad cron","statusCode":409}"#),
+            (some("409"), None, some("bad cron"))
         );
         assert_eq!(
             texts(r#"{"message":"bad cron","statusCode":"400"}"#),
-            (some("400"), None, some("bad cron"))
+            (None, None, some("bad cron")),
+            "the HTTP status once more is no code"
         );
+        assert_eq!(texts("\u{feff} {\"message\":\"bad cron\"}"), (None, None, some("bad cron")));
         assert_eq!(
             texts(
                 r#"{"type":"/errors/x","status":400,"title":"BadRequest","detail":"no such column"}"#
@@ -229,6 +238,12 @@ mod tests {
             texts(r#"{"message":{"a":1},"title":"t","error-chain":7}"#),
             (None, None, some("t"))
         );
+    }
+
+    #[test]
+    fn an_error_of_the_gateway_inside_a_success_is_a_failure() {
+        let refusal = judge(&adobe(), 200, r#"{"error_code":"401013","message":"no"}"#);
+        assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Refresh));
     }
 
     #[test]

@@ -92,7 +92,9 @@ impl ListQuery {
         let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
         for (name, value) in form_urlencoded::parse(overlay.as_bytes()).into_owned() {
             match pairs.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = value,
+                // Only these move on. Links print a filter raw, so that a plus sign or ampersand in it is lost.
+                Some((_, known)) if name == "orderby" || name == "start" => *known = value,
+                Some(_) => {}
                 None => pairs.push((name, value)),
             }
         }
@@ -110,11 +112,9 @@ impl ListQuery {
         let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let next = match links.get("next") {
             Some(link) => cursor_of(&link.href)?,
-            // Inferred: where an answer has no link but names the next start, a full page goes on.
-            None if full => {
-                info.next.as_deref().map(|start| vec![("start".to_owned(), start.to_owned())])
-            }
-            None => None,
+            // Inferred: where an answer has no link but names the next start, the list goes on there, also after a page
+            // that is not full: the largest limit is not documented, and the vendor may send less than was asked for.
+            None => info.next.as_deref().map(|start| vec![("start".to_owned(), start.to_owned())]),
         };
         // A page that is not full and links to its own start has nothing after it: samples show such links, and
         // following one brings the same page again.
@@ -169,8 +169,11 @@ struct ListAnswer<T> {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct PageInfo {
+    #[serde(deserialize_with = "lenient::text")]
     start: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
     next: Option<Box<str>>,
 }
 
@@ -258,12 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_link_a_full_page_goes_on_at_the_start_the_answer_names() {
+    fn without_a_link_the_list_goes_on_at_the_start_the_answer_names() {
         let list = ListQuery { limit: 2, ..ListQuery::default() };
         let info = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-02T00:00:00Z"}"#;
-        assert_eq!(page(&list, 2, info, "{}").unwrap(), "start=2020-01-02T00%3A00%3A00Z");
-        assert_eq!(page(&list, 1, info, "{}"), None);
+        for items in [1, 2] {
+            assert_eq!(page(&list, items, info, "{}").unwrap(), "start=2020-01-02T00%3A00%3A00Z");
+        }
+        let itself = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-01T00:00:00Z"}"#;
+        assert_eq!(page(&list, 1, itself, "{}"), None);
         assert_eq!(page(&list, 2, "{}", "null"), None);
+        let numbers = r#"{"start":1577836800000,"next":1577923200000}"#;
+        assert_eq!(page(&list, 2, numbers, "{}").unwrap(), "start=1577923200000");
     }
 
     #[test]

@@ -62,6 +62,11 @@
 //! | a schedule is changed by JSON Patch | the operations are wrapped in `{"body":[…]}`; cancelling takes a bare `{"op":"cancel"}` |
 //! | a missing token is a 401 | the gateway answers 403 with code 403010: classified by code |
 //! | filters go "HTML escaped" | they are percent-encoded |
+//! | a run links to its cancellation | finished runs do too: its state decides; link bodies, hosts and paths are not used |
+//! | a query is found by `scheduleRunId` | examples have the decoded and the encoded run id: both are tried |
+//! | cron texts link to a syntax of six or seven fields | five fields or a preset; what stands in them is the vendor's to judge |
+//! | a schedule is deleted in one call | it must be registered, then disabled: [`Client::retire_schedule`] does it in order |
+//! | a success is a success | the gateway's error inside one is told as the error it is (inferred, in case) |
 //!
 //! Not confirmed by the vendor: the state a run has after it was cancelled, how long a new run takes to appear in lists,
 //! and the largest `limit`. States without a name here are kept and never count as over.
@@ -201,9 +206,21 @@ macro_rules! id {
             }
         }
 
-        impl<T: Into<Box<str>>> From<T> for $name {
-            fn from(id: T) -> Self {
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
                 Self(id.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id.into())
+            }
+        }
+
+        impl From<&String> for $name {
+            fn from(id: &String) -> Self {
+                Self(id.as_str().into())
             }
         }
 

@@ -1,6 +1,7 @@
 //! Adobe's runs as runs of any vendor.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -8,7 +9,7 @@ use super::{
     Adobe, CancelRun, Client, GetRun, ListQueries, ListRuns, Query, QueryFilter, QueryState, Run,
     RunFilter, RunState, TaskState, TriggerRun, VENDOR,
 };
-use crate::client::{Api, CallOptions, Clock, Vendor};
+use crate::client::{Api, CallOptions, Clock, Endpoint, PagedEndpoint as _, Response, Vendor};
 use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -19,6 +20,9 @@ use crate::run::{
 /// Runs looked at to find the one that was just triggered.
 const RECENT: u32 = 50;
 
+/// Queries looked at to find the one of a run: schedules due at the same time have runs of the same id.
+const SAME_ID: u32 = 100;
+
 /// A schedule is the target. The vendor does not name the run it starts: it is found by listing what calls have started.
 #[async_trait]
 impl RunProvider for Client {
@@ -27,7 +31,7 @@ impl RunProvider for Client {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { list: true, trigger: true, cancel: true, ..Capabilities::default() }
+        Capabilities::new().list().trigger(false).cancel()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -36,11 +40,11 @@ impl RunProvider for Client {
 
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let schedule = schedule_of(run.target())?;
-        let answer =
-            self.call(GetRun::new(schedule, run.id())).options(options.clone()).send().await?;
+        let calls = Calls::new(self, options);
+        let answer = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &answer);
         if snapshot.phase == Phase::Failed {
-            snapshot.failure = why(self, run.target(), &answer, options).await;
+            snapshot.failure = why(&calls, run.target(), &answer).await;
         }
         Ok(snapshot)
     }
@@ -51,8 +55,6 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
-        use crate::client::PagedEndpoint as _;
-
         let first = ListRuns::new(schedule_of(target)?).newest_first();
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = self.call(request).options(options.clone()).send().await?.into_inner();
@@ -76,22 +78,39 @@ impl RunProvider for Client {
 
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
         let schedule = schedule_of(run.target())?;
+        let calls = Calls::new(self, options);
         let is_over = async || -> Result<bool> {
-            let answer =
-                self.call(GetRun::new(schedule, run.id())).options(options.clone()).send().await?;
-            Ok(phase(&answer).is_terminal())
+            Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())
         };
         // The vendor takes a cancel for a finished run without a word: only its state tells.
         if is_over().await? {
             return Ok(CancelOutcome::AlreadyFinished);
         }
-        match self.call(CancelRun::new(schedule, run.id())).options(options.clone()).send().await {
+        match calls.send(CancelRun::new(schedule, run.id())).await {
             Ok(_) => Ok(CancelOutcome::Requested),
             Err(error) if error.kind() == ErrorKind::Rejected && is_over().await? => {
                 Ok(CancelOutcome::AlreadyFinished)
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The calls that one question is made of: together they take no longer than one may.
+struct Calls<'a> {
+    client: &'a Client,
+    options: &'a CallOptions,
+    begun: Instant,
+}
+
+impl<'a> Calls<'a> {
+    fn new(client: &'a Client, options: &'a CallOptions) -> Self {
+        Self { client, options, begun: client.clock().now() }
+    }
+
+    async fn send<E: Endpoint<Api = Adobe>>(&self, request: E) -> Result<Response<E::Output>> {
+        let spent = self.client.clock().now().saturating_duration_since(self.begun);
+        self.client.call(request).options(self.options.after(spent)).send().await
     }
 }
 
@@ -109,9 +128,11 @@ fn phase(run: &Run) -> Phase {
             let all_wait = run.tasks.iter().all(|task| task.state.as_ref().is_some_and(waiting));
             if all_wait && !run.tasks.is_empty() { Phase::Queued } else { Phase::Running }
         }
-        // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED.
+        // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED, and
+        // those that took too long TIMEOUT.
         Some(RunState::Unknown(state)) => match state.as_str().to_ascii_uppercase().as_str() {
             "KILLED" | "CANCELLED" | "CANCELED" => Phase::Cancelled,
+            "TIMEOUT" => Phase::Failed,
             _ => Phase::Unknown,
         },
     }
@@ -131,22 +152,17 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
 
 /// Why a run failed: its query says so; the run and its tasks do not. A reason that cannot be fetched is no reason to
 /// fail: the run is known to have failed.
-async fn why(
-    client: &Client,
-    target: &Target,
-    run: &Run,
-    options: &CallOptions,
-) -> Option<Failure> {
+async fn why(calls: &Calls<'_>, target: &Target, run: &Run) -> Option<Failure> {
     // The vendor's example filters by the decoded run id; another one shows the encoded form.
     let decoded = run.id.decode().map(|id| id.text);
     for id in decoded.as_deref().into_iter().chain([run.id.as_str()]) {
         let request = ListQueries::new()
             .newest_first()
+            .limit(SAME_ID)
             .include_hidden()
             .include_soft_deleted()
             .filter(QueryFilter::schedule_run(id));
-        let queries = client.call(request).options(options.clone()).send().await.ok()?;
-        // Two schedules due at the same time have runs of the same id.
+        let Ok(queries) = calls.send(request).await else { break };
         let ours = queries.items.iter().filter(|query| {
             let schedule = query.links.get("schedule").and_then(|link| link.id);
             schedule.is_none_or(|schedule| schedule == target.id())
@@ -158,17 +174,18 @@ async fn why(
         }
     }
     let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed))?;
-    let mut failure = Failure::new(task.message.clone()?);
-    failure.where_ = task.task_id.as_ref().map(|id| format!("task {id}").into());
-    Some(failure)
+    let failure = Failure::new(task.message.clone()?);
+    Some(match &task.task_id {
+        Some(id) => failure.where_(format!("task {id}")),
+        None => failure,
+    })
 }
 
 fn failure_of(query: &Query) -> Option<Failure> {
     let error = query.errors.first()?;
-    let mut failure = Failure::default();
+    let mut failure = Failure::default().where_(format!("query {}", query.id));
     failure.code.clone_from(&error.code);
     failure.message.clone_from(&error.message);
-    failure.where_ = Some(format!("query {}", query.id).into());
     Some(failure)
 }
 
@@ -176,7 +193,5 @@ fn ended_badly(query: &Query) -> Option<Failure> {
     let state = query.state.as_ref().filter(|state| {
         matches!(state, QueryState::Failed | QueryState::Killed | QueryState::Timeout)
     })?;
-    let mut failure = Failure::new(format!("the query ended as {state}"));
-    failure.where_ = Some(format!("query {}", query.id).into());
-    Some(failure)
+    Some(Failure::new(format!("the query ended as {state}")).where_(format!("query {}", query.id)))
 }

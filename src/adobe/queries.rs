@@ -381,7 +381,11 @@ pub struct QueryDef {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Values of the parameters; the vendor does not check their types.
-    #[serde(default, deserialize_with = "parameters", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::texts",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub query_parameters: BTreeMap<String, String>,
     /// Inserts the result into a dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -389,18 +393,6 @@ pub struct QueryDef {
     /// Creates a dataset of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctas_parameters: Option<NewDataset>,
-}
-
-/// Texts, though the vendor checks no types; what is neither text nor whole number is left out.
-fn parameters<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Value(#[serde(deserialize_with = "lenient::text")] Option<Box<str>>);
-
-    let all = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(all.into_iter().filter_map(|(name, Value(value))| Some((name, value?.into()))).collect())
 }
 
 impl QueryDef {
@@ -477,6 +469,7 @@ impl QueryDef {
 #[non_exhaustive]
 pub struct TargetDataset {
     /// Its name.
+    #[serde(default)]
     pub dataset_name: String,
 }
 
@@ -486,6 +479,7 @@ pub struct TargetDataset {
 #[non_exhaustive]
 pub struct NewDataset {
     /// Its name.
+    #[serde(default)]
     pub dataset_name: String,
     /// Its description.
     #[serde(skip_serializing_if = "Option::is_none")]

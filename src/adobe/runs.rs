@@ -382,8 +382,9 @@ mod tests {
     #[test]
     fn a_page_lays_its_cursor_over_the_first_request() {
         let first = ListRuns::new("a").limit(2).filter(RunFilter::external_trigger(true));
-        let cursor =
-            Cursor::new("orderby=%2Bcreated&start=2020-01-08T13%3A30%3A00Z&isPrevLink=true");
+        let cursor = Cursor::new(
+            "orderby=%2Bcreated&start=2020-01-08T13%3A30%3A00Z&isPrevLink=true&property=x&limit=9",
+        );
         assert_eq!(
             request_text(&first.at(&cursor)),
             "GET /schedules/a/runs?orderby=%2Bcreated&limit=2&property=externalTrigger%3D%3Dtrue\

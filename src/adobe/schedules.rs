@@ -11,7 +11,7 @@ use url::Url;
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
 use super::{Accepted, Adobe, Client, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint, RequestBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::Target;
@@ -261,54 +261,64 @@ impl SetCron {
 }
 
 /// A patch of a schedule: one operation in the envelope `{"body":[…]}`, which no other resource has.
-macro_rules! patch {
-    ($name:ident, $operation:literal, $change:expr, $check:expr) => {
-        impl Endpoint for $name {
-            type Api = Adobe;
-            type Output = Accepted;
-            const OPERATION: &'static str = $operation;
-            const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-            fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-                let (change, check): (fn(&Self) -> Operation, fn(&Self) -> Result<()>) =
-                    ($change, $check);
-                let builder = ApiRequest::of::<Self>(
-                    Method::PATCH,
-                    base,
-                    &["schedules", self.schedule.as_str()],
-                )
-                .json(&Patch::Body(vec![change(self)]));
-                match check(self) {
-                    Ok(()) => builder.finish(),
-                    Err(error) => builder.fail(error).finish(),
-                }
-            }
-
-            fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-                json::decode(meta, body)
-            }
-        }
-    };
+fn patch<E: Endpoint>(
+    base: &Url,
+    schedule: &ScheduleId,
+    path: &str,
+    value: &str,
+) -> RequestBuilder {
+    ApiRequest::of::<E>(Method::PATCH, base, &["schedules", schedule.as_str()])
+        .json(&Patch::Body(vec![Operation::replace(path, value)]))
 }
 
-patch!(
-    EnableSchedule,
-    "adobe.schedules.enable",
-    |_| Operation::replace("/state", "enable"),
-    |_| Ok(())
-);
-patch!(
-    DisableSchedule,
-    "adobe.schedules.disable",
-    |_| Operation::replace("/state", "disable"),
-    |_| Ok(())
-);
-patch!(
-    SetCron,
-    "adobe.schedules.set_cron",
-    |request| Operation::replace("/schedule/schedule", request.cron.as_str()),
-    |request| check_cron(Some(&request.cron))
-);
+impl Endpoint for EnableSchedule {
+    type Api = Adobe;
+    type Output = Accepted;
+    const OPERATION: &'static str = "adobe.schedules.enable";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        patch::<Self>(base, &self.schedule, "/state", "enable").finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
+        json::decode(meta, body)
+    }
+}
+
+impl Endpoint for DisableSchedule {
+    type Api = Adobe;
+    type Output = Accepted;
+    const OPERATION: &'static str = "adobe.schedules.disable";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        patch::<Self>(base, &self.schedule, "/state", "disable").finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
+        json::decode(meta, body)
+    }
+}
+
+impl Endpoint for SetCron {
+    type Api = Adobe;
+    type Output = Accepted;
+    const OPERATION: &'static str = "adobe.schedules.set_cron";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let builder = patch::<Self>(base, &self.schedule, "/schedule/schedule", &self.cron);
+        match check_cron(Some(&self.cron)) {
+            Ok(()) => builder.finish(),
+            Err(error) => builder.fail(error).finish(),
+        }
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
+        json::decode(meta, body)
+    }
+}
 
 /// Deletes a schedule. Refused with 400 while it is enabled or has active runs: [`Client::retire_schedule`] disables it
 /// and waits first.

@@ -233,7 +233,14 @@ impl Debug for Token {
 #[derive(Debug)]
 pub struct CachedToken<S> {
     source: S,
-    held: Mutex<Option<Held>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    /// When a refused token was last replaced.
+    replaced: Option<Instant>,
 }
 
 struct Held {
@@ -252,6 +259,13 @@ impl<S: TokenSource> CachedToken<S> {
     /// Longest time before a token's end at which it is renewed.
     pub const EARLY: Duration = Duration::from_secs(300);
 
+    /// After a refused token was replaced, pause before another is replaced: whoever refuses every token shall not make
+    /// this client ask for one with each call.
+    const REPLACE_AGAIN: Duration = Duration::from_secs(30);
+
+    /// Longest time an early renewal may take from the call that makes it.
+    const EARLY_LIMIT: Duration = Duration::from_secs(5);
+
     /// After a renewal that failed, pause before the next one while the old token still lives.
     const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
@@ -269,28 +283,34 @@ impl<S: TokenSource> CachedToken<S> {
 
     /// A token that is good now.
     async fn token(&self, context: &CredentialContext<'_>) -> Result<SecretString> {
-        let mut held = self.held.lock().await;
+        let mut state = self.state.lock().await;
         let now = context.now();
-        let current = match &mut *held {
+        let current = match &mut state.held {
             Some(token) if now < token.renew => return Ok(token.value.clone()),
             Some(token) if now < token.expires => {
                 token.renew = clock::after(now, Self::RENEW_AGAIN);
                 token.value.clone()
             }
             // Calls without a token wait here for the one that fetches it.
-            _ => return Ok(held.insert(self.fetch(context).await?).value.clone()),
+            _ => {
+                let new = self.fetch(context).await?;
+                return Ok(state.held.insert(new).value.clone());
+            }
         };
-        // Early: other calls go on with the current token, and so does this one if there is no new one yet.
-        drop(held);
-        let Ok(new) = self.fetch(context).await else { return Ok(current) };
-        Ok(self.held.lock().await.insert(new).value.clone())
+        // Early: other calls go on with the current token, and so does this one if there is no new one soon.
+        drop(state);
+        let limit = (context.session.left() / 2).min(Self::EARLY_LIMIT);
+        let Some(Ok(new)) = clock::within(limit, self.fetch(context)).await else {
+            return Ok(current);
+        };
+        Ok(self.state.lock().await.held.insert(new).value.clone())
     }
 }
 
 /// Nothing is asked for before the first call.
 impl<S: TokenSource> From<S> for CachedToken<S> {
     fn from(source: S) -> Self {
-        Self { source, held: Mutex::new(None) }
+        Self { source, state: Mutex::default() }
     }
 }
 
@@ -311,15 +331,20 @@ impl<S: TokenSource> Credential for CachedToken<S> {
         rejected: &ApiRequest,
         context: &CredentialContext<'_>,
     ) -> Result<bool> {
-        let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(|token| !carries_bearer(rejected, token.value.expose_secret()))
-        {
-            // Another call has renewed it meanwhile.
+        let mut state = self.state.lock().await;
+        let carried = |token: &Held| carries_bearer(rejected, token.value.expose_secret());
+        if state.held.as_ref().is_some_and(|token| !carried(token)) {
+            // Another call has replaced it meanwhile.
             return Ok(true);
         }
+        let now = context.now();
+        if state.replaced.is_some_and(|last| now < clock::after(last, Self::REPLACE_AGAIN)) {
+            return Ok(false);
+        }
         // Gone even if the next one cannot be had: it would be refused again.
-        *held = None;
-        *held = Some(self.fetch(context).await?);
+        state.held = None;
+        state.held = Some(self.fetch(context).await?);
+        state.replaced = Some(now);
         Ok(true)
     }
 }

@@ -1,16 +1,16 @@
 //! How one vendor says "error", "request id" and "wait".
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use super::redact::ShownHeaders;
 use super::request::ApiRequest;
 use crate::error::{ErrorKind, Result, VendorError};
 
 /// One complete answer, before anyone trusts it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer<'a> {
     /// The operation that was called: some answers mean failure for one operation and not for another.
@@ -21,6 +21,17 @@ pub struct Answer<'a> {
     pub headers: &'a HeaderMap,
     /// Body, whole.
     pub body: &'a Bytes,
+}
+
+impl Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("operation", &self.operation)
+            .field("status", &self.status)
+            .field("headers", &ShownHeaders(self.headers))
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// What a vendor's answer means.

@@ -39,7 +39,7 @@ struct Failure {
 }
 
 impl Session<'_> {
-    fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(self.core.clock.now())
     }
 }
@@ -163,6 +163,10 @@ async fn attempt(
     let secret = session.credential.is_some() || request.carries_secrets();
     if secret && !core.allow_plain_http && !link::is_private(request.url()) {
         return Err(unsent(plain_http()));
+    }
+    if session.credential.is_some() && !link::same_origin(request.url(), &core.base_url) {
+        let message = "the request leads to another origin than the base URL; the credential does not go there";
+        return Err(unsent(Error::new(ErrorKind::CrossOrigin, message)));
     }
     authenticate(session, request).await.map_err(unsent)?;
 

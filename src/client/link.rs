@@ -51,7 +51,7 @@ pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
         )
     };
     let url = base.join(link).map_err(|_| refused("is not a URL"))?;
-    if url.origin() != base.origin() {
+    if !same_origin(&url, base) {
         return Err(refused(&format!("leads to {}", url.origin().ascii_serialization())));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -60,18 +60,29 @@ pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// Whether two URLs have scheme, host and port in common.
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
 /// Whether what is sent to this URL stays on this machine or inside TLS.
 pub(crate) fn is_private(url: &Url) -> bool {
-    url.scheme() == "https"
-        || match url.host() {
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.');
-                name == "localhost" || name.ends_with(".localhost")
-            }
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
+    url.scheme() == "https" || is_loopback(url)
+}
+
+/// Whether this URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
         }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]

@@ -50,8 +50,9 @@ pub use self::transport::{
     BodyLimits, ReqwestTransport, Transport, TransportError, TransportErrorKind,
 };
 
+pub(crate) use self::clock::within;
 pub(crate) use self::link::resolve as link_target;
-pub(crate) use self::redact::Secrets;
+pub(crate) use self::redact::{Printable, Secrets};
 pub(crate) use self::request::{UNRESERVED, header_value};
 
 use self::exchange::Session;
@@ -67,9 +68,27 @@ pub struct Vendor(Cow<'static, str>);
 
 impl Vendor {
     /// A vendor known when the program is compiled.
+    ///
+    /// # Panics
+    /// If the name is empty or has other characters: when the program is compiled, for a constant.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
+        assert!(
+            Self::is_name(name.as_bytes()),
+            "a vendor's name is lower-case letters, digits, `-` and `_`"
+        );
         Self(Cow::Borrowed(name))
+    }
+
+    const fn is_name(name: &[u8]) -> bool {
+        let mut rest = name;
+        while let [byte, after @ ..] = rest {
+            if !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') {
+                return false;
+            }
+            rest = after;
+        }
+        !name.is_empty()
     }
 
     /// A vendor named at run time.
@@ -77,9 +96,7 @@ impl Vendor {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is empty or has other characters.
     pub fn from_name(name: &str) -> Result<Self> {
-        let allowed =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        if name.is_empty() || !name.bytes().all(allowed) {
+        if !Self::is_name(name.as_bytes()) {
             return Err(Error::config(
                 "a vendor's name is lower-case letters, digits, `-` and `_`",
             ));
@@ -211,13 +228,26 @@ impl Limits {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) attempt_timeout: Option<Duration>,
-    pub(crate) max_attempts: Option<u32>,
-    pub(crate) max_body: Option<usize>,
+    /// Limit for the whole call.
+    pub deadline: Option<Duration>,
+    /// Limit for one attempt.
+    pub attempt_timeout: Option<Duration>,
+    /// Tries, the first included.
+    pub max_attempts: Option<u32>,
+    /// Most bytes of the answer's body.
+    pub max_body: Option<usize>,
+    /// What is left to whoever makes this call: it shortens the deadline and never lengthens it.
+    pub(crate) left: Option<Duration>,
 }
 
 impl CallOptions {
+    /// The options of a further call, after so much of the time was spent.
+    #[cfg(feature = "adobe")]
+    pub(crate) fn after(&self, spent: Duration) -> Self {
+        let rest = |limit: Option<Duration>| limit.map(|limit| limit.saturating_sub(spent));
+        Self { deadline: rest(self.deadline), left: rest(self.left), ..self.clone() }
+    }
+
     /// Limit for the whole call: credential, attempts, pauses.
     #[must_use]
     pub fn deadline(mut self, limit: Duration) -> Self {
@@ -380,12 +410,14 @@ impl<A: Api> Client<A> {
     ) -> Result<Response<T>> {
         let core = &*self.core;
         request.insert_default(header::USER_AGENT, &core.user_agent);
+        let limit = options.deadline.unwrap_or(core.limits.call);
+        let limit = options.left.map_or(limit, |left| limit.min(left));
         let session = Session {
             core,
             dialect: &*core.dialect,
             credential: core.credential.as_deref(),
             options,
-            deadline: clock::after(core.clock.now(), options.deadline.unwrap_or(core.limits.call)),
+            deadline: clock::after(core.clock.now(), limit),
         };
         let operation = request.operation();
         let mut value = None;
@@ -591,7 +623,7 @@ impl<A: Api> ClientBuilder<A> {
         let transport = if let Some(transport) = self.transport {
             transport
         } else if base_url.scheme() == "http" || tls {
-            Arc::new(ReqwestTransport::new(self.limits.connect)?)
+            Arc::new(ReqwestTransport::for_base(&base_url, self.limits.connect)?)
         } else {
             return Err(Error::config(
                 "https needs TLS: switch on the feature `rustls` or `native-tls` of scheduled-runs",

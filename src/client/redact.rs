@@ -70,6 +70,25 @@ impl fmt::Debug for ShownHeaders<'_> {
     }
 }
 
+/// A text from outside, for one line of a message: control characters are escaped, and more than 1,000 characters cut off.
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+
+        let mut letters = self.0.chars();
+        for letter in letters.by_ref().take(1000) {
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_default())?;
+            } else {
+                f.write_char(letter)?;
+            }
+        }
+        if letters.next().is_some() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
 /// The secrets of one call: what must never be printed, even when the server sends it back.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<SecretString>);
@@ -164,6 +183,14 @@ mod tests {
         secrets.scrub_value(&mut value);
         assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
         assert_eq!(format!("{secrets:?}"), "[1 redacted]");
+    }
+
+    #[test]
+    fn a_text_from_outside_stays_on_one_line_and_ends() {
+        let text = format!("a\r\n\u{1b}[31mü{}", "x".repeat(2000));
+        let shown = Printable(&text).to_string();
+        assert!(shown.starts_with("a\\r\\n\\u{1b}[31mü"), "{shown}");
+        assert!(shown.chars().count() < 1100 && shown.ends_with('…'));
     }
 
     #[test]

@@ -182,11 +182,15 @@ impl ApiRequest {
         &self.body
     }
 
-    /// Sets a header.
+    /// Sets a header. `authorization`, `proxy-authorization`, `cookie` and `x-api-key` are secret by themselves.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the value holds anything but visible ASCII characters and spaces.
     pub fn set_header(&mut self, name: HeaderName, value: &str) -> Result<()> {
+        if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie" | "x-api-key")
+        {
+            return self.set_secret_header(name, value);
+        }
         let value = header_value(name.as_str(), value)?;
         self.headers.insert(name, value);
         Ok(())
@@ -412,6 +416,7 @@ pub(crate) fn header_value(what: &str, value: &str) -> Result<HeaderValue> {
 pub struct RawCall<'c, A: Api> {
     client: &'c Client<A>,
     builder: RequestBuilder,
+    options: super::CallOptions,
 }
 
 impl<'c, A: Api> RawCall<'c, A> {
@@ -421,7 +426,7 @@ impl<'c, A: Api> RawCall<'c, A> {
             _ => Idempotency::NotIdempotent,
         };
         let builder = ApiRequest::builder("raw", idempotency, method, client.base_url(), segments);
-        Self { client, builder }
+        Self { client, builder, options: super::CallOptions::default() }
     }
 
     /// Adds a query member; `None` adds nothing.
@@ -451,6 +456,12 @@ impl<'c, A: Api> RawCall<'c, A> {
         self
     }
 
+    /// Limits of its own.
+    pub fn options(mut self, options: super::CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Declares whether sending it twice does harm. Left out, GET and HEAD are safe and all else is not idempotent.
     pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.builder.request.idempotency = idempotency;
@@ -465,19 +476,16 @@ impl<'c, A: Api> RawCall<'c, A> {
         self,
     ) -> Result<super::Response<T>> {
         let request = self.builder.finish()?;
-        self.client
-            .exchange(request, &super::CallOptions::default(), crate::wire::json::decode)
-            .await
+        self.client.exchange(request, &self.options, crate::wire::json::decode).await
     }
 
-    /// Sends it and returns the answer's bytes.
+    /// Sends it and leaves the answer undecoded: its bytes are had from [`Response::body`](super::Response::body).
     ///
     /// # Errors
     /// As [`Client::send`], but for those about the answer's shape.
-    pub async fn send(self) -> Result<super::Response<Bytes>> {
+    pub async fn send(self) -> Result<super::Response<()>> {
         let request = self.builder.finish()?;
-        let whole = |_: &Meta, body: &Bytes| Ok(body.clone());
-        self.client.exchange(request, &super::CallOptions::default(), whole).await
+        self.client.exchange(request, &self.options, |_, _| Ok(())).await
     }
 }
 

@@ -68,12 +68,25 @@ pub enum TransportErrorKind {
 /// Why there is no complete answer.
 ///
 /// It must not hold the request's URL or headers: they carry credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{}", self.text())]
 pub struct TransportError {
     kind: TransportErrorKind,
     source: Option<Box<dyn StdError + Send + Sync>>,
     head: Option<Box<(StatusCode, HeaderMap)>>,
+}
+
+impl Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the head: a server may echo a credential in it.
+        let status = self.head.as_ref().map(|head| head.0);
+        let source = self.source.as_ref().map(ToString::to_string);
+        f.debug_struct("TransportError")
+            .field("kind", &self.kind)
+            .field("status", &status)
+            .field("source", &source)
+            .finish()
+    }
 }
 
 impl TransportError {
@@ -169,6 +182,13 @@ impl ReqwestTransport {
     /// [`ErrorKind::Config`] if TLS cannot be set up.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
         Self::from_builder(reqwest::Client::builder().connect_timeout(connect_timeout))
+    }
+
+    /// The transport of a client for this base URL: what goes to this machine does not go through a proxy first.
+    pub(super) fn for_base(base_url: &url::Url, connect_timeout: Duration) -> Result<Self> {
+        let builder = reqwest::Client::builder().connect_timeout(connect_timeout);
+        let own = base_url.scheme() == "http" && super::link::is_loopback(base_url);
+        Self::from_builder(if own { builder.no_proxy() } else { builder })
     }
 
     /// A transport from a builder of yours: a proxy, a certificate authority, a client certificate.

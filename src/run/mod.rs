@@ -111,7 +111,7 @@ impl FromStr for Target {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let parts = text.split_once(':').filter(|(_, id)| !id.contains('/'));
+        let parts = text.trim().split_once(':').filter(|(_, id)| !id.contains('/'));
         let Some((vendor, id)) = parts else {
             return Err(Error::config("a target is written `vendor:id`"));
         };
@@ -195,7 +195,7 @@ macro_rules! text_form {
 text_form!(Target RunRef);
 
 /// What is known about a run at one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunSnapshot {
     /// Which run.
@@ -232,7 +232,7 @@ impl RunSnapshot {
         }
     }
 
-    /// How long the work took, or has taken since it began.
+    /// How long the work took; `None` until it has ended.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         (self.finished? - self.started?).to_std().ok()
@@ -270,7 +270,7 @@ impl RunSnapshot {
 }
 
 /// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Parts that are done.
@@ -288,7 +288,7 @@ impl Progress {
 }
 
 /// The vendor's own reason why a run failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
     /// The vendor's code, as text.
@@ -305,6 +305,27 @@ impl Failure {
     /// A reason in words.
     pub fn new(message: impl Into<Box<str>>) -> Self {
         Self { message: Some(message.into()), ..Self::default() }
+    }
+
+    /// Sets the vendor's code.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Box<str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Sets the part of the run that failed.
+    #[must_use]
+    pub fn where_(mut self, part: impl Into<Box<str>>) -> Self {
+        self.where_ = Some(part.into());
+        self
+    }
+
+    /// Sets where the vendor shows more.
+    #[must_use]
+    pub fn log_url(mut self, url: impl Into<Box<str>>) -> Self {
+        self.log_url = Some(url.into());
+        self
     }
 }
 
@@ -361,15 +382,14 @@ mod tests {
             RunSnapshot::new(Target::new(Vendor::new("acme"), "nightly").run("7"), Phase::Failed);
         let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
         assert_eq!(text(&run), "run acme:nightly/7 failed; the vendor gives no reason");
-        run.failure = Some(Failure {
-            code: Some("58000".into()),
-            where_: Some("query 4711".into()),
-            ..Failure::new("table orders does not exist")
-        });
+        run.failure =
+            Some(Failure::new("table orders does not exist").code("58000").where_("query 4711"));
         assert_eq!(
             text(&run),
             "run acme:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"
         );
+        let json = serde_json::to_string(&run).unwrap();
+        assert_eq!(serde_json::from_str::<RunSnapshot>(&json).unwrap(), run);
         run.phase = Phase::Succeeded;
         assert!(run.clone().success().is_ok());
         run.phase = Phase::Unknown;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait};
 use crate::client::{CallOptions, Clock, SystemClock};
@@ -110,6 +111,42 @@ impl Default for Capabilities {
     }
 }
 
+impl Capabilities {
+    /// Nothing but looking at single runs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs can be listed.
+    #[must_use]
+    pub fn list(mut self) -> Self {
+        self.list = true;
+        self
+    }
+
+    /// Runs can be triggered; `named` says whether the answer names the run.
+    #[must_use]
+    pub fn trigger(mut self, named: bool) -> Self {
+        (self.trigger, self.trigger_names_run) = (true, named);
+        self
+    }
+
+    /// Runs can be cancelled.
+    #[must_use]
+    pub fn cancel(mut self) -> Self {
+        self.cancel = true;
+        self
+    }
+
+    /// Shortest pause between two looks at one run.
+    #[must_use]
+    pub fn poll_floor(mut self, pause: Duration) -> Self {
+        self.poll_floor = pause;
+        self
+    }
+}
+
 /// What the vendor answered to a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -145,7 +182,8 @@ impl RecentRuns {
 }
 
 /// What came of asking for a run's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CancelOutcome {
     /// The vendor took the request; the run ends soon.

@@ -9,12 +9,13 @@ use futures_core::future::BoxFuture;
 
 use super::{RecentRuns, RunProvider, RunRef, Target, Wait};
 use crate::client::CallOptions;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Delivery, Error, ErrorKind, Result};
 
 /// A trigger that is about to be sent. Await it for the run it started.
 ///
 /// Exactly one trigger is sent, whatever happens. Where the vendor's answer does not name the run, the newest runs are
-/// listed before and after, and the one that is new is ours; two new ones are [`ErrorKind::Ambiguous`], never a guess.
+/// listed before and after, and the one that is new is taken for ours; two new ones are [`ErrorKind::Ambiguous`], never a
+/// guess. What a list shows only after the [settle](Self::settle) time cannot be told apart.
 #[must_use = "nothing is triggered until it is awaited"]
 pub struct Trigger<'p, P: ?Sized> {
     provider: &'p P,
@@ -37,8 +38,9 @@ impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
 }
 
 impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
-    /// A run that was created this long before the trigger, by the server's clock, is not ours.
-    const SKEW: Duration = Duration::from_secs(600);
+    /// A run that was created this long before the trigger is not ours. Both times are the server's, but its parts may
+    /// disagree, and run times may be cut to whole seconds.
+    const SKEW: Duration = Duration::from_secs(30);
 
     pub(super) fn new(provider: &'p P, target: Target) -> Self {
         Self {
@@ -103,7 +105,9 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             (Ok(triggered), before) => match (triggered.run, before) {
                 (Some(run), _) => Ok(run),
                 (None, Some(before)) => self.find(&before, None).await,
-                (None, None) => Err(self.nameless(Duration::ZERO)),
+                (None, None) => {
+                    Err(self.nameless(Duration::ZERO).after_trigger(Delivery::Answered))
+                }
             },
             (Err(error), Some(before)) if self.verify && error.may_have_run() => {
                 self.find(&before, Some(error)).await
@@ -114,21 +118,28 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
 
     /// Looks for the run that was not there before. `lost` is the trigger's error; `None` if the vendor accepted it.
     async fn find(&self, before: &RecentRuns, lost: Option<Error>) -> Result<RunRef> {
+        let delivery = if lost.is_some() { Delivery::Unknown } else { Delivery::Answered };
         let clock = self.provider.clock();
         let begun = clock.now();
         let waited = || clock.now().saturating_duration_since(begun);
-        let mut seen_at = None;
+        let every = self.every.max(self.provider.capabilities().poll_floor);
         let mut found = BTreeMap::new();
+        let mut seen_at = None;
         loop {
-            match self.provider.recent_runs(&self.target, &self.options).await {
+            let mut pause = every;
+            let looked = match self.provider.recent_runs(&self.target, &self.options).await {
                 Ok(recent) => {
                     let new = recent.runs.into_iter().filter(|run| Self::is_new(before, run));
                     found.extend(new.map(|run| (run.run.clone(), run)));
+                    true
                 }
                 // Finding out is worth several tries; the grace time bounds them.
-                Err(error) if error.kind().is_transient() => {}
-                Err(error) => return Err(lost.unwrap_or(error)),
-            }
+                Err(error) if error.is_transient() => {
+                    pause = pause.max(error.retry_after().unwrap_or_default());
+                    false
+                }
+                Err(error) => return Err(lost.unwrap_or(error).after_trigger(delivery)),
+            };
             if found.len() > 1 {
                 let candidates: Vec<_> = found.into_keys().collect();
                 let message = format!(
@@ -136,25 +147,28 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                     candidates.len(),
                     self.target
                 );
-                return Err(Self::ambiguous(message, lost).with_candidates(candidates));
+                let error = Self::ambiguous(message, lost).after_trigger(delivery);
+                return Err(error.with_candidates(candidates));
             }
-            if found.len() == 1
+            if let Some(run) = found.keys().next()
                 && waited().saturating_sub(*seen_at.get_or_insert_with(waited)) >= self.settle
             {
-                break;
+                return Ok(run.clone());
             }
             if waited() >= self.grace {
-                break;
+                let run = found.into_keys().next();
+                return run.ok_or_else(|| match lost {
+                    None => self.nameless(self.grace).after_trigger(delivery),
+                    Some(mut error) => {
+                        // Only a look that worked, after the whole grace time, shows that there is no run.
+                        if looked {
+                            error.set().verified_not_started();
+                        }
+                        error
+                    }
+                });
             }
-            clock.sleep(self.every).await;
-        }
-        match (found.into_keys().next(), lost) {
-            (Some(run), _) => Ok(run),
-            (None, None) => Err(self.nameless(self.grace)),
-            (None, Some(mut error)) => {
-                error.set().verified_not_started();
-                Err(error)
-            }
+            clock.sleep(pause.min(self.grace.saturating_sub(waited()))).await;
         }
     }
 

@@ -10,8 +10,11 @@ use futures_core::stream::BoxStream;
 use futures_util::stream;
 
 use super::{RunProvider, RunRef, RunSnapshot, Trigger};
-use crate::client::{CallOptions, Clock};
-use crate::error::{Error, ErrorKind, Result};
+use crate::client::{CallOptions, Clock, within};
+use crate::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
+
+/// Least time for the first look.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 type OnUpdate<'p> = Box<dyn FnMut(&RunSnapshot) + Send + 'p>;
 
@@ -83,7 +86,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         self
     }
 
-    /// Longest wait, counted from the first look. Default 24 hours. Then the wait fails with
+    /// Longest wait, counted from the first look, which is made in any case. Default 24 hours. Then the wait fails with
     /// [`ErrorKind::WaitTimeout`], which holds the last snapshot; the run goes on.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.settings.timeout = limit;
@@ -137,9 +140,9 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
 
     /// Triggers, if that is asked for, and starts the clock.
     async fn begin(self) -> Result<Watch<'p, P>> {
-        let run = match self.subject {
-            Subject::Run(run) => run,
-            Subject::Trigger(trigger) => trigger.send().await?,
+        let (run, triggered) = match self.subject {
+            Subject::Run(run) => (run, false),
+            Subject::Trigger(trigger) => (trigger.send().await?, true),
         };
         if run.vendor() != &self.provider.vendor() {
             return Err(super::foreign(&run, &self.provider.vendor()));
@@ -150,6 +153,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         Ok(Watch {
             provider: self.provider,
             run,
+            triggered,
             settings,
             begun: clock.now(),
             clock,
@@ -170,6 +174,8 @@ enum Progress<'p, P: ?Sized> {
 struct Watch<'p, P: ?Sized> {
     provider: &'p P,
     run: RunRef,
+    /// By this very wait.
+    triggered: bool,
     settings: Settings<'p>,
     clock: Arc<dyn Clock>,
     begun: Instant,
@@ -189,14 +195,14 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                     return Err(self.out_of_time().await);
                 }
             }
-            let mut options = self.settings.options.clone();
-            if self.pause.is_some() {
-                // The first look is made whatever the limit: a wait tells how the run stands before it gives up.
-                let left = self.left();
-                options.deadline = Some(options.deadline.map_or(left, |limit| limit.min(left)));
-            }
+            // The first look is made whatever the limit: a wait tells how the run stands before it gives up.
+            let left =
+                self.left().max(if self.pause.is_none() { FIRST_LOOK } else { Duration::ZERO });
             self.pause = Some(self.settings.every);
-            match self.provider.get_run(&self.run, &options).await {
+            let mut options = self.settings.options.clone();
+            options.left = Some(left);
+            let look = within(left, self.provider.get_run(&self.run, &options)).await;
+            match look.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call))) {
                 Ok(snapshot) => {
                     self.failed = 0;
                     if let Some(told) = &mut self.settings.on_update {
@@ -205,17 +211,15 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                     self.last = Some(snapshot.clone());
                     return Ok(snapshot);
                 }
-                Err(error)
-                    if error.kind().is_transient() && self.failed < self.settings.tolerate =>
-                {
+                Err(error) if error.is_transient() && self.left().is_zero() => {
+                    return Err(self.out_of_time().await.with_source(error));
+                }
+                Err(error) if error.is_transient() && self.failed < self.settings.tolerate => {
                     self.failed += 1;
                     self.pause = error.retry_after().max(self.pause);
                 }
                 Err(error) => {
-                    return Err(match self.last.take() {
-                        Some(last) => error.with_snapshot(last),
-                        None => error.with_run(self.run.clone()),
-                    });
+                    return Err(self.about_the_run(error));
                 }
             }
         }
@@ -244,10 +248,16 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
         if let Some(cause) = cause {
             error = error.with_source(cause);
         }
-        match self.last.take() {
+        self.about_the_run(error)
+    }
+
+    /// Adds what is known about the run, and that it was triggered here.
+    fn about_the_run(&mut self, error: Error) -> Error {
+        let error = match self.last.take() {
             Some(last) => error.with_snapshot(last),
             None => error.with_run(self.run.clone()),
-        }
+        };
+        if self.triggered { error.after_trigger(Delivery::Answered) } else { error }
     }
 }
 

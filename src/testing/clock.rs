@@ -23,6 +23,14 @@ struct Time {
     sleeps: Vec<Duration>,
 }
 
+impl Time {
+    /// As far as the machine's clocks can count.
+    fn later(&self, duration: Duration) -> Duration {
+        const END: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
+        self.passed.saturating_add(duration).min(END)
+    }
+}
+
 impl Default for ManualClock {
     fn default() -> Self {
         Self::new()
@@ -44,7 +52,8 @@ impl ManualClock {
 
     /// Lets time pass.
     pub fn advance(&self, duration: Duration) {
-        lock(&self.0).passed += duration;
+        let mut time = lock(&self.0);
+        time.passed = time.later(duration);
     }
 
     /// Sets the wall clock, as if it jumped. The monotonic time is not touched.
@@ -82,7 +91,7 @@ impl Clock for ManualClock {
         let end = {
             let mut time = lock(&self.0);
             time.sleeps.push(duration);
-            time.passed + duration
+            time.later(duration)
         };
         // Others that are ready go to sleep first, so that they sleep at the same time.
         tokio::task::yield_now().await;

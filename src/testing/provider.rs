@@ -7,12 +7,15 @@ use async_trait::async_trait;
 
 use super::{ManualClock, lock};
 use crate::client::{CallOptions, Clock, Vendor};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target,
     Triggered, foreign,
 };
+
+/// What the looks at a run see that nobody planned.
+const DEFAULT_PLAN: [Phase; 3] = [Phase::Queued, Phase::Running, Phase::Succeeded];
 
 /// A [`RunProvider`] without HTTP, with a [`ManualClock`]: for tests of code that triggers and waits. Clones share one state.
 ///
@@ -87,10 +90,10 @@ impl FakeProvider {
         lock(&self.state).names_runs = named;
     }
 
-    /// Somebody else starts a run.
+    /// Somebody else starts a run. It uses up none of the planned ones.
     #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
     pub fn trigger_from_elsewhere(&self, target: &Target) -> RunRef {
-        self.start(target)
+        self.start(target, DEFAULT_PLAN.to_vec())
     }
 
     /// Triggers that were carried out.
@@ -111,13 +114,9 @@ impl FakeProvider {
         self.clock.clone()
     }
 
-    fn start(&self, target: &Target) -> RunRef {
+    fn start(&self, target: &Target, plan: Vec<Phase>) -> RunRef {
         let mut state = lock(&self.state);
         let run = target.run(format!("run-{}", state.runs.len() + 1));
-        let plan = state
-            .plans
-            .pop_front()
-            .unwrap_or_else(|| vec![Phase::Queued, Phase::Running, Phase::Succeeded]);
         let mut snapshot = RunSnapshot::new(run.clone(), Phase::Queued);
         snapshot.created = Some(self.clock.utc());
         state.runs.push(Run { snapshot, plan: plan.into() });
@@ -143,10 +142,7 @@ impl Run {
             snapshot.finished.get_or_insert_with(|| clock.utc());
         }
         if phase == Phase::Failed {
-            let reason = Failure {
-                code: Some("FAKE".into()),
-                ..Failure::new("the fake run was told to fail")
-            };
+            let reason = Failure::new("the fake run was told to fail").code("FAKE");
             snapshot.failure.get_or_insert(reason);
         }
     }
@@ -159,14 +155,7 @@ impl RunProvider for FakeProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let trigger_names_run = lock(&self.state).names_runs;
-        Capabilities {
-            list: true,
-            trigger: true,
-            trigger_names_run,
-            cancel: true,
-            ..Capabilities::default()
-        }
+        Capabilities::new().list().trigger(lock(&self.state).names_runs).cancel()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -203,11 +192,14 @@ impl RunProvider for FakeProvider {
         if target.vendor() != &Self::VENDOR {
             return Err(foreign(target, &Self::VENDOR));
         }
-        let run = self.start(target);
+        let planned = lock(&self.state).plans.pop_front();
+        let run = self.start(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
         let mut state = lock(&self.state);
         state.triggers += 1;
         if std::mem::take(&mut state.loses_trigger) {
-            return Err(Error::lost("fake.trigger", &Self::VENDOR, self.clock.utc()));
+            let error = Error::new(ErrorKind::Interrupted, "the answer was lost")
+                .with_operation("fake.trigger");
+            return Err(error.after_trigger(Delivery::Unknown));
         }
         Ok(Triggered::new(state.names_runs.then_some(run)))
     }

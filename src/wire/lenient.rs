@@ -2,9 +2,11 @@
 //! made-up value; an error comes only from a broken document.
 #![allow(clippy::missing_errors_doc, reason = "the module says it once")]
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A value that is a text, a number, a boolean, or nothing we can use.
 enum Scalar<'a> {
@@ -111,6 +113,48 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str
     })
 }
 
+/// Texts by name; whole numbers count as texts, and what is no map is an empty one.
+pub fn texts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Texts;
+
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Value(#[serde(deserialize_with = "text")] Option<Box<str>>);
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map of texts")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut texts = BTreeMap::new();
+            while let Some((name, Value(value))) = map.next_entry()? {
+                texts.extend(value.map(|value| (name, value.into())));
+            }
+            Ok(texts)
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+    }
+
+    deserializer.deserialize_any(Texts)
+}
+
 /// A list; `null` is an empty one.
 pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
@@ -137,6 +181,8 @@ mod tests {
         text: Option<Box<str>>,
         #[serde(deserialize_with = "super::list")]
         list: Vec<u8>,
+        #[serde(deserialize_with = "super::texts")]
+        texts: std::collections::BTreeMap<String, String>,
     }
 
     fn read(json: &str) -> Values {
@@ -169,6 +215,14 @@ mod tests {
         }
         assert_eq!(read(r#"{"list":null}"#).list, read("{}").list);
         assert_eq!(read(r#"{"list":[1]}"#).list, [1]);
+        let texts = read(r#"{"texts":{"a":"x","b":7,"c":null,"d":[1]}}"#).texts;
+        assert_eq!(
+            texts,
+            [("a", "x"), ("b", "7")].map(|(name, text)| (name.into(), text.into())).into()
+        );
+        for nothing in ["[]", "[1]", "null", "\"\""] {
+            assert!(read(&format!(r#"{{"texts":{nothing}}}"#)).texts.is_empty());
+        }
     }
 
     #[test]

@@ -374,6 +374,7 @@ async fn fault_37_no_depth_overflows_the_stack() {
             format!(r#"{{"runsSchedules":[{{"id":"a","created":{deep}}}]}}"#),
             format!(r#"{{"runsSchedules":[{{"id":"a","externalTrigger":{deep}}}]}}"#),
             format!(r#"{{"runsSchedules":[{{"id":"a"}}],"_links":{{"next":{deep}}}}}"#),
+            format!(r#"{{"runsSchedules":[{{"id":"a"}}],"_page":{{"start":{deep}}}}}"#),
         ] {
             let (script, _, client) = scripted();
             script.answer(200, answer);
@@ -384,7 +385,6 @@ async fn fault_37_no_depth_overflows_the_stack() {
             format!(r#"{{"runsSchedules":{deep}}}"#),
             format!(r#"{{"runsSchedules":[{{"id":{deep}}}]}}"#),
             format!(r#"{{"runsSchedules":[{{"id":"a","taskStatusList":{deep}}}]}}"#),
-            format!(r#"{{"_page":{{"start":{deep}}}}}"#),
             format!(r#"{{"unknown":{deep},"runsSchedules":7}}"#),
             "[".repeat(depth),
         ] {
