@@ -470,8 +470,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         let cause = || self.source().and_then(|cause| cause.downcast_ref::<Self>());
         self.kind().is_transient()
-            || (self.kind() == ErrorKind::Auth
-                && cause().is_some_and(|cause| cause.kind().is_transient()))
+            || (self.kind() == ErrorKind::Auth && cause().is_some_and(Self::is_transient))
     }
 
     /// Several lines for a support ticket: the request, each attempt with its time, status, request id and pause, and

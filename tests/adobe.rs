@@ -559,8 +559,8 @@ async fn a_report_tells_every_attempt_and_no_secret() {
         .unwrap();
     let echo = format!(r#"{{"message":"the token {token} of {} is odd"}}"#, FakeAdobe::ORG_ID);
     fake.fail_next(500);
-    fake.fail_next_with(503, &[("retry-after", "7")], "");
-    fake.fail_next_with(503, &[], &echo);
+    fake.answer_next_with(503, &[("retry-after", "7")], "");
+    fake.answer_next_with(503, &[], &echo);
     let error = client
         .send(ListRuns::new(NIGHTLY).filter(RunFilter::raw("state==SECRET")))
         .await

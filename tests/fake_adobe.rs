@@ -743,7 +743,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     for status in [401, 403, 404, 429, 500] {
         caller.fake.fail_next(status);
     }
-    caller.fake.fail_next_with(
+    caller.fake.answer_next_with(
         503,
         &[("retry-after", "7"), ("content-type", "text/plain")],
         "busy",

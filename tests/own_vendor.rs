@@ -217,6 +217,15 @@ async fn a_page_that_fails_ends_a_concurrent_walk_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_concurrent_walk_resumes_where_it_is_told_to() {
+    let (_, client) = serving(Counts { pages: 6, ..Counts::default() });
+    let walk = client.pages(List { page: 0 }).resume_at(Cursor::new("3")).concurrent(2);
+    let pages: Vec<_> = walk.collect().await;
+    let numbers: Vec<u32> = pages.into_iter().flat_map(|page| page.unwrap().items).collect();
+    assert_eq!(numbers, (30..60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_count_of_pages_from_the_server_is_bounded() {
     let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
     let pages: Vec<_> = client.pages(List { page: 0 }).max_pages(3).concurrent(4).collect().await;

@@ -267,12 +267,13 @@ impl FakeAdobe {
         self.lock().faults.push_back(Fault::Answer(answer));
     }
 
-    /// Answers the next API request with just this. Nothing is carried out.
+    /// Answers the next API request with just this, whatever it asks for: a failure of your own, or the answer of an
+    /// operation that the fake does not have. Nothing is carried out.
     ///
     /// # Panics
     /// If the status is not in 200..=599, or a header cannot be sent.
     #[track_caller]
-    pub fn fail_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
+    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
         assert!((200..=599).contains(&status), "no final status: {status}");
         let mut sent = Vec::new();
         for (name, value) in headers {

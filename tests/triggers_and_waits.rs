@@ -1,0 +1,332 @@
+//! What triggers and waits say when things go wrong around them, with answers written in the test.
+#![cfg(feature = "adobe")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
+use scheduled_runs::client::{
+    ApiRequest, Clock, Credential, CredentialContext, Endpoint, Idempotency, Limits, Meta,
+    TransportErrorKind,
+};
+use scheduled_runs::run::{Capabilities, RecentRuns, Triggered, Vendor};
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
+use scheduled_runs::{
+    CallOptions, CancelOutcome, Delivery, Error, ErrorKind, Phase, Result, RunProvider,
+    RunProviderExt as _, RunRef, RunSnapshot, Target,
+};
+
+const NO_RUNS: &str = r#"{"runsSchedules":[]}"#;
+const TAKEN: &str = r#"{"message":"taken","statusCode":202}"#;
+
+fn scripted() -> (ScriptedTransport, ManualClock, adobe::Client) {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev");
+    let client = builder.transport(script.clone()).clock(clock.clone()).build().unwrap();
+    (script, clock, client)
+}
+
+fn target() -> Target {
+    adobe::target("nightly")
+}
+
+#[tokio::test]
+async fn nothing_is_verified_while_the_list_cannot_be_had() {
+    let (script, _, client) = scripted();
+    script.answer(200, NO_RUNS);
+    script.fail(TransportErrorKind::Interrupted);
+    // One look works at once, which is too early to tell; then none does until the grace time is over.
+    script.answer(200, NO_RUNS);
+    for _ in 0..1000 {
+        script.answer(503, "");
+    }
+    let error = client.trigger(&target()).verify().await.unwrap_err();
+    assert_eq!(
+        (error.verified_not_started(), error.may_have_run()),
+        (false, true),
+        "{}",
+        error.report()
+    );
+}
+
+type Prepare<'a> = Box<dyn Fn(&ScriptedTransport) + 'a>;
+
+#[tokio::test]
+async fn every_error_after_a_trigger_says_that_it_may_have_run() {
+    let run = |id: &str| format!(r#"{{"id":"{id}","externalTrigger":true}}"#);
+    let two = format!(r#"{{"runsSchedules":[{},{}]}}"#, run("a"), run("b"));
+    let one = format!(r#"{{"runsSchedules":[{}]}}"#, run("a"));
+    let cases: [(&str, Prepare<'_>, ErrorKind, Delivery); 4] = [
+        (
+            "accepted, then the list is refused",
+            Box::new(|script| {
+                script.answer(202, TAKEN);
+                script.answer(403, "");
+            }),
+            ErrorKind::Denied,
+            Delivery::Answered,
+        ),
+        (
+            "accepted, then no run appears",
+            Box::new(|script| {
+                script.answer(202, TAKEN);
+                (0..100).for_each(|_| script.answer(200, NO_RUNS));
+            }),
+            ErrorKind::Ambiguous,
+            Delivery::Answered,
+        ),
+        (
+            "lost, then two runs appear",
+            Box::new(|script| {
+                script.fail(TransportErrorKind::Interrupted);
+                script.answer(200, two.clone());
+            }),
+            ErrorKind::Ambiguous,
+            Delivery::Unknown,
+        ),
+        (
+            "accepted and found, then the run cannot be looked at",
+            Box::new(|script| {
+                script.answer(202, TAKEN);
+                (0..4).for_each(|_| script.answer(200, one.clone()));
+                script.answer(403, "");
+            }),
+            ErrorKind::Denied,
+            Delivery::Answered,
+        ),
+    ];
+    for (what, prepare, kind, delivery) in cases {
+        let (script, _, client) = scripted();
+        script.answer(200, NO_RUNS);
+        prepare(&script);
+        let error = client.trigger(&target()).verify().wait().await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (kind, delivery),
+            "{what}: {}",
+            error.report()
+        );
+        assert!(error.may_have_run(), "{what}");
+        assert!(error.report().contains("may have run yes"), "{}", error.report());
+        assert_eq!(
+            script.sent().iter().filter(|sent| sent.method() == "POST").count(),
+            1,
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn looking_for_the_run_waits_as_long_as_the_server_asks() {
+    let (script, clock, client) = scripted();
+    script.answer(200, NO_RUNS);
+    script.answer(202, TAKEN);
+    for _ in 0..10 {
+        let mut busy = http::Response::new(bytes::Bytes::new());
+        *busy.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+        busy.headers_mut().insert("retry-after", "90".parse().unwrap());
+        script.answer_with(busy);
+    }
+    let error = client.trigger(&target()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    assert!(script.sent().len() <= 4, "{} requests", script.sent().len());
+    assert!(clock.elapsed() <= Duration::from_secs(60), "{:?}", clock.elapsed());
+}
+
+/// A vendor of one's own whose trigger is lost, and whose looks never end.
+#[derive(Debug)]
+struct Own;
+
+#[async_trait]
+impl RunProvider for Own {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger(true)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(ManualClock::new())
+    }
+
+    async fn get_run(&self, _: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+        std::future::pending().await
+    }
+
+    async fn trigger_run(&self, _: &Target, _: &CallOptions) -> Result<Triggered> {
+        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
+    }
+
+    async fn recent_runs(&self, _: &Target, _: &CallOptions) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Vec::new(), None))
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_ones_own_can_lose_a_trigger_and_have_it_verified() {
+    let error = Own.trigger(&Target::new(Own.vendor(), "t")).verify().await.unwrap_err();
+    assert!(error.may_have_run() && error.verified_not_started());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_never_ends_does_not_outlive_its_wait() {
+    let run = Target::new(Own.vendor(), "t").run("7");
+    let error = Own.wait(&run).timeout(Duration::from_secs(3)).tolerate(0).await.unwrap_err();
+    assert_eq!(error.timeout_phase(), Some(scheduled_runs::TimeoutPhase::Call), "{error}");
+}
+
+/// A run that goes on for ever; the second look takes longer than the wait has, and fails.
+#[derive(Debug)]
+struct Slow {
+    clock: ManualClock,
+    looks: AtomicUsize,
+    cancels: AtomicUsize,
+}
+
+#[async_trait]
+impl RunProvider for Slow {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("slow")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().cancel()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+        if self.looks.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Ok(RunSnapshot::new(run.clone(), Phase::Running));
+        }
+        self.clock.advance(Duration::from_secs(20));
+        Err(Error::new(ErrorKind::Server, "busy"))
+    }
+
+    async fn cancel_run(&self, _: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        Ok(CancelOutcome::Requested)
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_its_own_limit_cuts_off_says_so_and_cancels_if_asked() {
+    for asked in [true, false] {
+        let slow = Slow { clock: ManualClock::new(), looks: 0.into(), cancels: 0.into() };
+        let run = Target::new(slow.vendor(), "t").run("7");
+        let wait = slow.wait(&run).timeout(Duration::from_secs(10)).tolerate(0);
+        let wait = if asked { wait.cancel_on_timeout() } else { wait };
+        let error = wait.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{}", error.report());
+        assert_eq!(error.last_snapshot().unwrap().phase, Phase::Running);
+        assert!(error.report().contains("busy"), "the last cause is inside: {}", error.report());
+        assert_eq!(slow.cancels.load(Ordering::SeqCst), usize::from(asked));
+    }
+}
+
+#[tokio::test]
+async fn a_blip_of_the_token_endpoint_does_not_end_a_wait() {
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let run = client.trigger(&adobe::target("nightly-orders")).await.unwrap();
+    fake.expire_tokens();
+    (0..3).for_each(|_| fake.fail_next_token(503));
+    assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn a_prefetched_page_holds_nothing_up() {
+    let fake = FakeAdobe::start().await;
+    let builder = fake.client_builder().limits(Limits::default().in_flight(1));
+    let client = builder.clock(ManualClock::new()).build().unwrap();
+    let mut pages = client.pages(ListRuns::new("nightly-orders").limit(2)).prefetch();
+    assert_eq!(pages.next().await.unwrap().unwrap().items.len(), 2);
+    // The next page is on its way, and nobody polls it.
+    assert_eq!(client.send(ListSchedules::new()).await.unwrap().items.len(), 3);
+    assert!(pages.next().await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_token_does_not_cost_one_each_call() {
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    for _ in 0..10 {
+        for _ in 0..2 {
+            fake.answer_next_with(401, &[], r#"{"error_code":"401013","message":"no"}"#);
+        }
+        let error = client.send(ListSchedules::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+    }
+    assert_eq!(fake.token_requests(), 2);
+}
+
+/// An endpoint that leads elsewhere.
+#[derive(Clone, Debug)]
+struct Elsewhere;
+
+impl Endpoint for Elsewhere {
+    type Api = adobe::Adobe;
+    type Output = ();
+    const OPERATION: &'static str = "test.elsewhere";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, _: &url::Url) -> Result<ApiRequest> {
+        let evil = url::Url::parse("https://evil.example/").unwrap();
+        ApiRequest::of::<Self>(http::Method::GET, &evil, &["x"]).finish()
+    }
+
+    fn decode(&self, _: &Meta, _: &bytes::Bytes) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+impl Credential for Never {
+    async fn apply(&self, _: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        Err(Error::new(ErrorKind::Auth, "asked for a request that leads elsewhere"))
+    }
+}
+
+#[tokio::test]
+async fn a_credential_goes_to_no_origin_but_the_base_urls() {
+    let script = ScriptedTransport::default();
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").credential(Never);
+    let client = builder.transport(script.clone()).build().unwrap();
+    let error = client.send(Elsewhere).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::CrossOrigin, 0), "{error}");
+}
+
+#[tokio::test]
+async fn what_somebody_else_starts_uses_up_no_plan() {
+    let provider = FakeProvider::new();
+    provider.next_run([Phase::Failed]);
+    let target = provider.target("t");
+    provider.trigger_from_elsewhere(&target);
+    provider.name_runs(true);
+    assert_eq!(provider.trigger_and_wait(&target).await.unwrap().phase, Phase::Failed);
+}
+
+#[tokio::test]
+async fn no_duration_is_too_long() {
+    let provider = FakeProvider::new();
+    provider.name_runs(true);
+    let wait = provider.trigger_and_wait(&provider.target("t"));
+    let done = wait.every(Duration::MAX).timeout(Duration::MAX).await;
+    assert!(done.is_ok() || done.unwrap_err().kind() == ErrorKind::WaitTimeout);
+    let (script, _, client) = scripted();
+    script.answer(200, NO_RUNS);
+    let call =
+        client.call(ListRuns::new("s")).deadline(Duration::MAX).attempt_timeout(Duration::MAX);
+    assert!(call.send().await.is_ok());
+}
