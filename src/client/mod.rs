@@ -241,9 +241,10 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// The options of a further call, after so much of the time was spent.
-    #[cfg(feature = "adobe")]
-    pub(crate) fn after(&self, spent: Duration) -> Self {
+    /// The options of a further call, after so much of the time was spent: for providers that answer one question with
+    /// several calls.
+    #[must_use]
+    pub fn after(&self, spent: Duration) -> Self {
         let rest = |limit: Option<Duration>| limit.map(|limit| limit.saturating_sub(spent));
         Self { deadline: rest(self.deadline), left: rest(self.left), ..self.clone() }
     }
