@@ -1,6 +1,6 @@
 //! Starting a run once, and knowing which run that was.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -123,14 +123,14 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         let begun = clock.now();
         let waited = || clock.now().saturating_duration_since(begun);
         let every = self.every.max(self.provider.capabilities().poll_floor);
-        let mut found = BTreeMap::new();
+        let mut found = BTreeSet::new();
         let mut seen_at = None;
         loop {
             let mut pause = every;
             let looked = match self.provider.recent_runs(&self.target, &self.options).await {
                 Ok(recent) => {
                     let new = recent.runs.into_iter().filter(|run| Self::is_new(before, run));
-                    found.extend(new.map(|run| (run.run.clone(), run)));
+                    found.extend(new.map(|run| run.run));
                     true
                 }
                 // Finding out is worth several tries; the grace time bounds them.
@@ -141,7 +141,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                 Err(error) => return Err(lost.unwrap_or(error).after_trigger(delivery)),
             };
             if found.len() > 1 {
-                let candidates: Vec<_> = found.into_keys().collect();
+                let candidates: Vec<_> = found.into_iter().collect();
                 let message = format!(
                     "{} runs of {} started at the same time; one of them is the one that was triggered here",
                     candidates.len(),
@@ -150,13 +150,13 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                 let error = Self::ambiguous(message, lost).after_trigger(delivery);
                 return Err(error.with_candidates(candidates));
             }
-            if let Some(run) = found.keys().next()
+            if let Some(run) = found.first()
                 && waited().saturating_sub(*seen_at.get_or_insert_with(waited)) >= self.settle
             {
                 return Ok(run.clone());
             }
             if waited() >= self.grace {
-                let run = found.into_keys().next();
+                let run = found.pop_first();
                 return run.ok_or_else(|| match lost {
                     None => self.nameless(self.grace).after_trigger(delivery),
                     Some(mut error) => {
