@@ -24,6 +24,15 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The token is kept until shortly before its end, about 24 hours, and asked for once however many calls wait: Adobe may
 /// throttle whoever asks for many. The secret travels in the form body, never in a URL.
 ///
+/// For other scopes or another token URL build it from an [`ImsToken`]:
+///
+/// ```
+/// use scheduled_runs::adobe::{ImsToken, ServerToServer};
+///
+/// let stage = ImsToken::new("client id", "client secret").token_url("https://ims-na1-stg1.adobelogin.com/ims/token/v3");
+/// let credential = ServerToServer::from(stage);
+/// ```
+///
 /// Source: Adobe Developer Console docs, "Server to Server authentication".
 pub type ServerToServer = CachedToken<ImsToken>;
 
