@@ -1,25 +1,38 @@
-//! The main job in one go: list a schedule's runs, trigger one, find out which it is, wait for its end, learn why an
+//! The main job in one go: list a target's runs, trigger one, find out which it is, wait for its end, learn why an
 //! earlier one failed, cancel another.
 //!
-//! `cargo run --example quickstart` needs no account: it starts a fake of Adobe Query Service on this machine. With
-//! `ADOBE_CLIENT_ID`, `ADOBE_CLIENT_SECRET`, `ADOBE_ORG_ID`, `ADOBE_SANDBOX` and `ADOBE_SCHEDULE_ID` set it does the same
-//! against the real service, where it starts two runs of that schedule and cancels the second.
+//! `cargo run --example quickstart` needs no account: it starts a fake of Adobe Query Service on this machine. Give it
+//! the name of another vendor, `foundry` or `mode`, to see the same there. With the vendor's variables set, which it
+//! names, it does the same against the real service, where it starts two runs and cancels the second.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use scheduled_runs::adobe::{ListRuns, RunState};
 use scheduled_runs::run::Wait;
-use scheduled_runs::testing::adobe::{FakeAdobe, Plan};
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::foundry::FakeFoundry;
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::{
-    CancelOutcome, Error, ErrorKind, Result, RunProvider, RunProviderExt, RunSnapshot, adobe,
+    CallOptions, CancelOutcome, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt,
+    RunSnapshot, Target, adobe, foundry, mode,
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match quickstart().await {
+    let vendor = std::env::args().nth(1).unwrap_or_else(|| "adobe".to_owned());
+    let demo = match vendor.as_str() {
+        "adobe" => adobe().await,
+        "foundry" => foundry().await,
+        "mode" => mode().await,
+        _ => {
+            eprintln!("usage: quickstart [adobe|foundry|mode]");
+            return ExitCode::FAILURE;
+        }
+    };
+    match show(demo).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\n{}", error.report());
@@ -28,31 +41,56 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn quickstart() -> Result<()> {
-    // The fake lives as long as this variable.
-    let (client, schedule, fake) = connect().await?;
-    let target = adobe::target(schedule.as_str());
+/// A provider, what it runs, and the fake behind it if there is one.
+struct Demo {
+    provider: Arc<dyn RunProvider>,
+    target: Target,
+    fake: Option<Fake>,
+}
 
-    heading(&format!("The last runs of {schedule}"));
-    let page = client.send(ListRuns::new(schedule.as_str()).newest_first().limit(6)).await?;
-    for run in &page.items {
+/// A fake lives as long as this value.
+enum Fake {
+    Adobe(FakeAdobe),
+    Foundry(FakeFoundry),
+    Mode(FakeMode),
+}
+
+impl Fake {
+    fn next_run_never_ends(&self) {
+        use scheduled_runs::testing;
+
+        match self {
+            Self::Adobe(fake) => fake.next_run(testing::adobe::Plan::never_ends()),
+            Self::Foundry(fake) => fake.next_run(testing::foundry::Plan::never_ends()),
+            Self::Mode(fake) => fake.next_run(testing::mode::Plan::never_ends()),
+        }
+    }
+}
+
+async fn show(demo: Result<Demo>) -> Result<()> {
+    let Demo { provider, target, fake } = demo?;
+
+    heading(&format!("The last runs of {target}"));
+    let page = provider.list_runs(&target, None, &CallOptions::default()).await?;
+    for run in page.items.iter().take(6) {
         let created = run.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
-        let state = run.state.as_ref().map_or("still going", RunState::as_str);
-        let by = if run.external_trigger == Some(true) { "a call" } else { "its own clock" };
-        println!("  {:<16}  {state:<11}  started by {by}", created.unwrap_or_default());
+        let state = run.state.as_deref().unwrap_or_default();
+        println!("  {:<16}  {:<10}  {state}", created.unwrap_or_default(), run.phase);
     }
 
     heading("Trigger a run and wait for its end");
-    println!("  The vendor's answer names no run: the one that is new in the list is ours.");
-    let run = client.trigger(&target).verify().settle(Duration::from_secs(1)).await?;
+    if !provider.capabilities().trigger_names_run {
+        println!("  The vendor's answer names no run: the one that is new in the list is ours.");
+    }
+    let run = provider.trigger(&target).verify().settle(Duration::from_secs(1)).await?;
     println!("  {run}");
     println!("  (another process can take up the wait from that line)");
-    let done = watch(client.wait(&run).every(Duration::from_secs(1))).await?;
+    let done = watch(provider.wait(&run).every(Duration::from_secs(1))).await?;
 
     heading("Why did a run fail?");
-    let failed = page.items.iter().find(|run| run.state == Some(RunState::Failed));
+    let failed = page.items.iter().find(|run| run.phase == Phase::Failed);
     let failed = match failed {
-        Some(run) => Some(client.snapshot(&target.run(run.id.as_str())).await?),
+        Some(run) => Some(provider.snapshot(&run.run).await?),
         None => None,
     };
     match failed.clone().map(RunSnapshot::success) {
@@ -61,26 +99,32 @@ async fn quickstart() -> Result<()> {
     }
 
     heading("Cancel a run");
-    if let Some(fake) = &fake {
-        fake.next_run(Plan::never_ends());
-    }
-    let run = client.trigger(&target).verify().settle(Duration::from_secs(1)).await?;
-    println!("  {run}");
-    match client.cancel(&run).await? {
-        CancelOutcome::AlreadyFinished => println!("  It was over already."),
-        _ => println!("  The vendor took the request; the run ends soon."),
-    }
-    let cancelled =
-        watch(client.wait(&run).every(Duration::from_secs(1)).timeout(Duration::from_secs(600)))
-            .await?;
+    let cancelled = if provider.capabilities().cancel {
+        if let Some(fake) = &fake {
+            fake.next_run_never_ends();
+        }
+        let run = provider.trigger(&target).verify().settle(Duration::from_secs(1)).await?;
+        println!("  {run}");
+        match provider.cancel(&run).await? {
+            CancelOutcome::AlreadyFinished => println!("  It was over already."),
+            _ => println!("  The vendor took the request; the run ends soon."),
+        }
+        let wait =
+            provider.wait(&run).every(Duration::from_secs(1)).timeout(Duration::from_secs(600));
+        Some(watch(wait).await?)
+    } else {
+        println!("  {} has no operation that ends a run.", provider.vendor());
+        None
+    };
 
     heading("Summary");
     println!("  {:<24}  {:<10}  {:>7}  why", "run", "ended", "took");
-    for (what, run) in [
+    let rows = [
         ("triggered and awaited", Some(done)),
         ("failed earlier", failed),
-        ("cancelled", Some(cancelled)),
-    ] {
+        ("cancelled", cancelled),
+    ];
+    for (what, run) in rows {
         let Some(run) = run else { continue };
         let took = run.duration().map_or_else(String::new, |took| format!("{} s", took.as_secs()));
         let why = run.failure.and_then(|failure| failure.message).unwrap_or_default();
@@ -94,8 +138,7 @@ async fn quickstart() -> Result<()> {
     Ok(())
 }
 
-/// A client of the real service if its variables are set, else of a fake.
-async fn connect() -> Result<(adobe::Client, String, Option<FakeAdobe>)> {
+async fn adobe() -> Result<Demo> {
     let names = [
         "ADOBE_CLIENT_ID",
         "ADOBE_CLIENT_SECRET",
@@ -103,13 +146,64 @@ async fn connect() -> Result<(adobe::Client, String, Option<FakeAdobe>)> {
         "ADOBE_SANDBOX",
         "ADOBE_SCHEDULE_ID",
     ];
+    let Some([id, secret, org, sandbox, schedule]) = variables(names)? else {
+        let fake = FakeAdobe::start().await;
+        announce("Adobe Query Service", &fake.base_url(), &names);
+        let provider = Arc::new(fake.client_builder().build()?);
+        return Ok(Demo {
+            provider,
+            target: adobe::target("nightly-orders"),
+            fake: Some(Fake::Adobe(fake)),
+        });
+    };
+    let client = adobe::Client::builder()
+        .credential(adobe::ServerToServer::new(id, secret))
+        .org_id(org)
+        .sandbox(sandbox)
+        .build()?;
+    Ok(Demo { provider: Arc::new(client), target: adobe::target(schedule), fake: None })
+}
+
+async fn foundry() -> Result<Demo> {
+    let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHEDULE_RID"];
+    let Some([host, token, schedule]) = variables(names)? else {
+        let fake = FakeFoundry::start().await;
+        announce("Palantir Foundry", &fake.base_url(), &names);
+        let provider = Arc::new(fake.client_builder().build()?);
+        let target = foundry::target(FakeFoundry::NIGHTLY_ORDERS);
+        return Ok(Demo { provider, target, fake: Some(Fake::Foundry(fake)) });
+    };
+    let client = foundry::Client::builder()
+        .hostname(host)
+        .credential(foundry::UserToken::new(token))
+        .build()?;
+    Ok(Demo { provider: Arc::new(client), target: foundry::target(schedule), fake: None })
+}
+
+async fn mode() -> Result<Demo> {
+    let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET", "MODE_REPORT"];
+    let Some([workspace, token, secret, report]) = variables(names)? else {
+        let fake = FakeMode::start().await;
+        announce("Mode", &fake.base_url(), &names);
+        let provider = Arc::new(fake.client_builder().build()?);
+        return Ok(Demo {
+            provider,
+            target: mode::target(FakeMode::REPORT),
+            fake: Some(Fake::Mode(fake)),
+        });
+    };
+    let client = mode::Client::builder()
+        .workspace(workspace)
+        .credential(mode::ApiToken::new(token, secret))
+        .build()?;
+    Ok(Demo { provider: Arc::new(client), target: mode::target(report), fake: None })
+}
+
+/// The values of these variables; `None` if none is set.
+fn variables<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
     let values = names.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     if values.iter().all(Option::is_none) {
-        let fake = FakeAdobe::start().await;
-        println!("A fake of Adobe Query Service listens at {}.", fake.base_url());
-        println!("To use your own account, set {}.", names.join(", "));
-        let client = fake.client_builder().build()?;
-        return Ok((client, "nightly-orders".to_owned(), Some(fake)));
+        return Ok(None);
     }
     let missing: Vec<_> = names
         .iter()
@@ -117,20 +211,20 @@ async fn connect() -> Result<(adobe::Client, String, Option<FakeAdobe>)> {
         .filter(|(_, value)| value.is_none())
         .map(|(name, _)| *name)
         .collect();
-    let [Some(id), Some(secret), Some(org), Some(sandbox), Some(schedule)] = values else {
-        let message = format!(
-            "set {} too, or none of the ADOBE_… variables to use the fake",
-            missing.join(" and ")
-        );
-        return Err(Error::new(ErrorKind::Config, message));
-    };
-    println!("Using schedule {schedule} of sandbox {sandbox} at {}.", adobe::BASE_URL);
-    let client = adobe::Client::builder()
-        .credential(adobe::ServerToServer::new(id, secret))
-        .org_id(org)
-        .sandbox(sandbox)
-        .build()?;
-    Ok((client, schedule, None))
+    if missing.is_empty() {
+        return Ok(Some(values.map(Option::unwrap_or_default)));
+    }
+    let message = format!(
+        "set {} too, or none of {} to use the fake",
+        missing.join(" and "),
+        names.join(", ")
+    );
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+fn announce(what: &str, url: &str, names: &[&str]) {
+    println!("A fake of {what} listens at {url}.");
+    println!("To use your own account, set {}.", names.join(", "));
 }
 
 /// Waits with a progress bar; without a terminal, with a line for each change.
@@ -154,8 +248,8 @@ async fn watch<P: RunProvider + ?Sized>(wait: Wait<'_, P>) -> Result<RunSnapshot
     println!(
         "  It {} after {elapsed} s of waiting.",
         match run.phase {
-            scheduled_runs::Phase::Succeeded => "succeeded",
-            scheduled_runs::Phase::Cancelled => "was cancelled",
+            Phase::Succeeded => "succeeded",
+            Phase::Cancelled => "was cancelled",
             _ => "ended without success",
         }
     );

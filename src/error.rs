@@ -502,6 +502,9 @@ impl Error {
         for candidate in self.candidates() {
             line("candidate", candidate);
         }
+        if let Some(id) = self.vendor_error().and_then(|error| error.instance_id.as_deref()) {
+            line("error id", &Printable(id));
+        }
         if let Some(pause) = self.retry_after() {
             line("retry after", &format_args!("{} s", pause.as_secs_f64()));
         }

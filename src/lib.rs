@@ -10,6 +10,11 @@ pub mod wire;
 
 #[cfg(feature = "adobe")]
 pub mod adobe;
+#[cfg(feature = "mode")]
+pub mod mode;
+
+#[cfg(feature = "foundry")]
+pub mod foundry;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -210,7 +210,10 @@ impl<E: PagedEndpoint> Pages<E> {
         };
         let (client, options) = (self.client.clone(), self.options.clone());
         State::Fetching(Box::pin(async move {
-            Ok(client.call(request).options(options).send().await?.into_inner())
+            match client.call(request.clone()).options(options).send().await {
+                Err(error) if request.is_past_end(&error) => Ok(Page::new(Vec::new(), None)),
+                answer => Ok(answer?.into_inner()),
+            }
         }))
     }
 
@@ -254,13 +257,23 @@ impl<E: OffsetPages> Pages<E> {
     /// Fetches up to `requests` pages at once after the first, for vendors that count their pages. Order is kept, and no
     /// more than `requests` pages are held.
     ///
-    /// Pages are not compared with their neighbours: a list that changes meanwhile may repeat or miss an item. The limit
-    /// on pages holds; after an error the stream is over.
+    /// Pages are not compared with their neighbours: a list that changes meanwhile may repeat or miss an item. Where the
+    /// last page counted says that the list goes on, the walk goes on one page at a time. The limit on pages holds; after
+    /// an error the stream is over.
     pub fn concurrent(
         self,
         requests: usize,
     ) -> impl Stream<Item = Result<Page<E::Item>>> + Send + 'static {
         let Self { client, request, options, cursor, guard, .. } = self;
+        let rest = {
+            let (client, request, options) = (client.clone(), request.clone(), options.clone());
+            let max_pages = guard.max_pages;
+            move |cursor: Cursor, pages: usize| Self {
+                options: options.clone(),
+                guard: Guard { pages, max_pages, ..Guard::new() },
+                ..Self::new(client.clone(), request.clone()).resume_at(cursor)
+            }
+        };
         let fetch = move |request: E, cursor: Option<Cursor>| {
             let (client, options) = (client.clone(), options.clone());
             async move {
@@ -275,7 +288,7 @@ impl<E: OffsetPages> Pages<E> {
         let begin = cursor.clone();
         let walk = stream::once(fetch(first, cursor)).flat_map(move |first| {
             let mut cursors = Vec::new();
-            let mut last = None;
+            let mut endless = None;
             if let Ok(first) = &first {
                 let count = request.page_count(first);
                 let pages = (0..count.min(guard.max_pages)).map(|page| request.nth(first, page));
@@ -284,15 +297,21 @@ impl<E: OffsetPages> Pages<E> {
                     None => pages.skip(1).collect(),
                     Some(begin) => pages.skip_while(|page| page != begin).skip(1).collect(),
                 };
-                if count > guard.max_pages {
-                    last = Some(Err(guard.too_many(E::OPERATION)));
-                }
+                endless = (count > guard.max_pages).then(|| Err(guard.too_many(E::OPERATION)));
             }
-            let (request, fetch) = (request.clone(), fetch.clone());
-            let rest = stream::iter(cursors)
+            let (request, fetch, rest) = (request.clone(), fetch.clone(), rest.clone());
+            let counted = cursors.len() + 1;
+            let later = stream::iter(cursors)
                 .map(move |cursor| spawned(fetch(request.at(&cursor), Some(cursor))))
                 .buffered(requests.max(1));
-            stream::iter([first]).chain(rest).chain(stream::iter(last))
+            let pages = stream::iter([first]).chain(later).zip(stream::iter(1..));
+            let pages = pages.flat_map(move |(page, number)| {
+                let last = page.as_ref().ok().filter(|_| number == counted);
+                let more = last.and_then(|page| page.next.clone());
+                let more = more.map(|cursor| rest(cursor, counted));
+                stream::iter([page]).chain(stream::iter(more).flatten())
+            });
+            pages.chain(stream::iter(endless))
         });
         walk.scan(false, |failed, page| {
             let over = std::mem::replace(failed, page.is_err());

@@ -1,13 +1,15 @@
 //! The contract that waits and triggers rely on, kept by every provider.
-#![cfg(feature = "adobe")]
+#![cfg(all(feature = "adobe", feature = "foundry", feature = "mode"))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::sync::Arc;
 
 use scheduled_runs::testing::adobe::{FakeAdobe, Plan};
 use scheduled_runs::testing::contract::{self, Subject};
+use scheduled_runs::testing::foundry::FakeFoundry;
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::{FakeProvider, ManualClock};
-use scheduled_runs::{Phase, RunProvider, Target, adobe};
+use scheduled_runs::{Phase, RunProvider, Target, adobe, foundry, mode};
 
 struct Adobe {
     fake: FakeAdobe,
@@ -54,6 +56,96 @@ impl Subject for Adobe {
     }
 }
 
+struct Foundry {
+    fake: FakeFoundry,
+    client: foundry::Client,
+}
+
+impl Foundry {
+    async fn new() -> Self {
+        let fake = FakeFoundry::start().await;
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Foundry {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        foundry::target(FakeFoundry::NIGHTLY_ORDERS)
+    }
+
+    fn next_run(&self, ending: Phase) {
+        use scheduled_runs::testing::foundry::Plan;
+
+        self.fake.next_run(match ending {
+            Phase::Succeeded => Plan::succeeds(),
+            Phase::Failed => Plan::fails(),
+            _ => Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_answer(&self) {
+        self.fake.lose_next_trigger_answer();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere(FakeFoundry::NIGHTLY_ORDERS);
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers(FakeFoundry::NIGHTLY_ORDERS)
+    }
+}
+
+struct Mode {
+    fake: FakeMode,
+    client: mode::Client,
+}
+
+impl Mode {
+    async fn new() -> Self {
+        let fake = FakeMode::start().await;
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Mode {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        mode::target(FakeMode::REPORT)
+    }
+
+    fn next_run(&self, ending: Phase) {
+        use scheduled_runs::testing::mode::Plan;
+
+        self.fake.next_run(match ending {
+            Phase::Succeeded => Plan::completes(),
+            Phase::Failed => Plan::fails("syntax", "no such column"),
+            _ => Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_answer(&self) {
+        self.fake.lose_next_trigger_answer();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere(FakeMode::REPORT);
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers(FakeMode::REPORT)
+    }
+}
+
 struct Memory(FakeProvider);
 
 impl Subject for Memory {
@@ -85,6 +177,16 @@ impl Subject for Memory {
 #[tokio::test]
 async fn adobe_keeps_the_contract() {
     contract::check(Adobe::new).await;
+}
+
+#[tokio::test]
+async fn foundry_keeps_the_contract() {
+    contract::check(Foundry::new).await;
+}
+
+#[tokio::test]
+async fn mode_keeps_the_contract() {
+    contract::check(Mode::new).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The vendors' own samples, where they can be had: `VENDOR_SAMPLES` names a folder with one folder for each vendor.
 //! They are not part of this repository. A file without a model here fails the test, unless it is listed with a reason.
-#![cfg(feature = "adobe")]
+#![cfg(any(feature = "adobe", feature = "foundry", feature = "mode"))]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,189 +11,32 @@
 
 use std::path::Path;
 
-use http::StatusCode;
-use scheduled_runs::adobe::{
-    CancelQuery, CancelRun, CreateQuery, CreateSchedule, DeleteSchedule, DisableSchedule, GetQuery,
-    GetRun, GetSchedule, ListQueries, ListRuns, ListSchedules, QueryDef, SetCron, TriggerRun,
-};
-use scheduled_runs::client::Endpoint;
-use scheduled_runs::testing::ScriptedTransport;
-use scheduled_runs::{ErrorKind, adobe};
-use serde_json::Value;
+#[cfg(feature = "adobe")]
+#[path = "vendor_samples/adobe.rs"]
+mod adobe;
+#[cfg(feature = "foundry")]
+#[path = "vendor_samples/foundry.rs"]
+mod foundry;
+#[cfg(feature = "mode")]
+#[path = "vendor_samples/mode.rs"]
+mod mode;
 
-#[tokio::test]
-async fn every_adobe_sample_decodes_into_its_model() {
+/// The samples of one vendor: names without `.json`, and texts.
+fn samples(vendor: &str) -> Option<Vec<(String, String)>> {
     let Some(samples) = std::env::var_os("VENDOR_SAMPLES") else {
         eprintln!("skipped: VENDOR_SAMPLES is not set");
-        return;
+        return None;
     };
-    let folder = Path::new(&samples).join("adobe");
-    let mut files: Vec<_> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "{} holds no samples", folder.display());
-    let mut checked = 0;
-    for file in files {
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        let body = std::fs::read_to_string(&file).unwrap();
-        if !NOT_COVERED.iter().any(|(prefix, _)| name.starts_with(prefix)) {
-            assert!(check(name, &body).await > 0, "{name} decodes to nothing");
-            checked += 1;
-        }
-    }
-    eprintln!("{checked} samples of Adobe checked");
-    assert!(checked >= 25, "only {checked} samples were checked");
-}
-
-/// Samples of operations that have no request type yet, and of what Adobe has switched off.
-const NOT_COVERED: [(&str, &str); 12] = [
-    ("accelerated_query", "accelerated queries"),
-    ("accounts_", "accounts"),
-    ("alert_subscription", "alert subscriptions"),
-    ("connection_parameters", "connection parameters"),
-    ("ims_token_jwt_legacy", "switched off by Adobe in 2025"),
-    ("ip_access", "IP access"),
-    ("query_template", "templates"),
-    ("request_alert_subscription", "alert subscriptions"),
-    ("spec_accelerated", "accelerated queries"),
-    ("spec_alert", "alert subscriptions"),
-    ("spec_error_alert", "alert subscriptions"),
-    ("spec_query_templates", "templates"),
-];
-
-/// How much of what the sample is about was found.
-async fn check(name: &str, body: &str) -> usize {
-    match name {
-        "runs_list" => decodes(ListRuns::new("s"), body, |page| page.items.len()).await,
-        "run_get" => decodes(GetRun::new("s", "r"), body, |run| run.tasks.len()).await,
-        "run_trigger_202" => {
-            decodes(TriggerRun::new("s"), body, |answer| answer.message.iter().len()).await
-        }
-        "run_cancel_202" => {
-            decodes(CancelRun::new("s", "r"), body, |answer| answer.message.iter().len()).await
-        }
-        "schedules_list" => decodes(ListSchedules::new(), body, |page| page.items.len()).await,
-        "schedule_get" => {
-            decodes(GetSchedule::new("s"), body, |schedule| schedule.created.iter().len()).await
-        }
-        "schedule_create_202" => {
-            decodes(create_schedule(), body, |schedule| schedule.state.iter().len()).await
-        }
-        "schedule_patch_202" => {
-            decodes(DisableSchedule::new("s"), body, |answer| answer.message.iter().len()).await
-        }
-        "schedule_delete_202" => {
-            decodes(DeleteSchedule::new("s"), body, |answer| answer.message.iter().len()).await
-        }
-        "queries_list" => decodes(ListQueries::new(), body, |page| page.items.len()).await,
-        "query_create_202" => {
-            decodes(CreateQuery::new(query()), body, |query| query.state.iter().len()).await
-        }
-        "query_get_with_errors_repaired" => {
-            decodes(GetQuery::new("q"), body, |query| query.errors.len()).await
-        }
-        "query_cancel_202" => {
-            decodes(CancelQuery::new("q"), body, |answer| answer.message.iter().len()).await
-        }
-        "request_run_cancel" => sends(&CancelRun::new("s", "r"), body),
-        "request_schedule_create" => sends(&create_schedule(), body),
-        "request_schedule_patch_cron" => sends(&SetCron::new("s", "45 * * * *"), body),
-        "request_schedule_patch_state" => sends(&DisableSchedule::new("s"), body),
-        "request_query_create" => sends(&CreateQuery::new(query()), body),
-        "ims_token_oauth_s2s_200" => token(body).await,
-        error if error.starts_with("error_") => fails(error, body).await,
-        other => panic!("{other} has no model here: add one, or list it with a reason"),
-    }
-}
-
-fn query() -> QueryDef {
-    QueryDef::sql("prod:all", "SELECT * FROM accounts;")
-        .name("Sample Query")
-        .description("Sample Description")
-}
-
-fn create_schedule() -> CreateSchedule {
-    let query =
-        query().name("Sample Scheduled Query").description("A sample of a scheduled query.");
-    let start = chrono::DateTime::parse_from_rfc3339("2020-01-08T12:30:00Z").unwrap();
-    CreateSchedule::new(query, "30 * * * *", start.to_utc())
-}
-
-fn client(script: &ScriptedTransport) -> adobe::Client {
-    let builder =
-        adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script.clone());
-    builder.build().unwrap()
-}
-
-/// The sample decodes.
-async fn decodes<E: Endpoint<Api = adobe::Adobe>>(
-    request: E,
-    body: &str,
-    found: impl Fn(&E::Output) -> usize,
-) -> usize {
-    let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
-    match client(&script).send(request).await {
-        Ok(answer) => found(&answer),
-        Err(error) => panic!("{}", error.report()),
-    }
-}
-
-/// The request's body is the sample.
-fn sends<E: Endpoint>(request: &E, body: &str) -> usize {
-    let request = request.to_request(&adobe::BASE_URL.parse().unwrap()).unwrap();
-    let sent: Value = serde_json::from_str(str::from_utf8(request.body()).unwrap()).unwrap();
-    assert_eq!(sent, serde_json::from_str::<Value>(body).unwrap(), "{}", E::OPERATION);
-    1
-}
-
-/// The error body is read, whatever its shape.
-async fn fails(name: &str, body: &str) -> usize {
-    let status = name.split('_').find_map(|part| part.parse::<u16>().ok()).unwrap_or(400);
-    let script = ScriptedTransport::default();
-    for _ in 0..3 {
-        script.answer(status, body.to_owned());
-    }
-    let clock = scheduled_runs::testing::ManualClock::new();
-    let builder =
-        adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script.clone());
-    let client = builder.clock(clock).build().unwrap();
-    let error = client.send(GetSchedule::new("s")).await.unwrap_err();
-    assert_eq!(error.status(), StatusCode::from_u16(status).ok());
-    let said = error.vendor_error().unwrap_or_else(|| panic!("{name}: nothing was read"));
-    assert!(said.message.is_some(), "{name}: {said:?}");
-    if let Some(code) = serde_json::from_str::<Value>(body).unwrap().get("error_code") {
-        assert_eq!(said.code.as_deref(), code.as_str(), "{name}");
-    }
-    if status == 401 {
-        assert_eq!(error.kind(), ErrorKind::Auth);
-    }
-    1
-}
-
-/// The token endpoint's answer makes a credential that is sent.
-async fn token(body: &str) -> usize {
-    let script = ScriptedTransport::default();
-    // The sample's placeholder is no token a header could not carry.
-    script.answer(200, body.to_owned());
-    script.answer(200, r#"{"id":"s"}"#);
-    let credential = adobe::ServerToServer::new("client-id", "client-secret");
-    let builder =
-        adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script.clone());
-    builder.credential(credential).build().unwrap().send(GetSchedule::new("s")).await.unwrap();
-    let sent = script.sent();
-    let form = str::from_utf8(sent.first().unwrap().body()).unwrap().to_owned();
-    assert_eq!(
-        form,
-        "grant_type=client_credentials&client_id=client-id&client_secret=client-secret\
-         &scope=openid%2Csession%2CAdobeID%2Cread_organizations%2Cadditional_info.projectedProductContext"
-    );
-    assert_eq!(sent.first().unwrap().url().as_str(), adobe::ImsToken::TOKEN_URL);
-    let token =
-        serde_json::from_str::<Value>(body).unwrap()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(sent.last().unwrap().headers()["authorization"], format!("Bearer {token}"));
-    assert_eq!(sent.last().unwrap().headers()["x-api-key"], "client-id");
-    assert_eq!(sent.last().unwrap().headers()["x-gw-ims-org-id"], "1@AdobeOrg");
-    assert_eq!(sent.last().unwrap().headers()["x-sandbox-name"], "dev");
-    sent.len()
+    let folder = Path::new(&samples).join(vendor);
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut samples: Vec<_> = files
+        .map(|file| {
+            let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&file).unwrap())
+        })
+        .collect();
+    samples.sort();
+    assert!(!samples.is_empty(), "{} holds no samples", folder.display());
+    eprintln!("{} samples of {vendor}", samples.len());
+    Some(samples)
 }

@@ -46,7 +46,7 @@ impl Dialect for AdobeDialect {
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
         // Inferred: no source shows the gateway's error inside a success; it would read as an empty list.
-        if answer.status.is_success() && !text(answer).starts_with("{\"error_code\"") {
+        if answer.status.is_success() && !answer.text().starts_with("{\"error_code\"") {
             return Verdict::Success;
         }
         let error = read_error(answer);
@@ -117,14 +117,8 @@ struct Body {
     error_description: Option<Box<str>>,
 }
 
-/// The body as text, without byte order mark; empty if it is none.
-fn text<'a>(answer: &Answer<'a>) -> &'a str {
-    let text = str::from_utf8(answer.body).unwrap_or_default();
-    text.trim_start_matches('\u{feff}').trim_start()
-}
-
 fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    let body: Body = serde_json::from_str(text(answer)).ok()?;
+    let body: Body = serde_json::from_str(answer.text()).ok()?;
     // The HTTP status once more is no code.
     let status_code = body.status_code.filter(|code| **code != *answer.status.as_str());
     let chained =

@@ -103,7 +103,7 @@ use self::dialect::AdobeDialect;
 use crate::client::{Api, ClientBuilder, Service, Vendor, header_value};
 use crate::error::{Error, Result};
 use crate::run::Target;
-use crate::wire::lenient;
+use crate::wire::{id, lenient};
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
 pub const VENDOR: Vendor = Vendor::new("adobe");
@@ -187,58 +187,6 @@ pub struct Accepted {
     #[serde(default, deserialize_with = "lenient::count")]
     pub status_code: Option<u64>,
 }
-
-/// Declares an id of this vendor: opaque, printed and sent back as it came.
-macro_rules! id {
-    ($(#[$meta:meta])* $name:ident) => {
-        $(#[$meta])*
-        ///
-        /// Opaque: it is printed and sent back as it came.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// The id as the vendor writes it.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(id: &str) -> Self {
-                Self(id.into())
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(id: String) -> Self {
-                Self(id.into())
-            }
-        }
-
-        impl From<&String> for $name {
-            fn from(id: &String) -> Self {
-                Self(id.as_str().into())
-            }
-        }
-
-        impl From<&Self> for $name {
-            fn from(id: &Self) -> Self {
-                id.clone()
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-    };
-}
-
-use id;
 
 #[cfg(test)]
 mod tests {

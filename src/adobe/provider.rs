@@ -1,7 +1,6 @@
 //! Adobe's runs as runs of any vendor.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -9,7 +8,7 @@ use super::{
     Adobe, CancelRun, Client, GetRun, ListQueries, ListRuns, Query, QueryFilter, QueryState, Run,
     RunFilter, RunState, TaskState, TriggerRun, VENDOR,
 };
-use crate::client::{Api, CallOptions, Clock, Endpoint, PagedEndpoint as _, Response, Vendor};
+use crate::client::{Api, CallOptions, Calls, Clock, PagedEndpoint as _, Vendor};
 use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -40,7 +39,7 @@ impl RunProvider for Client {
 
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let schedule = schedule_of(run.target())?;
-        let calls = Calls::new(self, options);
+        let calls = self.calls(options);
         let answer = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &answer);
         if snapshot.phase == Phase::Failed {
@@ -78,7 +77,7 @@ impl RunProvider for Client {
 
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
         let schedule = schedule_of(run.target())?;
-        let calls = Calls::new(self, options);
+        let calls = self.calls(options);
         let is_over = async || -> Result<bool> {
             Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())
         };
@@ -93,24 +92,6 @@ impl RunProvider for Client {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The calls that one question is made of: together they take no longer than one may.
-struct Calls<'a> {
-    client: &'a Client,
-    options: &'a CallOptions,
-    begun: Instant,
-}
-
-impl<'a> Calls<'a> {
-    fn new(client: &'a Client, options: &'a CallOptions) -> Self {
-        Self { client, options, begun: client.clock().now() }
-    }
-
-    async fn send<E: Endpoint<Api = Adobe>>(&self, request: E) -> Result<Response<E::Output>> {
-        let spent = self.client.clock().now().saturating_duration_since(self.begun);
-        self.client.call(request).options(self.options.after(spent)).send().await
     }
 }
 
@@ -152,7 +133,7 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
 
 /// Why a run failed: its query says so; the run and its tasks do not. A reason that cannot be fetched is no reason to
 /// fail: the run is known to have failed.
-async fn why(calls: &Calls<'_>, target: &Target, run: &Run) -> Option<Failure> {
+async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Failure> {
     // The vendor's example filters by the decoded run id; another one shows the encoded form.
     let decoded = run.id.decode().map(|id| id.text);
     for id in decoded.as_deref().into_iter().chain([run.id.as_str()]) {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use http::header;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::clock;
 use super::dialect::Dialect;
@@ -71,6 +72,12 @@ impl CredentialContext<'_> {
     pub async fn send(&self, request: ApiRequest, dialect: &dyn Dialect) -> Result<(Meta, Bytes)> {
         let session = Session { dialect, credential: None, ..self.session };
         exchange::run(session, request, &mut |_, _| Ok(())).await
+    }
+
+    /// Where the client's requests go: some vendors give out tokens beside it.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.session.core.base_url
     }
 
     /// The monotonic time.

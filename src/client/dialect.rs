@@ -1,5 +1,6 @@
 //! How one vendor says "error", "request id" and "wait".
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::time::Duration;
 
@@ -21,6 +22,15 @@ pub struct Answer<'a> {
     pub headers: &'a HeaderMap,
     /// Body, whole.
     pub body: &'a Bytes,
+}
+
+impl<'a> Answer<'a> {
+    /// The body as text, without byte order mark and white space before it; empty if it is no text.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        let text = str::from_utf8(self.body).unwrap_or_default();
+        text.trim_start_matches('\u{feff}').trim_start()
+    }
 }
 
 impl Debug for Answer<'_> {
@@ -50,6 +60,8 @@ pub enum Verdict {
 pub struct Refusal {
     /// What kind of failure it is.
     pub kind: ErrorKind,
+    /// What to tell people beside it, for example what to do about it; lower case, no full stop. Usually empty.
+    pub message: Cow<'static, str>,
     /// What the vendor said.
     pub error: Option<VendorError>,
     /// What the vendor says about repeating.
@@ -70,13 +82,20 @@ impl Refusal {
             408 | 500..=599 => (ErrorKind::Server, Advice::None),
             _ => (ErrorKind::Rejected, Advice::None),
         };
-        Self { kind, error, advice, pause: None }
+        Self { kind, message: Cow::Borrowed(""), error, advice, pause: None }
     }
 
     /// Sets the kind.
     #[must_use]
     pub fn kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
+        self
+    }
+
+    /// Sets what to tell people.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
         self
     }
 

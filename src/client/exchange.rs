@@ -254,7 +254,7 @@ fn judge(
     let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
     if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
         let asked = retry::retry_after(&meta.headers, session.core.clock.utc());
-        let mut error = Error::new(refusal.kind, "");
+        let mut error = Error::new(refusal.kind, refusal.message);
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
         return Err(Failure { ending: Ending::Answered(status, refusal.advice), error });
     }

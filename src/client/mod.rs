@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -142,7 +142,8 @@ pub trait Api: Send + Sync + 'static {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Service {
-    /// Where requests go unless [`ClientBuilder::base_url`] says otherwise.
+    /// Where requests go unless [`ClientBuilder::base_url`] says otherwise; empty for vendors whose customers have hosts of
+    /// their own.
     pub base_url: Cow<'static, str>,
     /// How it speaks.
     pub dialect: Arc<dyn Dialect>,
@@ -356,6 +357,12 @@ impl<A: Api> Client<A> {
         Call { client: self, request, options: CallOptions::default() }
     }
 
+    /// Starts several calls that answer one question and share the deadline of these options.
+    #[must_use]
+    pub fn calls<'c>(&'c self, options: &'c CallOptions) -> Calls<'c, A> {
+        Calls { client: self, options, begun: self.core.clock.now() }
+    }
+
     /// Walks a list page by page.
     pub fn pages<E: PagedEndpoint<Api = A>>(&self, request: E) -> Pages<E> {
         Pages::new(self.clone(), request)
@@ -495,6 +502,49 @@ impl<E: Endpoint> Call<'_, E> {
     }
 }
 
+/// Several calls that answer one question and share one deadline, where there is one. Made by [`Client::calls`].
+#[derive(Debug)]
+pub struct Calls<'c, A> {
+    client: &'c Client<A>,
+    options: &'c CallOptions,
+    begun: Instant,
+}
+
+impl<A: Api> Calls<'_, A> {
+    /// Limits for the next call: what the calls before it have left.
+    #[must_use]
+    pub fn options(&self) -> CallOptions {
+        self.options.after(self.client.core.clock.now().saturating_duration_since(self.begun))
+    }
+
+    /// Sends a request and decodes the answer.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send<E: Endpoint<Api = A>>(&self, request: E) -> Result<Response<E::Output>> {
+        self.client.call(request).options(self.options()).send().await
+    }
+
+    /// Sends the request of a list for each page, until `found` finds what is looked for.
+    ///
+    /// # Errors
+    /// As [`Pages::next`].
+    pub async fn find<E: PagedEndpoint<Api = A>, T>(
+        &self,
+        request: E,
+        found: impl Fn(E::Item) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let mut pages = self.client.pages(request).options(self.options());
+        while let Some(page) = pages.next().await {
+            if let Some(item) = page?.items.into_iter().find_map(&found) {
+                return Ok(Some(item));
+            }
+            pages = pages.options(self.options());
+        }
+        Ok(None)
+    }
+}
+
 /// Builds a [`Client`]: the settings all vendors share, and in each vendor's module the settings of that vendor.
 pub struct ClientBuilder<A: Api> {
     pub(crate) options: A::Options,
@@ -599,6 +649,11 @@ impl<A: Api> ClientBuilder<A> {
     pub fn build(self) -> Result<Client<A>> {
         let service = A::service(&self.options)?;
         let text = self.base_url.as_deref().unwrap_or(&service.base_url);
+        if text.is_empty() {
+            return Err(Error::config(
+                "where to send requests is not known; call `base_url`, or the vendor's own setting for its host",
+            ));
+        }
         let base_url =
             Url::parse(text).ok().filter(|url| url.has_host() && !url.cannot_be_a_base());
         let Some(base_url) = base_url.filter(|url| matches!(url.scheme(), "http" | "https")) else {

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Write as _};
 
 use bytes::Bytes;
-use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use url::Url;
@@ -60,6 +60,12 @@ pub trait PagedEndpoint: Endpoint<Output = Page<Self::Item>> {
         let _ = item;
         None
     }
+
+    /// Whether this page's failure says no more than that the list is over, for vendors that refuse pages past the end.
+    fn is_past_end(&self, error: &Error) -> bool {
+        let _ = error;
+        false
+    }
 }
 
 /// A paged operation whose later pages can be named from the first one, because the vendor counts.
@@ -95,6 +101,7 @@ pub struct ApiRequest {
     headers: HeaderMap,
     body: Bytes,
     secrets: Secrets,
+    extensions: Extensions,
 }
 
 impl ApiRequest {
@@ -136,6 +143,7 @@ impl ApiRequest {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             secrets: Secrets::default(),
+            extensions: Extensions::new(),
         };
         RequestBuilder { request, query: String::new(), fault }
     }
@@ -180,6 +188,20 @@ impl ApiRequest {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// What the endpoint tells its vendor's [`Dialect`](super::Dialect); it is not sent.
+    #[must_use]
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get()
+    }
+
+    /// Adds a query member behind those that are there. For a [`Dialect`](super::Dialect) whose client sends it with
+    /// every call, or with some.
+    pub fn append_query(&mut self, name: &str, value: &str) {
+        let mut query = self.url.query().unwrap_or_default().to_owned();
+        push_pair(&mut query, name, value);
+        self.url.set_query(Some(&query));
     }
 
     /// Sets a header. `authorization`, `proxy-authorization`, `cookie` and `x-api-key` are secret by themselves.
@@ -271,15 +293,7 @@ impl RequestBuilder {
     /// Adds a query member; `None` adds nothing. The whole value is percent-encoded, a space becomes `%20`.
     pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
         if let Some(value) = value {
-            let separator = if self.query.is_empty() { "" } else { "&" };
-            let value = value.to_string();
-            // Writing to a `String` cannot fail.
-            let _ = write!(
-                self.query,
-                "{separator}{}={}",
-                utf8_percent_encode(name, UNRESERVED),
-                utf8_percent_encode(&value, UNRESERVED)
-            );
+            push_pair(&mut self.query, name, &value.to_string());
         }
         self
     }
@@ -299,6 +313,12 @@ impl RequestBuilder {
         if let Err(error) = self.request.set_header(name, value) {
             self.fault.get_or_insert(error);
         }
+        self
+    }
+
+    /// Tells the vendor's [`Dialect`](super::Dialect) something that is not sent; of one type the last counts.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.request.extensions.insert(value);
         self
     }
 
@@ -355,6 +375,17 @@ impl RequestBuilder {
         }
         Ok(self.request)
     }
+}
+
+fn push_pair(query: &mut String, name: &str, value: &str) {
+    let separator = if query.is_empty() { "" } else { "&" };
+    // Writing to a `String` cannot fail.
+    let _ = write!(
+        query,
+        "{separator}{}={}",
+        utf8_percent_encode(name, UNRESERVED),
+        utf8_percent_encode(value, UNRESERVED)
+    );
 }
 
 /// One part of a URL's path: any id, percent-encoded.
@@ -543,6 +574,15 @@ mod tests {
             request.url().query(),
             Some("property=created%3E2020-01-01T00%3A00%3A00Z%2Cstate%3D%3DA%20B%2BC&limit=5")
         );
+    }
+
+    #[test]
+    fn a_dialect_may_add_to_the_query_and_read_what_it_is_told() {
+        let mut request = get(&["a"]).extension(7_u8).finish().unwrap();
+        request.append_query("x y", "1&2");
+        request.append_query("z", "3");
+        assert_eq!(request.url().query(), Some("x%20y=1%262&z=3"));
+        assert_eq!((request.extension::<u8>(), request.extension::<u16>()), (Some(&7), None));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | [`ManualClock`] | pauses that take no time |
 //! | [`FakeProvider`] | code that triggers and waits, without HTTP |
 //! | [`contract`] | checks that a [`RunProvider`](crate::RunProvider) of your own keeps what waits and triggers rely on |
-//! | [`adobe::FakeAdobe`] | a strict, stateful server on loopback |
+//! | [`adobe::FakeAdobe`], [`foundry::FakeFoundry`], [`mode::FakeMode`] | strict, stateful servers on loopback |
 //!
 //! ```
 //! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -38,6 +38,10 @@
 #[cfg(feature = "adobe")]
 pub mod adobe;
 pub mod contract;
+#[cfg(feature = "foundry")]
+pub mod foundry;
+#[cfg(feature = "mode")]
+pub mod mode;
 
 mod clock;
 mod provider;

@@ -1,12 +1,18 @@
 //! How values look on the wire, whichever the vendor.
 
 pub mod hal;
+mod id;
 pub mod json;
 pub mod lenient;
 mod open_enum;
 pub mod patch;
 pub mod time;
+mod union;
 
-#[doc(hidden)]
-pub use self::open_enum::text as open_enum_text;
+pub use self::id::id;
 pub use self::open_enum::{Unrecognized, open_enum};
+#[doc(hidden)]
+pub use self::open_enum::{same as open_enum_same, text as open_enum_text};
+#[doc(hidden)]
+pub use self::union::read as open_union_read;
+pub use self::union::{RawVariant, open_union};

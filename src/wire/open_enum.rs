@@ -29,7 +29,7 @@ impl fmt::Debug for Unrecognized {
 
 impl PartialEq for Unrecognized {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        same(&self.0, &other.0)
     }
 }
 
@@ -37,11 +37,21 @@ impl Eq for Unrecognized {}
 
 impl Hash for Unrecognized {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.bytes().for_each(|byte| byte.to_ascii_lowercase().hash(state));
+        folded(&self.0).for_each(|byte| byte.hash(state));
     }
 }
 
-/// Declares a public enum of texts from the wire: compared without case, with an `Unknown` variant for everything else.
+/// Whether two texts are equal but for case and underscores: vendors write one value as `GOING_ON`, `goingOn`, `GOINGON`.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    one == other || folded(one).eq(folded(other))
+}
+
+fn folded(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Declares a public enum of texts from the wire: compared without case and underscores, with an `Unknown` variant for everything else.
 ///
 /// ```
 /// scheduled_runs::wire::open_enum! {
@@ -64,7 +74,7 @@ macro_rules! __open_enum {
     ) => {
         $(#[$meta])*
         ///
-        /// Compared without case. A text this version does not know is kept as `Unknown` and prints back unchanged.
+        /// Compared without case and underscores. A text this version does not know is kept as `Unknown` and prints back unchanged.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -86,7 +96,7 @@ macro_rules! __open_enum {
 
         impl ::std::convert::From<&str> for $name {
             fn from(text: &str) -> Self {
-                $( if text.eq_ignore_ascii_case($text) { return Self::$variant; } )+
+                $( if $crate::wire::open_enum_same(text, $text) { return Self::$variant; } )+
                 Self::Unknown($crate::wire::Unrecognized::new(text))
             }
         }
@@ -161,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn known_texts_match_without_case_and_print_as_the_vendor_spells_them() {
-        for text in ["GOING_ON", "going_on", "Going_On"] {
+    fn known_texts_match_without_case_and_underscores_and_print_as_the_vendor_spells_them() {
+        for text in ["GOING_ON", "going_on", "Going_On", "goingOn", "GOINGON"] {
             assert_eq!(State::from(text), State::GoingOn);
         }
         assert_eq!(State::Done.to_string(), "DONE");
@@ -183,7 +193,7 @@ mod tests {
     #[test]
     fn equal_values_hash_alike() {
         let set: std::collections::HashSet<State> =
-            ["paused", "PAUSED", "done"].map(State::from).into();
+            ["paused", "PAUSED", "PAU_SED", "done"].map(State::from).into();
         assert_eq!(set.len(), 2);
     }
 }

@@ -1,0 +1,84 @@
+//! Runs a schedule of Palantir Foundry, follows it into its build, and lists the jobs of that build.
+//!
+//! `cargo run --example foundry_run_and_wait` uses a fake on this machine. With `FOUNDRY_HOSTNAME`, `FOUNDRY_TOKEN` and
+//! `FOUNDRY_SCHEDULE_RID` set it runs that schedule.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use scheduled_runs::foundry::{
+    self, GetSchedule, ListBuildJobs, ListScheduleRuns, ScheduleRunResult,
+};
+use scheduled_runs::testing::foundry::FakeFoundry;
+use scheduled_runs::{Phase, Result, RunProviderExt};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run_and_wait().await {
+        Ok(Phase::Succeeded | Phase::Skipped) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}", error.report());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_and_wait() -> Result<Phase> {
+    // The fake lives as long as this variable.
+    let (client, schedule, _fake) = connect().await?;
+    let about = client.send(GetSchedule::new(schedule.as_str())).await?;
+    println!("Running {}.", about.display_name.as_deref().unwrap_or(&schedule));
+
+    let wait =
+        client.trigger_and_wait(&foundry::target(schedule.as_str())).every(Duration::from_secs(2));
+    let done = wait.on_update(|run| println!("  {}", run.phase)).await?;
+    match done.clone().success() {
+        Ok(run) => println!("It succeeded in {} s.", run.duration().unwrap_or_default().as_secs()),
+        Err(_) if done.phase == Phase::Skipped => println!("There was nothing to build."),
+        Err(error) => println!("{error}"),
+    }
+
+    // A run ends in another resource: its build, whose jobs say what was made.
+    let mut runs = client.items(ListScheduleRuns::new(schedule.as_str()));
+    while let Some(run) = runs.next().await {
+        let run = run?;
+        if run.rid.as_str() != done.run.id() {
+            continue;
+        }
+        if let Some(ScheduleRunResult::Submitted { build_rid, .. }) = &run.result {
+            println!("Jobs of {build_rid}:");
+            let mut jobs = client.items(ListBuildJobs::new(build_rid));
+            while let Some(job) = jobs.next().await {
+                let job = job?;
+                println!(
+                    "  {}  {}",
+                    job.rid,
+                    job.status.as_ref().map_or("unknown", |status| status.as_str())
+                );
+            }
+        }
+        break;
+    }
+    Ok(done.phase)
+}
+
+async fn connect() -> Result<(foundry::Client, String, Option<FakeFoundry>)> {
+    let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHEDULE_RID"];
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let [Some(host), Some(token), Some(schedule)] = names.map(set) else {
+        println!("Set {} to run a schedule of your own; this is a fake.", names.join(", "));
+        let fake = FakeFoundry::start().await;
+        return Ok((
+            fake.client_builder().build()?,
+            FakeFoundry::NIGHTLY_ORDERS.to_owned(),
+            Some(fake),
+        ));
+    };
+    let client = foundry::Client::builder()
+        .hostname(host)
+        .credential(foundry::UserToken::new(token))
+        .build()?;
+    Ok((client, schedule, None))
+}

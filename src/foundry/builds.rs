@@ -1,0 +1,457 @@
+//! Builds: what a run of a schedule becomes. Start, get, search, cancel.
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::request::{
+    Mark, Paging, batch, by_rid, checked, nothing, page_of, page_size_setter, preview_setter, start,
+};
+use super::{Action, BuildRid, Foundry, JobRid, Preview, RetryBackoff, ScheduleRid};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
+use crate::error::Result;
+use crate::paging::{Cursor, Page};
+use crate::wire::{json, lenient, open_enum, open_union, time};
+
+/// Starts a build, without a schedule.
+///
+/// Where nothing is stale it is refused with
+/// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE), unless it is
+/// [forced](Action::force_build). Source: Foundry API reference, Orchestration v2, "Create Build". Each call starts a build,
+/// so it is never sent again once it may have been carried out.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct CreateBuild {
+    action: Action,
+    preview: Option<Preview>,
+}
+
+impl CreateBuild {
+    /// A build of this: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's own settings.
+    pub fn new(action: impl Into<Action>) -> Self {
+        Self { action: action.into(), preview: None }
+    }
+
+    preview_setter!();
+}
+
+impl Endpoint for CreateBuild {
+    type Api = Foundry;
+    type Output = Build;
+    const OPERATION: &'static str = "foundry.builds.create";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let path = ["v2", "orchestration", "builds", "create"];
+        start::<Self>(Method::POST, base, &path, Mark::stable(self.preview))
+            .json(&self.action)
+            .finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Build> {
+        json::decode(meta, body)
+    }
+}
+
+by_rid! {
+    /// Gets one build.
+    ///
+    /// The vendor allows each user 4 of these a second, and 25 at once; for many builds use [`GetBuilds`]. Source: Foundry
+    /// API reference, Orchestration v2, "Get Build". Safe to repeat.
+    GetBuild(build: BuildRid) -> Build {
+        GET "builds" / rid, stable, Safe, "foundry.builds.get", json::decode,
+    }
+}
+
+batch! {
+    /// Gets up to 100 builds. Those that do not exist, or are hidden from the caller, are left out of the answer.
+    ///
+    /// The vendor allows each user 4 of these a second, and 25 at once. Source: Foundry API reference, Orchestration v2,
+    /// "Get Builds Batch". Safe to repeat.
+    GetBuilds(builds: "build" BuildRid, 100) -> Build {
+        "builds", stable, "foundry.builds.get_batch", "buildRid",
+    }
+}
+
+/// Searches builds. The page's size and place travel in the body.
+///
+/// Source: Foundry API reference, Orchestration v2, "Search Builds"; in preview, and open to some customers only. Safe to
+/// repeat.
+///
+/// ```
+/// use scheduled_runs::foundry::{BuildStatus, Direction, SearchBuilds, SearchBuildsFilter, TimeField};
+///
+/// let failed = SearchBuildsFilter::status(BuildStatus::Failed);
+/// let master = SearchBuildsFilter::branch_name("master");
+/// let request = SearchBuilds::new(SearchBuildsFilter::and([failed, master]))
+///     .order_by(TimeField::Started, Direction::Descending);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct SearchBuilds {
+    filter: SearchBuildsFilter,
+    order: Vec<OrderBy>,
+    paging: Paging,
+    preview: Option<Preview>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct OrderBy {
+    field: TimeField,
+    direction: Direction,
+}
+
+impl SearchBuilds {
+    /// Builds that fulfil this condition.
+    pub fn new(filter: SearchBuildsFilter) -> Self {
+        Self { filter, order: Vec::new(), paging: Paging::default(), preview: None }
+    }
+
+    /// Orders by this; called again, it orders what the first field leaves equal. Left out, the order is not documented.
+    pub fn order_by(mut self, field: TimeField, direction: Direction) -> Self {
+        self.order.push(OrderBy { field, direction });
+        self
+    }
+
+    page_size_setter!();
+    preview_setter!();
+}
+
+impl Endpoint for SearchBuilds {
+    type Api = Foundry;
+    type Output = Page<Build>;
+    const OPERATION: &'static str = "foundry.builds.search";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        #[derive(Serialize)]
+        struct Order<'a> {
+            fields: &'a [OrderBy],
+        }
+
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            r#where: &'a SearchBuildsFilter,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            order_by: Option<Order<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            page_size: Option<u32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            page_token: Option<&'a str>,
+        }
+
+        let order_by = (!self.order.is_empty()).then_some(Order { fields: &self.order });
+        let body = Body {
+            r#where: &self.filter,
+            order_by,
+            page_size: self.paging.page_size,
+            page_token: self.paging.token(),
+        };
+        let path = ["v2", "orchestration", "builds", "search"];
+        let builder = start::<Self>(Method::POST, base, &path, Mark::in_preview(self.preview));
+        checked(builder.json(&body), self.paging.check()).finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Build>> {
+        page_of(meta, body)
+    }
+}
+
+impl PagedEndpoint for SearchBuilds {
+    type Item = Build;
+
+    fn at(&self, cursor: &Cursor) -> Self {
+        let mut request = self.clone();
+        request.paging.cursor = Some(cursor.clone());
+        request
+    }
+
+    fn key(build: &Build) -> Option<&str> {
+        Some(build.rid.as_str())
+    }
+}
+
+open_union! {
+    /// A condition on builds.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Search Builds".
+    SearchBuildsFilter {
+        /// A member has this value.
+        Equal = "eq" {
+            /// The member.
+            field: EqualField,
+            /// The value.
+            value: Value,
+        },
+        /// A time is this one or later.
+        NotBefore = "gte" {
+            /// The time's member.
+            field: TimeField,
+            /// The value.
+            value: Value,
+        },
+        /// A time is earlier than this one.
+        Before = "lt" {
+            /// The time's member.
+            field: TimeField,
+            /// The value.
+            value: Value,
+        },
+        /// All conditions hold.
+        And = "and" {
+            /// The conditions.
+            #[serde(default, deserialize_with = "lenient::list")]
+            items: Vec<SearchBuildsFilter>,
+        },
+        /// One of the conditions holds.
+        Or = "or" {
+            /// The conditions.
+            #[serde(default, deserialize_with = "lenient::list")]
+            items: Vec<SearchBuildsFilter>,
+        },
+        /// The condition does not hold.
+        Not = "not" {
+            /// The condition.
+            value: Box<SearchBuildsFilter>,
+        },
+    }
+}
+
+impl SearchBuildsFilter {
+    fn equal(field: EqualField, value: &str) -> Self {
+        Self::Equal { field, value: value.into() }
+    }
+
+    /// Created by this user, a UUID.
+    #[must_use]
+    pub fn created_by(user: &str) -> Self {
+        Self::equal(EqualField::CreatedBy, user)
+    }
+
+    /// On this branch.
+    #[must_use]
+    pub fn branch_name(branch: &str) -> Self {
+        Self::equal(EqualField::BranchName, branch)
+    }
+
+    /// In this state.
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "callers write the state in place")]
+    pub fn status(status: BuildStatus) -> Self {
+        Self::equal(EqualField::Status, status.as_str())
+    }
+
+    /// This very build.
+    pub fn rid(build: impl Into<BuildRid>) -> Self {
+        Self::equal(EqualField::Rid, build.into().as_str())
+    }
+
+    /// Started, or finished, at this time or later.
+    #[must_use]
+    pub fn not_before(field: TimeField, time: DateTime<Utc>) -> Self {
+        Self::NotBefore { field, value: timestamp(time) }
+    }
+
+    /// Started, or finished, before this time.
+    #[must_use]
+    pub fn before(field: TimeField, time: DateTime<Utc>) -> Self {
+        Self::Before { field, value: timestamp(time) }
+    }
+
+    /// All of these hold.
+    pub fn and(filters: impl IntoIterator<Item = Self>) -> Self {
+        Self::And { items: filters.into_iter().collect() }
+    }
+
+    /// One of these holds.
+    pub fn or(filters: impl IntoIterator<Item = Self>) -> Self {
+        Self::Or { items: filters.into_iter().collect() }
+    }
+
+    /// This does not hold.
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "the vendor's word, beside `and` and `or`")]
+    pub fn not(filter: Self) -> Self {
+        Self::Not { value: Box::new(filter) }
+    }
+}
+
+/// A time as conditions take it. Inferred: the form that times have in answers.
+fn timestamp(time: DateTime<Utc>) -> Value {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
+}
+
+open_enum! {
+    /// What a condition may ask to be equal.
+    EqualField {
+        /// The user who created the build.
+        CreatedBy = "CREATED_BY",
+        /// The branch.
+        BranchName = "BRANCH_NAME",
+        /// The state.
+        Status = "STATUS",
+        /// The RID.
+        Rid = "RID",
+    }
+}
+
+open_enum! {
+    /// Times that builds are searched and ordered by.
+    TimeField {
+        /// When the build was started.
+        Started = "STARTED_TIME",
+        /// When the build was over.
+        Finished = "FINISHED_TIME",
+    }
+}
+
+open_enum! {
+    /// Direction of an order.
+    Direction {
+        /// Oldest first.
+        Ascending = "ASC",
+        /// Newest first.
+        Descending = "DESC",
+    }
+}
+
+by_rid! {
+    /// Asks the vendor to cancel the jobs of a build that are not over. Its state changes later; a build that is over
+    /// stays as it is, or is refused with [`BUILD_NOT_RUNNING`](super::error_name::BUILD_NOT_RUNNING).
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Cancel Build". Repeated like a read: the second time changes
+    /// nothing more.
+    CancelBuild(build: BuildRid) -> () {
+        POST "builds" / rid / "cancel", stable, Idempotent, "foundry.builds.cancel", nothing,
+    }
+}
+
+/// One build.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Build {
+    /// RID.
+    pub rid: BuildRid,
+    /// How it stands.
+    pub status: Option<BuildStatus>,
+    /// The branch it is made on.
+    pub branch_name: Option<Box<str>>,
+    /// Branches whose logic is taken where the branch has none.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub fallback_branches: Vec<Box<str>>,
+    /// When it was created. UTC.
+    #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
+    pub created: Option<DateTime<Utc>>,
+    /// The user who created it, a UUID.
+    pub created_by: Option<Box<str>>,
+    /// When it was over. UTC. Do not take it as a sign that it is: a sample has it with a build that is running.
+    #[serde(rename = "finishedTime", default, deserialize_with = "time::lenient_utc")]
+    pub finished: Option<DateTime<Utc>>,
+    /// The schedule that started it; `None` for one that a user started.
+    pub schedule_rid: Option<ScheduleRid>,
+    /// Its jobs.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub job_rids: Vec<JobRid>,
+    /// How often a job that failed is tried again.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub retry_count: Option<u64>,
+    /// Pause before a job is tried again.
+    #[serde(rename = "retryBackoffDuration")]
+    pub retry_backoff: Option<RetryBackoff>,
+    /// Whether it ends as soon as one job does not succeed.
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub abort_on_failure: Option<bool>,
+}
+
+open_enum! {
+    /// State of a build.
+    BuildStatus {
+        /// Going on.
+        Running = "RUNNING",
+        /// Over, as wanted.
+        Succeeded = "SUCCEEDED",
+        /// Over, not as wanted.
+        Failed = "FAILED",
+        /// Over, because someone ended it.
+        Canceled = "CANCELED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::foundry::BuildTarget;
+    use crate::foundry::tests::{base, request_text, utc};
+
+    #[test]
+    fn builds_are_got_and_cancelled_by_rid() {
+        let build = "ri.foundry.main.build.1";
+        let path = "/v2/orchestration/builds/ri.foundry.main.build.1";
+        assert_eq!(request_text(&GetBuild::new(build)), format!("GET {path}"));
+        assert_eq!(request_text(&CancelBuild::new(build)), format!("POST {path}/cancel"));
+        assert_eq!(
+            request_text(&GetBuilds::new([build])),
+            "POST /v2/orchestration/builds/getBatch\ncontent-type: application/json\n\n\
+             [{\"buildRid\":\"ri.foundry.main.build.1\"}]"
+        );
+        let error = GetBuilds::new(vec![build; 101]).to_request(&base()).unwrap_err();
+        assert!(error.to_string().contains("1 to 100"), "{error}");
+    }
+
+    #[test]
+    fn a_new_build_always_names_its_fallback_branches() {
+        let upstream = BuildTarget::upstream(["ri.foundry.main.dataset.1"]);
+        assert_eq!(
+            request_text(&CreateBuild::new(Action::new(upstream).branch_name("dev"))),
+            "POST /v2/orchestration/builds/create\ncontent-type: application/json\n\n\
+             {\"target\":{\"type\":\"upstream\",\"targetRids\":[\"ri.foundry.main.dataset.1\"],\"ignoredRids\":[]},\
+             \"branchName\":\"dev\",\"fallbackBranches\":[]}"
+        );
+    }
+
+    #[test]
+    fn a_search_carries_its_page_in_the_body() {
+        let since = utc("2026-02-03T04:00:00.5Z");
+        let filter = SearchBuildsFilter::and([
+            SearchBuildsFilter::or([
+                SearchBuildsFilter::status(BuildStatus::Failed),
+                SearchBuildsFilter::created_by("u1"),
+                SearchBuildsFilter::rid("ri.foundry.main.build.1"),
+            ]),
+            SearchBuildsFilter::not(SearchBuildsFilter::branch_name("dev")),
+            SearchBuildsFilter::not_before(TimeField::Started, since),
+            SearchBuildsFilter::before(TimeField::Finished, since),
+        ]);
+        let first = SearchBuilds::new(filter.clone());
+        let condition = "{\"type\":\"and\",\"items\":[{\"type\":\"or\",\"items\":[\
+             {\"type\":\"eq\",\"field\":\"STATUS\",\"value\":\"FAILED\"},\
+             {\"type\":\"eq\",\"field\":\"CREATED_BY\",\"value\":\"u1\"},\
+             {\"type\":\"eq\",\"field\":\"RID\",\"value\":\"ri.foundry.main.build.1\"}]},\
+             {\"type\":\"not\",\"value\":{\"type\":\"eq\",\"field\":\"BRANCH_NAME\",\"value\":\"dev\"}},\
+             {\"type\":\"gte\",\"field\":\"STARTED_TIME\",\"value\":\"2026-02-03T04:00:00.500Z\"},\
+             {\"type\":\"lt\",\"field\":\"FINISHED_TIME\",\"value\":\"2026-02-03T04:00:00.500Z\"}]}";
+        let head =
+            "POST /v2/orchestration/builds/search?preview=true\ncontent-type: application/json\n\n";
+        assert_eq!(request_text(&first), format!("{head}{{\"where\":{condition}}}"));
+        assert_eq!(serde_json::from_str::<SearchBuildsFilter>(condition).unwrap(), filter);
+        let next = first
+            .order_by(TimeField::Started, Direction::Descending)
+            .page_size(5)
+            .at(&Cursor::new("v1.x"));
+        assert_eq!(
+            request_text(&next),
+            format!(
+                "{head}{{\"where\":{condition},\"orderBy\":{{\"fields\":[{{\"field\":\"STARTED_TIME\",\
+                 \"direction\":\"DESC\"}}]}},\"pageSize\":5,\"pageToken\":\"v1.x\"}}"
+            )
+        );
+        let error = next.page_size(0).to_request(&base()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}

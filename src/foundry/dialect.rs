@@ -1,0 +1,357 @@
+//! How Foundry says "error", "preview" and "not now".
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error_name;
+use super::request::{Mark, Preview};
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::error::{ErrorKind, Result, VendorError};
+use crate::wire::lenient;
+
+/// The API.
+#[derive(Debug)]
+pub(super) struct FoundryDialect {
+    pub(super) preview: Preview,
+}
+
+impl Dialect for FoundryDialect {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
+        let mark = request.extension::<Mark>().copied().unwrap_or_default();
+        let told = request.url().query_pairs().any(|(name, _)| name == "preview");
+        if mark.asks(self.preview) && !told {
+            request.append_query("preview", "true");
+        }
+        Ok(())
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() {
+            return Verdict::Success;
+        }
+        let error = read_error(answer);
+        let message = message(answer.status, error.as_ref());
+        let refusal = Refusal::by_status(answer.status, error).message(message);
+        let hint = answer.headers.get("qos-retry-hint").and_then(|hint| hint.to_str().ok());
+        Verdict::Failure(match answer.status.as_u16() {
+            // Source: the vendor's own clients, all of which send even a trigger again after these two: the server turns
+            // the request away before any work. They obey the hint for these two only.
+            429 | 503 if hint == Some("do-not-retry") => refusal.advice(Advice::Permanent),
+            429 | 503 => refusal.advice(Advice::NotAccepted),
+            _ => refusal,
+        })
+    }
+
+    /// Inferred: answers name the trace that requests of the vendor's own clients may set.
+    fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let id = headers.get("x-b3-traceid").or_else(|| headers.get("x-request-id"))?;
+        id.to_str().ok()
+    }
+}
+
+/// What the error's own fields do not say: its name, and what to do about it.
+fn message(status: StatusCode, error: Option<&VendorError>) -> Cow<'static, str> {
+    let Some(name) = error.and_then(|error| error.name.as_deref()) else {
+        return match (status, error) {
+            // A thing that is not there has a name for that: `ScheduleNotFound`.
+            (StatusCode::NOT_FOUND, None) => Cow::Borrowed(
+                "no such API here: check host and path, or this Foundry does not have it",
+            ),
+            _ => Cow::Borrowed(""),
+        };
+    };
+    match error_name::plain(name) {
+        error_name::API_FEATURE_PREVIEW_USAGE_ONLY => format!(
+            "{name}: the operation is in preview; switch it on with `preview(Preview::Always)`, on the client or the request"
+        ),
+        error_name::API_USAGE_DENIED => {
+            let parameters = error.map(|error| &error.parameters);
+            match parameters.and_then(|all| all.get("missingScope")).and_then(Value::as_str) {
+                Some(scope) => format!("{name}: the token lacks the scope {scope}"),
+                None => format!("{name}: the token may lack a scope"),
+            }
+        }
+        _ => name.to_owned(),
+    }
+    .into()
+}
+
+/// The OAuth 2 endpoints.
+#[derive(Debug)]
+pub(super) struct OAuthDialect;
+
+impl Dialect for OAuthDialect {
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() {
+            return Verdict::Success;
+        }
+        let refusal = Refusal::by_status(answer.status, read_error(answer));
+        // A wrong client id or secret is a 400 or 401 (RFC 6749), and asking again changes nothing.
+        Verdict::Failure(match answer.status.as_u16() {
+            400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
+            _ => refusal,
+        })
+    }
+}
+
+/// Both shapes of error bodies at once: the API's own, and the one of OAuth 2 (`error`, `error_description`).
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Body {
+    #[serde(deserialize_with = "lenient::text")]
+    error_code: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_name: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_instance_id: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    error_description: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    message: Option<Box<str>>,
+    parameters: Value,
+    #[serde(deserialize_with = "lenient::text")]
+    error: Option<Box<str>>,
+    #[serde(rename = "error_description", deserialize_with = "lenient::text")]
+    oauth_description: Option<Box<str>>,
+}
+
+fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
+    let body: Body = serde_json::from_str(answer.text()).ok()?;
+    let mut error = VendorError::default();
+    error.code = body.error_code.or(body.error);
+    error.name = body.error_name;
+    error.instance_id = body.error_instance_id;
+    error.message = body.error_description.or(body.message).or(body.oauth_description);
+    error.parameters = body.parameters;
+    (error != VendorError::default()).then_some(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use serde_json::json;
+
+    fn judge_with(dialect: &dyn Dialect, status: u16, hint: &str, body: &str) -> Refusal {
+        let mut headers = HeaderMap::new();
+        if !hint.is_empty() {
+            headers.insert("QoS-Retry-Hint", hint.parse().unwrap());
+        }
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let status = StatusCode::from_u16(status).unwrap();
+        match dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body }) {
+            Verdict::Failure(refusal) => refusal,
+            Verdict::Success => panic!("{status} {body:?} was judged a success"),
+        }
+    }
+
+    fn judge(status: u16, body: &str) -> Refusal {
+        judge_with(&FoundryDialect { preview: Preview::Auto }, status, "", body)
+    }
+
+    fn named(code: &str, name: &str) -> String {
+        json!({"errorCode": code, "errorName": name, "errorInstanceId": "i-1", "parameters": {}})
+            .to_string()
+    }
+
+    #[test]
+    fn errors_are_sorted_by_status_and_keep_code_name_and_instance() {
+        for (status, code, name, kind, advice) in [
+            (
+                400,
+                "INVALID_ARGUMENT",
+                error_name::INVALID_TIME_TRIGGER,
+                ErrorKind::Rejected,
+                Advice::None,
+            ),
+            (
+                400,
+                "INVALID_ARGUMENT",
+                error_name::BUILD_TARGETS_UP_TO_DATE,
+                ErrorKind::Rejected,
+                Advice::None,
+            ),
+            (401, "UNAUTHORIZED", "Default:Unauthorized", ErrorKind::Auth, Advice::Refresh),
+            (
+                401,
+                "UNAUTHORIZED",
+                error_name::MISSING_CREDENTIALS,
+                ErrorKind::Auth,
+                Advice::Refresh,
+            ),
+            (
+                403,
+                "PERMISSION_DENIED",
+                error_name::RUN_SCHEDULE_PERMISSION_DENIED,
+                ErrorKind::Denied,
+                Advice::None,
+            ),
+            (404, "NOT_FOUND", error_name::SCHEDULE_NOT_FOUND, ErrorKind::NotFound, Advice::None),
+            (
+                409,
+                "CONFLICT",
+                error_name::SCHEDULE_ALREADY_RUNNING,
+                ErrorKind::Rejected,
+                Advice::None,
+            ),
+            // Some services pair a code with another status: the status counts.
+            (400, "NOT_FOUND", "Elsewhere:ThingNotFound", ErrorKind::Rejected, Advice::None),
+            (
+                413,
+                "REQUEST_ENTITY_TOO_LARGE",
+                "Default:TooLarge",
+                ErrorKind::Rejected,
+                Advice::None,
+            ),
+            (
+                422,
+                "INVALID_ARGUMENT",
+                "Conjure:UnprocessableEntity",
+                ErrorKind::Rejected,
+                Advice::None,
+            ),
+            (500, "INTERNAL", "Default:Internal", ErrorKind::Server, Advice::None),
+            (500, "TIMEOUT", "Default:Timeout", ErrorKind::Server, Advice::None),
+        ] {
+            let refusal = judge(status, &named(code, name));
+            assert_eq!((refusal.kind, refusal.advice), (kind, advice), "{name}");
+            assert_eq!(refusal.message, name);
+            let error = refusal.error.unwrap();
+            assert_eq!(
+                (error.code.as_deref(), error.name.as_deref(), error.instance_id.as_deref()),
+                (Some(code), Some(name), Some("i-1"))
+            );
+        }
+    }
+
+    #[test]
+    fn bodies_need_not_be_json() {
+        for (status, kind, advice) in [
+            (404, ErrorKind::NotFound, Advice::None),
+            (414, ErrorKind::Rejected, Advice::None),
+            (429, ErrorKind::RateLimited, Advice::NotAccepted),
+            (431, ErrorKind::Rejected, Advice::None),
+            (502, ErrorKind::Server, Advice::None),
+            (503, ErrorKind::Server, Advice::NotAccepted),
+        ] {
+            for body in ["", "busy", "<html>", "[]", "null", "\u{feff}"] {
+                let refusal = judge(status, body);
+                assert_eq!((refusal.kind, refusal.advice), (kind, advice), "{status} {body:?}");
+                assert_eq!(refusal.error, None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_wish_not_to_be_asked_again_is_obeyed() {
+        let dialect = FoundryDialect { preview: Preview::Auto };
+        for status in [429, 503] {
+            let refusal = judge_with(&dialect, status, "do-not-retry", "");
+            assert_eq!(refusal.advice, Advice::Permanent);
+            let refusal = judge_with(&dialect, status, "propagate", "");
+            assert_eq!(refusal.advice, Advice::NotAccepted);
+        }
+        // On a 500 it must not make a trigger look as if it had not run.
+        assert_eq!(judge_with(&dialect, 500, "do-not-retry", "").advice, Advice::None);
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_where_that_is_known() {
+        let preview = judge(400, &named("INVALID_ARGUMENT", "ApiFeaturePreviewUsageOnly"));
+        assert!(preview.message.contains("`preview(Preview::Always)`"), "{}", preview.message);
+        let scope = json!({"errorName": "ApiUsageDenied", "parameters": {"missingScope": "api:x"}});
+        assert_eq!(
+            judge(403, &scope.to_string()).message,
+            "ApiUsageDenied: the token lacks the scope api:x"
+        );
+        assert_eq!(
+            judge(403, r#"{"errorName":"ApiUsageDenied"}"#).message,
+            "ApiUsageDenied: the token may lack a scope"
+        );
+        // No such thing, no such API, and a proxy's sentence.
+        assert_eq!(judge(404, &named("NOT_FOUND", "BuildNotFound")).message, "BuildNotFound");
+        assert!(judge(404, "").message.starts_with("no such API here"));
+        assert_eq!(judge(404, r#"{"message":"gone"}"#).message, "");
+        assert_eq!(judge(400, r#"{"errorCode":"X"}"#).message, "");
+    }
+
+    #[test]
+    fn strange_types_inside_an_error_do_not_hide_the_rest() {
+        let error = judge(
+            400,
+            r#"{"errorCode":{"a":1},"errorName":7,"errorDescription":"bad cron","message":"m","parameters":[1]}"#,
+        )
+        .error
+        .unwrap();
+        assert_eq!((error.code, error.name.as_deref()), (None, Some("7")));
+        assert_eq!((error.message.as_deref(), error.parameters), (Some("bad cron"), json!([1])));
+    }
+
+    #[test]
+    fn a_refused_client_is_not_asked_about_again() {
+        let body = r#"{"error":"invalid_client","error_description":"no such client"}"#;
+        for status in [400, 401, 403] {
+            let refusal = judge_with(&OAuthDialect, status, "", body);
+            assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Permanent));
+            let error = refusal.error.unwrap();
+            assert_eq!(
+                (error.code.as_deref(), error.message.as_deref()),
+                (Some("invalid_client"), Some("no such client"))
+            );
+        }
+        assert_eq!(judge_with(&OAuthDialect, 503, "", "").kind, ErrorKind::Server);
+    }
+
+    #[test]
+    fn preview_is_asked_for_by_request_before_client_before_operation() {
+        use Preview::{Always, Auto, Never};
+
+        let dressed = |client: Preview, mark: Option<Mark>, query: Option<&str>| {
+            let base = "https://host/api".parse().unwrap();
+            let (get, safe) = (http::Method::GET, crate::client::Idempotency::Safe);
+            let mut builder =
+                ApiRequest::builder("test", safe, get, &base, &["x"]).query("preview", query);
+            if let Some(mark) = mark {
+                builder = builder.extension(mark);
+            }
+            let mut request = builder.finish().unwrap();
+            FoundryDialect { preview: client }.dress(&mut request).unwrap();
+            assert_eq!(request.headers()["accept"], "application/json");
+            request.url().query().map(str::to_owned)
+        };
+        let (stable, preview) = (Mark::stable, Mark::in_preview);
+        for (client, mark, asks) in [
+            (Auto, None, false),
+            (Always, None, true),
+            (Never, None, false),
+            (Auto, Some(stable(None)), false),
+            (Auto, Some(preview(None)), true),
+            (Always, Some(stable(None)), true),
+            (Never, Some(preview(None)), false),
+            (Never, Some(stable(Some(Always))), true),
+            (Always, Some(preview(Some(Never))), false),
+            (Always, Some(stable(Some(Auto))), false),
+            (Never, Some(preview(Some(Auto))), true),
+        ] {
+            let query = dressed(client, mark, None);
+            assert_eq!(query.as_deref(), asks.then_some("preview=true"), "{client:?} {mark:?}");
+        }
+        // What a raw call says itself is left alone.
+        assert_eq!(dressed(Always, None, Some("false")).as_deref(), Some("preview=false"));
+    }
+
+    #[test]
+    fn the_trace_is_the_request_id() {
+        let dialect = FoundryDialect { preview: Preview::Auto };
+        let mut headers = HeaderMap::new();
+        assert_eq!(dialect.request_id(&headers), None);
+        headers.insert("x-request-id", "r".parse().unwrap());
+        assert_eq!(dialect.request_id(&headers), Some("r"));
+        headers.insert("X-B3-TraceId", "t".parse().unwrap());
+        assert_eq!(dialect.request_id(&headers), Some("t"));
+    }
+}

@@ -1,0 +1,297 @@
+//! Palantir Foundry, orchestration: schedules, their runs, and the builds and jobs that come of them.
+//!
+//! ```no_run
+//! use scheduled_runs::{RunProviderExt, foundry};
+//!
+//! # async fn program() -> scheduled_runs::Result<()> {
+//! let client = foundry::Client::builder()
+//!     .hostname("example.palantirfoundry.com")
+//!     .credential(foundry::ClientCredentials::new("client id", "client secret"))
+//!     .build()?;
+//!
+//! let nightly = foundry::ScheduleRid::from("ri.scheduler.main.schedule.0b5d2c1e-1111-4222-8333-444455556666");
+//! let page = client.send(foundry::ListScheduleRuns::new(&nightly).page_size(4)).await?;
+//! for run in &page.items {
+//!     println!("{} {:?}", run.rid, run.result);
+//! }
+//!
+//! let done = client.trigger_and_wait(&foundry::target(&nightly)).await?;
+//! println!("{}", done.success()?.phase);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Operations
+//!
+//! | call | request | repeated when its answer is lost |
+//! |---|---|---|
+//! | run a schedule | [`RunSchedule`] | never |
+//! | list its runs | [`ListScheduleRuns`] | yes |
+//! | get schedules | [`GetSchedule`], [`GetSchedules`] *preview* | yes |
+//! | create, replace a schedule | [`CreateSchedule`], [`ReplaceSchedule`] *preview* | never |
+//! | delete a schedule | [`DeleteSchedule`] | never |
+//! | pause, unpause a schedule | [`PauseSchedule`], [`UnpauseSchedule`] | yes |
+//! | what a run may change | [`GetAffectedResources`] *preview* | yes |
+//! | versions of a schedule | [`GetScheduleVersion`], [`GetScheduleOfVersion`] *preview* | yes |
+//! | schedules that make a dataset | [`ListDatasetSchedules`] | yes |
+//! | start a build without a schedule | [`CreateBuild`] | never |
+//! | get builds | [`GetBuild`], [`GetBuilds`] | yes |
+//! | search builds | [`SearchBuilds`] *preview* | yes |
+//! | cancel a build | [`CancelBuild`] | yes |
+//! | list a build's jobs | [`ListBuildJobs`] | yes |
+//! | get jobs | [`GetJob`], [`GetJobs`] *preview* | yes |
+//!
+//! A call marked *preview* asks for that by itself; see [`Preview`]. All calls are sent again after 429 and 503, as by the
+//! vendor's own clients: the server turns them away before any work. Everything else of the API is reached by
+//! [`Client::raw`](crate::Client::raw), with `v2` as the first part of the path.
+//!
+//! # Credentials
+//!
+//! [`ClientCredentials`] is for programs: in Foundry's Developer Console make an application with a *backend service*,
+//! take its *client id* and *client secret*, give it the scopes `api:orchestration-read` and `api:orchestration-write`,
+//! and give its service user a role on the projects. [`UserToken`] takes a token generated in the account settings, which
+//! acts as that user and ends one day. The *host* is the one in the browser's address bar.
+//!
+//! # What the docs get wrong
+//!
+//! | the docs say | what comes, and what is done here |
+//! |---|---|
+//! | a run has `createdTime` | the page "Run Schedule" showed runs without for years: read as optional |
+//! | running needs `preview=true` (older docs) | it does no longer, and an old Foundry still asks for it: [`Preview`] |
+//! | a run's error is `TargetResolutionFailure` (older docs) | now upper case: compared without case and underscores |
+//! | a result is drawn as children named `ignored`, `submitted`, `error` | it has a `type`; all three shapes are read |
+//! | lists are there | the layer below leaves empty ones out, or answers 204: read as empty |
+//! | unions and enums have these values | others were added without notice: kept, and sent back unchanged |
+//! | an error's `description`, a job's `outputs` are required | samples lack them: read as optional |
+//! | a running build has no `finishedTime` | a sample has one: the state alone counts |
+//! | a schedule's `trigger` is optional | there is an error `MissingTrigger`: [`Trigger::manual`] is offered |
+//! | a run on a running schedule: nothing | 409 `ScheduleAlreadyRunning`: see [`error_name`] |
+//! | 404 is "not found" | with an empty body it is "no such API here": the message says which |
+//! | the version of a schedule has a schedule | the answer may be empty: `Option` |
+//! | a token goes stale | the vendor's library says it retries after 401, and does not: here it is renewed, once |
+//! | RIDs name these services | third parties write others: only the form is checked |
+//! | errors are JSON | 429, 503 and 502 come with text, HTML or nothing: their status counts |
+//!
+//! Not confirmed by the vendor: the order of a schedule's runs (taken as newest first), how long a new run takes to appear
+//! in that list, the largest page size, what a replaced schedule keeps of the old one, and why a job failed. States
+//! without a name here are kept and never count as over.
+
+mod builds;
+mod credential;
+mod datasets;
+mod dialect;
+pub mod error_name;
+mod jobs;
+mod provider;
+mod request;
+mod rid;
+mod schedule_runs;
+mod schedule_versions;
+mod schedules;
+mod target;
+mod trigger;
+
+pub use self::builds::{
+    Build, BuildStatus, CancelBuild, CreateBuild, Direction, EqualField, GetBuild, GetBuilds,
+    SearchBuilds, SearchBuildsFilter, TimeField,
+};
+pub use self::credential::{ClientCredentials, ClientToken, UserToken};
+pub use self::datasets::ListDatasetSchedules;
+pub use self::jobs::{GetJob, GetJobs, Job, JobOutput, JobStatus, ListBuildJobs};
+pub use self::request::Preview;
+pub use self::rid::{
+    BuildRid, BuildableRid, DatasetRid, JobRid, MediaSetRid, ProjectRid, ScheduleRid,
+    ScheduleRunRid, ScheduleVersionRid, TableRid, TransactionRid,
+};
+pub use self::schedule_runs::{
+    ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunErrorName, ScheduleRunResult,
+};
+pub use self::schedule_versions::{GetScheduleOfVersion, GetScheduleVersion, ScheduleVersion};
+pub use self::schedules::{
+    AffectedResources, CreateSchedule, DeleteSchedule, GetAffectedResources, GetSchedule,
+    GetSchedules, PauseSchedule, ReplaceSchedule, Schedule, UnpauseSchedule,
+};
+pub use self::target::{Action, BuildTarget, RetryBackoff, ScopeMode, TimeUnit};
+pub use self::trigger::Trigger;
+
+use self::dialect::FoundryDialect;
+use crate::client::{Api, ClientBuilder, Service, Vendor};
+use crate::error::{Error, Result};
+use crate::run::Target;
+
+/// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
+pub const VENDOR: Vendor = Vendor::new("foundry");
+
+/// A client of one Foundry.
+pub type Client = crate::Client<Foundry>;
+
+/// The schedule of this RID, as a target for triggers and waits.
+pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
+    Target::new(VENDOR, schedule.into().as_str())
+}
+
+/// Foundry, as a type.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Foundry {}
+
+/// What only this vendor's clients must be told.
+#[derive(Debug, Default)]
+pub struct Options {
+    hostname: Option<String>,
+    preview: Preview,
+}
+
+impl ClientBuilder<Foundry> {
+    /// The host, `example.palantirfoundry.com`. Required, unless [`base_url`](Self::base_url) is set.
+    ///
+    /// A scheme and a path in front of the API are taken too: `https://gateway.example/foundry/`.
+    #[must_use]
+    pub fn hostname(mut self, host: impl Into<String>) -> Self {
+        self.options.hostname = Some(host.into());
+        self
+    }
+
+    /// When calls ask for features in preview. Default: where the operation is in preview today. A request's own setting
+    /// comes before it.
+    #[must_use]
+    pub fn preview(mut self, when: Preview) -> Self {
+        self.options.preview = when;
+        self
+    }
+}
+
+impl Api for Foundry {
+    const VENDOR: Vendor = VENDOR;
+    type Options = Options;
+
+    fn service(options: &Options) -> Result<Service> {
+        let base_url = options.hostname.as_deref().map(base_url).transpose()?;
+        let dialect = FoundryDialect { preview: options.preview };
+        Ok(Service::new(base_url.unwrap_or_default(), dialect))
+    }
+}
+
+/// Where the API of a host is. Source: the vendor's own libraries, which take the same forms.
+fn base_url(hostname: &str) -> Result<String> {
+    let (scheme, rest) = hostname.split_once("://").unwrap_or(("https", hostname));
+    let host = rest.trim_matches('/');
+    let host = host.strip_suffix("/api").unwrap_or(host);
+    if host.is_empty()
+        || host.contains(|letter: char| letter.is_whitespace() || "?#".contains(letter))
+    {
+        return Err(Error::config(
+            "the hostname is empty, or holds spaces or a query; pass it like example.palantirfoundry.com",
+        ));
+    }
+    Ok(format!("{scheme}://{host}/api"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Dialect as _, Endpoint};
+    use crate::error::ErrorKind;
+
+    const BASE_URL: &str = "https://example.palantirfoundry.com/api";
+
+    pub(super) const SCHEDULE: &str = "ri.scheduler.main.schedule.1";
+
+    pub(super) fn base() -> url::Url {
+        BASE_URL.parse().unwrap()
+    }
+
+    /// A request as text, as a client without settings sends it: method, path and query below the base URL, headers but
+    /// the one all have, body.
+    pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
+        let mut request = request.to_request(&base()).unwrap();
+        FoundryDialect { preview: Preview::Auto }.dress(&mut request).unwrap();
+        let mut text = format!(
+            "{} {}",
+            request.method(),
+            request.url().as_str().strip_prefix(BASE_URL).unwrap()
+        );
+        for (name, value) in request.headers().iter().filter(|(name, _)| *name != "accept") {
+            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
+        }
+        if !request.body().is_empty() {
+            text = format!("{text}\n\n{}", str::from_utf8(request.body()).unwrap());
+        }
+        text
+    }
+
+    pub(super) fn utc(text: &str) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    #[test]
+    fn a_host_is_taken_in_every_form_people_paste() {
+        for (host, url) in [
+            ("example.palantirfoundry.com", "https://example.palantirfoundry.com/api"),
+            ("https://example.palantirfoundry.com/", "https://example.palantirfoundry.com/api"),
+            ("//example.palantirfoundry.com", "https://example.palantirfoundry.com/api"),
+            ("https://example.palantirfoundry.com/api", "https://example.palantirfoundry.com/api"),
+            ("gateway.example:8443/some/path/", "https://gateway.example:8443/some/path/api"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9/api"),
+        ] {
+            assert_eq!(base_url(host).unwrap(), url);
+        }
+        let client = |builder: ClientBuilder<Foundry>| builder.build().unwrap();
+        let local = client(Client::builder().hostname("http://127.0.0.1:9"));
+        assert_eq!(local.base_url().as_str(), "http://127.0.0.1:9/api");
+        let other = client(Client::builder().hostname("h").base_url("http://127.0.0.1:9/x"));
+        assert_eq!(other.base_url().as_str(), "http://127.0.0.1:9/x");
+    }
+
+    #[test]
+    fn a_client_that_could_not_work_is_not_built() {
+        let host = || Client::builder().hostname("example.palantirfoundry.com");
+        let application = || ClientToken::new("id", "canary-secret");
+        for (builder, says) in [
+            (Client::builder(), "where to send requests is not known"),
+            (Client::builder().hostname(""), "the hostname is empty"),
+            (Client::builder().hostname("https://"), "the hostname is empty"),
+            (Client::builder().hostname("a b"), "holds spaces"),
+            (Client::builder().hostname("a?x=canary"), "a query"),
+            (Client::builder().hostname("canary@host"), "user name or password"),
+            (Client::builder().hostname("ftp://host"), "not an http or https URL"),
+            (host().credential(UserToken::new("Bearer canary")), "without the word Bearer"),
+            (host().credential(UserToken::new("")), "token is empty"),
+            (host().credential(ClientCredentials::new("", "canary")), "client id is empty"),
+            (host().credential(ClientCredentials::new("id", "")), "client secret is empty"),
+            (
+                host().credential(ClientCredentials::from(application().scopes(["a b"]))),
+                "a scope is empty or holds a space",
+            ),
+            (
+                host().credential(ClientCredentials::from(application().token_url("canary"))),
+                "the token URL is not a URL",
+            ),
+            (
+                Client::builder().hostname("http://host").credential(UserToken::new("canary")),
+                "clear text",
+            ),
+        ] {
+            let error = builder.build().map(drop).expect_err(says);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn no_debug_print_shows_a_secret() {
+        let token = || ClientToken::new("canary-id", "canary-secret");
+        let builder = Client::builder()
+            .hostname("http://localhost")
+            .credential(ClientCredentials::from(token().basic_auth().scopes(["s"])));
+        let printed = [
+            format!("{builder:?}"),
+            format!("{:?}", builder.build().unwrap()),
+            format!("{:?}", token()),
+            format!("{:?}", ClientCredentials::from(token())),
+            format!("{:?}", UserToken::new("canary-token")),
+        ];
+        assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");
+    }
+}

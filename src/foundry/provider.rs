@@ -1,0 +1,213 @@
+//! Foundry's runs as runs of any vendor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Build, BuildRid, BuildStatus, CancelBuild, Client, Foundry, GetBuild, GetBuilds, Job,
+    JobStatus, ListBuildJobs, ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunResult,
+    VENDOR, error_name,
+};
+use crate::client::{Api, CallOptions, Calls, Clock, PagedEndpoint as _, Vendor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+use crate::run::{
+    CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered, foreign,
+};
+
+/// Looks for the build of a run that shall be cancelled, one second apart.
+const LOOKS: u32 = 5;
+
+/// A schedule is the target. Its run names a build, and the build says how the run ends.
+///
+/// The vendor cannot be asked for one run: it is looked for in the schedule's list, whose newest page has it as a rule. A
+/// look at a run costs two calls; the vendor allows each user 4 looks at builds a second, over all waits.
+#[async_trait]
+impl RunProvider for Client {
+    fn vendor(&self) -> Vendor {
+        Foundry::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger(true).cancel().poll_floor(Duration::from_secs(1))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Client::clock(self)
+    }
+
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+        let calls = self.calls(options);
+        let found = find(&calls, run).await?;
+        let Some(build) = build_of(&found) else {
+            return Ok(snapshot(run.target(), &found, None));
+        };
+        let build = calls.send(GetBuild::new(build)).await?;
+        let mut snapshot = snapshot(run.target(), &found, Some(&*build));
+        if snapshot.phase == Phase::Failed {
+            snapshot.failure = Some(why(&calls, &build).await);
+        }
+        Ok(snapshot)
+    }
+
+    /// Inferred: newest first. One call for the runs, and one for each 100 builds.
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        let calls = self.calls(options);
+        let first = ListScheduleRuns::new(schedule_of(target)?);
+        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
+        let page = calls.send(request).await?.into_inner();
+        let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
+        let mut builds = BTreeMap::new();
+        for rids in rids.chunks(GetBuilds::MOST) {
+            let batch = calls.send(GetBuilds::new(rids.iter().copied())).await?;
+            builds.extend(batch.into_inner());
+        }
+        Ok(page.map(|run| {
+            let build = build_of(&run).and_then(|build| builds.get(build));
+            snapshot(target, &run, build)
+        }))
+    }
+
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        let request = RunSchedule::new(schedule_of(target)?);
+        let run = self.call(request).options(options.clone()).send().await?;
+        Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
+    }
+
+    /// Runs that the schedule's own trigger started are among them: two that start at once are not told apart by guessing.
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        let request = ListScheduleRuns::new(schedule_of(target)?);
+        let answer = self.call(request).options(options.clone()).send().await?;
+        let runs = answer.items.iter().map(|run| snapshot(target, run, None)).collect();
+        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+    }
+
+    /// Only builds can be cancelled. A run without one yet is looked at again for a few seconds; one that has none even
+    /// then is not cancelled, and the error says so.
+    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
+        let calls = self.calls(options);
+        for look in 1..=LOOKS {
+            let found = find(&calls, run).await?;
+            match &found.result {
+                Some(ScheduleRunResult::Submitted { build_rid, .. }) => {
+                    return cancel(&calls, build_rid).await;
+                }
+                Some(ScheduleRunResult::Ignored { .. } | ScheduleRunResult::Error { .. }) => {
+                    return Ok(CancelOutcome::AlreadyFinished);
+                }
+                Some(ScheduleRunResult::Unknown(_)) => break,
+                None if look < LOOKS => self.clock().sleep(Duration::from_secs(1)).await,
+                None => {}
+            }
+        }
+        let message =
+            "the run has no build yet, and only a build can be cancelled; try again later";
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .with_operation("foundry.builds.cancel")
+            .with_run(run.clone()))
+    }
+}
+
+fn schedule_of(target: &Target) -> Result<&str> {
+    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
+}
+
+/// The run, from the list of its schedule's runs: there is no operation that gets one.
+async fn find(calls: &Calls<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
+    let request = ListScheduleRuns::new(schedule_of(run.target())?);
+    let found =
+        calls.find(request, |found| (found.rid.as_str() == run.id()).then_some(found)).await?;
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "the schedule's list has no such run")
+            .with_operation("foundry.schedule_runs.list")
+            .with_run(run.clone())
+    })
+}
+
+async fn cancel(calls: &Calls<'_, Foundry>, build: &BuildRid) -> Result<CancelOutcome> {
+    // The vendor may take a cancel for a build that is over without a word: only its state tells.
+    if phase_of_build(&*calls.send(GetBuild::new(build)).await?).is_terminal() {
+        return Ok(CancelOutcome::AlreadyFinished);
+    }
+    match calls.send(CancelBuild::new(build)).await {
+        Ok(_) => Ok(CancelOutcome::Requested),
+        Err(error) if error_name::of(&error) == Some(error_name::BUILD_NOT_RUNNING) => {
+            Ok(CancelOutcome::AlreadyFinished)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn build_of(run: &ScheduleRun) -> Option<&BuildRid> {
+    match &run.result {
+        Some(ScheduleRunResult::Submitted { build_rid, .. }) => Some(build_rid),
+        _ => None,
+    }
+}
+
+fn phase_of_build(build: &Build) -> Phase {
+    match &build.status {
+        Some(BuildStatus::Running) => Phase::Running,
+        Some(BuildStatus::Succeeded) => Phase::Succeeded,
+        Some(BuildStatus::Failed) => Phase::Failed,
+        Some(BuildStatus::Canceled) => Phase::Cancelled,
+        Some(BuildStatus::Unknown(_)) | None => Phase::Unknown,
+    }
+}
+
+fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSnapshot {
+    let (phase, state) = match (&run.result, build) {
+        (None, _) => (Phase::Queued, None),
+        (Some(ScheduleRunResult::Ignored { .. }), _) => (Phase::Skipped, Some("ignored")),
+        (Some(ScheduleRunResult::Error { .. }), _) => (Phase::Failed, Some("error")),
+        (Some(ScheduleRunResult::Submitted { .. }), Some(build)) => {
+            (phase_of_build(build), build.status.as_ref().map(BuildStatus::as_str))
+        }
+        // Its build was not asked for, or is hidden from the caller.
+        (Some(ScheduleRunResult::Submitted { .. }), None) => (Phase::Unknown, Some("submitted")),
+        (Some(ScheduleRunResult::Unknown(_)), _) => (Phase::Unknown, None),
+    };
+    let mut snapshot = RunSnapshot::new(target.run(run.rid.as_str()), phase);
+    snapshot.state = state.map(Into::into);
+    snapshot.created = run.created.or_else(|| build?.created);
+    snapshot.started = build.and_then(|build| build.created);
+    if phase.is_terminal() {
+        snapshot.finished = build.and_then(|build| build.finished);
+    }
+    if let Some(ScheduleRunResult::Error { error_name, description, .. }) = &run.result {
+        let said = description.as_deref().unwrap_or("the schedule could not be run");
+        let failure = Failure::new(said);
+        snapshot.failure = Some(match error_name {
+            Some(name) => failure.code(name.as_str()),
+            None => failure,
+        });
+    }
+    snapshot
+}
+
+/// Why a build failed. The vendor gives no sentence: the best there is is which job failed, and what it makes. A reason
+/// that cannot be fetched is no reason to fail: the build is known to have failed.
+async fn why(calls: &Calls<'_, Foundry>, build: &Build) -> Failure {
+    let failed = |job: Job| (job.status == Some(JobStatus::Failed)).then_some(job);
+    match calls.find(ListBuildJobs::new(&build.rid), failed).await {
+        Ok(Some(job)) => failure_of(&job),
+        _ => Failure::new("the build failed").where_(format!("build {}", build.rid)),
+    }
+}
+
+fn failure_of(job: &Job) -> Failure {
+    let failure = match job.outputs.iter().find_map(|output| output.rid()) {
+        Some(made) => Failure::new(format!("the job that makes {made} failed")),
+        None => Failure::new("a job of the build failed"),
+    };
+    failure.where_(format!("job {}", job.rid))
+}

@@ -1,0 +1,356 @@
+//! What a schedule or a build makes, and how.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BuildableRid, ProjectRid};
+use crate::wire::{lenient, open_enum, open_union};
+
+open_union! {
+    /// What a build makes.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Create Build".
+    BuildTarget {
+        /// These and nothing else.
+        Manual = "manual" {
+            /// What to make.
+            #[serde(default, deserialize_with = "lenient::list")]
+            target_rids: Vec<BuildableRid>,
+        },
+        /// These, and all they are made of.
+        Upstream = "upstream" {
+            /// What to make.
+            #[serde(default, deserialize_with = "lenient::list")]
+            target_rids: Vec<BuildableRid>,
+            /// What to leave as it is.
+            #[serde(default, deserialize_with = "lenient::list")]
+            ignored_rids: Vec<BuildableRid>,
+        },
+        /// All that lies between inputs and targets.
+        Connecting = "connecting" {
+            /// Where it begins; not made themselves.
+            #[serde(default, deserialize_with = "lenient::list")]
+            input_rids: Vec<BuildableRid>,
+            /// Where it ends; made too.
+            #[serde(default, deserialize_with = "lenient::list")]
+            target_rids: Vec<BuildableRid>,
+            /// What to leave as it is.
+            #[serde(default, deserialize_with = "lenient::list")]
+            ignored_rids: Vec<BuildableRid>,
+        },
+    }
+}
+
+fn rids<R: Into<BuildableRid>>(rids: impl IntoIterator<Item = R>) -> Vec<BuildableRid> {
+    rids.into_iter().map(Into::into).collect()
+}
+
+impl BuildTarget {
+    /// These and nothing else.
+    pub fn manual<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
+        Self::Manual { target_rids: rids(targets) }
+    }
+
+    /// These, and all they are made of.
+    pub fn upstream<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
+        Self::Upstream { target_rids: rids(targets), ignored_rids: Vec::new() }
+    }
+
+    /// All that lies between inputs, which are not made, and targets, which are.
+    pub fn connecting<I: Into<BuildableRid>, R: Into<BuildableRid>>(
+        inputs: impl IntoIterator<Item = I>,
+        targets: impl IntoIterator<Item = R>,
+    ) -> Self {
+        Self::Connecting {
+            input_rids: rids(inputs),
+            target_rids: rids(targets),
+            ignored_rids: Vec::new(),
+        }
+    }
+
+    /// Leaves these as they are. A [`Manual`](Self::Manual) target has nothing to leave out and stays unchanged.
+    #[must_use]
+    pub fn ignore<R: Into<BuildableRid>>(mut self, ignored: impl IntoIterator<Item = R>) -> Self {
+        if let Self::Upstream { ignored_rids, .. } | Self::Connecting { ignored_rids, .. } =
+            &mut self
+        {
+            *ignored_rids = rids(ignored);
+        }
+        self
+    }
+}
+
+open_union! {
+    /// Under whose rights a schedule's builds run.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Create Schedule".
+    ScopeMode {
+        /// The user's: what the user may build is built, and a change of the user's rights changes the result.
+        User = "user" {},
+        /// The schedule's own, in these projects only. It sends no notifications.
+        Project = "project" {
+            /// The projects.
+            #[serde(default, deserialize_with = "lenient::list")]
+            project_rids: Vec<ProjectRid>,
+        },
+    }
+}
+
+impl ScopeMode {
+    /// Under the user's rights.
+    #[must_use]
+    pub fn user() -> Self {
+        Self::User {}
+    }
+
+    /// Under the schedule's own rights, in these projects.
+    pub fn project<R: Into<ProjectRid>>(projects: impl IntoIterator<Item = R>) -> Self {
+        Self::Project { project_rids: projects.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// What a schedule does when it is started, and what a build is told.
+///
+/// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same members.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Action {
+    /// What is made.
+    pub target: BuildTarget,
+    /// The branch it is made on. Left out of a request, the vendor decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch_name: Option<String>,
+    /// Branches whose logic is taken where the branch has none, in this order. All differ, and differ from the branch.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub fallback_branches: Vec<String>,
+    /// Makes even what is up to date.
+    #[serde(
+        default,
+        deserialize_with = "lenient::boolean",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub force_build: Option<bool>,
+    /// How often a job that failed is tried again. Not every failure can be.
+    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
+    pub retry_count: Option<u64>,
+    /// Pause before a job is tried again.
+    #[serde(rename = "retryBackoffDuration", skip_serializing_if = "Option::is_none")]
+    pub retry_backoff: Option<RetryBackoff>,
+    /// Ends the whole build, and cancels its other jobs, as soon as one job does not succeed.
+    #[serde(
+        default,
+        deserialize_with = "lenient::boolean",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub abort_on_failure: Option<bool>,
+    /// Tells the user who last edited the schedule when the build is over. Without effect under [`ScopeMode::Project`].
+    #[serde(
+        default,
+        deserialize_with = "lenient::boolean",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub notifications_enabled: Option<bool>,
+}
+
+impl Action {
+    /// Makes this, with the vendor's own settings.
+    #[must_use]
+    pub fn new(target: BuildTarget) -> Self {
+        Self {
+            target,
+            branch_name: None,
+            fallback_branches: Vec::new(),
+            force_build: None,
+            retry_count: None,
+            retry_backoff: None,
+            abort_on_failure: None,
+            notifications_enabled: None,
+        }
+    }
+
+    /// The branch to make it on.
+    #[must_use]
+    pub fn branch_name(mut self, branch: impl Into<String>) -> Self {
+        self.branch_name = Some(branch.into());
+        self
+    }
+
+    /// Branches whose logic is taken where the branch has none, in this order. All differ, and differ from the branch.
+    #[must_use]
+    pub fn fallback_branches<B: Into<String>>(
+        mut self,
+        branches: impl IntoIterator<Item = B>,
+    ) -> Self {
+        self.fallback_branches = branches.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether to make even what is up to date. A build of nothing else is refused with
+    /// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE).
+    #[must_use]
+    pub fn force_build(mut self, force: bool) -> Self {
+        self.force_build = Some(force);
+        self
+    }
+
+    /// How often a job that failed is tried again.
+    #[must_use]
+    pub fn retry_count(mut self, retries: u64) -> Self {
+        self.retry_count = Some(retries);
+        self
+    }
+
+    /// Pause before a job is tried again; whole milliseconds, what is below is cut off.
+    #[must_use]
+    pub fn retry_backoff(mut self, pause: Duration) -> Self {
+        self.retry_backoff = Some(pause.into());
+        self
+    }
+
+    /// Whether to end the whole build as soon as one job does not succeed.
+    #[must_use]
+    pub fn abort_on_failure(mut self, abort: bool) -> Self {
+        self.abort_on_failure = Some(abort);
+        self
+    }
+
+    /// Whether the user who last edited the schedule is told when the build is over.
+    #[must_use]
+    pub fn notifications_enabled(mut self, enabled: bool) -> Self {
+        self.notifications_enabled = Some(enabled);
+        self
+    }
+}
+
+impl From<BuildTarget> for Action {
+    fn from(target: BuildTarget) -> Self {
+        Self::new(target)
+    }
+}
+
+/// A pause before a job is tried again, as the vendor writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RetryBackoff {
+    /// How many units.
+    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
+    /// The unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<TimeUnit>,
+}
+
+impl RetryBackoff {
+    /// The pause. `None` for months and years, whose length depends on the calendar, and for units without a name here.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        let millis = match self.unit.as_ref()? {
+            TimeUnit::Milliseconds => 1,
+            TimeUnit::Seconds => 1_000,
+            TimeUnit::Minutes => 60_000,
+            TimeUnit::Hours => 3_600_000,
+            TimeUnit::Days => 86_400_000,
+            TimeUnit::Weeks => 604_800_000,
+            TimeUnit::Months | TimeUnit::Years | TimeUnit::Unknown(_) => return None,
+        };
+        Some(Duration::from_millis(self.value?.checked_mul(millis)?))
+    }
+}
+
+/// In seconds where it is whole seconds, else in milliseconds.
+impl From<Duration> for RetryBackoff {
+    fn from(pause: Duration) -> Self {
+        if pause.subsec_millis() == 0 {
+            return Self { value: Some(pause.as_secs()), unit: Some(TimeUnit::Seconds) };
+        }
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        Self { value: Some(millis), unit: Some(TimeUnit::Milliseconds) }
+    }
+}
+
+open_enum! {
+    /// Unit of a [`RetryBackoff`].
+    TimeUnit {
+        /// Thousandths of a second.
+        Milliseconds = "MILLISECONDS",
+        /// Seconds.
+        Seconds = "SECONDS",
+        /// Minutes.
+        Minutes = "MINUTES",
+        /// Hours.
+        Hours = "HOURS",
+        /// Days of 24 hours.
+        Days = "DAYS",
+        /// Weeks.
+        Weeks = "WEEKS",
+        /// Months of the calendar.
+        Months = "MONTHS",
+        /// Years of the calendar.
+        Years = "YEARS",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_and_scope_is_written_as_documented_and_read_in_all_shapes() {
+        let json = |target: &BuildTarget| serde_json::to_string(target).unwrap();
+        let manual = BuildTarget::manual(["ri.a.b.c.1"]).ignore(["ri.a.b.c.9"]);
+        assert_eq!(json(&manual), r#"{"type":"manual","targetRids":["ri.a.b.c.1"]}"#);
+        let upstream = BuildTarget::upstream(["ri.a.b.c.1"]).ignore(["ri.a.b.c.9"]);
+        assert_eq!(
+            json(&upstream),
+            r#"{"type":"upstream","targetRids":["ri.a.b.c.1"],"ignoredRids":["ri.a.b.c.9"]}"#
+        );
+        let connecting = BuildTarget::connecting(["ri.a.b.c.0"], ["ri.a.b.c.1"]);
+        assert_eq!(
+            json(&connecting),
+            r#"{"type":"connecting","inputRids":["ri.a.b.c.0"],"targetRids":["ri.a.b.c.1"],"ignoredRids":[]}"#
+        );
+        for (text, target) in [
+            (r#"{"type":"manual","manual":{"targetRids":["ri.a.b.c.1"]}}"#, &manual),
+            (
+                r#"{"connecting":{"inputRids":["ri.a.b.c.0"],"targetRids":["ri.a.b.c.1"]}}"#,
+                &connecting,
+            ),
+        ] {
+            assert_eq!(&serde_json::from_str::<BuildTarget>(text).unwrap(), target);
+        }
+        let json = |scope: &ScopeMode| serde_json::to_string(scope).unwrap();
+        assert_eq!(json(&ScopeMode::user()), r#"{"type":"user"}"#);
+        let project = ScopeMode::project(["ri.compass.main.folder.1"]);
+        assert_eq!(
+            json(&project),
+            r#"{"type":"project","projectRids":["ri.compass.main.folder.1"]}"#
+        );
+    }
+
+    #[test]
+    fn a_pause_is_written_in_the_largest_unit_that_is_exact_and_read_in_any() {
+        for (pause, value, unit) in [
+            (Duration::from_secs(30), 30, TimeUnit::Seconds),
+            (Duration::ZERO, 0, TimeUnit::Seconds),
+            (Duration::from_millis(1500), 1500, TimeUnit::Milliseconds),
+        ] {
+            let backoff = RetryBackoff::from(pause);
+            assert_eq!((backoff.value, backoff.unit.as_ref()), (Some(value), Some(&unit)));
+            assert_eq!(backoff.duration(), Some(pause));
+        }
+        let read = |json: &str| serde_json::from_str::<RetryBackoff>(json).unwrap().duration();
+        assert_eq!(read(r#"{"value":2,"unit":"WEEKS"}"#), Some(Duration::from_secs(14 * 86_400)));
+        for unknown in [
+            r#"{"value":2,"unit":"MONTHS"}"#,
+            r#"{"value":2,"unit":"MOONS"}"#,
+            r#"{"value":18446744073709551615,"unit":"WEEKS"}"#,
+            r#"{"value":-1,"unit":"DAYS"}"#,
+            "{}",
+        ] {
+            assert_eq!(read(unknown), None, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Who calls Mode: an API token with its secret.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::Mode;
+use crate::client::{
+    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta,
+};
+use crate::error::{Error, Result};
+use crate::wire::hal::Links;
+use crate::wire::json;
+
+/// An API token and its secret, sent as user and password of HTTP Basic.
+///
+/// Workspace tokens are made by admins and reach what an admin reaches, but cannot clone reports; member tokens reach what
+/// their member reaches. Personal tokens are no longer made. Source: Mode API reference, "Authentication".
+#[derive(Clone)]
+pub struct ApiToken {
+    basic: Basic,
+    has_secret: bool,
+}
+
+impl ApiToken {
+    /// Token and secret, as Mode showed them when the token was made.
+    pub fn new(token: impl Into<SecretString>, secret: impl Into<SecretString>) -> Self {
+        let secret = secret.into();
+        let has_secret = !secret.expose_secret().is_empty();
+        Self { basic: Basic::new(token, secret), has_secret }
+    }
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiToken([redacted])")
+    }
+}
+
+#[async_trait]
+impl Credential for ApiToken {
+    fn check(&self) -> Result<()> {
+        if !self.has_secret {
+            return Err(Error::config("the API secret is empty"));
+        }
+        let fault = |_| Error::config("the API token is empty or holds a colon");
+        self.basic.check().map_err(fault)
+    }
+
+    async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
+        self.basic.apply(request, context).await
+    }
+}
+
+/// Asks whom the credential belongs to: the way to find out whether it works.
+///
+/// It is sent to `verify` beside the workspace, not below it: the last part of the base URL's path is left out. (The
+/// account and the workspace are no checks: the one answers 400 to API tokens, the other 200 to anybody.)
+///
+/// Source: Mode API reference, `GET /api/verify`. Safe to repeat.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct Verify {}
+
+impl Verify {
+    /// The credential of the client that sends it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Endpoint for Verify {
+    type Api = Mode;
+    type Output = Verification;
+    const OPERATION: &'static str = "mode.verify";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let mut api = base.clone();
+        if let Ok(mut path) = api.path_segments_mut() {
+            path.pop_if_empty().pop();
+        }
+        ApiRequest::of::<Self>(Method::GET, &api, &["verify"]).finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Verification> {
+        json::decode(meta, body)
+    }
+}
+
+/// Whom a credential belongs to.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The workspace's username, as [`workspace`](crate::ClientBuilder::workspace) takes it.
+    pub workspace: Option<Box<str>>,
+    /// The workspace's token.
+    pub workspace_token: Option<Box<str>>,
+    /// What the token reaches, for example `member`. Missing in older answers.
+    pub api_key_scope: Option<Box<str>>,
+    /// Links.
+    #[serde(rename = "_links", default)]
+    pub links: Links,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::tests::request_text;
+
+    #[test]
+    fn verify_stands_beside_the_workspace() {
+        assert_eq!(request_text(&Verify::new()), "GET /verify");
+        for base in
+            ["http://127.0.0.1:8080/proxy/api/acme", "http://127.0.0.1:8080/proxy/api/acme/"]
+        {
+            let request = Verify::new().to_request(&Url::parse(base).unwrap()).unwrap();
+            assert_eq!(request.url().as_str(), "http://127.0.0.1:8080/proxy/api/verify");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportKind::Dataset), with a report's token.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::list::{End, counted, list, order_setters, page_setters};
+use super::report_runs::RunState;
+use super::reports::{Report, ReportToken};
+use super::spaces::SpaceToken;
+use super::{id, relations, request};
+use crate::wire::hal::{Embedded, Links};
+use crate::wire::{json, lenient, time};
+
+list! {
+    /// Lists the datasets of a space.
+    ///
+    /// Source: Mode API reference, "Datasets", `GET /{workspace}/spaces/{space}/datasets`. Safe to repeat.
+    ListSpaceDatasets { space: SpaceToken } "The datasets of this space."
+    GET ["spaces", space, "datasets"] -> Report, "mode.datasets.of_space", End::Empty
+}
+
+impl ListSpaceDatasets {
+    page_setters!();
+    order_setters!();
+}
+
+request! {
+    /// Runs a dataset now. The answer is the new run.
+    ///
+    /// Source: Mode API reference, "Dataset Runs", `POST /{workspace}/datasets/{dataset}/runs`. Each call starts a run, so
+    /// it is never sent again once it may have arrived.
+    CreateDatasetRun { dataset: ReportToken } "A run of this dataset."
+    POST ["datasets", dataset, "runs"] -> DatasetRun = json::decode,
+    "mode.dataset_runs.create", NotIdempotent
+}
+
+list! {
+    /// Lists the runs of a dataset. Ask for an order: the vendor's own is not documented.
+    ///
+    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs`. Safe to repeat.
+    ListDatasetRuns { dataset: ReportToken } "The runs of this dataset."
+    GET ["datasets", dataset, "runs"] -> DatasetRun, "mode.dataset_runs.list", End::Empty
+}
+
+counted!(ListDatasetRuns);
+
+impl ListDatasetRuns {
+    page_setters!();
+    order_setters!();
+}
+
+request! {
+    /// Gets one run of a dataset.
+    ///
+    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs/{run}`. Safe to repeat.
+    GetDatasetRun { dataset: ReportToken, run: DatasetRunToken } "This run of this dataset."
+    GET ["datasets", dataset, "runs", run] -> DatasetRun = json::decode, "mode.dataset_runs.get", Safe
+}
+
+id! {
+    /// Token of a run of a dataset.
+    DatasetRunToken
+}
+
+/// One run of a dataset.
+///
+/// The reference names its members after datasets; answers have been seen that name them after reports. Both are read.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct DatasetRun {
+    /// Token.
+    pub token: DatasetRunToken,
+    /// How it stands; where it is missing, the run does not count as over.
+    pub state: Option<RunState>,
+    /// When it was created. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it last changed. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub updated_at: Option<DateTime<Utc>>,
+    /// When it was over. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When the vendor began to delete its results. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub purge_started_at: Option<DateTime<Utc>>,
+    /// When its results were deleted. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub purge_completed_at: Option<DateTime<Utc>>,
+    #[serde(rename = "is_latest_dataset_run", default, deserialize_with = "lenient::boolean")]
+    latest_of_dataset: Option<bool>,
+    #[serde(rename = "is_latest_report_run", default, deserialize_with = "lenient::boolean")]
+    latest_of_report: Option<bool>,
+    #[serde(
+        rename = "is_latest_successful_dataset_run",
+        default,
+        deserialize_with = "lenient::boolean"
+    )]
+    latest_successful_of_dataset: Option<bool>,
+    #[serde(
+        rename = "is_latest_successful_report_run",
+        default,
+        deserialize_with = "lenient::boolean"
+    )]
+    latest_successful_of_report: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    dataset_has_failures_since_last_success: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    report_has_failures_since_last_success: Option<bool>,
+    /// Links by name; the documented ones have methods.
+    #[serde(rename = "_links", default)]
+    pub links: Links,
+    /// Resources that came with it.
+    #[serde(rename = "_embedded", default)]
+    pub embedded: Embedded,
+}
+
+impl DatasetRun {
+    /// Whether it is the dataset's newest run.
+    #[must_use]
+    pub fn is_latest(&self) -> Option<bool> {
+        self.latest_of_dataset.or(self.latest_of_report)
+    }
+
+    /// Whether it is the dataset's newest run that succeeded.
+    #[must_use]
+    pub fn is_latest_successful(&self) -> Option<bool> {
+        self.latest_successful_of_dataset.or(self.latest_successful_of_report)
+    }
+
+    /// Whether the dataset has failed since it last succeeded.
+    #[must_use]
+    pub fn has_failures_since_last_success(&self) -> Option<bool> {
+        self.dataset_has_failures_since_last_success.or(self.report_has_failures_since_last_success)
+    }
+}
+
+relations! {
+    DatasetRun {
+        self_link = "self" "The run itself.",
+        account_link = "account" "The workspace.",
+        dataset_link = "dataset" "Its dataset, a [`Report`].",
+        query_runs_link = "query_runs" "Its query runs.",
+        executed_by_link = "executed_by" "Who started it.",
+        share_link = "share" "Its page for people.",
+        latest_successful_dataset_run_link = "latest_successful_dataset_run_api_url"
+            "The dataset's newest run that succeeded.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::tests::request_text;
+
+    #[test]
+    fn dataset_runs_are_created_without_a_body_listed_and_got() {
+        assert_eq!(request_text(&CreateDatasetRun::new("d1")), "POST /acme/datasets/d1/runs");
+        assert_eq!(
+            request_text(&ListDatasetRuns::new("d1").newest_first()),
+            "GET /acme/datasets/d1/runs?order=desc&order_by=created_at"
+        );
+        assert_eq!(request_text(&GetDatasetRun::new("d1", "n1")), "GET /acme/datasets/d1/runs/n1");
+        assert_eq!(
+            request_text(&ListSpaceDatasets::new("s1").per_page(2)),
+            "GET /acme/spaces/s1/datasets?per_page=2"
+        );
+    }
+
+    #[test]
+    fn flags_have_two_names() {
+        for of in ["dataset", "report"] {
+            let run: DatasetRun = serde_json::from_str(&format!(
+                r#"{{"token":"n1","is_latest_{of}_run":true,"is_latest_successful_{of}_run":"false",
+                    "{of}_has_failures_since_last_success":"true"}}"#
+            ))
+            .unwrap();
+            assert_eq!(
+                (
+                    run.is_latest(),
+                    run.is_latest_successful(),
+                    run.has_failures_since_last_success()
+                ),
+                (Some(true), Some(false), Some(true))
+            );
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How Mode says "error".
+
+use http::{HeaderValue, header};
+use serde_json::Value;
+
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::error::{ErrorKind, Result, VendorError};
+
+#[derive(Debug)]
+pub(super) struct ModeDialect;
+
+impl Dialect for ModeDialect {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        let hal = HeaderValue::from_static("application/hal+json");
+        request.insert_default(header::ACCEPT, &hal);
+        Ok(())
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.is_success() {
+            return Verdict::Success;
+        }
+        let error = read_error(answer);
+        let id = error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default();
+        // The id and the status disagree at times. The status decides, but for two ids that say more than it does.
+        let (missing, limited) = (id == "not_found", id == "rate_limited");
+        let refusal = Refusal::by_status(answer.status, error);
+        Verdict::Failure(match refusal.kind {
+            ErrorKind::Rejected if missing => refusal.kind(ErrorKind::NotFound),
+            ErrorKind::Rejected | ErrorKind::RateLimited if limited => {
+                refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted)
+            }
+            _ => refusal,
+        })
+    }
+}
+
+/// The documented body is `{"id":…,"message":…}`. Seen as well: no `id`, a number as `id`, an object as `message`,
+/// `details` beside it, and a list of sentences with nothing around.
+fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
+    let text = str::from_utf8(answer.body).ok()?;
+    let mut error = VendorError::default();
+    match serde_json::from_str(text).ok()? {
+        Value::Object(mut body) => {
+            error.code = body.get("id").and_then(|id| match id {
+                Value::String(id) => Some(id.as_str().into()),
+                Value::Number(id) => Some(id.to_string().into()),
+                _ => None,
+            });
+            error.message = body.get("message").and_then(words).map(Into::into);
+            body.retain(|name, value| name == "details" || name == "message" && value.is_object());
+            if !body.is_empty() {
+                error.parameters = Value::Object(body);
+            }
+        }
+        other => error.message = words(&other).map(Into::into),
+    }
+    (error != VendorError::default()).then_some(error)
+}
+
+/// The sentence in a message of any shape: `{"name":["is too long"]}` is "name is too long".
+fn words(message: &Value) -> Option<String> {
+    let all: Vec<String> = match message {
+        Value::String(text) => return (!text.is_empty()).then(|| text.clone()),
+        Value::Null => return None,
+        Value::Array(list) => list.iter().filter_map(words).collect(),
+        Value::Object(members) => members
+            .iter()
+            .filter_map(|(name, member)| Some(format!("{name} {}", words(member)?)))
+            .collect(),
+        other => return Some(other.to_string()),
+    };
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    fn judge(status: u16, body: &str) -> Refusal {
+        let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { operation: "test", status, headers: &headers, body: &body };
+        match ModeDialect.judge(&answer) {
+            Verdict::Failure(refusal) => refusal,
+            Verdict::Success => panic!("{status} {body:?} was judged a success"),
+        }
+    }
+
+    #[test]
+    fn the_status_decides_and_two_ids_know_better() {
+        for (status, id, kind, advice) in [
+            (400, "bad_request", ErrorKind::Rejected, Advice::None),
+            (400, "param_missing", ErrorKind::Rejected, Advice::None),
+            (400, "not_found", ErrorKind::NotFound, Advice::None),
+            (401, "unauthorized", ErrorKind::Auth, Advice::Refresh),
+            (401, "not_found", ErrorKind::Auth, Advice::Refresh),
+            (403, "forbidden", ErrorKind::Denied, Advice::None),
+            (404, "not_found", ErrorKind::NotFound, Advice::None),
+            (404, "bad_request", ErrorKind::NotFound, Advice::None),
+            (409, "conflict", ErrorKind::Rejected, Advice::None),
+            (413, "payload_too_large", ErrorKind::Rejected, Advice::None),
+            (422, "invalid", ErrorKind::Rejected, Advice::None),
+            (429, "rate_limited", ErrorKind::RateLimited, Advice::NotAccepted),
+            (429, "", ErrorKind::RateLimited, Advice::None),
+            (400, "rate_limited", ErrorKind::RateLimited, Advice::NotAccepted),
+            (500, "internal_server_error", ErrorKind::Server, Advice::None),
+            (500, "not_found", ErrorKind::Server, Advice::None),
+            (503, "service_unavailable", ErrorKind::Server, Advice::None),
+        ] {
+            let refusal = judge(status, &format!(r#"{{"id":"{id}","message":"no"}}"#));
+            assert_eq!((refusal.kind, refusal.advice), (kind, advice), "{status} {id}");
+            let error = refusal.error.unwrap();
+            assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some(id), Some("no")));
+        }
+    }
+
+    #[test]
+    fn every_success_is_one() {
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        for status in [200, 201, 202, 204].map(|status| StatusCode::from_u16(status).unwrap()) {
+            let answer = Answer { operation: "test", status, headers: &headers, body: &body };
+            assert!(matches!(ModeDialect.judge(&answer), Verdict::Success));
+        }
+    }
+
+    #[test]
+    fn every_shape_of_error_body_is_read() {
+        let read = |body| {
+            let error: VendorError = judge(422, body).error?;
+            Some((error.code.map(String::from), error.message.map(String::from)))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        for (body, code, message) in [
+            (
+                r#"{"id":"bad_request","message":"no such column"}"#,
+                some("bad_request"),
+                some("no such column"),
+            ),
+            (r#"{"id":7,"message":"no"}"#, some("7"), some("no")),
+            (r#"{"id":null,"message":"no"}"#, None, some("no")),
+            (r#"{"id":{"a":1},"message":"no"}"#, None, some("no")),
+            (r#"{"message":"slow down"}"#, None, some("slow down")),
+            (r#"{"id":"forbidden"}"#, some("forbidden"), None),
+            (
+                r#"{"message":{"name":["is too long","is odd"],"cron":{"hour":"is 24"}}}"#,
+                None,
+                some("cron hour is 24; name is too long; is odd"),
+            ),
+            (r#"{"id":"x","message":["a","b"]}"#, some("x"), some("a; b")),
+            (r#"{"message":7}"#, None, some("7")),
+            (r#"["a","b"]"#, None, some("a; b")),
+            (r#""closed""#, None, some("closed")),
+        ] {
+            assert_eq!(read(body), Some((code, message)), "{body}");
+        }
+        for nothing in
+            ["", "null", "[]", "{}", "[{}]", "<html>", "Too many", "\u{feff}", r#"{"x":1}"#]
+        {
+            assert_eq!(read(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_vendor_attached_is_kept() {
+        let error =
+            judge(400, r#"{"id":"x","message":"y","details":{"column":"id"}}"#).error.unwrap();
+        assert_eq!(error.parameters["details"]["column"], "id");
+        let error = judge(422, r#"{"message":{"name":["is too long"]}}"#).error.unwrap();
+        assert_eq!(error.parameters["message"]["name"][0], "is too long");
+    }
+}

@@ -1,0 +1,576 @@
+//! What all lists of this vendor share: order, filter, and pages.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use crate::client::{Meta, PagedEndpoint, RequestBuilder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+use crate::wire::hal::Links;
+use crate::wire::{json, lenient};
+
+/// What a list is ordered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// When it was created.
+    #[default]
+    Created,
+    /// When it was last changed.
+    Updated,
+}
+
+impl Field {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created_at",
+            Self::Updated => "updated_at",
+        }
+    }
+}
+
+/// The one condition a list takes, for example `updated_at.lt.2026-01-01T00:00:00Z`.
+///
+/// Source: Mode API reference, parameter `filter` of lists. Times are sent without their fraction of a second.
+#[derive(Clone, Debug)]
+pub struct Filter(pub(super) String);
+
+impl Filter {
+    /// Created or changed after this time.
+    #[must_use]
+    pub fn after(field: Field, time: DateTime<Utc>) -> Self {
+        Self::compare(field, "gt", time)
+    }
+
+    /// Created or changed before this time.
+    #[must_use]
+    pub fn before(field: Field, time: DateTime<Utc>) -> Self {
+        Self::compare(field, "lt", time)
+    }
+
+    /// A condition in the vendor's own words.
+    pub fn raw(condition: impl Into<String>) -> Self {
+        Self(condition.into())
+    }
+
+    fn compare(field: Field, operator: &str, time: DateTime<Utc>) -> Self {
+        let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Self(format!("{}.{operator}.{time}", field.as_str()))
+    }
+}
+
+/// How a list ends that comes without counters.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// It takes no notice of `page`: the first answer is the whole list.
+    AtOnce,
+    /// With an empty page, or with one that repeats the page before: then it takes no notice of `page` after all.
+    Empty,
+    /// With an empty page. Each item fills up to so many rows, so that equal pages may follow each other.
+    EmptyAfterRows(usize),
+}
+
+/// Order, filter and page size of one list request, and the page it stands at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ListQuery {
+    pub(super) per_page: Option<u32>,
+    pub(super) filter: Option<String>,
+    pub(super) order: Option<String>,
+    pub(super) order_by: Option<String>,
+    pub(super) cursor: Option<Cursor>,
+}
+
+impl ListQuery {
+    pub(super) fn set_filter(&mut self, filter: impl Display) {
+        self.filter = Some(filter.to_string());
+    }
+
+    pub(super) fn write(&self, builder: RequestBuilder) -> RequestBuilder {
+        if self.per_page == Some(0) {
+            return builder.fail(Error::config(
+                "a page of 0 items has no next page; ask for at least 1 item per page",
+            ));
+        }
+        let Some(at) = Position::of(self.cursor.as_ref()) else {
+            return builder.fail(Error::config("the cursor comes from another vendor's list"));
+        };
+        builder
+            .query("filter", self.filter.as_deref())
+            .query("order", self.order.as_deref())
+            .query("order_by", self.order_by.as_deref())
+            .query("page", (at.page > 1).then_some(at.page))
+            .query("per_page", self.per_page)
+    }
+
+    /// A list that is not counted ends with a page that is not there: where it has links, they may lead past the end.
+    pub(super) fn is_past_end(&self, error: &Error) -> bool {
+        let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
+        error.kind() == ErrorKind::NotFound && at.page > 1 && at.pages.is_none()
+    }
+
+    /// Reads a list answer.
+    pub(super) fn decode<E: PagedEndpoint<Item: DeserializeOwned>>(
+        &self,
+        meta: &Meta,
+        body: &Bytes,
+        end: End,
+    ) -> Result<Page<E::Item>> {
+        let answer: ListAnswer<E::Item> = json::decode(meta, body)?;
+        let items = answer.embedded.map(|embedded| embedded.items).unwrap_or_default();
+        self.page::<E>(items, &answer.pagination.unwrap_or_default(), &answer.links, end)
+    }
+
+    /// The page of a list answer, and where the list goes on.
+    ///
+    /// Counters come before links: links are known to lead past the end, where the vendor answers 404. A short page is
+    /// not the end, for the vendor cuts `per_page` down to 30 without a word.
+    fn page<E: PagedEndpoint>(
+        &self,
+        mut items: Vec<E::Item>,
+        counters: &Counters,
+        links: &Links,
+        end: End,
+    ) -> Result<Page<E::Item>> {
+        let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
+        let first = items.first().and_then(E::key).map(str::to_owned);
+        let repeats = if first.is_some() && first == at.first { at.repeats + 1 } else { 0 };
+        let next = Position { page: at.page + 1, ..Position::default() };
+        let next = if let Some(pages) = counters.pages() {
+            (at.page < pages).then_some(Position { pages: Some(pages), ..next })
+        } else if items.is_empty() {
+            None
+        } else if repeats > end.legal_repeats(items.len()) {
+            return match end {
+                End::EmptyAfterRows(_) => {
+                    let message = format!("page {} repeats the pages before it", at.page);
+                    Err(Error::new(ErrorKind::Pagination, message))
+                }
+                End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
+            };
+        } else if let Some(link) = links.get("next_page") {
+            let page = page_of(&link.href).unwrap_or(next.page);
+            Some(Position { page, linked: true, first, repeats, ..next })
+        } else if at.linked || matches!(end, End::AtOnce) {
+            None
+        } else {
+            Some(Position { first, repeats, ..next })
+        };
+        if let End::EmptyAfterRows(_) = end {
+            let mut seen = HashSet::new();
+            items.retain(|item| E::key(item).is_none_or(|key| seen.insert(key.to_owned())));
+        }
+        let mut page = Page::new(items, next.map(|next| next.cursor()));
+        page.total = counters.total_count;
+        Ok(page)
+    }
+}
+
+impl End {
+    /// How many pages in a row may begin with the item that the page before them began with.
+    fn legal_repeats(self, items: usize) -> usize {
+        match self {
+            Self::AtOnce | Self::Empty => 0,
+            Self::EmptyAfterRows(rows) => rows.saturating_sub(1) / items.max(1),
+        }
+    }
+}
+
+/// What a cursor holds: the page, and what the pages before it said.
+#[derive(Clone, Debug, PartialEq)]
+struct Position {
+    /// Counted from 1.
+    page: u64,
+    /// Pages of the whole list, where the vendor counts them.
+    pages: Option<u64>,
+    /// A link led here: this list has links, and the page without one is the last.
+    linked: bool,
+    /// Key of the first item of the page before, where neither counters nor links tell the end.
+    first: Option<String>,
+    /// How many pages have begun with it, beside the first.
+    repeats: usize,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { page: 1, pages: None, linked: false, first: None, repeats: 0 }
+    }
+}
+
+impl Position {
+    /// `None` if the cursor is none of this vendor's.
+    fn of(cursor: Option<&Cursor>) -> Option<Self> {
+        let mut position = Self::default();
+        let Some(cursor) = cursor else { return Some(position) };
+        position.page = 0;
+        for (name, value) in form_urlencoded::parse(cursor.as_str().as_bytes()) {
+            match &*name {
+                "page" => position.page = value.parse().ok()?,
+                "pages" => position.pages = Some(value.parse().ok()?),
+                "linked" => position.linked = true,
+                "first" => position.first = Some(value.into_owned()),
+                "repeats" => position.repeats = value.parse().ok()?,
+                _ => return None,
+            }
+        }
+        (position.page > 0).then_some(position)
+    }
+
+    fn cursor(&self) -> Cursor {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        text.append_pair("page", &self.page.to_string());
+        if let Some(pages) = self.pages {
+            text.append_pair("pages", &pages.to_string());
+        }
+        if self.linked {
+            text.append_pair("linked", "1");
+        }
+        if let Some(first) = &self.first {
+            text.append_pair("first", first);
+        }
+        if self.repeats > 0 {
+            text.append_pair("repeats", &self.repeats.to_string());
+        }
+        Cursor::new(text.finish())
+    }
+}
+
+/// How many pages there are from `first` on, as far as its counters tell.
+pub(super) fn page_count<T>(first: &Page<T>) -> usize {
+    let next = first.next.as_ref().and_then(|next| Position::of(Some(next)));
+    let after = next.and_then(|next| Some(next.pages?.saturating_sub(next.page).saturating_add(1)));
+    1_usize.saturating_add(usize::try_from(after.unwrap_or(0)).unwrap_or(usize::MAX))
+}
+
+/// The cursor of the page that comes `number` pages after `first`.
+pub(super) fn nth<T>(first: &Page<T>, number: usize) -> Cursor {
+    let next = first.next.as_ref().and_then(|next| Position::of(Some(next))).unwrap_or_default();
+    let further = u64::try_from(number).unwrap_or(u64::MAX).saturating_sub(1);
+    Position { page: next.page.saturating_add(further), ..next }.cursor()
+}
+
+fn page_of(href: &str) -> Option<u64> {
+    let (_, query) = href.split_once('?')?;
+    let (_, page) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page")?;
+    page.parse().ok()
+}
+
+/// Every list answers in this shape; only the name of the items differs.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct ListAnswer<T> {
+    #[serde(rename = "_embedded", default)]
+    embedded: Option<Items<T>>,
+    #[serde(default)]
+    pagination: Option<Counters>,
+    #[serde(rename = "_links", default)]
+    links: Links,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Items<T> {
+    #[serde(
+        alias = "data_sources",
+        alias = "dataset_runs",
+        alias = "queries",
+        alias = "query_runs",
+        alias = "report_runs",
+        alias = "report_schedules",
+        alias = "reports",
+        alias = "spaces",
+        default,
+        deserialize_with = "lenient::list"
+    )]
+    items: Vec<T>,
+}
+
+/// Source: answers seen. The reference names `first_page` and `last_page`, which do not come.
+#[derive(Default, Deserialize)]
+struct Counters {
+    #[serde(default, deserialize_with = "lenient::count")]
+    total_pages: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    total_count: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    per_page: Option<u64>,
+}
+
+impl Counters {
+    fn pages(&self) -> Option<u64> {
+        let size = self.per_page.filter(|size| *size > 0);
+        self.total_pages.or_else(|| Some(self.total_count?.div_ceil(size?)))
+    }
+}
+
+/// Declares a list: `Name { part: Token } "What new() takes." GET [segments] -> Item, "operation", end`.
+macro_rules! list {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($part:ident: $token:ty),* } $new:literal
+        GET [$($segment:expr),+] -> $item:ty, $operation:literal, $end:expr
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        #[must_use = "a request does nothing until it is sent"]
+        pub struct $name {
+            $($part: $token,)*
+            list: $crate::mode::list::ListQuery,
+        }
+
+        impl $name {
+            #[doc = $new]
+            pub fn new($($part: impl Into<$token>),*) -> Self {
+                Self { $($part: $part.into(),)* list: $crate::mode::list::ListQuery::default() }
+            }
+        }
+
+        impl $crate::client::Endpoint for $name {
+            type Api = $crate::mode::Mode;
+            type Output = $crate::paging::Page<$item>;
+            const OPERATION: &'static str = $operation;
+            const IDEMPOTENCY: $crate::client::Idempotency = $crate::client::Idempotency::Safe;
+
+            fn to_request(&self, base: &url::Url) -> $crate::error::Result<$crate::client::ApiRequest> {
+                let Self { $($part,)* list } = self;
+                let path: &[&str] = &[$(AsRef::<str>::as_ref($segment)),+];
+                list.write($crate::client::ApiRequest::of::<Self>(http::Method::GET, base, path)).finish()
+            }
+
+            fn decode(
+                &self,
+                meta: &$crate::client::Meta,
+                body: &bytes::Bytes,
+            ) -> $crate::error::Result<Self::Output> {
+                self.list.decode::<Self>(meta, body, $end)
+            }
+        }
+
+        impl $crate::client::PagedEndpoint for $name {
+            type Item = $item;
+
+            fn at(&self, cursor: &$crate::paging::Cursor) -> Self {
+                let mut request = self.clone();
+                request.list.cursor = Some(cursor.clone());
+                request
+            }
+
+            fn key(item: &$item) -> Option<&str> {
+                Some(item.token.as_str())
+            }
+
+            fn is_past_end(&self, error: &$crate::error::Error) -> bool {
+                self.list.is_past_end(error)
+            }
+        }
+    };
+}
+
+/// Pages that are counted, and can be asked for side by side.
+macro_rules! counted {
+    ($($name:ident)+) => {$(
+        impl $crate::client::OffsetPages for $name {
+            fn page_count(&self, first: &$crate::paging::Page<Self::Item>) -> usize {
+                $crate::mode::list::page_count(first)
+            }
+
+            fn nth(&self, first: &$crate::paging::Page<Self::Item>, number: usize) -> $crate::paging::Cursor {
+                $crate::mode::list::nth(first, number)
+            }
+        }
+    )+};
+}
+
+/// Setters of lists that come page by page.
+macro_rules! page_setters {
+    () => {
+        /// Items per page. Left out, the vendor takes 20 or 30; it cuts larger numbers down to 30 without a word.
+        pub fn per_page(mut self, items: u32) -> Self {
+            self.list.per_page = Some(items);
+            self
+        }
+    };
+}
+
+/// Setters of lists that can be ordered and filtered.
+macro_rules! order_setters {
+    () => {
+        /// Newest first.
+        pub fn newest_first(self) -> Self {
+            self.in_order("desc")
+        }
+
+        /// Oldest first.
+        pub fn oldest_first(self) -> Self {
+            self.in_order("asc")
+        }
+
+        fn in_order(mut self, order: &str) -> Self {
+            self.list.order = Some(order.to_owned());
+            self.list
+                .order_by
+                .get_or_insert_with(|| crate::mode::Field::Created.as_str().to_owned());
+            self
+        }
+
+        /// What "new" and "old" mean; newest first unless told otherwise. Default:
+        /// [`Created`](crate::mode::Field::Created).
+        pub fn order_by(mut self, field: crate::mode::Field) -> Self {
+            self.list.order.get_or_insert_with(|| "desc".to_owned());
+            self.list.order_by = Some(field.as_str().to_owned());
+            self
+        }
+
+        /// The parameters `order` and `order_by` as they stand here: the vendor's pages disagree which of the two takes
+        /// `asc` or `desc`.
+        pub fn raw_order(mut self, order: impl Into<String>, order_by: impl Into<String>) -> Self {
+            self.list.order = Some(order.into());
+            self.list.order_by = Some(order_by.into());
+            self
+        }
+
+        /// Only what fits this condition; a second one takes the place of the first.
+        pub fn filter(mut self, filter: crate::mode::Filter) -> Self {
+            self.list.set_filter(filter.0);
+            self
+        }
+    };
+}
+
+pub(super) use {counted, list, order_setters, page_setters};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::tests::request_text;
+    use crate::mode::{ListDataSourceReports, ListQueryRuns, ListReportRuns, ListSchedules};
+
+    fn page<E: PagedEndpoint<Item: DeserializeOwned>>(
+        cursor: Option<&Cursor>,
+        end: End,
+        body: &str,
+    ) -> Result<Page<E::Item>> {
+        let answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
+        let list = ListQuery { cursor: cursor.cloned(), ..ListQuery::default() };
+        list.decode::<E>(&Meta::new("test", &answer), answer.body(), end)
+    }
+
+    fn rows(tokens: &[&str]) -> String {
+        let rows: Vec<_> = tokens.iter().map(|token| format!(r#"{{"token":"{token}"}}"#)).collect();
+        format!(r#""_embedded":{{"items":[{}]}}"#, rows.join(","))
+    }
+
+    fn next<T>(page: &Page<T>) -> Option<&str> {
+        page.next.as_ref().map(Cursor::as_str)
+    }
+
+    #[test]
+    fn counters_come_before_links_and_a_short_page_is_not_the_end() {
+        let link = r#""_links":{"next_page":{"href":"/api/acme/spaces?page=9"}}"#;
+        let at = |cursor: Option<&Cursor>, counters: &str| {
+            let body = format!(r#"{{{},"pagination":{counters},{link}}}"#, rows(&["a"]));
+            page::<ListReportRuns>(cursor, End::Empty, &body).unwrap()
+        };
+        let first =
+            at(None, r#"{"page":1,"per_page":30,"count":1,"total_pages":3,"total_count":61}"#);
+        assert_eq!((next(&first), first.total), (Some("page=2&pages=3"), Some(61)));
+        let second = at(first.next.as_ref(), r#"{"total_pages":"3"}"#);
+        assert_eq!(next(&second), Some("page=3&pages=3"));
+        assert_eq!(next(&at(second.next.as_ref(), r#"{"total_pages":3}"#)), None);
+        // The pages are counted here, whatever page the answer says it is.
+        assert_eq!(next(&at(second.next.as_ref(), r#"{"page":1,"total_pages":3}"#)), None);
+        assert_eq!(next(&at(None, r#"{"total_count":61,"per_page":30}"#)), Some("page=2&pages=3"));
+        assert_eq!(next(&at(None, r#"{"total_pages":0}"#)), None);
+    }
+
+    #[test]
+    fn without_counters_links_are_followed_and_the_page_without_one_is_the_last() {
+        let body = |tokens: &[&str], href: &str| {
+            format!(r#"{{{},"_links":{{"next_page":{{"href":"{href}"}}}}}}"#, rows(tokens))
+        };
+        let first =
+            page::<ListReportRuns>(None, End::Empty, &body(&["a"], "/api/x?page=2&per_page=1"));
+        let first = first.unwrap();
+        assert_eq!(next(&first), Some("page=2&linked=1&first=a"));
+        let last = page::<ListReportRuns>(
+            first.next.as_ref(),
+            End::Empty,
+            &format!("{{{}}}", rows(&["b"])),
+        );
+        assert_eq!(next(&last.unwrap()), None);
+        // A link that names no page leads to the next one, wherever its host is.
+        let odd = page::<ListReportRuns>(None, End::Empty, &body(&["a"], "https://elsewhere/"));
+        assert_eq!(next(&odd.unwrap()), Some("page=2&linked=1&first=a"));
+    }
+
+    #[test]
+    fn without_both_the_list_ends_with_an_empty_page_or_one_that_repeats() {
+        let body = |tokens: &[&str]| format!("{{{}}}", rows(tokens));
+        let first = page::<ListSchedules>(None, End::Empty, &body(&["a", "b"])).unwrap();
+        assert_eq!(next(&first), Some("page=2&first=a"));
+        let repeated =
+            page::<ListSchedules>(first.next.as_ref(), End::Empty, &body(&["a", "b"])).unwrap();
+        assert!(repeated.items.is_empty() && repeated.next.is_none());
+        for empty in
+            [body(&[]), r#"{"_embedded":{}}"#.into(), "{}".into(), r#"{"_embedded":null}"#.into()]
+        {
+            let page = page::<ListSchedules>(first.next.as_ref(), End::Empty, &empty).unwrap();
+            assert!(page.items.is_empty() && page.next.is_none());
+        }
+        let whole = page::<ListQueryRuns>(None, End::AtOnce, &body(&["a"])).unwrap();
+        assert_eq!((whole.items.len(), next(&whole)), (1, None));
+    }
+
+    #[test]
+    fn equal_pages_are_legal_where_an_item_has_many_rows_but_not_for_ever() {
+        let end = End::EmptyAfterRows(160);
+        let body = format!("{{{}}}", rows(&["a"; 30]));
+        let mut cursor = None;
+        for number in 1..=6 {
+            let page = page::<ListDataSourceReports>(cursor.as_ref(), end, &body).unwrap();
+            assert_eq!(page.items.len(), 1, "each report once");
+            assert!(next(&page).unwrap().starts_with(&format!("page={}", number + 1)));
+            cursor = page.next;
+        }
+        let error = page::<ListDataSourceReports>(cursor.as_ref(), end, &body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Pagination);
+    }
+
+    #[test]
+    fn pages_after_the_first_are_named_from_its_counters_also_in_the_middle() {
+        let page = |next: Option<&str>| Page::new(vec![()], next.map(Cursor::new));
+        let first = page(Some("page=2&pages=43"));
+        assert_eq!((page_count(&first), nth(&first, 1).as_str()), (43, "page=2&pages=43"));
+        assert_eq!(nth(&first, 42).as_str(), "page=43&pages=43");
+        let middle = page(Some("page=41&pages=43"));
+        assert_eq!((page_count(&middle), nth(&middle, 3).as_str()), (4, "page=43&pages=43"));
+        // Without counters the pages are walked one by one.
+        assert_eq!((page_count(&page(None)), page_count(&page(Some("page=2&linked=1")))), (1, 1));
+        assert_eq!(page_count(&page(Some("page=2&pages=18446744073709551615"))), usize::MAX);
+    }
+
+    #[test]
+    fn a_cursor_of_another_vendor_and_an_empty_page_are_refused() {
+        let base = url::Url::parse(crate::mode::BASE_URL).unwrap();
+        let list = ListReportRuns::new("r");
+        for cursor in ["", "2", "page=0", "page=x", "start=2020&page=2", "page=2&pages=x"] {
+            let error = list.at(&Cursor::new(cursor)).to_request(&base).expect_err(cursor);
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+        let error = list.clone().per_page(0).to_request(&base).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(
+            request_text(
+                &list.per_page(30).at(&Cursor::new("page=2&linked=1&first=a%26b&repeats=1"))
+            ),
+            "GET /acme/reports/r/runs?page=2&per_page=30"
+        );
+    }
+
+    use crate::client::Endpoint as _;
+}

@@ -1,0 +1,173 @@
+//! Mode's report runs as runs of any vendor.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    Client, CreateReportRun, GetReportRun, ListQueryRuns, ListReportRuns, Mode, PythonState,
+    QueryRun, ReportRun, RunState, VENDOR,
+};
+use crate::client::{Api, CallOptions, Clock, PagedEndpoint as _, Vendor};
+use crate::error::Result;
+use crate::paging::{Cursor, Page};
+use crate::run::{
+    Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot, Target, Triggered,
+    foreign,
+};
+
+/// A report is the target, and is run with the default values of its parameters. The vendor names the run it starts, and
+/// has no operation that ends one.
+#[async_trait]
+impl RunProvider for Client {
+    fn vendor(&self) -> Vendor {
+        Mode::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            list: true,
+            trigger: true,
+            trigger_names_run: true,
+            ..Capabilities::default()
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Client::clock(self)
+    }
+
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+        let report = report_of(run.target())?;
+        let answer =
+            self.call(GetReportRun::new(report, run.id())).options(options.clone()).send().await?;
+        let mut snapshot = snapshot(run.target(), &answer);
+        if snapshot.phase == Phase::Failed {
+            snapshot.failure = why(self, report, &answer, options).await;
+        }
+        Ok(snapshot)
+    }
+
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        let first = ListReportRuns::new(report_of(target)?).newest_first();
+        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
+        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        Ok(page.map(|run| snapshot(target, &run)))
+    }
+
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        let request = CreateReportRun::new(report_of(target)?);
+        let run = self.call(request).options(options.clone()).send().await?;
+        Ok(Triggered::new(Some(target.run(run.token.as_str()))))
+    }
+
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        let request = ListReportRuns::new(report_of(target)?).newest_first();
+        let answer = self.call(request).options(options.clone()).send().await?;
+        let runs = answer.items.iter().map(|run| snapshot(target, run)).collect();
+        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+    }
+}
+
+fn report_of(target: &Target) -> Result<&str> {
+    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
+}
+
+fn phase(state: Option<&RunState>) -> Phase {
+    match state {
+        Some(RunState::Pending | RunState::Enqueued) => Phase::Queued,
+        Some(RunState::Running | RunState::RunningNotebook) => Phase::Running,
+        Some(RunState::Succeeded | RunState::Completed) => Phase::Succeeded,
+        Some(RunState::Failed) => Phase::Failed,
+        Some(RunState::Cancelled) => Phase::Cancelled,
+        Some(RunState::Unknown(_)) | None => Phase::Unknown,
+    }
+}
+
+fn snapshot(target: &Target, run: &ReportRun) -> RunSnapshot {
+    let phase = phase(run.state.as_ref());
+    let mut snapshot = RunSnapshot::new(target.run(run.token.as_str()), phase);
+    snapshot.state = run.state.as_ref().map(|state| state.as_str().into());
+    snapshot.created = run.created_at;
+    if phase.is_terminal() {
+        snapshot.finished = run.completed_at;
+    }
+    snapshot
+}
+
+/// Why a run failed: its query runs say so, the run does not. A reason that cannot be fetched is no reason to fail: the
+/// run is known to have failed.
+async fn why(
+    client: &Client,
+    report: &str,
+    run: &ReportRun,
+    options: &CallOptions,
+) -> Option<Failure> {
+    let request = ListQueryRuns::new(report, &run.token);
+    let answer = client.call(request).options(options.clone()).send().await;
+    let queries = answer.map(|answer| answer.into_inner().items).unwrap_or_default();
+    let failure =
+        queries.iter().find_map(failure_of).or_else(|| queries.iter().find_map(ended_badly));
+    // Inferred: a run whose queries are all well has failed in its notebook.
+    failure.or_else(|| {
+        (run.python_state == Some(PythonState::Failed)).then(|| {
+            let mut failure = Failure::new("the report's notebook failed");
+            failure.where_ = Some("notebook".into());
+            failure
+        })
+    })
+}
+
+fn failure_of(query: &QueryRun) -> Option<Failure> {
+    if query.error_message.is_none() && query.error_code.is_none() {
+        return None;
+    }
+    let mut failure = Failure::default();
+    failure.code.clone_from(&query.error_code);
+    failure.message.clone_from(&query.error_message);
+    failure.where_ = Some(place(query));
+    failure.log_url.clone_from(&query.help_url);
+    Some(failure)
+}
+
+fn ended_badly(query: &QueryRun) -> Option<Failure> {
+    let state = query.state.as_ref().filter(|state| state.is_terminal() && !state.is_success())?;
+    let mut failure = Failure::new(format!("the query ended as {state}"));
+    failure.where_ = Some(place(query));
+    Some(failure)
+}
+
+fn place(query: &QueryRun) -> Box<str> {
+    match &query.query_name {
+        Some(name) => format!("query {name}, query run {}", query.token).into(),
+        None => format!("query run {}", query.token).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_a_phase_and_what_is_unknown_is_not_over() {
+        for (state, expected) in [
+            ("pending", Phase::Queued),
+            ("enqueued", Phase::Queued),
+            ("running", Phase::Running),
+            ("running_notebook", Phase::Running),
+            ("succeeded", Phase::Succeeded),
+            ("Completed", Phase::Succeeded),
+            ("failed", Phase::Failed),
+            ("cancelled", Phase::Cancelled),
+            ("postponed", Phase::Unknown),
+        ] {
+            assert_eq!(phase(Some(&RunState::from(state))), expected, "{state}");
+        }
+        assert_eq!(phase(None), Phase::Unknown);
+    }
+}

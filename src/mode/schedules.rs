@@ -1,0 +1,462 @@
+//! Schedules of a report: list, get, create, update, delete.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc, Weekday};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::list::{End, list, page_setters};
+use super::reports::ReportToken;
+use super::{Mode, deleted, id, relations, request};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use crate::error::{Error, Result};
+use crate::wire::hal::{Embedded, Links};
+use crate::wire::open_enum;
+use crate::wire::{json, lenient, time};
+
+list! {
+    /// Lists the schedules of a report.
+    ///
+    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules`. Safe to repeat.
+    ListSchedules { report: ReportToken } "The schedules of this report."
+    GET ["reports", report, "schedules"] -> Schedule, "mode.schedules.list", End::Empty
+}
+
+impl ListSchedules {
+    page_setters!();
+}
+
+request! {
+    /// Gets one schedule.
+    ///
+    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules/{schedule}`. Safe to
+    /// repeat.
+    GetSchedule { report: ReportToken, schedule: ScheduleToken } "This schedule of this report."
+    GET ["reports", report, "schedules", schedule] -> Schedule = json::decode, "mode.schedules.get", Safe
+}
+
+/// Adds a schedule to a report.
+///
+/// Source: Mode API reference, "Report Schedules", `POST /{workspace}/reports/{report}/schedules`. The reference shows a
+/// bare body; the service's own forms, and the callers known, wrap it in `report_schedule`, and so does this. Each call adds
+/// a schedule, so it is never sent again once it may have arrived.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct CreateSchedule {
+    report: ReportToken,
+    schedule: ScheduleBody,
+}
+
+/// Changes a schedule of a report: what is not set stays as it is.
+///
+/// Source: Mode API reference, "Report Schedules", `PATCH /{workspace}/reports/{report}/schedules/{schedule}`. The second
+/// time changes nothing more, so that it is repeated when its answer is lost.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct UpdateSchedule {
+    report: ReportToken,
+    token: ScheduleToken,
+    schedule: ScheduleBody,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct ScheduleBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<Cron>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct Wrapped<'a> {
+    report_schedule: &'a ScheduleBody,
+}
+
+impl CreateSchedule {
+    /// Runs this report at these times.
+    pub fn new(report: impl Into<ReportToken>, cron: Cron) -> Self {
+        let schedule = ScheduleBody { cron: Some(cron), ..ScheduleBody::default() };
+        Self { report: report.into(), schedule }
+    }
+}
+
+impl UpdateSchedule {
+    /// This schedule of this report.
+    pub fn new(report: impl Into<ReportToken>, schedule: impl Into<ScheduleToken>) -> Self {
+        Self { report: report.into(), token: schedule.into(), schedule: ScheduleBody::default() }
+    }
+
+    /// Other times.
+    pub fn cron(mut self, cron: Cron) -> Self {
+        self.schedule.cron = Some(cron);
+        self
+    }
+}
+
+macro_rules! schedule_setters {
+    ($($name:ident)+) => {$(
+        impl $name {
+            /// Sets the name.
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.schedule.name = Some(name.into());
+                self
+            }
+
+            /// How long a run may take before the next one is started all the same. Sent in whole seconds.
+            pub fn timeout(mut self, limit: Duration) -> Self {
+                self.schedule.timeout = Some(limit.as_secs());
+                self
+            }
+
+            /// Sets the value of a parameter of the report.
+            pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+                self.schedule.params.get_or_insert_default().insert(name.into(), value.into());
+                self
+            }
+        }
+    )+};
+}
+
+schedule_setters!(CreateSchedule UpdateSchedule);
+
+impl ScheduleBody {
+    fn write<E: Endpoint>(&self, method: Method, base: &Url, path: &[&str]) -> Result<ApiRequest> {
+        let builder =
+            ApiRequest::of::<E>(method, base, path).json(&Wrapped { report_schedule: self });
+        match self.cron.as_ref().map_or(Ok(()), Cron::check) {
+            Ok(()) => builder.finish(),
+            Err(error) => builder.fail(error).finish(),
+        }
+    }
+}
+
+impl Endpoint for CreateSchedule {
+    type Api = Mode;
+    type Output = Schedule;
+    const OPERATION: &'static str = "mode.schedules.create";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let path = ["reports", self.report.as_str(), "schedules"];
+        self.schedule.write::<Self>(Method::POST, base, &path)
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
+        json::decode(meta, body)
+    }
+}
+
+impl Endpoint for UpdateSchedule {
+    type Api = Mode;
+    type Output = Schedule;
+    const OPERATION: &'static str = "mode.schedules.update";
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let path = ["reports", self.report.as_str(), "schedules", self.token.as_str()];
+        self.schedule.write::<Self>(Method::PATCH, base, &path)
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
+        json::decode(meta, body)
+    }
+}
+
+request! {
+    /// Deletes a schedule of a report.
+    ///
+    /// Source: Mode API reference, "Report Schedules", `DELETE /{workspace}/reports/{report}/schedules/{schedule}`. Not
+    /// repeated once it may have arrived: a second delete would answer 404 for a first one that worked.
+    DeleteSchedule { report: ReportToken, schedule: ScheduleToken } "This schedule of this report."
+    DELETE ["reports", report, "schedules", schedule] -> () = deleted,
+    "mode.schedules.delete", NotIdempotent
+}
+
+id! {
+    /// Token of a schedule.
+    ScheduleToken
+}
+
+/// When a schedule runs its report.
+///
+/// ```
+/// use chrono::Weekday;
+/// use scheduled_runs::mode::Cron;
+///
+/// let mondays = Cron::weekly(Weekday::Mon, 6, 30).time_zone("Pacific Time (US & Canada)");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[must_use = "it does nothing until it is given to a request"]
+pub struct Cron {
+    freq: Frequency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day_of_month: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day_of_week: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hour: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minute: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+}
+
+impl Cron {
+    fn new(freq: Frequency) -> Self {
+        Self {
+            freq,
+            day_of_month: None,
+            day_of_week: None,
+            hour: None,
+            minute: None,
+            time_zone: None,
+        }
+    }
+
+    /// Four times an hour.
+    pub fn every_15_minutes() -> Self {
+        Self::new(Frequency::Every15Minutes)
+    }
+
+    /// Twice an hour.
+    pub fn every_30_minutes() -> Self {
+        Self::new(Frequency::Every30Minutes)
+    }
+
+    /// Every hour at this minute, 0 to 59.
+    pub fn hourly(minute: u8) -> Self {
+        Self { minute: Some(minute), ..Self::new(Frequency::Hourly) }
+    }
+
+    /// Every day at this hour, 0 to 23, and minute, 0 to 59.
+    pub fn daily(hour: u8, minute: u8) -> Self {
+        Self { hour: Some(hour), minute: Some(minute), ..Self::new(Frequency::Daily) }
+    }
+
+    /// Every week on this day, at this hour and minute.
+    pub fn weekly(day: Weekday, hour: u8, minute: u8) -> Self {
+        let day_of_week = u8::try_from(day.num_days_from_sunday()).ok();
+        Self { freq: Frequency::Weekly, day_of_week, ..Self::daily(hour, minute) }
+    }
+
+    /// Every month on this day, 1 to 31, at this hour and minute. What happens in months without that day is not
+    /// documented.
+    pub fn monthly(day: u8, hour: u8, minute: u8) -> Self {
+        Self { freq: Frequency::Monthly, day_of_month: Some(day), ..Self::daily(hour, minute) }
+    }
+
+    /// The time zone, by one of the names Mode has for it, for example `UTC` or `Pacific Time (US & Canada)`. What holds
+    /// without one is not documented.
+    pub fn time_zone(mut self, name: impl Into<String>) -> Self {
+        self.time_zone = Some(name.into());
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        let within = |value: Option<u8>, from, to| value.is_none_or(|it| (from..=to).contains(&it));
+        if within(self.hour, 0, 23)
+            && within(self.minute, 0, 59)
+            && within(self.day_of_month, 1, 31)
+        {
+            return Ok(());
+        }
+        Err(Error::config(
+            "a schedule's hour is 0 to 23, its minute 0 to 59, its day of the month 1 to 31",
+        ))
+    }
+}
+
+open_enum! {
+    /// How often a schedule runs.
+    Frequency {
+        /// Four times an hour.
+        Every15Minutes = "every_15_minutes",
+        /// Twice an hour.
+        Every30Minutes = "every_30_minutes",
+        /// Once an hour.
+        Hourly = "hourly",
+        /// Once a day.
+        Daily = "daily",
+        /// Once a week, or on several days of it.
+        Weekly = "weekly",
+        /// Once a month.
+        Monthly = "monthly",
+    }
+}
+
+/// One schedule of a report.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// Token.
+    pub token: ScheduleToken,
+    /// Name.
+    pub name: Option<Box<str>>,
+    /// How often it runs.
+    pub frequency: Option<Frequency>,
+    /// The hour, 0 to 23.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub cron_hour: Option<u64>,
+    /// The minute, 0 to 59.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub cron_minute: Option<u64>,
+    /// The hour in words, for example `2:00 am`.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub hour: Option<Box<str>>,
+    /// The minute in words, for example `the top of the hour`.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub minute: Option<Box<str>>,
+    /// English names of days, with commas between.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub day_of_week: Option<Box<str>>,
+    /// Name of the time zone.
+    pub time_zone: Option<Box<str>>,
+    /// The parameters it runs the report with, as they came: an object, though documented as a text.
+    pub parameters: Option<Box<RawValue>>,
+    /// How long a run may take before the next one is started all the same.
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    pub timeout: Option<Duration>,
+    /// How a failed run is tried again.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub retry_state: Option<Box<str>>,
+    /// How often a failed run is tried again.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub retry_count: Option<u64>,
+    /// The pause before a failed run is tried again. Its unit is not documented.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub retry_delay: Option<u64>,
+    /// When it last ran. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub last_run_at: Option<DateTime<Utc>>,
+    /// When it last ran and succeeded. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub last_succeeded_at: Option<DateTime<Utc>>,
+    /// When it was last due. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub last_scheduled_run: Option<DateTime<Utc>>,
+    /// When it is due next. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub next_scheduled_run: Option<DateTime<Utc>>,
+    /// When it was created. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last changed. UTC.
+    #[serde(default, deserialize_with = "time::lenient_utc")]
+    pub updated_at: Option<DateTime<Utc>>,
+    /// Its report.
+    pub report_token: Option<ReportToken>,
+    /// Name of its report.
+    pub report_name: Option<Box<str>>,
+    /// Whether the caller gets its results.
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub subscribed: Option<bool>,
+    /// How many get its results.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub subscriber_count: Option<u64>,
+    /// Links by name; the documented ones have methods.
+    #[serde(rename = "_links", default)]
+    pub links: Links,
+    /// Resources that came with it.
+    #[serde(rename = "_embedded", default)]
+    pub embedded: Embedded,
+}
+
+relations! {
+    Schedule {
+        self_link = "self" "The schedule itself.",
+        account_link = "account" "The workspace.",
+        creator_link = "creator" "Who made it.",
+        report_link = "report" "Its report, a [`Report`](super::Report).",
+        report_web_link = "report_web" "Its report, for people.",
+        report_runs_link = "report_runs" "The runs of its report.",
+        report_subscriptions_link = "report_subscriptions" "Who gets its results.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::mode::tests::request_text;
+
+    #[test]
+    fn a_schedule_is_written_inside_a_wrapper() {
+        let text = |cron: Cron| {
+            let text = request_text(&CreateSchedule::new("r1", cron));
+            let head = "POST /acme/reports/r1/schedules\ncontent-type: application/json\n\n";
+            text.strip_prefix(head).unwrap().to_owned()
+        };
+        for (cron, written) in [
+            (Cron::every_15_minutes(), r#""freq":"every_15_minutes""#),
+            (
+                Cron::every_30_minutes().time_zone("UTC"),
+                r#""freq":"every_30_minutes","time_zone":"UTC""#,
+            ),
+            (Cron::hourly(5), r#""freq":"hourly","minute":5"#),
+            (Cron::daily(0, 59), r#""freq":"daily","hour":0,"minute":59"#),
+            (
+                Cron::weekly(Weekday::Sun, 6, 0),
+                r#""freq":"weekly","day_of_week":0,"hour":6,"minute":0"#,
+            ),
+            (
+                Cron::weekly(Weekday::Sat, 6, 0),
+                r#""freq":"weekly","day_of_week":6,"hour":6,"minute":0"#,
+            ),
+            (Cron::monthly(31, 6, 0), r#""freq":"monthly","day_of_month":31,"hour":6,"minute":0"#),
+        ] {
+            assert_eq!(text(cron), format!(r#"{{"report_schedule":{{"cron":{{{written}}}}}}}"#));
+        }
+    }
+
+    #[test]
+    fn a_schedule_is_changed_in_part() {
+        let update = UpdateSchedule::new("r1", "s1")
+            .name("mornings")
+            .cron(Cron::hourly(0))
+            .timeout(Duration::from_millis(90_500))
+            .parameter("region", "emea");
+        assert_eq!(
+            request_text(&update),
+            concat!(
+                "PATCH /acme/reports/r1/schedules/s1\ncontent-type: application/json\n\n",
+                r#"{"report_schedule":{"name":"mornings","cron":{"freq":"hourly","minute":0},"#,
+                r#""timeout":90,"params":{"region":"emea"}}}"#
+            )
+        );
+        assert_eq!(request_text(&ListSchedules::new("r1")), "GET /acme/reports/r1/schedules");
+        assert_eq!(
+            request_text(&GetSchedule::new("r1", "s1")),
+            "GET /acme/reports/r1/schedules/s1"
+        );
+        assert_eq!(
+            request_text(&DeleteSchedule::new("r1", "s1")),
+            "DELETE /acme/reports/r1/schedules/s1"
+        );
+    }
+
+    #[test]
+    fn hours_that_no_day_has_are_refused() {
+        let base = Url::parse(crate::mode::BASE_URL).unwrap();
+        for cron in [
+            Cron::hourly(60),
+            Cron::daily(24, 0),
+            Cron::weekly(Weekday::Mon, 0, 60),
+            Cron::monthly(0, 0, 0),
+            Cron::monthly(32, 0, 0),
+        ] {
+            let error = CreateSchedule::new("r1", cron).to_request(&base).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! What the fake remembers, and how it changes.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::answers::Answer;
+use super::checks::{Object, items, object_of, part, text};
+use super::lists::Cursor;
+use super::{End, FakeFoundry, NewRun, Plan, SeenRequest, UnionForm};
+
+/// Whoever does what callers of the API do not do.
+pub(super) const SOMEBODY_ELSE: &str = "7d2f4b68-90ac-4e13-8b57-c6d1e0f2a394";
+
+/// What happens to an API request that is not simply served.
+pub(super) enum Fault {
+    /// This is answered; nothing is carried out.
+    Answer(Answer),
+    /// The request is carried out, its answer is lost.
+    Lose,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) schedules: Vec<Schedule>,
+    /// As they are shown; also those of schedules that were deleted.
+    pub(super) versions: Vec<Object>,
+    runs: Vec<Run>,
+    pub(super) builds: Vec<Build>,
+    pub(super) cursors: Vec<Cursor>,
+    /// Tokens that are valid now.
+    pub(super) tokens: Vec<String>,
+    pub(super) expired_tokens: Vec<String>,
+    pub(super) token_requests: usize,
+    pub(super) seen: Vec<SeenRequest>,
+    pub(super) faults: VecDeque<Fault>,
+    pub(super) token_faults: VecDeque<Answer>,
+    pub(super) lost_triggers: usize,
+    pub(super) plans: VecDeque<Plan>,
+    pub(super) result_after_lists: usize,
+    pub(super) held: bool,
+    pub(super) union_form: UnionForm,
+    pub(super) preview_required: bool,
+    serial: u64,
+    last: DateTime<Utc>,
+}
+
+pub(super) struct Schedule {
+    pub(super) shown: Object,
+    pub(super) triggers: usize,
+}
+
+struct Run {
+    /// Without its result.
+    shown: Object,
+    /// Which, and what belongs to it.
+    result: Option<(&'static str, Object)>,
+    /// How many more lists leave the result out.
+    unseen_lists: usize,
+}
+
+pub(super) struct Build {
+    pub(super) shown: Object,
+    /// As they are shown.
+    pub(super) jobs: Vec<Object>,
+    plan: Plan,
+    polls: u32,
+    pub(super) cancelled: bool,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self { result_after_lists: 1, preview_required: true, ..Self::default() }
+    }
+
+    /// Never the same twice, so that orders are certain.
+    fn now(&mut self) -> DateTime<Utc> {
+        let next = self.last + TimeDelta::milliseconds(1);
+        self.last = Utc::now().trunc_subsecs(3).max(next);
+        self.last
+    }
+
+    pub(super) fn new_hex(&mut self) -> String {
+        self.serial += 1;
+        format!("{:016x}", self.serial.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    pub(super) fn new_uuid(&mut self) -> String {
+        let mixed = self.new_hex();
+        let (head, tail) = mixed.split_at(8);
+        format!("{head}-5a7c-4d1e-9b3f-{:04x}{tail}", self.serial & 0xFFFF)
+    }
+
+    /// `kind` is the middle of the RID, such as `scheduler.main.run`.
+    pub(super) fn new_rid(&mut self, kind: &str) -> String {
+        format!("ri.{kind}.{}", self.new_uuid())
+    }
+
+    pub(super) fn mint_token(&mut self) -> String {
+        let token = format!("fake-access-token-{}", self.new_hex());
+        self.tokens.push(token.clone());
+        token
+    }
+
+    pub(super) fn has_schedule(&self, rid: &str) -> bool {
+        self.schedules.iter().any(|known| text(&known.shown, "rid") == rid)
+    }
+
+    pub(super) fn schedule(&mut self, rid: &str) -> Result<&mut Schedule, Answer> {
+        let found = self.schedules.iter_mut().find(|known| text(&known.shown, "rid") == rid);
+        found.ok_or_else(|| Answer::not_found("Schedule", rid))
+    }
+
+    pub(super) fn version(&self, rid: &str) -> Result<&Object, Answer> {
+        let found = self.versions.iter().find(|known| text(known, "rid") == rid);
+        found.ok_or_else(|| Answer::not_found("ScheduleVersion", rid))
+    }
+
+    pub(super) fn build(&mut self, rid: &str) -> Result<&mut Build, Answer> {
+        let found = self.builds.iter_mut().find(|known| text(&known.shown, "rid") == rid);
+        found.ok_or_else(|| Answer::not_found("Build", rid))
+    }
+
+    pub(super) fn job(&self, rid: &str) -> Result<Value, Answer> {
+        let mut jobs = self.builds.iter().flat_map(|build| &build.jobs);
+        let found = jobs.find(|known| text(known, "rid") == rid);
+        found.map(|job| job.clone().into()).ok_or_else(|| Answer::not_found("Job", rid))
+    }
+
+    /// Adds a schedule, or gives one that is there a new version; shows it.
+    pub(super) fn define(&mut self, rid: &str, definition: Object) -> Value {
+        let (now, version) = (self.now(), self.new_rid("scheduler.main.schedule-version"));
+        let mut shown = definition.clone();
+        shown.retain(|name, _| matches!(name.as_str(), "trigger" | "action" | "scopeMode"));
+        shown.extend(object_of(json!({
+            "rid": version,
+            "scheduleRid": rid,
+            "createdTime": time(now),
+            "createdBy": FakeFoundry::USER,
+        })));
+        self.versions.push(shown);
+
+        let before = self.schedule(rid).ok().map(|known| known.shown.clone());
+        let kept = |name: &str| before.as_ref()?.get(name).cloned();
+        let mut shown = definition;
+        shown.extend(object_of(json!({
+            "rid": rid,
+            "currentVersionRid": version,
+            "createdTime": kept("createdTime").unwrap_or_else(|| time(now)),
+            "createdBy": FakeFoundry::USER,
+            "updatedTime": time(now),
+            "updatedBy": FakeFoundry::USER,
+            "paused": kept("paused").unwrap_or(false.into()),
+        })));
+        let body = shown.clone().into();
+        if let Ok(known) = self.schedule(rid) {
+            known.shown = shown;
+        } else {
+            self.schedules.push(Schedule { shown, triggers: 0 });
+        }
+        body
+    }
+
+    pub(super) fn pause(&mut self, rid: &str, paused: bool) -> Result<(), Answer> {
+        self.schedule(rid)?.shown.insert("paused".to_owned(), paused.into());
+        Ok(())
+    }
+
+    /// Adds a run that is over, or one that goes on until it is finished; gives its RID back.
+    pub(super) fn add_run(&mut self, schedule: &str, new: NewRun) -> Result<String, Answer> {
+        let at = new.created.unwrap_or_else(|| self.now()).trunc_subsecs(3);
+        let mut run = self.new_run(schedule, new.external.then_some(SOMEBODY_ELSE), at)?;
+        let rid = new.rid.unwrap_or_else(|| text(&run.shown, "rid").to_owned());
+        run.shown.insert("rid".to_owned(), rid.as_str().into());
+        if let Some(plan) = new.plan {
+            run.result = Some(self.carry_out(&run, plan, at + TimeDelta::milliseconds(1_840))?);
+        }
+        let build = run.result.as_ref().map(|(_, result)| text(result, "buildRid"));
+        if let Ok(build) = self.build(build.unwrap_or_default()) {
+            build.start_jobs(at + TimeDelta::milliseconds(6_150));
+            if new.status != "RUNNING" {
+                build.end(&new.status, at + TimeDelta::milliseconds(186_925));
+            }
+        }
+        self.runs.push(run);
+        Ok(rid)
+    }
+
+    /// Adds a run somebody asked for; shows it as it is told to them, which is without a result.
+    pub(super) fn trigger(
+        &mut self,
+        schedule: &str,
+        by: &'static str,
+        plan: Plan,
+    ) -> Result<Object, Answer> {
+        let now = self.now();
+        let mut run = self.new_run(schedule, Some(by), now)?;
+        run.unseen_lists = plan.lists.unwrap_or(self.result_after_lists);
+        run.result = Some(self.carry_out(&run, plan, now)?);
+        let told = run.shown.clone();
+        self.runs.push(run);
+        Ok(told)
+    }
+
+    fn new_run(
+        &mut self,
+        schedule: &str,
+        by: Option<&str>,
+        created: DateTime<Utc>,
+    ) -> Result<Run, Answer> {
+        let version = self.schedule(schedule)?.shown.get("currentVersionRid").cloned();
+        let mut shown = object_of(json!({
+            "rid": self.new_rid("scheduler.main.run"),
+            "scheduleRid": schedule,
+            "scheduleVersionRid": version,
+            "createdTime": time(created),
+        }));
+        shown.extend(by.map(|by| ("createdBy".to_owned(), by.into())));
+        Ok(Run { shown, result: None, unseen_lists: 0 })
+    }
+
+    /// What becomes of a run. Its build is there at once, even if lists do not tell of it yet.
+    fn carry_out(
+        &mut self,
+        run: &Run,
+        plan: Plan,
+        at: DateTime<Utc>,
+    ) -> Result<(&'static str, Object), Answer> {
+        let (kind, members) = match plan.end {
+            End::Ignored => ("ignored", json!({})),
+            End::Error { name, description } => {
+                ("error", json!({ "errorName": name, "description": description }))
+            }
+            End::Success | End::Failure | End::Never => {
+                let (schedule, by) =
+                    (text(&run.shown, "scheduleRid"), text(&run.shown, "createdBy"));
+                let by = if by.is_empty() { FakeFoundry::USER } else { by };
+                let action = part(&self.schedule(schedule)?.shown, "action")?.clone();
+                let mut build = self.new_build(&action, by, plan, at);
+                build.shown.insert("scheduleRid".to_owned(), schedule.into());
+                let rid = text(&build.shown, "rid").to_owned();
+                self.builds.push(build);
+                ("submitted", json!({ "buildRid": rid }))
+            }
+        };
+        Ok((kind, object_of(members)))
+    }
+
+    /// A build with one job for each target.
+    fn new_build(&mut self, action: &Object, by: &str, plan: Plan, at: DateTime<Utc>) -> Build {
+        let rid = self.new_rid("foundry.main.build");
+        let jobs = targets(action).into_iter().map(|dataset| {
+            object_of(json!({
+                "rid": self.new_rid("foundry.main.job"),
+                "buildRid": rid,
+                "startedTime": time(at),
+                "jobStatus": "WAITING",
+                "outputs": [{ "type": "datasetJobOutput", "datasetRid": dataset }],
+            }))
+        });
+        let jobs: Vec<Object> = jobs.collect();
+        let mut shown = action.clone();
+        for name in ["target", "forceBuild", "notificationsEnabled"] {
+            shown.remove(name);
+        }
+        shown.entry("retryCount").or_insert(0.into());
+        let no_pause = || json!({ "value": 0, "unit": "SECONDS" });
+        shown.entry("retryBackoffDuration").or_insert_with(no_pause);
+        shown.extend(object_of(json!({
+            "rid": rid,
+            "createdTime": time(at),
+            "createdBy": by,
+            "jobRids": jobs.iter().map(|job| text(job, "rid")).collect::<Vec<_>>(),
+            "status": "RUNNING",
+        })));
+        let mut build = Build { shown, jobs, plan, polls: 0, cancelled: false };
+        if build.plan.polls == 0 {
+            build.end_as_planned(at);
+        }
+        build
+    }
+
+    /// A build that no schedule made; shows it.
+    pub(super) fn create_build(&mut self, action: &Object, plan: Plan) -> Value {
+        let now = self.now();
+        let build = self.new_build(action, FakeFoundry::USER, plan, now);
+        let shown = build.shown.clone();
+        self.builds.push(build);
+        shown.into()
+    }
+
+    /// One look at a build, which is what makes it move on.
+    pub(super) fn look_at_build(&mut self, rid: &str) -> Result<Value, Answer> {
+        let (now, held) = (self.now(), self.held);
+        let build = self.build(rid)?;
+        if !held && build.is_running() {
+            build.polls = build.polls.saturating_add(1);
+            if build.cancelled {
+                build.end("CANCELED", now);
+            } else {
+                build.start_jobs(now);
+                if build.polls >= build.plan.polls {
+                    build.end_as_planned(now);
+                }
+            }
+        }
+        Ok(build.shown.clone().into())
+    }
+
+    /// Ends the build that has this RID or was submitted by the run that has it.
+    pub(super) fn finish(&mut self, rid: &str, status: &str) -> Result<(), Answer> {
+        let now = self.now();
+        let Some(index) = self.runs.iter().position(|run| text(&run.shown, "rid") == rid) else {
+            self.build(rid)?.end(status, now);
+            return Ok(());
+        };
+        let mut run = self.runs.remove(index);
+        if run.result.is_none() {
+            run.result = self.carry_out(&run, Plan::never_ends(), now).ok();
+        }
+        run.unseen_lists = 0;
+        let build = run.result.as_ref().map(|(_, result)| text(result, "buildRid").to_owned());
+        self.runs.insert(index, run);
+        self.build(&build.unwrap_or_default())?.end(status, now);
+        Ok(())
+    }
+
+    /// The RIDs of a schedule's runs, the newest first.
+    pub(super) fn run_rids(&self, schedule: &str) -> Vec<String> {
+        let runs = self.runs.iter().rev().map(|run| &run.shown);
+        let mut runs: Vec<_> = runs.filter(|run| text(run, "scheduleRid") == schedule).collect();
+        runs.sort_by_key(|run| Reverse(text(run, "createdTime")));
+        runs.into_iter().map(|run| text(run, "rid").to_owned()).collect()
+    }
+
+    /// A run in a list, which is what brings its result closer.
+    pub(super) fn list_run(&mut self, rid: &str) -> Option<Value> {
+        let run = self.runs.iter_mut().find(|run| text(&run.shown, "rid") == rid)?;
+        let mut shown = run.shown.clone();
+        if run.unseen_lists > 0 {
+            run.unseen_lists -= usize::from(!self.held);
+        } else if let Some((kind, members)) = &run.result {
+            let (kind, mut members) = (*kind, members.clone());
+            let result = match self.union_form {
+                UnionForm::Tagged => {
+                    members.insert("type".to_owned(), kind.into());
+                    members.into()
+                }
+                UnionForm::Wrapped => json!({ "type": kind, (kind): members }),
+                UnionForm::Bare => json!({ (kind): members }),
+            };
+            shown.insert("result".to_owned(), result);
+        }
+        Some(shown.into())
+    }
+}
+
+fn time(time: DateTime<Utc>) -> Value {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true).into()
+}
+
+/// What an action builds.
+fn targets(action: &Object) -> Vec<Value> {
+    let Ok(target) = part(action, "target") else { return Vec::new() };
+    let ignored = items(target, "ignoredRids");
+    items(target, "targetRids").iter().filter(|rid| !ignored.contains(rid)).cloned().collect()
+}
+
+impl Schedule {
+    pub(super) fn targets(&self) -> Vec<Value> {
+        part(&self.shown, "action").map(targets).unwrap_or_default()
+    }
+
+    /// The branch it builds, and then those it falls back to.
+    pub(super) fn branches(&self) -> Vec<&str> {
+        let Ok(action) = part(&self.shown, "action") else { return Vec::new() };
+        let fallbacks = items(action, "fallbackBranches").iter().filter_map(Value::as_str);
+        [text(action, "branchName")].into_iter().chain(fallbacks).collect()
+    }
+}
+
+impl Build {
+    pub(super) fn is_running(&self) -> bool {
+        text(&self.shown, "status") == "RUNNING"
+    }
+
+    fn start_jobs(&mut self, at: DateTime<Utc>) {
+        for job in self.jobs.iter_mut().filter(|job| text(job, "jobStatus") == "WAITING") {
+            job.insert("jobStatus".to_owned(), "RUNNING".into());
+            job.insert("latestAttemptStartTime".to_owned(), time(at));
+        }
+    }
+
+    fn end_as_planned(&mut self, at: DateTime<Utc>) {
+        match self.plan.end {
+            End::Success => self.end("SUCCEEDED", at),
+            End::Failure => self.end("FAILED", at),
+            End::Never | End::Ignored | End::Error { .. } => {}
+        }
+    }
+
+    /// If it failed, its first job did, and the others had no chance to run.
+    fn end(&mut self, status: &str, at: DateTime<Utc>) {
+        let status = status.to_uppercase();
+        if status != "CANCELED" {
+            self.start_jobs(at);
+        }
+        for (index, job) in self.jobs.iter_mut().enumerate() {
+            let idle = status == "FAILED" && index > 0;
+            let own = if idle { "DID_NOT_RUN" } else { status.as_str() };
+            job.insert("jobStatus".to_owned(), own.into());
+            job.insert("finishedTime".to_owned(), time(at));
+            if idle {
+                job.remove("latestAttemptStartTime");
+            }
+            let transaction = text(job, "rid").replace(".job.", ".transaction.");
+            let output = job.get_mut("outputs").and_then(|outputs| outputs.get_mut(0));
+            if let (Some(Value::Object(output)), "SUCCEEDED") = (output, own) {
+                output.insert("outputTransactionRid".to_owned(), transaction.into());
+            }
+        }
+        self.shown.insert("status".to_owned(), status.into());
+        self.shown.insert("finishedTime".to_owned(), time(at));
+    }
+}
