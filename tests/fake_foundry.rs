@@ -197,8 +197,10 @@ async fn a_token_is_given_for_a_secret_in_http_basic() {
     let ask = |secret: &str, form: Form<'_>| {
         caller.token_request(form).basic_auth(FakeFoundry::CLIENT_ID, Some(secret)).send()
     };
-    assert_eq!(ask(FakeFoundry::CLIENT_SECRET, &[GRANT]).await.unwrap().status(), 200);
-    assert_eq!(ask("fake%2Dclient%2Dsecret", &[GRANT, ID]).await.unwrap().status(), 200);
+    let coded: String =
+        url::form_urlencoded::byte_serialize(FakeFoundry::CLIENT_SECRET.as_bytes()).collect();
+    assert_eq!(ask(&coded, &[GRANT]).await.unwrap().status(), 200);
+    assert_eq!(ask("fake%2Bclient%2Fsecret%251", &[GRANT, ID]).await.unwrap().status(), 200);
     assert_eq!(ask(FakeFoundry::CLIENT_SECRET, &[GRANT, SECRET]).await.unwrap().status(), 400);
     let refused = ask("no", &[GRANT]).await.unwrap();
     assert!(refused.headers().contains_key("www-authenticate"));
@@ -1218,4 +1220,19 @@ async fn a_run_without_a_build_cannot_be_finished() {
     let fake = FakeFoundry::start().await;
     let run = fake.add_run(HOURLY, NewRun::ignored());
     fake.finish(&run, "SUCCEEDED");
+}
+
+#[tokio::test]
+async fn the_client_sends_its_secret_in_either_form() {
+    use scheduled_runs::foundry::{Client, ClientCredentials, ClientToken, GetSchedule};
+
+    let fake = FakeFoundry::start().await;
+    for basic in [false, true] {
+        let token = ClientToken::new(FakeFoundry::CLIENT_ID, FakeFoundry::CLIENT_SECRET);
+        let token = if basic { token.basic_auth() } else { token };
+        let builder = Client::builder().base_url(fake.base_url());
+        let client = builder.credential(ClientCredentials::from(token)).build().unwrap();
+        client.send(GetSchedule::new(FakeFoundry::NIGHTLY_ORDERS)).await.unwrap();
+    }
+    assert_eq!(fake.token_requests(), 2);
 }

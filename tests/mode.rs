@@ -5,8 +5,8 @@
 use futures_util::StreamExt as _;
 use http::Response;
 use scheduled_runs::mode::{
-    ArchiveReport, CreateReportRun, GetReport, ListDataSourceReports, ListQueryRuns,
-    ListReportRuns, ListSchedules, Verify,
+    ArchiveReport, CreateReportRun, DownloadQueryRun, GetReport, ListDataSourceReports,
+    ListQueryRuns, ListReportRuns, ListSchedules, ListSpaces, Verify,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{CallOptions, ErrorKind, Phase, RunProvider, RunProviderExt, mode};
@@ -289,7 +289,8 @@ async fn a_run_is_not_started_again_when_its_answer_is_lost_and_changes_are_repe
     let (script, _, client) = scripted();
     script.answer(504, "");
     script.answer(202, r#"{"token":"r","archived":true}"#);
-    assert_eq!(client.send(ArchiveReport::new("r")).await.unwrap().archived, Some(true));
+    let archived = client.send(ArchiveReport::new("r")).await.unwrap().into_inner();
+    assert_eq!(archived.unwrap().archived, Some(true));
 }
 
 #[tokio::test]
@@ -331,5 +332,62 @@ async fn what_the_vendor_says_stands_in_the_error() {
         let error = client.send(GetReport::new("r")).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         assert_eq!(error.attempts().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_page_number_from_the_server_moves_the_walk_forwards_or_not_at_all() {
+    for page in ["18446744073709551615", "0", "1", "-1", "x"] {
+        let (script, _, client) = scripted();
+        let link = format!("/api/acme/spaces?page={page}");
+        let answer = |items: &str, next: &str| {
+            format!(r#"{{"_embedded":{{"spaces":[{items}],"reports":[]}},"_links":{{{next}}}}}"#)
+        };
+        script.answer(
+            200,
+            answer(r#"{"token":"a"}"#, &format!(r#""next_page":{{"href":"{link}"}}"#)),
+        );
+        script.answer(200, answer(r#"{"token":"b"}"#, ""));
+        let spaces = client.items(ListSpaces::new()).try_collect().await.unwrap();
+        assert_eq!(
+            spaces.iter().map(|space| space.token.as_str()).collect::<Vec<_>>(),
+            ["a", "b"],
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_rows_that_ignores_its_page_ends_without_loss() {
+    let (script, _, client) = scripted();
+    for _ in 0..5 {
+        script.answer(
+            200,
+            r#"{"_embedded":{"reports":[{"token":"a"},{"token":"a"},{"token":"b"}]}}"#,
+        );
+    }
+    let reports = client.items(ListDataSourceReports::new("d")).try_collect().await.unwrap();
+    assert_eq!(reports.len(), 2);
+    assert_eq!(script.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_may_be_answered_with_nothing_and_a_page_is_no_file() {
+    let (script, _, client) = scripted();
+    for status in [200, 202, 204] {
+        script.answer(status, "");
+        assert!(client.send(ArchiveReport::new("r")).await.unwrap().is_none());
+    }
+    for (media, page) in [
+        ("text/csv", "<!doctype html><p>log in"),
+        ("application/pdf", "\u{feff} <html></html>"),
+        ("application/octet-stream", "\u{feff}<HTML>"),
+        ("text/plain", "<!DOCTYPE html>"),
+    ] {
+        let mut answer = Response::new(bytes::Bytes::from(page));
+        answer.headers_mut().insert("content-type", media.parse().unwrap());
+        script.answer_with(answer);
+        let error = client.send(DownloadQueryRun::new("r", "n", "q")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedContent, "{media}");
     }
 }

@@ -118,7 +118,9 @@ struct Body {
 }
 
 fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    let body: Body = serde_json::from_str(answer.text()).ok()?;
+    // A list would be read by position.
+    let text = Some(answer.text()).filter(|text| text.trim_start().starts_with('{'))?;
+    let body: Body = serde_json::from_str(text).ok()?;
     // The HTTP status once more is no code.
     let status_code = body.status_code.filter(|code| **code != *answer.status.as_str());
     let chained =

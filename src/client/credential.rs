@@ -69,7 +69,12 @@ impl CredentialContext<'_> {
     ///
     /// # Errors
     /// As [`Client::send`](super::Client::send).
-    pub async fn send(&self, request: ApiRequest, dialect: &dyn Dialect) -> Result<(Meta, Bytes)> {
+    pub async fn send(
+        &self,
+        mut request: ApiRequest,
+        dialect: &dyn Dialect,
+    ) -> Result<(Meta, Bytes)> {
+        request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
         let session = Session { dialect, credential: None, ..self.session };
         exchange::run(session, request, &mut |_, _| Ok(())).await
     }

@@ -156,7 +156,11 @@ impl TokenSource for ClientToken {
         request.hide(id);
         request.hide(secret);
         if self.basic_auth {
-            Basic::new(id, secret).apply(&mut request, context).await?;
+            // RFC 6749, section 2.3.1: each part is form-encoded before they are joined.
+            let coded = |text: &str| {
+                url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
+            };
+            Basic::new(coded(id), coded(secret)).apply(&mut request, context).await?;
         }
         let (meta, body) = context.send(request, &OAuthDialect).await?;
         let answer: Answer = json::decode(&meta, &body)?;

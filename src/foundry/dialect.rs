@@ -120,7 +120,9 @@ struct Body {
 }
 
 fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    let body: Body = serde_json::from_str(answer.text()).ok()?;
+    // A list would be read by position.
+    let text = Some(answer.text()).filter(|text| text.trim_start().starts_with('{'))?;
+    let body: Body = serde_json::from_str(text).ok()?;
     let mut error = VendorError::default();
     error.code = body.error_code.or(body.error);
     error.name = body.error_name;

@@ -127,7 +127,8 @@ impl Endpoint for CreateSchedule {
 
 /// Replaces a schedule as a whole. Inferred: what is left out is gone afterwards.
 ///
-/// A schedule's trigger is hidden from callers who may not see it: a replacement made from such an answer has none.
+/// A schedule's trigger is hidden from callers who may not see it: a replacement made from such an answer has none. Members
+/// that this version has no name for are not sent back either; triggers and targets of unknown kinds are, as they came.
 ///
 /// Source: Foundry API reference, Orchestration v2, "Replace Schedule"; in preview. Each call makes a new version of the
 /// schedule, so it is never sent again once it may have been carried out.

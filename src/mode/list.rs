@@ -1,12 +1,14 @@
 //! What all lists of this vendor share: order, filter, and pages.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use url::form_urlencoded;
 
 use crate::client::{Meta, PagedEndpoint, RequestBuilder};
@@ -139,12 +141,18 @@ impl ListQuery {
     ) -> Result<Page<E::Item>> {
         let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
         let first = items.first().and_then(E::key).map(str::to_owned);
-        let repeats = if first.is_some() && first == at.first { at.repeats + 1 } else { 0 };
-        let next = Position { page: at.page + 1, ..Position::default() };
+        let repeated = first.is_some() && first == at.first;
+        let repeats = if repeated { at.repeats.saturating_add(1) } else { 0 };
+        let mixed = matches!(end, End::EmptyAfterRows(_))
+            && items.last().and_then(E::key) != first.as_deref();
+        let next = Position { page: at.page.saturating_add(1), ..Position::default() };
         let next = if let Some(pages) = counters.pages() {
             (at.page < pages).then_some(Position { pages: Some(pages), ..next })
         } else if items.is_empty() {
             None
+        } else if repeated && at.mixed {
+            // Rows of one item stand together: a page that begins again with an item that was already over is the same page.
+            return Ok(Page::new(Vec::new(), None));
         } else if repeats > end.legal_repeats(items.len()) {
             return match end {
                 End::EmptyAfterRows(_) => {
@@ -154,12 +162,13 @@ impl ListQuery {
                 End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
             };
         } else if let Some(link) = links.get("next_page") {
-            let page = page_of(&link.href).unwrap_or(next.page);
-            Some(Position { page, linked: true, first, repeats, ..next })
+            // Forwards only: a link back would bring what was already given out.
+            let page = page_of(&link.href).filter(|page| *page > at.page).unwrap_or(next.page);
+            Some(Position { page, linked: true, first, repeats, mixed, ..next })
         } else if at.linked || matches!(end, End::AtOnce) {
             None
         } else {
-            Some(Position { first, repeats, ..next })
+            Some(Position { first, repeats, mixed, ..next })
         };
         if let End::EmptyAfterRows(_) = end {
             let mut seen = HashSet::new();
@@ -194,11 +203,13 @@ struct Position {
     first: Option<String>,
     /// How many pages have begun with it, beside the first.
     repeats: usize,
+    /// The page before held rows of more than one item.
+    mixed: bool,
 }
 
 impl Default for Position {
     fn default() -> Self {
-        Self { page: 1, pages: None, linked: false, first: None, repeats: 0 }
+        Self { page: 1, pages: None, linked: false, first: None, repeats: 0, mixed: false }
     }
 }
 
@@ -214,6 +225,7 @@ impl Position {
                 "pages" => position.pages = Some(value.parse().ok()?),
                 "linked" => position.linked = true,
                 "first" => position.first = Some(value.into_owned()),
+                "mixed" => position.mixed = true,
                 "repeats" => position.repeats = value.parse().ok()?,
                 _ => return None,
             }
@@ -232,6 +244,9 @@ impl Position {
         }
         if let Some(first) = &self.first {
             text.append_pair("first", first);
+        }
+        if self.mixed {
+            text.append_pair("mixed", "1");
         }
         if self.repeats > 0 {
             text.append_pair("repeats", &self.repeats.to_string());
@@ -272,22 +287,49 @@ struct ListAnswer<T> {
     links: Links,
 }
 
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
+/// The items, under whichever name: of dataset runs two names are in use, and one of them may stand there empty.
 struct Items<T> {
-    #[serde(
-        alias = "data_sources",
-        alias = "dataset_runs",
-        alias = "queries",
-        alias = "query_runs",
-        alias = "report_runs",
-        alias = "report_schedules",
-        alias = "reports",
-        alias = "spaces",
-        default,
-        deserialize_with = "lenient::list"
-    )]
     items: Vec<T>,
+}
+
+/// The names that lists of this vendor have for their items.
+const NAMES: [&str; 8] = [
+    "data_sources",
+    "dataset_runs",
+    "queries",
+    "query_runs",
+    "report_runs",
+    "report_schedules",
+    "reports",
+    "spaces",
+];
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Named<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
+            type Value = Items<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the items by their name")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Items<T>, M::Error> {
+                let mut items = Vec::new();
+                while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+                    if items.is_empty() && NAMES.contains(&&*name) {
+                        items = map.next_value::<Option<Vec<T>>>()?.unwrap_or_default();
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Items { items })
+            }
+        }
+
+        deserializer.deserialize_map(Named(PhantomData))
+    }
 }
 
 /// Source: answers seen. The reference names `first_page` and `last_page`, which do not come.
@@ -462,7 +504,7 @@ mod tests {
 
     fn rows(tokens: &[&str]) -> String {
         let rows: Vec<_> = tokens.iter().map(|token| format!(r#"{{"token":"{token}"}}"#)).collect();
-        format!(r#""_embedded":{{"items":[{}]}}"#, rows.join(","))
+        format!(r#""_embedded":{{"reports":[{}]}}"#, rows.join(","))
     }
 
     fn next<T>(page: &Page<T>) -> Option<&str> {

@@ -100,7 +100,7 @@ mod schedules;
 mod spaces;
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use self::credential::{ApiToken, Verification, Verify};
 pub use self::data_sources::{DataSource, DataSourceToken, GetDataSource, ListDataSources};
@@ -198,6 +198,11 @@ fn deleted(meta: &Meta, body: &Bytes) -> Result<()> {
         return Ok(());
     }
     json::decode::<IgnoredAny>(meta, body).map(drop)
+}
+
+/// Reads the answer to a change: what was changed, or nothing: any 2xx may come empty.
+fn changed<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
+    if body.trim_ascii().is_empty() { Ok(None) } else { json::decode(meta, body).map(Some) }
 }
 
 /// Declares a request that is no more than a method and a path:

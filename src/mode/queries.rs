@@ -160,7 +160,7 @@ impl Endpoint for CreateQuery {
 
 impl Endpoint for UpdateQuery {
     type Api = Mode;
-    type Output = Query;
+    type Output = Option<Query>;
     const OPERATION: &'static str = "mode.queries.update";
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -174,8 +174,8 @@ impl Endpoint for UpdateQuery {
         }
     }
 
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
-        json::decode(meta, body)
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Query>> {
+        super::changed(meta, body)
     }
 }
 

@@ -59,9 +59,9 @@ request! {
     /// Archives a report.
     ///
     /// Source: Mode API reference, "Reports", `PATCH /{workspace}/reports/{report}/archive`. Inferred: archiving it twice
-    /// changes nothing more, so that it is repeated when its answer is lost.
+    /// changes nothing more, so that it is repeated when its answer is lost. The answer may be empty.
     ArchiveReport { report: ReportToken } "This report."
-    PATCH ["reports", report, "archive"] -> Report = json::decode, "mode.reports.archive", Idempotent
+    PATCH ["reports", report, "archive"] -> Option<Report> = super::changed, "mode.reports.archive", Idempotent
 }
 
 request! {
@@ -70,7 +70,7 @@ request! {
     /// Source: Mode API reference, "Reports", `PATCH /{workspace}/reports/{report}/unarchive`. Repeated as
     /// [`ArchiveReport`].
     UnarchiveReport { report: ReportToken } "This report."
-    PATCH ["reports", report, "unarchive"] -> Report = json::decode, "mode.reports.unarchive", Idempotent
+    PATCH ["reports", report, "unarchive"] -> Option<Report> = super::changed, "mode.reports.unarchive", Idempotent
 }
 
 id! {

@@ -177,14 +177,20 @@ fn csv_or_zip(meta: &Meta, body: &Bytes) -> Result<Content> {
 pub(super) fn content(meta: &Meta, body: &Bytes, wanted: &[Format]) -> Result<Content> {
     let media = meta.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    // A login page may come under any media type.
+    let begins =
+        |tag: &[u8]| text.get(..tag.len()).is_some_and(|text| text.eq_ignore_ascii_case(tag));
+    let page = begins(b"<!doctype html") || begins(b"<html");
     let format = match &*media.to_ascii_lowercase() {
-        "text/csv" | "application/csv" | "text/plain" => Some(Format::Csv),
+        _ if page => None,
+        "text/csv" | "application/csv" => Some(Format::Csv),
         "application/zip" | "application/x-zip-compressed" => Some(Format::Zip),
         "application/pdf" => Some(Format::Pdf),
-        "" | "application/octet-stream" | "binary/octet-stream" => match &**body {
+        "" | "text/plain" | "application/octet-stream" | "binary/octet-stream" => match text {
             [b'P', b'K', 3, 4, ..] => Some(Format::Zip),
             [b'%', b'P', b'D', b'F', ..] => Some(Format::Pdf),
-            other if other.trim_ascii_start().starts_with(b"<") => None,
+            [b'<', ..] => None,
             _ => Some(Format::Csv),
         },
         _ => None,

@@ -159,7 +159,7 @@ impl Endpoint for CreateSchedule {
 
 impl Endpoint for UpdateSchedule {
     type Api = Mode;
-    type Output = Schedule;
+    type Output = Option<Schedule>;
     const OPERATION: &'static str = "mode.schedules.update";
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -168,8 +168,8 @@ impl Endpoint for UpdateSchedule {
         self.schedule.write::<Self>(Method::PATCH, base, &path)
     }
 
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Schedule>> {
+        super::changed(meta, body)
     }
 }
 

@@ -51,7 +51,7 @@ impl FakeFoundry {
     /// What the token request's `client_id` must be.
     pub const CLIENT_ID: &'static str = "fake-client-id";
     /// What the token request's `client_secret` must be.
-    pub const CLIENT_SECRET: &'static str = "fake-client-secret";
+    pub const CLIENT_SECRET: &'static str = "fake+client/secret%1";
     /// Who callers of the API are: `createdBy` of what they make.
     pub const USER: &'static str = "2c9e51d7-06b8-4fa3-9d41-b58e7a60c312";
     /// A dataset all schedules of the fake build, besides one of their own. Callers' schedules need not.
