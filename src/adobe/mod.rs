@@ -197,19 +197,7 @@ mod tests {
     /// A request as text: method, path and query below the base URL, headers, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let base = url::Url::parse(BASE_URL).unwrap();
-        let request = request.to_request(&base).unwrap();
-        let mut text = format!(
-            "{} {}",
-            request.method(),
-            request.url().as_str().strip_prefix(BASE_URL).unwrap()
-        );
-        for (name, value) in request.headers() {
-            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
-        }
-        if !request.body().is_empty() {
-            text = format!("{text}\n\n{}", str::from_utf8(request.body()).unwrap());
-        }
-        text
+        request.to_request(&base).unwrap().text(BASE_URL, "")
     }
 
     pub(super) fn utc(text: &str) -> chrono::DateTime<chrono::Utc> {

@@ -21,17 +21,19 @@ impl LinkPolicy {
     /// # Errors
     /// [`ErrorKind::CrossOrigin`] under [`SameOrigin`](Self::SameOrigin) for a link to another origin.
     pub fn query(self, base: &Url, link: &str) -> Result<Vec<(String, String)>> {
-        let query = match self {
-            Self::SameOrigin => resolve(base, link)?.query().map(str::to_owned),
-            // The text between `?` and `#`, whatever stands before it: the host is not ours to judge.
-            Self::QueryOnly => link
-                .split('#')
-                .next()
-                .and_then(|link| link.split_once('?'))
-                .map(|(_, query)| query.to_owned()),
-        };
-        let query = query.unwrap_or_default();
-        Ok(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        match self {
+            Self::SameOrigin => Ok(Self::query_of(resolve(base, link)?.as_str())),
+            Self::QueryOnly => Ok(Self::query_of(link)),
+        }
+    }
+
+    /// The query members of a link, decoded once: the text between `?` and `#`, whatever stands before it. That is all
+    /// that [`QueryOnly`](Self::QueryOnly) looks at.
+    #[must_use]
+    pub fn query_of(link: &str) -> Vec<(String, String)> {
+        let link = link.split_once('#').map_or(link, |(link, _)| link);
+        let query = link.split_once('?').map_or("", |(_, query)| query);
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 }
 

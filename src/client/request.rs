@@ -257,6 +257,19 @@ impl ApiRequest {
         (self.method, self.url, self.headers, self.body)
     }
 
+    /// The request as unit tests compare it: method, the URL behind `base`, headers but for `hidden`, body.
+    #[cfg(test)]
+    pub(crate) fn text(&self, base: &str, hidden: &str) -> String {
+        let mut text = format!("{} {}", self.method, self.url.as_str().strip_prefix(base).unwrap());
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != hidden) {
+            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
+        }
+        if !self.body.is_empty() {
+            text = format!("{text}\n\n{}", str::from_utf8(&self.body).unwrap());
+        }
+        text
+    }
+
     /// Method and URL as people may see them.
     pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.secrets.scrub(&ShownUrl(&self.url).to_string()))
@@ -583,6 +596,15 @@ mod tests {
         request.append_query("z", "3");
         assert_eq!(request.url().query(), Some("x%20y=1%262&z=3"));
         assert_eq!((request.extension::<u8>(), request.extension::<u16>()), (Some(&7), None));
+    }
+
+    #[test]
+    fn a_body_comes_with_its_content_type() {
+        let form = get(&["a"]).form([("x y", "1&2")]).finish().unwrap();
+        assert_eq!(
+            form.text("https://host/base", "accept"),
+            "GET /a\ncontent-type: application/x-www-form-urlencoded\n\nx+y=1%262"
+        );
     }
 
     #[test]

@@ -206,18 +206,7 @@ mod tests {
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let mut request = request.to_request(&base()).unwrap();
         FoundryDialect { preview: Preview::Auto }.dress(&mut request).unwrap();
-        let mut text = format!(
-            "{} {}",
-            request.method(),
-            request.url().as_str().strip_prefix(BASE_URL).unwrap()
-        );
-        for (name, value) in request.headers().iter().filter(|(name, _)| *name != "accept") {
-            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
-        }
-        if !request.body().is_empty() {
-            text = format!("{text}\n\n{}", str::from_utf8(request.body()).unwrap());
-        }
-        text
+        request.text(BASE_URL, "accept")
     }
 
     pub(super) fn utc(text: &str) -> chrono::DateTime<chrono::Utc> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use url::form_urlencoded;
 
-use crate::client::{Meta, PagedEndpoint, RequestBuilder};
+use crate::client::{LinkPolicy, Meta, PagedEndpoint, RequestBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
@@ -270,8 +270,7 @@ pub(super) fn nth<T>(first: &Page<T>, number: usize) -> Cursor {
 }
 
 fn page_of(href: &str) -> Option<u64> {
-    let (_, query) = href.split_once('?')?;
-    let (_, page) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page")?;
+    let (_, page) = LinkPolicy::query_of(href).into_iter().find(|(name, _)| name == "page")?;
     page.parse().ok()
 }
 

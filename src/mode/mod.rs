@@ -280,16 +280,7 @@ mod tests {
     /// A request as text: method, path and query below the API, headers, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let base = url::Url::parse(&format!("{BASE_URL}/acme")).unwrap();
-        let request = request.to_request(&base).unwrap();
-        let path = request.url().as_str().strip_prefix(BASE_URL).unwrap();
-        let mut text = format!("{} {path}", request.method());
-        for (name, value) in request.headers() {
-            text = format!("{text}\n{name}: {}", value.to_str().unwrap());
-        }
-        if !request.body().is_empty() {
-            text = format!("{text}\n\n{}", str::from_utf8(request.body()).unwrap());
-        }
-        text
+        request.to_request(&base).unwrap().text(BASE_URL, "")
     }
 
     pub(super) fn utc(text: &str) -> chrono::DateTime<chrono::Utc> {
