@@ -198,4 +198,10 @@ async fn the_provider_in_memory_keeps_the_contract() {
         Memory(named)
     })
     .await;
+    contract::check(async || {
+        let chosen = FakeProvider::new();
+        chosen.callers_name_runs(true);
+        Memory(chosen)
+    })
+    .await;
 }

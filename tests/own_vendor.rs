@@ -33,18 +33,57 @@ impl Api for Numbers {
     }
 }
 
-/// Says `{"error": true}` in a 200.
+/// Says `{"error": 503, "id": "…"}` in a 200.
 #[derive(Debug)]
 struct Plain;
 
+#[derive(Deserialize)]
+struct Fault {
+    error: u16,
+    id: Option<Box<str>>,
+}
+
 impl Dialect for Plain {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        request.set_extension(Doubled(request.url().path() == "/api/doubled"));
+        Ok(())
+    }
+
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() && !answer.body.starts_with(b"{\"error\"") {
-            return Verdict::Success;
+        if let Ok(fault) = serde_json::from_str::<Fault>(answer.text()) {
+            let meant = http::StatusCode::from_u16(fault.error).unwrap();
+            return Verdict::Failure(Refusal::by_status(meant, None).request_id(fault.id));
         }
-        let status =
-            if answer.status.is_success() { http::StatusCode::UNAUTHORIZED } else { answer.status };
-        Verdict::Failure(Refusal::by_status(status, None))
+        if answer.status.is_success() {
+            Verdict::Success
+        } else {
+            Verdict::Failure(Refusal::by_status(answer.status, None))
+        }
+    }
+}
+
+/// Whether numbers are to be doubled: what a dialect knows and a list does not.
+#[derive(Clone, Copy)]
+struct Doubled(bool);
+
+/// Creates a number; the answer is doubled on demand.
+#[derive(Clone, Debug)]
+struct Create(&'static str);
+
+impl Endpoint for Create {
+    type Api = Numbers;
+    type Output = u32;
+    const OPERATION: &'static str = "numbers.create";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        ApiRequest::of::<Self>(Method::POST, base, &[self.0]).finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<u32> {
+        let number: u32 = json::decode(meta, body)?;
+        let doubled = meta.extension::<Doubled>().is_some_and(|doubled| doubled.0);
+        Ok(if doubled { number * 2 } else { number })
     }
 }
 
@@ -250,9 +289,37 @@ async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
 #[tokio::test]
 async fn a_failure_inside_a_success_is_what_the_dialect_says() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"error":true}"#);
+    script.answer(200, r#"{"error":401,"id":"4f1c"}"#);
     let error = client.send(List { page: 0 }).await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 200));
+    assert_eq!((error.request_id(), script.sent().len()), (Some("4f1c"), 1));
+    assert_eq!(error.attempts()[0].request_id.as_deref(), Some("4f1c"));
+}
+
+#[tokio::test]
+async fn a_failure_inside_a_success_is_repeated_as_the_status_it_stands_for() {
+    // status inside, tries of a read, tries of a write, whether the write may have run
+    for (inside, reads, writes, may_have_run) in
+        [(503, 3, 1, true), (429, 3, 3, false), (404, 1, 1, false), (200, 1, 1, true)]
+    {
+        let (script, _, client) = scripted();
+        let fault = format!(r#"{{"error":{inside}}}"#);
+        (0..reads + writes).for_each(|_| script.answer(200, fault.clone()));
+        let read = client.send(List { page: 0 }).await.unwrap_err();
+        let write = client.send(Create("numbers")).await.unwrap_err();
+        assert_eq!((read.attempts().len(), write.attempts().len()), (reads, writes), "{inside}");
+        assert_eq!(write.may_have_run(), may_have_run, "{inside}");
+        assert_eq!(script.sent().len(), reads + writes);
+    }
+}
+
+#[tokio::test]
+async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded() {
+    let (script, _, client) = scripted();
+    script.answer(200, "21");
+    script.answer(200, "21");
+    assert_eq!(*client.send(Create("numbers")).await.unwrap(), 21);
+    assert_eq!(*client.send(Create("doubled")).await.unwrap(), 42);
 }
 
 #[tokio::test]

@@ -174,6 +174,81 @@ async fn a_provider_of_ones_own_can_lose_a_trigger_and_have_it_verified() {
     assert!(error.may_have_run() && error.verified_not_started());
 }
 
+/// A vendor whose callers choose the ids of runs. Its trigger is lost; the run is there from some look on.
+#[derive(Debug)]
+struct Chosen {
+    found_at: usize,
+    looks: AtomicUsize,
+    refuses: bool,
+    clock: ManualClock,
+}
+
+impl Chosen {
+    fn new(found_at: usize, refuses: bool) -> Self {
+        Self { found_at, looks: AtomicUsize::new(0), refuses, clock: ManualClock::new() }
+    }
+}
+
+#[async_trait]
+impl RunProvider for Chosen {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().trigger_with_id()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+        let kind = match self.looks.fetch_add(1, Ordering::Relaxed) + 1 {
+            look if look >= self.found_at => {
+                return Ok(RunSnapshot::new(run.clone(), Phase::Queued));
+            }
+            _ if self.refuses => ErrorKind::Denied,
+            2 => ErrorKind::Server,
+            _ => ErrorKind::NotFound,
+        };
+        Err(Error::new(kind, ""))
+    }
+
+    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+        let error = Error::new(ErrorKind::Interrupted, "cut off");
+        Err(error.after_trigger(Delivery::Unknown).with_run(target.run("chosen-7")))
+    }
+}
+
+#[tokio::test]
+async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
+    let target = Target::new(Vendor::new("own"), "t");
+    for found_at in [1, 5] {
+        let provider = Chosen::new(found_at, false);
+        assert_eq!(provider.trigger(&target).verify().await.unwrap(), target.run("chosen-7"));
+        assert_eq!(provider.looks.into_inner(), found_at);
+    }
+    let unverified = Chosen::new(1, false);
+    let error = unverified.trigger(&target).await.unwrap_err();
+    assert_eq!((error.run(), error.may_have_run()), (Some(&target.run("chosen-7")), true));
+    assert_eq!(unverified.looks.into_inner(), 0);
+}
+
+#[tokio::test]
+async fn a_run_of_a_chosen_id_that_never_appears_did_not_start_and_a_refused_look_says_nothing() {
+    let target = Target::new(Vendor::new("own"), "t");
+    let provider = Chosen::new(usize::MAX, false);
+    let lost = provider.trigger(&target).verify().grace(Duration::from_secs(9)).await.unwrap_err();
+    assert!(lost.verified_not_started(), "{}", lost.report());
+    assert_eq!(provider.clock.sleeps().into_iter().sum::<Duration>(), Duration::from_secs(9));
+
+    let provider = Chosen::new(usize::MAX, true);
+    let lost = provider.trigger(&target).verify().await.unwrap_err();
+    assert_eq!((lost.kind(), lost.verified_not_started()), (ErrorKind::Interrupted, false));
+    assert_eq!(provider.looks.into_inner(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_that_never_ends_does_not_outlive_its_wait() {
     let run = Target::new(Own.vendor(), "t").run("7");

@@ -12,7 +12,7 @@ use url::Url;
 use super::dialect::ImsDialect;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value,
+    TokenSource, header_value, set_bearer,
 };
 use crate::error::{Error, Result};
 use crate::wire::json;
@@ -140,8 +140,9 @@ impl TokenSource for ImsToken {
         Ok(Token::new(answer.access_token, life))
     }
 
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
-        request.set_secret_header(API_KEY, self.client_id.expose_secret())
+    fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        request.set_secret_header(API_KEY, self.client_id.expose_secret())?;
+        set_bearer(request, token)
     }
 }
 

@@ -130,14 +130,9 @@ pub(crate) fn check_token(token: &str) -> Result<()> {
     header_value("token", token).map(drop)
 }
 
-fn set_bearer(request: &mut ApiRequest, token: &str) -> Result<()> {
+pub(crate) fn set_bearer(request: &mut ApiRequest, token: &str) -> Result<()> {
     check_token(token)?;
     request.set_secret_header(header::AUTHORIZATION, &format!("Bearer {token}"))
-}
-
-fn carries_bearer(request: &ApiRequest, token: &str) -> bool {
-    let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    sent.and_then(|value| value.strip_prefix("Bearer ")) == Some(token)
 }
 
 #[async_trait]
@@ -207,13 +202,15 @@ pub trait TokenSource: Debug + Send + Sync {
     /// Any; it becomes the cause of [`ErrorKind::Auth`](crate::ErrorKind::Auth).
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token>;
 
-    /// What else to put on every request, for example a key beside the token.
+    /// Puts a token on a request, and whatever goes with it. Left out, `Authorization: Bearer …`.
+    ///
+    /// A token in a header must be [secret](ApiRequest::set_secret_header), one in a URL or body
+    /// [hidden](ApiRequest::hide): by that a refused token is recognised, too.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
-        let _ = request;
-        Ok(())
+    fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        set_bearer(request, token)
     }
 }
 
@@ -334,8 +331,7 @@ impl<S: TokenSource> Credential for CachedToken<S> {
 
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
         let token = self.token(context).await?;
-        set_bearer(request, token.expose_secret())?;
-        self.source.dress(request)
+        self.source.apply(request, token.expose_secret())
     }
 
     async fn refresh(
@@ -344,7 +340,7 @@ impl<S: TokenSource> Credential for CachedToken<S> {
         context: &CredentialContext<'_>,
     ) -> Result<bool> {
         let mut state = self.state.lock().await;
-        let carried = |token: &Held| carries_bearer(rejected, token.value.expose_secret());
+        let carried = |token: &Held| rejected.secrets().contain(token.value.expose_secret());
         if state.held.as_ref().is_some_and(|token| !carried(token)) {
             // Another call has replaced it meanwhile.
             return Ok(true);

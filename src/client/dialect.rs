@@ -58,6 +58,9 @@ pub enum Verdict {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refusal {
+    /// The HTTP status the failure stands for: the answer's own, or for vendors that say "error" inside 200 the one they
+    /// mean. It decides about repeating; people are shown the answer's own.
+    pub status: StatusCode,
     /// What kind of failure it is.
     pub kind: ErrorKind,
     /// What to tell people beside it, for example what to do about it; lower case, no full stop. Usually empty.
@@ -68,6 +71,8 @@ pub struct Refusal {
     pub advice: Advice,
     /// A pause that the vendor asks for by other means than `Retry-After`.
     pub pause: Option<Duration>,
+    /// The vendor's id for the request, where the body says it and no header does.
+    pub request_id: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -82,7 +87,15 @@ impl Refusal {
             408 | 500..=599 => (ErrorKind::Server, Advice::None),
             _ => (ErrorKind::Rejected, Advice::None),
         };
-        Self { kind, message: Cow::Borrowed(""), error, advice, pause: None }
+        Self {
+            status,
+            kind,
+            message: Cow::Borrowed(""),
+            error,
+            advice,
+            pause: None,
+            request_id: None,
+        }
     }
 
     /// Sets the kind.
@@ -103,6 +116,13 @@ impl Refusal {
     #[must_use]
     pub fn advice(mut self, advice: Advice) -> Self {
         self.advice = advice;
+        self
+    }
+
+    /// Sets the vendor's id for the request.
+    #[must_use]
+    pub fn request_id(mut self, id: Option<Box<str>>) -> Self {
+        self.request_id = id;
         self
     }
 }

@@ -210,12 +210,13 @@ async fn attempt(
     };
 
     let body = std::mem::take(answer.body_mut());
-    let mut meta = Meta::new(request.operation(), &answer);
+    let mut meta = Meta::new(request, &answer);
     meta.request_id = request_id(session, request, &meta.headers);
     attempt.delivery = Delivery::Answered;
     attempt.status = Some(meta.status);
+    let judged = judge(session, request, &mut meta, &body, accept);
     attempt.request_id.clone_from(&meta.request_id);
-    match judge(session, request, &meta, &body, accept) {
+    match judged {
         Ok(()) => Ok((meta, body)),
         Err(mut failure) => {
             if failure.ending == Ending::Lost {
@@ -242,21 +243,24 @@ fn request_id(session: Session<'_>, request: &ApiRequest, headers: &HeaderMap) -
 fn judge(
     session: Session<'_>,
     request: &ApiRequest,
-    meta: &Meta,
+    meta: &mut Meta,
     body: &Bytes,
     accept: Accept<'_>,
 ) -> Result<(), Failure> {
     let status = meta.status;
     if status.is_redirection() {
         let ending = Ending::Answered(status, super::Advice::None);
-        return Err(Failure { ending, error: redirected(request, meta) });
+        return Err(Failure { ending, error: redirected(session, request, meta) });
     }
     let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
     if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
         let asked = retry::retry_after(&meta.headers, session.core.clock.utc());
+        if let (None, Some(id)) = (&meta.request_id, refusal.request_id) {
+            meta.request_id = Some(request.secrets().scrub(&id).into());
+        }
         let mut error = Error::new(refusal.kind, refusal.message);
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
-        return Err(Failure { ending: Ending::Answered(status, refusal.advice), error });
+        return Err(Failure { ending: Ending::Answered(refusal.status, refusal.advice), error });
     }
     accept(meta, body).map_err(|mut error| {
         // JSON that ends too early, in a body whose end only the closed connection marked, is a broken connection.
@@ -269,14 +273,18 @@ fn judge(
 }
 
 /// A redirect is never followed: it would carry the credential away, or turn a trigger into something else.
-fn redirected(request: &ApiRequest, meta: &Meta) -> Error {
+fn redirected(session: Session<'_>, request: &ApiRequest, meta: &Meta) -> Error {
     let target = meta.headers.get(header::LOCATION).and_then(|target| target.to_str().ok());
     match target.map(|target| link::resolve(request.url(), target)) {
         Some(Err(error)) => error,
-        Some(Ok(url)) => Error::new(
-            ErrorKind::Rejected,
-            format!("redirected to the path {}; set the base URL accordingly", url.path()),
-        ),
+        Some(Ok(url)) => {
+            let advice = match link::moved_base(&session.core.base_url, request.url(), &url) {
+                Some(base) => format!("set the base URL to {base}"),
+                None => "set the base URL accordingly".to_owned(),
+            };
+            let message = format!("redirected to the path {}; {advice}", url.path());
+            Error::new(ErrorKind::Rejected, message)
+        }
         None => {
             Error::new(ErrorKind::Rejected, "redirected to nowhere: the answer has no location")
         }

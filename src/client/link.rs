@@ -62,6 +62,14 @@ pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// The base URL under which a request would have been where its redirect leads: `None` if the redirect changes more than
+/// the base.
+pub(crate) fn moved_base(base: &Url, asked: &Url, led: &Url) -> Option<String> {
+    let below = asked.path().strip_prefix(base.path().trim_end_matches('/'))?;
+    let path = led.path().strip_suffix(below).filter(|_| !below.is_empty())?;
+    Some(format!("{}{path}", led.origin().ascii_serialization()))
+}
+
 /// Whether two URLs have scheme, host and port in common.
 pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
@@ -93,6 +101,20 @@ mod tests {
 
     fn base() -> Url {
         Url::parse("https://api.example.com/data/query").unwrap()
+    }
+
+    #[test]
+    fn a_redirect_of_the_whole_service_tells_its_new_base() {
+        for (asked, led, told) in [
+            ("/data/query/runs/7", "/v2/query/runs/7", Some("https://api.example.com/v2/query")),
+            ("/data/query/runs/7", "/runs/7?x=1", Some("https://api.example.com")),
+            ("/data/query/runs/7", "/login", None),
+            ("/data/query", "/login", None),
+            ("/token", "/v2/token", None),
+        ] {
+            let url = |path| resolve(&base(), path).unwrap();
+            assert_eq!(moved_base(&base(), &url(asked), &url(led)).as_deref(), told, "{led}");
+        }
     }
 
     #[test]

@@ -104,6 +104,10 @@ impl Secrets {
         self.0.is_empty()
     }
 
+    pub(crate) fn contain(&self, secret: &str) -> bool {
+        self.0.iter().any(|known| known.expose_secret() == secret)
+    }
+
     /// The text with every known secret replaced, also where the secret is percent-encoded.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut scrubbed = Cow::Borrowed(text);

@@ -19,6 +19,8 @@ use crate::paging::{Cursor, Page};
 pub(crate) const UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// One operation of a vendor's API: what to send, and how to read the answer.
 ///
 /// A request type is a plain value: what the call cannot do without goes into its `new`, the rest are setters.
@@ -196,12 +198,31 @@ impl ApiRequest {
         self.extensions.get()
     }
 
+    /// Notes something that is not sent; of one type the last counts. [`Meta::extension`] has it when the answer is
+    /// decoded.
+    pub fn set_extension<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        self.extensions.insert(value);
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
     /// Adds a query member behind those that are there. For a [`Dialect`](super::Dialect) whose client sends it with
     /// every call, or with some.
     pub fn append_query(&mut self, name: &str, value: &str) {
         let mut query = self.url.query().unwrap_or_default().to_owned();
         push_pair(&mut query, name, value);
         self.url.set_query(Some(&query));
+    }
+
+    /// Adds a field to a form body, and makes a form of a body that is empty. For a credential or a
+    /// [`Dialect`](super::Dialect) whose vendor wants a field with every form.
+    pub fn append_form(&mut self, name: &str, value: &str) {
+        let mut body = String::from_utf8_lossy(&self.body).into_owned();
+        url::form_urlencoded::Serializer::new(&mut body).append_pair(name, value);
+        self.body = body.into();
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
     }
 
     /// Sets a header. `authorization`, `proxy-authorization`, `cookie` and `x-api-key` are secret by themselves.
@@ -331,7 +352,7 @@ impl RequestBuilder {
 
     /// Tells the vendor's [`Dialect`](super::Dialect) something that is not sent; of one type the last counts.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.request.extensions.insert(value);
+        self.request.set_extension(value);
         self
     }
 
@@ -361,7 +382,7 @@ impl RequestBuilder {
             form.append_pair(name, value.as_ref());
         }
         self.request.body = form.finish().into();
-        self.content_type("application/x-www-form-urlencoded")
+        self.content_type(FORM)
     }
 
     fn content_type(mut self, value: &'static str) -> Self {
@@ -605,6 +626,16 @@ mod tests {
             form.text("https://host/base", "accept"),
             "GET /a\ncontent-type: application/x-www-form-urlencoded\n\nx+y=1%262"
         );
+    }
+
+    #[test]
+    fn a_form_can_be_added_to() {
+        let mut form = get(&["a"]).form([("x", "1")]).finish().unwrap();
+        form.append_form("y z", "1&2");
+        assert_eq!(form.body(), "x=1&y+z=1%262");
+        let mut empty = get(&["a"]).finish().unwrap();
+        empty.append_form("x", "1");
+        assert_eq!((empty.body().as_ref(), empty.headers().len()), (b"x=1".as_slice(), 1));
     }
 
     #[test]

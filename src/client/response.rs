@@ -4,9 +4,10 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{Extensions, HeaderMap, StatusCode, Version, header};
 
 use super::redact::ShownHeaders;
+use super::request::ApiRequest;
 use super::retry;
 use crate::error::Attempt;
 
@@ -26,13 +27,15 @@ pub struct Meta {
     pub attempts: Vec<Attempt>,
     /// Nothing but the end of the connection marked the end of the body.
     pub(crate) ended_by_close: bool,
+    /// What the request's endpoint and dialect noted on it.
+    extensions: Extensions,
 }
 
 impl Meta {
-    pub(crate) fn new(operation: &'static str, answer: &http::Response<Bytes>) -> Self {
+    pub(crate) fn new(request: &ApiRequest, answer: &http::Response<Bytes>) -> Self {
         let headers = answer.headers();
         Self {
-            operation,
+            operation: request.operation(),
             status: answer.status(),
             request_id: None,
             attempts: Vec::new(),
@@ -40,7 +43,22 @@ impl Meta {
                 && !headers.contains_key(header::CONTENT_LENGTH)
                 && !headers.contains_key(header::TRANSFER_ENCODING),
             headers: headers.clone(),
+            extensions: request.extensions().clone(),
         }
+    }
+
+    /// The meta of an answer to a request of no vendor.
+    #[cfg(test)]
+    pub(crate) fn of_test(answer: &http::Response<Bytes>) -> Self {
+        let base = url::Url::parse("https://host").unwrap();
+        Self::new(&ApiRequest::get_url("test", base), answer)
+    }
+
+    /// What [`ApiRequest::set_extension`] noted on the request: how a client's settings reach
+    /// [`Endpoint::decode`](super::Endpoint::decode).
+    #[must_use]
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get()
     }
 
     /// The server's own time when it answered, from the `Date` header.

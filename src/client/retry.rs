@@ -150,8 +150,9 @@ impl Ending {
             Self::Lost | Self::Unreadable(None) => true,
             Self::Unreadable(Some(status)) => status.is_success(),
             Self::Answered(status, Advice::None) => {
-                // 302 and 303 may be the vendor's way to say "done, look there".
-                matches!(status.as_u16(), 302 | 303 | 408 | 500 | 502..=504)
+                // 302 and 303 may be the vendor's way to say "done, look there". A failure that stands for a success is
+                // one that nobody understands.
+                status.is_success() || matches!(status.as_u16(), 302 | 303 | 408 | 500 | 502..=504)
             }
             Self::Answered(_, Advice::NotAccepted | Advice::Permanent | Advice::Refresh) => false,
         }
@@ -254,8 +255,8 @@ mod tests {
             table.push((Ending::Answered(status(code), Advice::None), Repeat, GiveUp));
         }
         for code in [
-            300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 413, 422, 451, 501,
-            505,
+            200, 202, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 413, 422,
+            451, 501, 505,
         ] {
             table.push((Ending::Answered(status(code), Advice::None), GiveUp, GiveUp));
         }
@@ -286,7 +287,7 @@ mod tests {
         {
             assert!(ending.may_have_run(), "{ending:?}");
         }
-        for code in [408, 500, 502, 503, 504] {
+        for code in [200, 202, 408, 500, 502, 503, 504] {
             assert!(Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
             assert!(!Ending::Answered(status(code), Advice::NotAccepted).may_have_run(), "{code}");
         }

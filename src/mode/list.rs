@@ -498,7 +498,7 @@ mod tests {
     ) -> Result<Page<E::Item>> {
         let answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
         let list = ListQuery { cursor: cursor.cloned(), ..ListQuery::default() };
-        list.decode::<E>(&Meta::new("test", &answer), answer.body(), end)
+        list.decode::<E>(&Meta::of_test(&answer), answer.body(), end)
     }
 
     fn rows(tokens: &[&str]) -> String {

@@ -346,7 +346,7 @@ mod tests {
     fn a_delete_answers_with_nothing_or_with_what_was_deleted() {
         let read = |body: &'static str| {
             let answer = http::Response::new(Bytes::from_static(body.as_bytes()));
-            deleted(&Meta::new("test", &answer), answer.body())
+            deleted(&Meta::of_test(&answer), answer.body())
         };
         assert!(read("").is_ok() && read("\n").is_ok() && read(r#"{"token":"q1"}"#).is_ok());
         let error = read("<html>log in</html>").unwrap_err();

@@ -427,7 +427,7 @@ mod tests {
     fn form_fields_are_read_as_a_list_as_one_and_as_none() {
         let read = |body: &'static str| {
             let answer = http::Response::new(Bytes::from_static(body.as_bytes()));
-            form_fields(&Meta::new("test", &answer), answer.body()).unwrap()
+            form_fields(&Meta::of_test(&answer), answer.body()).unwrap()
         };
         let list = read(
             r#"{"_embedded":{"form_fields":[{"name":"region","options":["emea"],"source_size":2}]}}"#,

@@ -261,7 +261,7 @@ mod tests {
         if !media.is_empty() {
             answer.headers_mut().insert("content-type", media.parse().unwrap());
         }
-        content(&Meta::new("test", &answer), answer.body(), wanted)
+        content(&Meta::of_test(&answer), answer.body(), wanted)
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where runs cannot be triggered; else as [`get_run`](Self::get_run).
-    /// [`Error::may_have_run`] says whether a run may have started all the same.
+    /// [`Error::may_have_run`] says whether a run may have started all the same; where
+    /// [`caller_names_run`](Capabilities::caller_names_run) holds, [`Error::run`] says which one.
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let _ = (target, options);
         Err(unsupported("triggering a run"))
@@ -93,6 +94,9 @@ pub struct Capabilities {
     pub trigger: bool,
     /// The answer to a trigger names the run. If not, the run is found by listing.
     pub trigger_names_run: bool,
+    /// The caller chooses the run's id. Then an error of [`RunProvider::trigger_run`] that [may have
+    /// run](Error::may_have_run) names the run, and looking for it is one look instead of lists.
+    pub caller_names_run: bool,
     /// Runs can be cancelled.
     pub cancel: bool,
     /// Shortest pause between two looks at one run, whatever a wait asks for. Default 1 s.
@@ -105,6 +109,7 @@ impl Default for Capabilities {
             list: false,
             trigger: false,
             trigger_names_run: false,
+            caller_names_run: false,
             cancel: false,
             poll_floor: Duration::from_secs(1),
         }
@@ -130,6 +135,12 @@ impl Capabilities {
     pub fn trigger(mut self, named: bool) -> Self {
         (self.trigger, self.trigger_names_run) = (true, named);
         self
+    }
+
+    /// Runs can be triggered, under an id that the caller chooses.
+    #[must_use]
+    pub fn trigger_with_id(self) -> Self {
+        Self { caller_names_run: true, ..self.trigger(true) }
     }
 
     /// Runs can be cancelled.

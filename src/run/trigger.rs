@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::IntoFuture;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 
 use super::{RecentRuns, RunProvider, RunRef, Target, Wait};
-use crate::client::CallOptions;
+use crate::client::{CallOptions, Clock};
 use crate::error::{Delivery, Error, ErrorKind, Result};
 
 /// A trigger that is about to be sent. Await it for the run it started.
@@ -96,7 +97,9 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             return Err(foreign(&self.target, &self.provider.vendor()));
         }
         // Listed first: if even that fails, nothing has been started.
-        let before = if capabilities.trigger && (self.verify || !capabilities.trigger_names_run) {
+        let unnamed = !capabilities.trigger_names_run;
+        let to_verify = self.verify && !capabilities.caller_names_run;
+        let before = if capabilities.trigger && (to_verify || unnamed) {
             Some(self.provider.recent_runs(&self.target, &self.options).await?)
         } else {
             None
@@ -109,35 +112,52 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                     Err(self.nameless(Duration::ZERO).after_trigger(Delivery::Answered))
                 }
             },
-            (Err(error), Some(before)) if self.verify && error.may_have_run() => {
-                self.find(&before, Some(error)).await
+            (Err(error), before) if self.verify && error.may_have_run() => {
+                match (error.run().cloned(), before) {
+                    (Some(run), _) => self.look_up(run, error).await,
+                    (None, Some(before)) => self.find(&before, Some(error)).await,
+                    (None, None) => Err(error),
+                }
             }
             (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Looks whether the run of this id is there: the trigger that was to start it is lost.
+    async fn look_up(&self, run: RunRef, mut lost: Error) -> Result<RunRef> {
+        let search = Search::begin(self);
+        loop {
+            let (pause, looked) = match self.provider.get_run(&run, &self.options).await {
+                Ok(_) => return Ok(run),
+                Err(error) if error.kind() == ErrorKind::NotFound => (search.every, true),
+                Err(error) if error.is_transient() => (search.pause_after(&error), false),
+                Err(_) => return Err(lost),
+            };
+            if search.is_over() {
+                if looked {
+                    lost.set().verified_not_started();
+                }
+                return Err(lost);
+            }
+            search.sleep(pause).await;
         }
     }
 
     /// Looks for the run that was not there before. `lost` is the trigger's error; `None` if the vendor accepted it.
     async fn find(&self, before: &RecentRuns, lost: Option<Error>) -> Result<RunRef> {
         let delivery = if lost.is_some() { Delivery::Unknown } else { Delivery::Answered };
-        let clock = self.provider.clock();
-        let begun = clock.now();
-        let waited = || clock.now().saturating_duration_since(begun);
-        let every = self.every.max(self.provider.capabilities().poll_floor);
+        let search = Search::begin(self);
         let mut found = BTreeSet::new();
         let mut seen_at = None;
         loop {
-            let mut pause = every;
-            let looked = match self.provider.recent_runs(&self.target, &self.options).await {
+            let (pause, looked) = match self.provider.recent_runs(&self.target, &self.options).await
+            {
                 Ok(recent) => {
                     let new = recent.runs.into_iter().filter(|run| Self::is_new(before, run));
                     found.extend(new.map(|run| run.run));
-                    true
+                    (search.every, true)
                 }
-                // Finding out is worth several tries; the grace time bounds them.
-                Err(error) if error.is_transient() => {
-                    pause = pause.max(error.retry_after().unwrap_or_default());
-                    false
-                }
+                Err(error) if error.is_transient() => (search.pause_after(&error), false),
                 Err(error) => return Err(lost.unwrap_or(error).after_trigger(delivery)),
             };
             if found.len() > 1 {
@@ -151,11 +171,12 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                 return Err(error.with_candidates(candidates));
             }
             if let Some(run) = found.first()
-                && waited().saturating_sub(*seen_at.get_or_insert_with(waited)) >= self.settle
+                && search.waited().saturating_sub(*seen_at.get_or_insert_with(|| search.waited()))
+                    >= self.settle
             {
                 return Ok(run.clone());
             }
-            if waited() >= self.grace {
+            if search.is_over() {
                 let run = found.pop_first();
                 return run.ok_or_else(|| match lost {
                     None => self.nameless(self.grace).after_trigger(delivery),
@@ -168,7 +189,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                     }
                 });
             }
-            clock.sleep(pause.min(self.grace.saturating_sub(waited()))).await;
+            search.sleep(pause).await;
         }
     }
 
@@ -197,6 +218,42 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             }
             None => error,
         }
+    }
+}
+
+/// Looking for a run until the grace time is over. Finding out is worth several tries.
+struct Search {
+    clock: Arc<dyn Clock>,
+    begun: Instant,
+    grace: Duration,
+    every: Duration,
+}
+
+impl Search {
+    fn begin<P: RunProvider + ?Sized>(trigger: &Trigger<'_, P>) -> Self {
+        let clock = trigger.provider.clock();
+        Self {
+            begun: clock.now(),
+            clock,
+            grace: trigger.grace,
+            every: trigger.every.max(trigger.provider.capabilities().poll_floor),
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.begun)
+    }
+
+    fn is_over(&self) -> bool {
+        self.waited() >= self.grace
+    }
+
+    fn pause_after(&self, error: &Error) -> Duration {
+        self.every.max(error.retry_after().unwrap_or_default())
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        self.clock.sleep(pause.min(self.grace.saturating_sub(self.waited()))).await;
     }
 }
 

@@ -42,6 +42,7 @@ struct State {
     plans: VecDeque<Vec<Phase>>,
     faults: VecDeque<Error>,
     names_runs: bool,
+    callers_name_runs: bool,
     loses_trigger: bool,
     triggers: usize,
     looks: usize,
@@ -88,6 +89,12 @@ impl FakeProvider {
     /// Whether triggers name the run they started.
     pub fn name_runs(&self, named: bool) {
         lock(&self.state).names_runs = named;
+    }
+
+    /// Whether a run's id is the caller's choice, so that an error of a trigger names the run.
+    pub fn callers_name_runs(&self, named: bool) {
+        let mut state = lock(&self.state);
+        (state.names_runs, state.callers_name_runs) = (named, named);
     }
 
     /// Somebody else starts a run. It uses up none of the planned ones.
@@ -155,7 +162,9 @@ impl RunProvider for FakeProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(lock(&self.state).names_runs).cancel()
+        let state = lock(&self.state);
+        let capabilities = Capabilities::new().list().cancel().trigger(state.names_runs);
+        if state.callers_name_runs { capabilities.trigger_with_id() } else { capabilities }
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -199,7 +208,8 @@ impl RunProvider for FakeProvider {
         if std::mem::take(&mut state.loses_trigger) {
             let error = Error::new(ErrorKind::Interrupted, "the answer was lost")
                 .with_operation("fake.trigger");
-            return Err(error.after_trigger(Delivery::Unknown));
+            let error = error.after_trigger(Delivery::Unknown);
+            return Err(if state.callers_name_runs { error.with_run(run) } else { error });
         }
         Ok(Triggered::new(state.names_runs.then_some(run)))
     }

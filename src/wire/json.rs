@@ -99,7 +99,7 @@ mod tests {
     fn read(body: impl Into<Bytes>) -> Result<Runs> {
         let mut answer = http::Response::new(Bytes::new());
         answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
-        decode(&Meta::new("test", &answer), &body.into())
+        decode(&Meta::of_test(&answer), &body.into())
     }
 
     #[test]

@@ -261,11 +261,11 @@ impl Dialect for CodeInside {
         }
         let mut error = VendorError::default();
         error.code = Some(code.to_string().into());
-        let refusal = Refusal::by_status(answer.status, Some(error));
+        let meant = code.as_u64().and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
+        let refusal = Refusal::by_status(meant.unwrap_or(answer.status), Some(error));
         Verdict::Failure(match code.as_u64() {
             Some(498) => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
-            Some(429) => refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted),
-            _ => refusal.kind(ErrorKind::Rejected),
+            _ => refusal,
         })
     }
 }
@@ -282,15 +282,23 @@ fn inside() -> (ScriptedTransport, ManualClock, scheduled_runs::Client<Inside>) 
 
 #[tokio::test]
 async fn fault_34_an_error_inside_a_success_is_an_error() {
-    for (code, kind) in [("498", ErrorKind::Auth), ("500", ErrorKind::Rejected)] {
-        for method in [Method::GET, Method::POST] {
+    // code inside, kind, requests of a read and of a write, whether the write may have run
+    for (code, kind, reads, writes, may_have_run) in [
+        ("498", ErrorKind::Auth, 1, 1, false),
+        ("400", ErrorKind::Rejected, 1, 1, false),
+        ("500", ErrorKind::Server, 3, 1, true),
+        ("\"odd\"", ErrorKind::Rejected, 1, 1, true),
+    ] {
+        for (method, requests) in [(Method::GET, reads), (Method::POST, writes)] {
             let (script, _, client) = inside();
-            script.answer(200, format!(r#"{{"error":{{"code":{code}}}}}"#));
-            let error = client.raw(method, &["jobs"]).send().await.unwrap_err();
-            assert_eq!((error.kind(), script.sent().len()), (kind, 1));
+            for _ in 0..3 {
+                script.answer(200, format!(r#"{{"error":{{"code":{code}}}}}"#));
+            }
+            let error = client.raw(method.clone(), &["jobs"]).send().await.unwrap_err();
+            assert_eq!((error.kind(), script.sent().len()), (kind, requests), "{code}");
             assert_eq!(error.vendor_error().unwrap().code.as_deref(), Some(code));
             assert_eq!(error.status(), Some(StatusCode::OK));
-            assert!(!error.may_have_run());
+            assert_eq!(error.may_have_run(), may_have_run && method == Method::POST, "{code}");
             assert_no_canary(&error, &client);
         }
     }
