@@ -12,7 +12,7 @@ use url::Url;
 use super::dialect::ImsDialect;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value, set_bearer,
+    TokenSource, header_value,
 };
 use crate::error::{Error, Result};
 use crate::wire::json;
@@ -142,7 +142,7 @@ impl TokenSource for ImsToken {
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
         request.set_secret_header(API_KEY, self.client_id.expose_secret())?;
-        set_bearer(request, token)
+        request.set_bearer(token)
     }
 }
 

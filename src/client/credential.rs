@@ -130,9 +130,16 @@ pub(crate) fn check_token(token: &str) -> Result<()> {
     header_value("token", token).map(drop)
 }
 
-pub(crate) fn set_bearer(request: &mut ApiRequest, token: &str) -> Result<()> {
-    check_token(token)?;
-    request.set_secret_header(header::AUTHORIZATION, &format!("Bearer {token}"))
+impl ApiRequest {
+    /// Sets `Authorization: Bearer …`, which no output shows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a token that is empty, begins with its scheme, or cannot be sent
+    /// in a header; it is not in the error.
+    pub fn set_bearer(&mut self, token: &str) -> Result<()> {
+        check_token(token)?;
+        self.set_secret_header(header::AUTHORIZATION, &format!("Bearer {token}"))
+    }
 }
 
 #[async_trait]
@@ -142,7 +149,7 @@ impl Credential for Bearer {
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
-        set_bearer(request, self.value())
+        request.set_bearer(self.value())
     }
 }
 
@@ -210,7 +217,7 @@ pub trait TokenSource: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
-        set_bearer(request, token)
+        request.set_bearer(token)
     }
 }
 

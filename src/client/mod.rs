@@ -51,7 +51,6 @@ pub use self::transport::{
 };
 
 pub(crate) use self::clock::within;
-pub(crate) use self::credential::set_bearer;
 pub(crate) use self::link::resolve as link_target;
 pub(crate) use self::redact::{Printable, Secrets};
 pub(crate) use self::request::{UNRESERVED, header_value};

@@ -45,10 +45,18 @@ pub mod mode;
 
 mod clock;
 mod provider;
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each fake takes what its vendor has, and there may be no fake at all"
+)]
+mod server;
 mod transport;
 
 pub use self::clock::ManualClock;
 pub use self::provider::FakeProvider;
+pub use self::server::SeenRequest;
 pub use self::transport::ScriptedTransport;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -136,10 +136,6 @@ const SCOPES: [&str; 5] = [
 
 /// `POST /ims/token/v3`.
 pub(super) fn token(state: &mut State, request: &Request) -> Answer {
-    state.token_requests += 1;
-    if let Some(answer) = state.token_faults.pop_front() {
-        return answer;
-    }
     match check_token_request(request) {
         Ok(()) => {
             let body = json!({

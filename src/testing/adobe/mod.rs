@@ -13,23 +13,22 @@ mod lists;
 mod routes;
 mod state;
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Request, ResponseTemplate};
 
 use crate::adobe::{Adobe, ImsToken, ServerToServer};
 use crate::client::ClientBuilder;
 
+use super::server::{Desk, Fake, Server, common_knobs, request_id, token_knobs, trigger_knobs};
+
 use self::answers::Answer;
 pub use self::lists::LinkForm;
 use self::routes::{Call, route};
-use self::state::{Fault, State};
+use self::state::State;
 
 const BASE_PATH: &str = "/data/foundation/query";
 const TOKEN_PATH: &str = "/ims/token/v3";
@@ -39,8 +38,7 @@ const TOKEN_PATH: &str = "/ims/token/v3";
 /// At the start it knows three schedules: `nightly-orders` (six daily runs, the last but one failed),
 /// `hourly-traffic` (five runs) and `retired-report` (disabled).
 pub struct FakeAdobe {
-    server: MockServer,
-    shared: Shared,
+    server: Server<State>,
 }
 
 impl FakeAdobe {
@@ -55,24 +53,7 @@ impl FakeAdobe {
 
     /// Starts a fake with its demo data, on a random port of 127.0.0.1.
     pub async fn start() -> Self {
-        let shared = Shared(Arc::new(Mutex::new(State::new())));
-        let server = MockServer::builder().disable_request_recording().start().await;
-
-        let (asked, dropped, answered) = (shared.clone(), shared.clone(), shared.clone());
-        Mock::given(move |request: &Request| asked.lock().loses_answer(request))
-            .respond_with_err(move |request: &Request| {
-                dropped.serve(request, true);
-                io::Error::other("the fake drops this answer")
-            })
-            .with_priority(1)
-            .mount(&server)
-            .await;
-        Mock::given(any())
-            .respond_with(move |request: &Request| answered.serve(request, false))
-            .mount(&server)
-            .await;
-
-        let fake = Self { server, shared };
+        let fake = Self { server: Server::start(|_| State::new()).await };
         fake.add_demo_data();
         fake
     }
@@ -80,13 +61,13 @@ impl FakeAdobe {
     /// Where the API is, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("{}{BASE_PATH}", self.server.uri())
+        format!("{}{BASE_PATH}", self.server.origin())
     }
 
     /// Where tokens are handed out.
     #[must_use]
     pub fn token_url(&self) -> String {
-        format!("{}{TOKEN_PATH}", self.server.uri())
+        format!("{}{TOKEN_PATH}", self.server.origin())
     }
 
     /// A token that is valid now. [`token_requests`](Self::token_requests) does not count it.
@@ -109,7 +90,7 @@ impl FakeAdobe {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
+        self.server.lock()
     }
 }
 
@@ -254,61 +235,8 @@ impl FakeAdobe {
     }
 }
 
-/// Faults. Those for API requests are used up one per request, in the order given.
+/// What the service may do otherwise.
 impl FakeAdobe {
-    /// Answers the next API request with this status and the body usual for it. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 400..=599.
-    #[track_caller]
-    pub fn fail_next(&self, status: u16) {
-        assert!((400..=599).contains(&status), "no failure: {status}");
-        let answer = Answer::usual(status);
-        self.lock().faults.push_back(Fault::Answer(answer));
-    }
-
-    /// Answers the next API request with just this, whatever it asks for: a failure of your own, or the answer of an
-    /// operation that the fake does not have. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 200..=599, or a header cannot be sent.
-    #[track_caller]
-    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
-        assert!((200..=599).contains(&status), "no final status: {status}");
-        let mut sent = Vec::new();
-        for (name, value) in headers {
-            let pair = (HeaderName::try_from(*name), HeaderValue::try_from(*value));
-            let (Ok(name), Ok(value)) = pair else {
-                panic!("{name:?} with {value:?} is no header")
-            };
-            sent.push((name, value));
-        }
-        let answer = Answer { status, headers: sent, body: body.to_owned(), mime: "" };
-        self.lock().faults.push_back(Fault::Answer(answer));
-    }
-
-    /// Carries out the next API request, then drops the connection without an answer.
-    pub fn lose_next_answer(&self) {
-        self.lock().faults.push_back(Fault::Lose);
-    }
-
-    /// Carries out the next trigger, then drops the connection without an answer.
-    ///
-    /// Other faults come first: a trigger they hit leaves this one for the next trigger.
-    pub fn lose_next_trigger_answer(&self) {
-        self.lock().lost_triggers += 1;
-    }
-
-    /// Answers the next token request with this status and the body usual for it.
-    ///
-    /// # Panics
-    /// If the status is not in 400..=599.
-    #[track_caller]
-    pub fn fail_next_token(&self, status: u16) {
-        assert!((400..=599).contains(&status), "no failure: {status}");
-        self.lock().token_faults.push_back(Answer::usual(status));
-    }
-
     /// Refuses all tokens handed out so far.
     pub fn expire_tokens(&self) {
         self.lock().tokens.clear();
@@ -327,18 +255,6 @@ impl FakeAdobe {
 
 /// What the fake has seen.
 impl FakeAdobe {
-    /// All API requests so far, also those refused or hit by a fault.
-    #[must_use]
-    pub fn requests(&self) -> Vec<SeenRequest> {
-        self.lock().seen.clone()
-    }
-
-    /// How often a token was asked for, with success or not.
-    #[must_use]
-    pub fn token_requests(&self) -> usize {
-        self.lock().token_requests
-    }
-
     /// How many triggers were carried out for a schedule, also when their answer was lost.
     #[must_use]
     pub fn triggers(&self, schedule: &str) -> usize {
@@ -347,28 +263,9 @@ impl FakeAdobe {
     }
 }
 
-impl fmt::Debug for FakeAdobe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeAdobe")
-            .field("base_url", &self.base_url())
-            .field("requests", &self.lock().seen.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// An API request that was seen. Headers, and so credentials, are not kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SeenRequest {
-    /// In capitals.
-    pub method: String,
-    /// Below the base path and as sent, such as `/schedules/nightly-orders/runs`.
-    pub path: String,
-    /// As sent, without the question mark; empty if there was none.
-    pub query: String,
-    /// Empty if there was none.
-    pub body: String,
-}
+common_knobs!(FakeAdobe);
+trigger_knobs!(FakeAdobe);
+token_knobs!(FakeAdobe);
 
 /// A run to add with [`FakeAdobe::add_run`].
 #[derive(Clone, Debug)]
@@ -474,51 +371,35 @@ impl Default for Plan {
     }
 }
 
-/// The state, shared with the server's thread.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<State>>);
+impl Fake for State {
+    type Answer = Answer;
 
-impl Shared {
-    /// A test that panicked elsewhere leaves the state in order.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    const BASE_PATH: &'static str = BASE_PATH;
+    const TOKEN_PATHS: &'static [&'static str] = &[TOKEN_PATH];
+
+    fn desk(&mut self) -> &mut Desk<Answer> {
+        &mut self.desk
     }
 
-    fn serve(&self, request: &Request, lost: bool) -> ResponseTemplate {
-        let mut state = self.lock();
-        let answer = if request.url.path() == TOKEN_PATH {
-            answers::token(&mut state, request)
-        } else {
-            state.serve(request, lost)
-        };
-        let given = request.headers.get("x-request-id").cloned();
-        let id = given.unwrap_or_else(|| {
-            let made = HeaderValue::try_from(state.new_uuid());
-            made.unwrap_or(HeaderValue::from_static("fake"))
-        });
-        answer.into_response(id)
+    fn usual(&self, status: u16) -> Answer {
+        Answer::usual(status)
     }
-}
 
-impl State {
-    fn serve(&mut self, request: &Request, lost: bool) -> Answer {
-        let path = request.url.path();
-        let below = path.strip_prefix(BASE_PATH);
-        self.seen.push(SeenRequest {
-            method: request.method.to_string(),
-            path: below.unwrap_or(path).to_owned(),
-            query: request.url.query().unwrap_or_default().to_owned(),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
-        });
-        match self.faults.pop_front() {
-            Some(Fault::Answer(answer)) if !lost => return answer,
-            Some(Fault::Lose) if lost => {}
-            None if lost => self.lost_triggers = self.lost_triggers.saturating_sub(1),
-            // Set after this request came in: it is for the next one.
-            Some(fault) => self.faults.push_front(fault),
-            None => {}
-        }
-        let Some(below) = below.and_then(|below| below.strip_prefix('/')) else {
+    fn raw(status: u16, headers: Vec<(HeaderName, HeaderValue)>, body: &str) -> Answer {
+        Answer { status, headers, body: body.to_owned(), mime: "" }
+    }
+
+    fn is_trigger(request: &Request) -> bool {
+        request.method.as_str() == "POST" && request.url.path().ends_with("/runs")
+    }
+
+    fn token(&mut self, request: &Request) -> Answer {
+        answers::token(self, request)
+    }
+
+    fn serve(&mut self, request: &Request) -> Answer {
+        let path = request.url.path().strip_prefix(BASE_PATH);
+        let Some(below) = path.and_then(|below| below.strip_prefix('/')) else {
             return Answer::not_found("path");
         };
         answers::check_headers(request, &self.tokens)
@@ -526,16 +407,7 @@ impl State {
             .unwrap_or_else(|refusal| refusal)
     }
 
-    fn loses_answer(&self, request: &Request) -> bool {
-        let path = request.url.path();
-        match self.faults.front() {
-            _ if path == TOKEN_PATH => false,
-            Some(Fault::Answer(_)) => false,
-            Some(Fault::Lose) => true,
-            None => {
-                let trigger = request.method.as_str() == "POST" && path.ends_with("/runs");
-                trigger && self.lost_triggers > 0
-            }
-        }
+    fn response(&mut self, request: &Request, answer: Answer) -> ResponseTemplate {
+        answer.into_response(request_id(request, "x-request-id", self.desk.new_uuid()))
     }
 }

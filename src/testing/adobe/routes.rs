@@ -118,7 +118,7 @@ fn create_schedule(state: &mut State, call: &Call) -> Reply {
     let query = object(&body, "query")?;
     check_query(query)?;
     let name = query.get("name").and_then(Value::as_str).unwrap_or("query");
-    let id = format!("{}{}", FakeAdobe::schedule_id(name), state.new_uuid());
+    let id = format!("{}{}", FakeAdobe::schedule_id(name), state.desk.new_uuid());
 
     let timetable = object(&body, "schedule")?;
     only(timetable, &["schedule", "startDate", "endDate", "maxActiveRuns"])?;
@@ -153,7 +153,7 @@ fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
         return Err(invalid("op"));
     }
     let (path, value) = (text(change, "path")?, text(change, "value")?);
-    let now = state.now();
+    let now = state.desk.now();
     let schedule = state.schedule(id)?;
     if schedule.state == "REGISTERING" {
         return Err(Answer::bad_request("the schedule is inactive, try later"));
@@ -224,7 +224,7 @@ fn cancel_run(state: &mut State, call: &Call, id: &str, run: &str) -> Reply {
 
 fn patch_query(state: &mut State, call: &Call, id: &str) -> Reply {
     let op = call.op()?;
-    let now = state.now();
+    let now = state.desk.now();
     let query = state.query(id)?;
     match op.as_str() {
         "cancel" if is_active(&query.state) => {

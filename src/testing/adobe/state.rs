@@ -7,42 +7,29 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::super::server::Desk;
 use super::answers::Answer;
 use super::lists::{LinkForm, Row};
-use super::{End, NewRun, Plan, SeenRequest};
+use super::{End, NewRun, Plan};
 
 /// Host of every link in a body. Foreign on purpose: no client may send its token there.
 pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
 const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// What happens to an API request that is not simply served.
-pub(super) enum Fault {
-    /// This is answered; nothing is carried out.
-    Answer(Answer),
-    /// The request is carried out, its answer is lost.
-    Lose,
-}
-
 #[derive(Default)]
 pub(super) struct State {
+    pub(super) desk: Desk<Answer>,
     pub(super) schedules: Vec<Schedule>,
     pub(super) queries: Vec<Query>,
     /// Tokens that are valid now.
     pub(super) tokens: Vec<String>,
-    pub(super) token_requests: usize,
-    pub(super) seen: Vec<SeenRequest>,
-    pub(super) faults: VecDeque<Fault>,
-    pub(super) token_faults: VecDeque<Answer>,
-    pub(super) lost_triggers: usize,
     pub(super) plans: VecDeque<Plan>,
     pub(super) unseen_lists: usize,
     pub(super) held: bool,
     pub(super) link_form: LinkForm,
     pub(super) filter_by_encoded_id: bool,
     pub(super) after_cancel: String,
-    serial: u64,
-    last: DateTime<Utc>,
 }
 
 pub(super) struct Schedule {
@@ -94,26 +81,8 @@ impl State {
     }
 
     /// Never the same twice, so that ids and orders are certain.
-    pub(super) fn now(&mut self) -> DateTime<Utc> {
-        let next = self.last + TimeDelta::milliseconds(1);
-        self.last = Utc::now().trunc_subsecs(6).max(next);
-        self.last
-    }
-
-    fn mixed_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    pub(super) fn new_uuid(&mut self) -> String {
-        let mixed = format!("{:016x}", self.mixed_serial());
-        let (head, tail) = mixed.split_at(8);
-        let serial = self.serial;
-        format!("{head}-5a7c-4d1e-9b3f-{serial:04x}{tail}")
-    }
-
     pub(super) fn mint_token(&mut self) -> String {
-        let token = format!("fake-access-token-{:016x}", self.mixed_serial());
+        let token = format!("fake-access-token-{:016x}", self.desk.mixed_serial());
         self.tokens.push(token.clone());
         token
     }
@@ -135,7 +104,7 @@ impl State {
     }
 
     pub(super) fn add_schedule(&mut self, id: &str, state: &str, query: Value, timetable: Value) {
-        let now = self.now();
+        let now = self.desk.now();
         self.schedules.push(Schedule {
             id: id.to_owned(),
             state: state.to_owned(),
@@ -150,7 +119,7 @@ impl State {
 
     /// Adds a run that is over, or one that goes on for good.
     pub(super) fn add_run(&mut self, schedule: &str, new: NewRun) -> Result<String, Answer> {
-        let at = new.created.unwrap_or_else(|| self.now());
+        let at = new.created.unwrap_or_else(|| self.desk.now());
         let id = self.new_run(schedule, at, new.external, new.id)?;
         let run = self.run(schedule, &id)?;
         run.started = Some(run.created + TimeDelta::milliseconds(241_650));
@@ -170,7 +139,7 @@ impl State {
         plan: Plan,
         unseen_lists: usize,
     ) -> Result<String, Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let id = self.new_run(schedule, now, true, None)?;
         let run = self.run(schedule, &id)?;
         run.plan = plan;
@@ -188,7 +157,7 @@ impl State {
         external: bool,
         id: Option<String>,
     ) -> Result<String, Answer> {
-        let task = format!("{:010x}", self.mixed_serial() >> 24);
+        let task = format!("{:010x}", self.desk.mixed_serial() >> 24);
         let schedule = self.schedule(schedule)?;
         let mut time = at;
         let id = id.unwrap_or_else(|| {
@@ -227,7 +196,7 @@ impl State {
 
     /// One look at a run, which is what makes it move on.
     pub(super) fn poll_run(&mut self, schedule: &str, id: &str) -> Result<Value, Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let held = self.held;
         let run = self.run(schedule, id)?;
         if !held && is_active(&run.state) {
@@ -282,14 +251,14 @@ impl State {
         };
         let error = json!({ "code": code, "message": message, "errorType": "USER_ERROR" });
         let query = Query {
-            id: self.new_uuid(),
+            id: self.desk.new_uuid(),
             request: self.schedule(schedule)?.query.clone(),
             state: "FAILED".to_owned(),
             errors: vec![error],
             created: started.trunc_subsecs(3),
             updated: ended.trunc_subsecs(3),
             run: Some((schedule.to_owned(), id.to_owned())),
-            datasets: vec![format!("{:024x}", self.mixed_serial())],
+            datasets: vec![format!("{:024x}", self.desk.mixed_serial())],
             deleted: false,
         };
         self.queries.push(query);
@@ -298,7 +267,7 @@ impl State {
 
     /// Ends the run with this id, wherever it is; one that still goes on if there is a choice.
     pub(super) fn finish(&mut self, id: &str, state: &str) -> Result<(), Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let runs = self.schedules.iter().flat_map(|schedule| &schedule.runs);
         let found = runs.filter(|run| run.id == id);
         let found = found.max_by_key(|run| is_active(&run.state));
@@ -307,9 +276,9 @@ impl State {
     }
 
     pub(super) fn add_query(&mut self, request: Value) -> Value {
-        let now = self.now().trunc_subsecs(3);
+        let now = self.desk.now().trunc_subsecs(3);
         let query = Query {
-            id: self.new_uuid(),
+            id: self.desk.new_uuid(),
             request,
             state: "SUBMITTED".to_owned(),
             errors: Vec::new(),
@@ -326,7 +295,7 @@ impl State {
 
     /// One look at a query, which is what makes it move on.
     pub(super) fn poll_query(&mut self, id: &str) -> Result<Value, Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let held = self.held;
         let query = self.query(id)?;
         match query.state.as_str() {

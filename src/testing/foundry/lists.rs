@@ -52,7 +52,7 @@ impl State {
         let mut body = json!({ "data": data });
         if let (Some(body), false) = (body.as_object_mut(), rest.is_empty()) {
             // The signs in front are some whose base64 must be escaped in a query.
-            let token = BASE64_STANDARD.encode(format!(">>>???{}", self.new_uuid()));
+            let token = BASE64_STANDARD.encode(format!(">>>???{}", self.desk.new_uuid()));
             let token = format!("v1.{token}");
             body.insert("nextPageToken".to_owned(), token.as_str().into());
             self.cursors.push(Cursor { token, list: list.to_owned(), rest });

@@ -17,22 +17,21 @@ mod lists;
 mod routes;
 mod state;
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Request, ResponseTemplate};
 
 use crate::client::ClientBuilder;
 use crate::foundry::{ClientCredentials, Foundry};
 
+use super::server::{Desk, Fake, Server, common_knobs, request_id, token_knobs, trigger_knobs};
+
 use self::answers::{Answer, TRACE_HEADER};
 use self::routes::route;
-use self::state::{Fault, SOMEBODY_ELSE, State};
+use self::state::{SOMEBODY_ELSE, State};
 
 const BASE_PATH: &str = "/api";
 const TOKEN_PATH: &str = "/multipass/api/oauth2/token";
@@ -43,8 +42,7 @@ const TOKEN_PATH: &str = "/multipass/api/oauth2/token";
 /// of results), [`HOURLY_TRAFFIC`](Self::HOURLY_TRAFFIC) (no runs yet) and
 /// [`RETIRED_REPORT`](Self::RETIRED_REPORT) (paused).
 pub struct FakeFoundry {
-    server: MockServer,
-    shared: Shared,
+    server: Server<State>,
 }
 
 impl FakeFoundry {
@@ -69,24 +67,7 @@ impl FakeFoundry {
 
     /// Starts a fake with its demo data, on a random port of 127.0.0.1.
     pub async fn start() -> Self {
-        let shared = Shared(Arc::new(Mutex::new(State::new())));
-        let server = MockServer::builder().disable_request_recording().start().await;
-
-        let (asked, dropped, answered) = (shared.clone(), shared.clone(), shared.clone());
-        Mock::given(move |request: &Request| asked.lock().loses_answer(request))
-            .respond_with_err(move |request: &Request| {
-                dropped.serve(request, true);
-                io::Error::other("the fake drops this answer")
-            })
-            .with_priority(1)
-            .mount(&server)
-            .await;
-        Mock::given(any())
-            .respond_with(move |request: &Request| answered.serve(request, false))
-            .mount(&server)
-            .await;
-
-        let fake = Self { server, shared };
+        let fake = Self { server: Server::start(|_| State::new()).await };
         fake.add_demo_data();
         fake
     }
@@ -94,13 +75,13 @@ impl FakeFoundry {
     /// Where the API is, without version and without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("{}{BASE_PATH}", self.server.uri())
+        format!("{}{BASE_PATH}", self.server.origin())
     }
 
     /// Where tokens are handed out.
     #[must_use]
     pub fn token_url(&self) -> String {
-        format!("{}{TOKEN_PATH}", self.server.uri())
+        format!("{}{TOKEN_PATH}", self.server.origin())
     }
 
     /// A token that is valid now. [`token_requests`](Self::token_requests) does not count it.
@@ -119,7 +100,7 @@ impl FakeFoundry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
+        self.server.lock()
     }
 }
 
@@ -235,59 +216,8 @@ impl FakeFoundry {
     }
 }
 
-/// Faults. Those for API requests are used up one per request, in the order given.
+/// What the service may do otherwise.
 impl FakeFoundry {
-    /// Answers the next API request with this status and the body usual for it. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 400..=599.
-    #[track_caller]
-    pub fn fail_next(&self, status: u16) {
-        assert!((400..=599).contains(&status), "no failure: {status}");
-        let answer = Answer::usual(status);
-        self.lock().faults.push_back(Fault::Answer(answer));
-    }
-
-    /// Answers the next API request with just this. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 200..=599, or a header cannot be sent.
-    #[track_caller]
-    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
-        assert!((200..=599).contains(&status), "no final status: {status}");
-        let mut sent = Vec::new();
-        for (name, value) in headers {
-            let pair = (HeaderName::try_from(*name), HeaderValue::try_from(*value));
-            let (Ok(name), Ok(value)) = pair else {
-                panic!("{name:?} with {value:?} is no header")
-            };
-            sent.push((name, value));
-        }
-        self.lock().faults.push_back(Fault::Answer(Answer::raw(status, sent, body)));
-    }
-
-    /// Carries out the next API request, then drops the connection without an answer.
-    pub fn lose_next_answer(&self) {
-        self.lock().faults.push_back(Fault::Lose);
-    }
-
-    /// Carries out the next trigger, then drops the connection without an answer. A new build is one, too.
-    ///
-    /// Other faults come first: a trigger they hit leaves this one for the next trigger.
-    pub fn lose_next_trigger_answer(&self) {
-        self.lock().lost_triggers += 1;
-    }
-
-    /// Answers the next token request with this status and the body usual for it.
-    ///
-    /// # Panics
-    /// If the status is not in 400..=599.
-    #[track_caller]
-    pub fn fail_next_token(&self, status: u16) {
-        assert!((400..=599).contains(&status), "no failure: {status}");
-        self.lock().token_faults.push_back(Answer::usual(status));
-    }
-
     /// Refuses all tokens handed out so far.
     pub fn expire_tokens(&self) {
         let mut state = self.lock();
@@ -308,32 +238,11 @@ impl FakeFoundry {
 
 /// What the fake has seen.
 impl FakeFoundry {
-    /// All API requests so far, also those refused or hit by a fault.
-    #[must_use]
-    pub fn requests(&self) -> Vec<SeenRequest> {
-        self.lock().seen.clone()
-    }
-
-    /// How often a token was asked for, with success or not.
-    #[must_use]
-    pub fn token_requests(&self) -> usize {
-        self.lock().token_requests
-    }
-
     /// How many triggers were carried out for a schedule, also when their answer was lost.
     #[must_use]
     pub fn triggers(&self, schedule: &str) -> usize {
         let mut state = self.lock();
         state.schedule(schedule).map_or(0, |known| known.triggers)
-    }
-}
-
-impl fmt::Debug for FakeFoundry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeFoundry")
-            .field("base_url", &self.base_url())
-            .field("requests", &self.lock().seen.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -350,19 +259,9 @@ pub enum UnionForm {
     Bare,
 }
 
-/// An API request that was seen. Headers, and so credentials, are not kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SeenRequest {
-    /// In capitals.
-    pub method: String,
-    /// Below the base path and as sent, such as `/v2/orchestration/builds/search`.
-    pub path: String,
-    /// As sent, without the question mark; empty if there was none.
-    pub query: String,
-    /// Empty if there was none.
-    pub body: String,
-}
+common_knobs!(FakeFoundry);
+trigger_knobs!(FakeFoundry);
+token_knobs!(FakeFoundry);
 
 /// A run to add with [`FakeFoundry::add_run`].
 #[derive(Clone, Debug)]
@@ -491,66 +390,45 @@ impl Default for Plan {
     }
 }
 
-/// The state, shared with the server's thread.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<State>>);
+impl Fake for State {
+    type Answer = Answer;
 
-impl Shared {
-    /// A test that panicked elsewhere leaves the state in order.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    const BASE_PATH: &'static str = BASE_PATH;
+    const TOKEN_PATHS: &'static [&'static str] = &[TOKEN_PATH];
+
+    fn desk(&mut self) -> &mut Desk<Answer> {
+        &mut self.desk
     }
 
-    fn serve(&self, request: &Request, lost: bool) -> ResponseTemplate {
-        let mut state = self.lock();
-        let answer = if request.url.path() == TOKEN_PATH {
-            answers::token(&mut state, request)
-        } else {
-            state.serve(request, lost)
-        };
-        let given = request.headers.get(TRACE_HEADER).cloned();
-        let trace = given.unwrap_or_else(|| {
-            let made = HeaderValue::try_from(state.new_hex());
-            made.unwrap_or(HeaderValue::from_static("fake"))
-        });
-        answer.into_response(trace, state.new_uuid())
+    fn usual(&self, status: u16) -> Answer {
+        Answer::usual(status)
     }
-}
 
-impl State {
-    fn serve(&mut self, request: &Request, lost: bool) -> Answer {
+    fn raw(status: u16, headers: Vec<(HeaderName, HeaderValue)>, body: &str) -> Answer {
+        Answer::raw(status, headers, body)
+    }
+
+    /// A new build is one, too.
+    fn is_trigger(request: &Request) -> bool {
         let path = request.url.path();
-        let below = path.strip_prefix(BASE_PATH).filter(|below| below.starts_with('/'));
-        self.seen.push(SeenRequest {
-            method: request.method.to_string(),
-            path: below.unwrap_or(path).to_owned(),
-            query: request.url.query().unwrap_or_default().to_owned(),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
-        });
-        match self.faults.pop_front() {
-            Some(Fault::Answer(answer)) if !lost => return answer,
-            Some(Fault::Lose) if lost => {}
-            None if lost => self.lost_triggers = self.lost_triggers.saturating_sub(1),
-            // Set after this request came in: it is for the next one.
-            Some(fault) => self.faults.push_front(fault),
-            None => {}
-        }
-        let Some(below) = below.and_then(|below| below.strip_prefix("/v2/")) else {
+        let trigger = path.ends_with("/run") || path.ends_with("/builds/create");
+        trigger && request.method.as_str() == "POST"
+    }
+
+    fn token(&mut self, request: &Request) -> Answer {
+        answers::token(self, request)
+    }
+
+    fn serve(&mut self, request: &Request) -> Answer {
+        let path = request.url.path().strip_prefix(BASE_PATH);
+        let Some(below) = path.and_then(|below| below.strip_prefix("/v2/")) else {
             return Answer::no_such_api();
         };
         route(self, request, below).unwrap_or_else(|refusal| refusal)
     }
 
-    fn loses_answer(&self, request: &Request) -> bool {
-        let path = request.url.path();
-        match self.faults.front() {
-            _ if path == TOKEN_PATH => false,
-            Some(Fault::Answer(_)) => false,
-            Some(Fault::Lose) => true,
-            None => {
-                let trigger = path.ends_with("/run") || path.ends_with("/builds/create");
-                trigger && request.method.as_str() == "POST" && self.lost_triggers > 0
-            }
-        }
+    fn response(&mut self, request: &Request, answer: Answer) -> ResponseTemplate {
+        let trace = request_id(request, TRACE_HEADER, self.desk.new_hex());
+        answer.into_response(trace, self.desk.new_uuid())
     }
 }

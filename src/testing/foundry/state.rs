@@ -6,24 +6,18 @@ use std::collections::VecDeque;
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::super::server::Desk;
 use super::answers::Answer;
 use super::checks::{Object, items, object_of, part, text};
 use super::lists::Cursor;
-use super::{End, FakeFoundry, NewRun, Plan, SeenRequest, UnionForm};
+use super::{End, FakeFoundry, NewRun, Plan, UnionForm};
 
 /// Whoever does what callers of the API do not do.
 pub(super) const SOMEBODY_ELSE: &str = "7d2f4b68-90ac-4e13-8b57-c6d1e0f2a394";
 
-/// What happens to an API request that is not simply served.
-pub(super) enum Fault {
-    /// This is answered; nothing is carried out.
-    Answer(Answer),
-    /// The request is carried out, its answer is lost.
-    Lose,
-}
-
 #[derive(Default)]
 pub(super) struct State {
+    pub(super) desk: Desk<Answer>,
     pub(super) schedules: Vec<Schedule>,
     /// As they are shown; also those of schedules that were deleted.
     pub(super) versions: Vec<Object>,
@@ -33,18 +27,11 @@ pub(super) struct State {
     /// Tokens that are valid now.
     pub(super) tokens: Vec<String>,
     pub(super) expired_tokens: Vec<String>,
-    pub(super) token_requests: usize,
-    pub(super) seen: Vec<SeenRequest>,
-    pub(super) faults: VecDeque<Fault>,
-    pub(super) token_faults: VecDeque<Answer>,
-    pub(super) lost_triggers: usize,
     pub(super) plans: VecDeque<Plan>,
     pub(super) result_after_lists: usize,
     pub(super) held: bool,
     pub(super) union_form: UnionForm,
     pub(super) preview_required: bool,
-    serial: u64,
-    last: DateTime<Utc>,
 }
 
 pub(super) struct Schedule {
@@ -75,31 +62,13 @@ impl State {
         Self { result_after_lists: 1, preview_required: true, ..Self::default() }
     }
 
-    /// Never the same twice, so that orders are certain.
-    fn now(&mut self) -> DateTime<Utc> {
-        let next = self.last + TimeDelta::milliseconds(1);
-        self.last = Utc::now().trunc_subsecs(3).max(next);
-        self.last
-    }
-
-    pub(super) fn new_hex(&mut self) -> String {
-        self.serial += 1;
-        format!("{:016x}", self.serial.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    pub(super) fn new_uuid(&mut self) -> String {
-        let mixed = self.new_hex();
-        let (head, tail) = mixed.split_at(8);
-        format!("{head}-5a7c-4d1e-9b3f-{:04x}{tail}", self.serial & 0xFFFF)
-    }
-
     /// `kind` is the middle of the RID, such as `scheduler.main.run`.
     pub(super) fn new_rid(&mut self, kind: &str) -> String {
-        format!("ri.{kind}.{}", self.new_uuid())
+        format!("ri.{kind}.{}", self.desk.new_uuid())
     }
 
     pub(super) fn mint_token(&mut self) -> String {
-        let token = format!("fake-access-token-{}", self.new_hex());
+        let token = format!("fake-access-token-{}", self.desk.new_hex());
         self.tokens.push(token.clone());
         token
     }
@@ -131,7 +100,7 @@ impl State {
 
     /// Adds a schedule, or gives one that is there a new version; shows it.
     pub(super) fn define(&mut self, rid: &str, definition: Object) -> Value {
-        let (now, version) = (self.now(), self.new_rid("scheduler.main.schedule-version"));
+        let (now, version) = (self.desk.now(), self.new_rid("scheduler.main.schedule-version"));
         let mut shown = definition.clone();
         shown.retain(|name, _| matches!(name.as_str(), "trigger" | "action" | "scopeMode"));
         shown.extend(object_of(json!({
@@ -170,7 +139,7 @@ impl State {
 
     /// Adds a run that is over, or one that goes on until it is finished; gives its RID back.
     pub(super) fn add_run(&mut self, schedule: &str, new: NewRun) -> Result<String, Answer> {
-        let at = new.created.unwrap_or_else(|| self.now()).trunc_subsecs(3);
+        let at = new.created.unwrap_or_else(|| self.desk.now()).trunc_subsecs(3);
         let mut run = self.new_run(schedule, new.external.then_some(SOMEBODY_ELSE), at)?;
         let rid = new.rid.unwrap_or_else(|| text(&run.shown, "rid").to_owned());
         run.shown.insert("rid".to_owned(), rid.as_str().into());
@@ -195,7 +164,7 @@ impl State {
         by: &'static str,
         plan: Plan,
     ) -> Result<Object, Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let mut run = self.new_run(schedule, Some(by), now)?;
         run.unseen_lists = plan.lists.unwrap_or(self.result_after_lists);
         run.result = Some(self.carry_out(&run, plan, now)?);
@@ -284,7 +253,7 @@ impl State {
 
     /// A build that no schedule made; shows it.
     pub(super) fn create_build(&mut self, action: &Object, plan: Plan) -> Value {
-        let now = self.now();
+        let now = self.desk.now();
         let build = self.new_build(action, FakeFoundry::USER, plan, now);
         let shown = build.shown.clone();
         self.builds.push(build);
@@ -293,7 +262,7 @@ impl State {
 
     /// One look at a build, which is what makes it move on.
     pub(super) fn look_at_build(&mut self, rid: &str) -> Result<Value, Answer> {
-        let (now, held) = (self.now(), self.held);
+        let (now, held) = (self.desk.now(), self.held);
         let build = self.build(rid)?;
         if !held && build.is_running() {
             build.polls = build.polls.saturating_add(1);
@@ -311,7 +280,7 @@ impl State {
 
     /// Ends the build that has this RID or was submitted by the run that has it.
     pub(super) fn finish(&mut self, rid: &str, status: &str) -> Result<(), Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let Some(index) = self.runs.iter().position(|run| text(&run.shown, "rid") == rid) else {
             self.build(rid)?.end(status, now);
             return Ok(());

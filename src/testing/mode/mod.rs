@@ -17,23 +17,22 @@ mod routes;
 mod shapes;
 mod state;
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use wiremock::http::{HeaderName, HeaderValue};
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Request, ResponseTemplate};
 
 use crate::client::ClientBuilder;
 use crate::mode::{ApiToken, Mode};
 
+use super::server::{Desk, Fake, Server, common_knobs, request_id, trigger_knobs};
+
 use self::answers::Answer;
 use self::routes::route;
 use self::shapes::{API, BASE_PATH};
-use self::state::{Fault, State};
+use self::state::State;
 
 /// A running fake. It stops when it is dropped.
 ///
@@ -41,8 +40,7 @@ use self::state::{Fault, State};
 /// [`FRESH_REPORT`](Self::FRESH_REPORT), [`ARCHIVED_REPORT`](Self::ARCHIVED_REPORT) and
 /// [`DATASET`](Self::DATASET). `REPORT` and `DATASET` have a schedule.
 pub struct FakeMode {
-    server: MockServer,
-    shared: Shared,
+    server: Server<State>,
 }
 
 impl FakeMode {
@@ -69,24 +67,7 @@ impl FakeMode {
 
     /// Starts a fake with its demo data, on a random port of 127.0.0.1.
     pub async fn start() -> Self {
-        let server = MockServer::builder().disable_request_recording().start().await;
-        let shared = Shared(Arc::new(Mutex::new(State::new(server.uri()))));
-
-        let (asked, dropped, answered) = (shared.clone(), shared.clone(), shared.clone());
-        Mock::given(move |request: &Request| asked.lock().loses_answer(request))
-            .respond_with_err(move |request: &Request| {
-                dropped.serve(request, true);
-                io::Error::other("the fake drops this answer")
-            })
-            .with_priority(1)
-            .mount(&server)
-            .await;
-        Mock::given(any())
-            .respond_with(move |request: &Request| answered.serve(request, false))
-            .mount(&server)
-            .await;
-
-        let fake = Self { server, shared };
+        let fake = Self { server: Server::start(State::new).await };
         fake.add_demo_data();
         fake
     }
@@ -94,7 +75,7 @@ impl FakeMode {
     /// Where the workspace is, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("{}{BASE_PATH}", self.server.uri())
+        format!("{}{BASE_PATH}", self.server.origin())
     }
 
     /// A client of this fake, with settings still to change: base URL, workspace and credential are set.
@@ -107,7 +88,7 @@ impl FakeMode {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
+        self.server.lock()
     }
 }
 
@@ -250,64 +231,16 @@ impl FakeMode {
     }
 }
 
-/// Faults, used up one per request, in the order given.
+/// One more fault.
 impl FakeMode {
-    /// Answers the next request with this status and the body usual for it. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 400..=599.
-    #[track_caller]
-    pub fn fail_next(&self, status: u16) {
-        assert!((400..=599).contains(&status), "no failure: {status}");
-        let answer = Answer::usual(status);
-        self.lock().faults.push_back(Fault::Answer(answer));
-    }
-
-    /// Answers the next request with just this. Nothing is carried out.
-    ///
-    /// # Panics
-    /// If the status is not in 200..=599, or a header cannot be sent.
-    #[track_caller]
-    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
-        assert!((200..=599).contains(&status), "no final status: {status}");
-        let mut sent = Vec::new();
-        for (name, value) in headers {
-            let pair = (HeaderName::try_from(*name), HeaderValue::try_from(*value));
-            let (Ok(name), Ok(value)) = pair else {
-                panic!("{name:?} with {value:?} is no header")
-            };
-            sent.push((name, value));
-        }
-        let answer = Answer { status, headers: sent, body: body.into(), mime: "" };
-        self.lock().faults.push_back(Fault::Answer(answer));
-    }
-
     /// Answers the next request with 200 and the HTML of a login page. Nothing is carried out.
     pub fn login_page_next(&self) {
-        self.lock().faults.push_back(Fault::Answer(Answer::login_page()));
-    }
-
-    /// Carries out the next request, then drops the connection without an answer.
-    pub fn lose_next_answer(&self) {
-        self.lock().faults.push_back(Fault::Lose);
-    }
-
-    /// Carries out the next trigger of a report or dataset, then drops the connection without an answer.
-    ///
-    /// Other faults come first: a trigger they hit leaves this one for the next trigger.
-    pub fn lose_next_trigger_answer(&self) {
-        self.lock().lost_triggers += 1;
+        self.lock().desk.answer_next(Answer::login_page());
     }
 }
 
 /// What the fake has seen.
 impl FakeMode {
-    /// All requests so far, also those refused or hit by a fault.
-    #[must_use]
-    pub fn requests(&self) -> Vec<SeenRequest> {
-        self.lock().seen.clone()
-    }
-
     /// How many runs of a report or dataset were started through the API, also when the answer was lost.
     #[must_use]
     pub fn triggers(&self, report: &str) -> usize {
@@ -315,28 +248,8 @@ impl FakeMode {
     }
 }
 
-impl fmt::Debug for FakeMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeMode")
-            .field("base_url", &self.base_url())
-            .field("requests", &self.lock().seen.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A request that was seen. Headers, and so credentials, are not kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SeenRequest {
-    /// In capitals.
-    pub method: String,
-    /// As sent and below the workspace, such as `/reports/d4e81f02a7c6/runs`; in full if it is elsewhere.
-    pub path: String,
-    /// As sent, without the question mark; empty if there was none.
-    pub query: String,
-    /// Empty if there was none.
-    pub body: String,
-}
+common_knobs!(FakeMode);
+trigger_knobs!(FakeMode);
 
 /// A run to add with [`FakeMode::add_run`].
 #[derive(Clone, Debug)]
@@ -456,61 +369,35 @@ impl Default for Plan {
     }
 }
 
-/// The state, shared with the server's thread.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<State>>);
+impl Fake for State {
+    type Answer = Answer;
 
-impl Shared {
-    /// A test that panicked elsewhere leaves the state in order.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    const BASE_PATH: &'static str = BASE_PATH;
+
+    fn desk(&mut self) -> &mut Desk<Answer> {
+        &mut self.desk
     }
 
-    fn serve(&self, request: &Request, lost: bool) -> ResponseTemplate {
-        let mut state = self.lock();
-        let answer = state.serve(request, lost);
-        let given = request.headers.get("x-request-id").cloned();
-        let id = given.unwrap_or_else(|| {
-            let made = HeaderValue::try_from(state.new_uuid());
-            made.unwrap_or(HeaderValue::from_static("fake"))
-        });
-        answer.into_response(id)
+    fn usual(&self, status: u16) -> Answer {
+        Answer::usual(status)
     }
-}
 
-impl State {
-    fn serve(&mut self, request: &Request, lost: bool) -> Answer {
-        let path = request.url.path();
-        let below = path.strip_prefix(BASE_PATH).filter(|below| below.starts_with('/'));
-        self.seen.push(SeenRequest {
-            method: request.method.to_string(),
-            path: below.unwrap_or(path).to_owned(),
-            query: request.url.query().unwrap_or_default().to_owned(),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
-        });
-        match self.faults.pop_front() {
-            Some(Fault::Answer(answer)) if !lost => return answer,
-            Some(Fault::Lose) if lost => {}
-            None if lost => self.lost_triggers = self.lost_triggers.saturating_sub(1),
-            // Set after this request came in: it is for the next one.
-            Some(fault) => self.faults.push_front(fault),
-            None => {}
-        }
-        let Some(path) = path.strip_prefix(API) else {
+    fn raw(status: u16, headers: Vec<(HeaderName, HeaderValue)>, body: &str) -> Answer {
+        Answer { status, headers, body: body.into(), mime: "" }
+    }
+
+    fn is_trigger(request: &Request) -> bool {
+        request.method.as_str() == "POST" && request.url.path().ends_with("/runs")
+    }
+
+    fn serve(&mut self, request: &Request) -> Answer {
+        let Some(path) = request.url.path().strip_prefix(API) else {
             return Answer::not_found("path");
         };
         route(self, request, path).unwrap_or_else(|refusal| refusal)
     }
 
-    fn loses_answer(&self, request: &Request) -> bool {
-        match self.faults.front() {
-            Some(Fault::Answer(_)) => false,
-            Some(Fault::Lose) => true,
-            None => {
-                let trigger =
-                    request.method.as_str() == "POST" && request.url.path().ends_with("/runs");
-                trigger && self.lost_triggers > 0
-            }
-        }
+    fn response(&mut self, request: &Request, answer: Answer) -> ResponseTemplate {
+        answer.into_response(request_id(request, "x-request-id", self.desk.new_uuid()))
     }
 }

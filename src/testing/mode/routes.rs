@@ -111,7 +111,7 @@ fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
         }
         ("PATCH", ["reports", token, verb @ ("archive" | "unarchive")]) => {
             call.bare()?;
-            let now = state.now();
+            let now = state.desk.now();
             let report = state.report_mut("reports", token)?;
             (report.archived, report.updated) = (*verb == "archive", now);
             Ok(Answer::hal(200, &state.form.report(state.report("reports", token)?)))
@@ -280,7 +280,7 @@ fn run_csv(state: &State, report: &Report, run: &Run) -> Reply {
 /// The first look asks for a PDF, the third finds it done if the run ended well.
 fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest<'_>) -> Reply {
     call.bare()?;
-    let (now, held) = (state.now(), state.held);
+    let (now, held) = (state.desk.now(), state.held);
     let found = state.run_mut("reports", token, run)?;
     let ready = found.pdf.is_some_and(|(_, looks)| looks >= 2);
     match (rest, found.pdf) {
@@ -302,7 +302,7 @@ fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
 }
 
 fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
-    let now = state.now();
+    let now = state.desk.now();
     let report = state.report("reports", token)?;
     match (call.method.as_str(), rest) {
         ("GET", []) => {
@@ -373,7 +373,7 @@ fn query_fields(body: &Object) -> Result<Option<Source>, Answer> {
 }
 
 fn schedules(state: &mut State, call: &Call, (kind, token): (&str, &str), rest: Rest<'_>) -> Reply {
-    let now = state.now();
+    let now = state.desk.now();
     let report = state.report(kind, token)?;
     let shown = match (call.method.as_str(), rest) {
         ("GET", []) => {

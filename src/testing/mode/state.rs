@@ -2,31 +2,22 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::super::server::Desk;
 use super::answers::Answer;
 use super::files::Rows;
 use super::lists::Row;
 use super::shapes::{Form, SOURCE, Source};
-use super::{End, NewRun, Plan, SeenRequest};
-
-/// What happens to a request that is not simply served.
-pub(super) enum Fault {
-    /// This is answered; nothing is carried out.
-    Answer(Answer),
-    /// The request is carried out, its answer is lost.
-    Lose,
-}
+use super::{End, NewRun, Plan};
 
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(super) struct State {
+    pub(super) desk: Desk<Answer>,
     pub(super) form: Form,
     pub(super) reports: Vec<Report>,
-    pub(super) seen: Vec<SeenRequest>,
-    pub(super) faults: VecDeque<Fault>,
-    pub(super) lost_triggers: usize,
     pub(super) plans: VecDeque<Plan>,
     pub(super) held: bool,
     pub(super) documented_statuses: bool,
@@ -34,8 +25,6 @@ pub(super) struct State {
     pub(super) numeric_tokens_refused: bool,
     pub(super) zip_results: bool,
     pub(super) csv_with_bom: bool,
-    serial: u64,
-    last: DateTime<Utc>,
 }
 
 #[derive(Default)]
@@ -122,28 +111,9 @@ impl State {
         Self { form: Form { origin, ..Form::default() }, ..Self::default() }
     }
 
-    /// Never the same twice, so that orders are certain.
-    pub(super) fn now(&mut self) -> DateTime<Utc> {
-        let next = self.last + TimeDelta::milliseconds(1);
-        self.last = Utc::now().trunc_subsecs(3).max(next);
-        self.last
-    }
-
-    fn mixed_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    pub(super) fn new_uuid(&mut self) -> String {
-        let mixed = format!("{:016x}", self.mixed_serial());
-        let (head, tail) = mixed.split_at(8);
-        let serial = self.serial;
-        format!("{head}-6b1d-4c8e-8a2f-{serial:04x}{tail}")
-    }
-
     /// Twelve characters; the first is a letter, so that it is never a number.
     fn new_token(&mut self) -> String {
-        format!("b{:011x}", self.mixed_serial() >> 20)
+        format!("b{:011x}", self.desk.mixed_serial() >> 20)
     }
 
     /// A report by its token. Below `datasets`, only datasets are found.
@@ -178,11 +148,10 @@ impl State {
 
     pub(super) fn add_report(&mut self, token: Option<&str>, name: &str, dataset: bool) -> String {
         let token = token.map_or_else(|| self.new_token(), str::to_owned);
-        let now = self.now();
-        self.serial += 1;
+        let now = self.desk.now();
         self.reports.push(Report {
             token: token.clone(),
-            id: 3_170_000 + self.serial,
+            id: 3_170_000 + self.desk.serial(),
             name: name.to_owned(),
             dataset,
             created: now,
@@ -200,10 +169,10 @@ impl State {
     }
 
     pub(super) fn new_query(&mut self, name: &str, sql: &str, source: Source) -> Query {
-        let now = self.now();
+        let now = self.desk.now();
         Query {
             token: self.new_token(),
-            id: 21_400_000 + self.serial,
+            id: 21_400_000 + self.desk.serial(),
             name: name.to_owned(),
             sql: sql.to_owned(),
             source,
@@ -220,7 +189,7 @@ impl State {
     }
 
     pub(super) fn new_schedule(&mut self, name: &str, cron: Value) -> Schedule {
-        let now = self.now();
+        let now = self.desk.now();
         Schedule {
             token: self.new_token(),
             name: name.to_owned(),
@@ -234,7 +203,7 @@ impl State {
 
     /// Adds a run that is over, or one that goes on for good.
     pub(super) fn add_run(&mut self, report: &str, new: NewRun) -> Result<String, Answer> {
-        let at = new.created.unwrap_or_else(|| self.now());
+        let at = new.created.unwrap_or_else(|| self.desk.now());
         // Only `finish` may end one that goes on, so no number of reads does.
         let plan = new.plan.after_polls(u32::MAX);
         let token = self.new_run("reports", report, at, plan, new.parameters.into(), new.token)?;
@@ -259,7 +228,7 @@ impl State {
         plan: Plan,
         parameters: Value,
     ) -> Result<(String, Value), Answer> {
-        let now = self.now();
+        let now = self.desk.now();
         let token = self.new_run(kind, report, now, plan, parameters, None)?;
         let shown = self.shown_run(kind, report, &token)?;
         let run = self.run_mut(kind, report, &token)?;
@@ -284,7 +253,7 @@ impl State {
         for query in self.report(kind, report)?.queries.clone() {
             queries.push(QueryRun {
                 token: self.new_token(),
-                id: 3_540_000_000 + self.serial,
+                id: 3_540_000_000 + self.desk.serial(),
                 report: report.to_owned(),
                 run: token.clone(),
                 query,
@@ -312,7 +281,7 @@ impl State {
 
     /// One read of a run, which is what makes it move on.
     pub(super) fn poll(&mut self, kind: &str, report: &str, run: &str) -> Result<Value, Answer> {
-        let (now, held) = (self.now(), self.held);
+        let (now, held) = (self.desk.now(), self.held);
         let found = self.run_mut(kind, report, run)?;
         if !held && found.completed.is_none() {
             found.polls = found.polls.saturating_add(1);
@@ -335,7 +304,7 @@ impl State {
 
     /// Ends the run with this token, wherever it is.
     pub(super) fn finish(&mut self, run: &str, state: &str) -> Option<()> {
-        let now = self.now();
+        let now = self.desk.now();
         let mut runs = self.reports.iter_mut().flat_map(|report| &mut report.runs);
         runs.find(|known| known.token == run)?.end(state, now);
         Some(())
