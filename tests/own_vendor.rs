@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use http::{Method, Response};
 use scheduled_runs::client::{
     Answer, Api, ApiRequest, Bearer, BodyLimits, Dialect, Endpoint, Idempotency, Limits,
-    LinkPolicy, Meta, OffsetPages, PagedEndpoint, Refusal, RetryPolicy, Service, Transport,
+    LinkPolicy, Meta, OffsetPages, PagedEndpoint, Rate, Refusal, RetryPolicy, Service, Transport,
     TransportError, TransportErrorKind, Vendor, Verdict,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -47,6 +47,10 @@ impl Dialect for Plain {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
         request.set_extension(Doubled(request.url().path() == "/api/doubled"));
         Ok(())
+    }
+
+    fn rate(&self, operation: &'static str) -> Option<Rate> {
+        (operation == Create::OPERATION).then(|| Rate::new("writes", 4, Duration::from_secs(10)))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
@@ -320,6 +324,36 @@ async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded()
     script.answer(200, "21");
     assert_eq!(*client.send(Create("numbers")).await.unwrap(), 21);
     assert_eq!(*client.send(Create("doubled")).await.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn calls_beyond_the_vendors_rate_wait_their_turn_or_are_not_sent() {
+    let (script, clock, client) = scripted();
+    (0..12).for_each(|_| script.answer(200, "1"));
+    let calls = (0..10).map(|_| client.send(Create("numbers")));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(clock.elapsed(), Duration::from_secs(20), "4 at once, 4 after 10 s, 2 after 20 s");
+
+    let hasty = client.call(Create("numbers")).deadline(Duration::from_secs(9));
+    assert!(hasty.send().await.is_ok(), "two more have room");
+    assert!(client.send(Create("numbers")).await.is_ok());
+    let hasty = client.call(Create("numbers")).deadline(Duration::from_secs(9)).send().await;
+    let error = hasty.unwrap_err();
+    assert_eq!(error.timeout_phase(), Some(TimeoutPhase::Call), "{error}");
+    assert_eq!((error.may_have_run(), script.sent().len()), (false, 12));
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_paced_sends_at_once() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
+    let client = builder.limits(Limits::default().paced(false)).build().unwrap();
+    for _ in 0..10 {
+        script.answer(200, "1");
+        client.send(Create("numbers")).await.unwrap();
+    }
+    assert!(clock.sleeps().is_empty());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use super::rate::Rate;
 use super::redact::ShownHeaders;
 use super::request::ApiRequest;
 use crate::error::{ErrorKind, Result, VendorError};
@@ -155,6 +156,12 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// What the answer means. Redirects never come here: they are refused before.
     fn judge(&self, answer: &Answer<'_>) -> Verdict;
+
+    /// The rate that requests of this operation share, where the vendor publishes one. Left out, none.
+    fn rate(&self, operation: &'static str) -> Option<Rate> {
+        let _ = operation;
+        None
+    }
 
     /// The vendor's id for the request.
     fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {

@@ -168,6 +168,20 @@ async fn attempt(
         let message = "the request leads to another origin than the base URL; the credential does not go there";
         return Err(unsent(Error::new(ErrorKind::CrossOrigin, message)));
     }
+    if core.limits.paced
+        && let Some(rate) = session.dialect.rate(request.operation())
+    {
+        let now = core.clock.now();
+        let Some(at) = core.pacer.take(rate, now, session.deadline) else {
+            let mut late = Error::timeout(TimeoutPhase::Call);
+            let message = "the vendor's rate of requests leaves none before the call's deadline";
+            late.set().kind(ErrorKind::Timeout, message);
+            return Err(unsent(late));
+        };
+        if at > now {
+            core.clock.sleep(at - now).await;
+        }
+    }
     authenticate(session, request).await.map_err(unsent)?;
 
     let Some(place) = clock::within(session.left(), core.in_flight.acquire()).await else {

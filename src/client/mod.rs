@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `request` | [`Endpoint`] and [`ApiRequest`]: what to send, as a value |
 //! | `exchange` | the one loop: attempt, judge, repeat, give up |
+//! | `rate` | how many requests a vendor takes in a time; pure |
 //! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
 //! | `dialect` | [`Dialect`]: how one vendor says "error" |
 //! | `credential` | [`Credential`] and cached tokens |
@@ -16,6 +17,7 @@ mod credential;
 mod dialect;
 mod exchange;
 mod link;
+mod rate;
 mod redact;
 mod request;
 mod response;
@@ -40,6 +42,7 @@ pub use self::credential::{
 };
 pub use self::dialect::{Advice, Answer, Dialect, Refusal, Verdict};
 pub use self::link::LinkPolicy;
+pub use self::rate::Rate;
 pub use self::request::{
     ApiRequest, Endpoint, Idempotency, OffsetPages, PagedEndpoint, PathSegment, RawCall,
     RequestBuilder,
@@ -166,6 +169,7 @@ pub struct Limits {
     call: Duration,
     max_body: usize,
     in_flight: usize,
+    paced: bool,
 }
 
 impl Default for Limits {
@@ -177,6 +181,7 @@ impl Default for Limits {
             call: Duration::from_secs(120),
             max_body: 64 * 1024 * 1024,
             in_flight: 64,
+            paced: true,
         }
     }
 }
@@ -221,6 +226,14 @@ impl Limits {
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.in_flight = requests.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Whether the client keeps to the rate its vendor publishes, where it publishes one: requests beyond it wait before
+    /// they are sent, instead of being refused. Default true. Turn it off where another part of your program paces calls.
+    #[must_use]
+    pub fn paced(mut self, paced: bool) -> Self {
+        self.paced = paced;
         self
     }
 }
@@ -296,6 +309,7 @@ pub(crate) struct Core {
     limits: Limits,
     retry: RetryPolicy,
     budget: RetryBudget,
+    pacer: rate::Pacer,
     in_flight: Semaphore,
     allow_plain_http: bool,
 }
@@ -695,6 +709,7 @@ impl<A: Api> ClientBuilder<A> {
                 clock: self.clock,
                 user_agent,
                 budget: self.retry.new_budget(),
+                pacer: rate::Pacer::default(),
                 in_flight: Semaphore::new(self.limits.in_flight),
                 limits: self.limits,
                 retry: self.retry,

@@ -1,14 +1,15 @@
 //! How Foundry says "error", "preview" and "not now".
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error_name;
 use super::request::{Mark, Preview};
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use super::{GetBuild, GetBuilds, GetJob, GetJobs, error_name};
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Endpoint as _, Rate, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
@@ -27,6 +28,14 @@ impl Dialect for FoundryDialect {
             request.append_query("preview", "true");
         }
         Ok(())
+    }
+
+    /// Builds and jobs are looked up four times a second by one user. (Source: API reference of the four operations,
+    /// "Rate limits". The general limit, 5,000 a minute, is left to the server's 429.)
+    fn rate(&self, operation: &'static str) -> Option<Rate> {
+        const LOOKS: [&str; 4] =
+            [GetBuild::OPERATION, GetBuilds::OPERATION, GetJob::OPERATION, GetJobs::OPERATION];
+        LOOKS.contains(&operation).then(|| Rate::new("builds and jobs", 4, Duration::from_secs(1)))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {

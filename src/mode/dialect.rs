@@ -1,9 +1,11 @@
 //! How Mode says "error".
 
+use std::time::Duration;
+
 use http::{HeaderValue, header};
 use serde_json::Value;
 
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Rate, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 
 #[derive(Debug)]
@@ -14,6 +16,11 @@ impl Dialect for ModeDialect {
         let hal = HeaderValue::from_static("application/hal+json");
         request.insert_default(header::ACCEPT, &hal);
         Ok(())
+    }
+
+    /// About 40 requests in 10 seconds by one user. (Source: Mode help, "API rate limits".)
+    fn rate(&self, _: &'static str) -> Option<Rate> {
+        Some(Rate::new("requests", 40, Duration::from_secs(10)))
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
