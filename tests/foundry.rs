@@ -2,7 +2,16 @@
 #![cfg(feature = "foundry")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
-use http::Method;
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Response};
+use scheduled_runs::client::{
+    ApiRequest, BodyLimits, Clock as _, SystemClock, Transport, TransportError,
+};
 use scheduled_runs::foundry::{
     self, CancelBuild, ClientCredentials, ClientToken, GetBuild, GetJob, GetSchedule,
     ListScheduleRuns, Preview, RunSchedule, UserToken, error_name,
@@ -26,7 +35,7 @@ fn start() -> (ScriptedTransport, ManualClock, foundry::Client) {
 
 /// What was sent, as method and path below the API.
 fn sent(script: &ScriptedTransport) -> Vec<String> {
-    let line = |request: &scheduled_runs::client::ApiRequest| {
+    let line = |request: &ApiRequest| {
         let path = request.url().path().trim_start_matches("/api/v2/orchestration");
         format!("{} {path}", request.method())
     };
@@ -276,9 +285,8 @@ async fn a_run_is_started_again_only_if_it_was_turned_away() {
     }
     // Not wanted again.
     let (script, _, client) = start();
-    let turned_away =
-        http::Response::builder().status(503).header("QoS-Retry-Hint", "do-not-retry");
-    script.answer_with(turned_away.body(bytes::Bytes::new()).unwrap());
+    let turned_away = Response::builder().status(503).header("QoS-Retry-Hint", "do-not-retry");
+    script.answer_with(turned_away.body(Bytes::new()).unwrap());
     let error = client.send(GetBuild::new(BUILD)).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Server, 1));
     // Refused.
@@ -461,4 +469,54 @@ async fn a_refused_secret_is_an_error_that_does_not_show_it() {
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Auth, false));
     assert_eq!(script.sent().len(), 1);
     assert!(!format!("{error} {error:?} {}", error.report()).contains("the-secret"), "{error:?}");
+}
+
+/// Foundry schedules with one run each, which go on until two thousand looks at their builds were made; notes when
+/// those were.
+#[derive(Clone, Debug)]
+struct Looks(Arc<Mutex<Vec<Instant>>>);
+
+#[async_trait]
+impl Transport for Looks {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        _: BodyLimits,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let path: Vec<_> = request.url().path_segments().unwrap().collect();
+        let body = match *path {
+            [.., "schedules", schedule, "runs"] => {
+                let number = schedule.rsplit('.').next().unwrap();
+                let build = format!("ri.foundry.main.build.{number}");
+                let result = json!({ "type": "submitted", "buildRid": build });
+                json!({ "data": [{ "rid": "the-run", "result": result }] })
+            }
+            [.., "builds", build] => {
+                let mut times = self.0.lock().unwrap();
+                times.push(SystemClock::default().now());
+                let status = if times.len() <= 2000 { "RUNNING" } else { "SUCCEEDED" };
+                json!({ "rid": build, "status": status })
+            }
+            _ => unreachable!("{path:?}"),
+        };
+        Ok(Response::new(body.to_string().into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waits_on_one_client_keep_to_the_vendors_rate() {
+    let looks = Looks(Arc::default());
+    let client = foundry::Client::builder()
+        .base_url("https://example.palantirfoundry.com/api")
+        .transport(looks.clone())
+        .build()
+        .unwrap();
+    let schedules = (0..1000).map(|n| foundry::target(format!("ri.scheduler.main.schedule.{n}")));
+    let runs: Vec<_> = schedules.map(|schedule| schedule.run("the-run")).collect();
+    let waits = runs.iter().map(|run| client.wait(run).every(Duration::from_secs(2)));
+    let done = futures_util::future::join_all(waits.map(IntoFuture::into_future)).await;
+    assert!(done.iter().all(|end| end.as_ref().unwrap().phase == Phase::Succeeded));
+    let times = looks.0.lock().unwrap();
+    assert!(times.windows(5).all(|five| five[4] - five[0] >= Duration::from_secs(1)));
+    assert_eq!(times.len(), 3000, "no look but those of the waits");
 }

@@ -405,3 +405,97 @@ async fn no_duration_is_too_long() {
         client.call(ListRuns::new("s")).deadline(Duration::MAX).attempt_timeout(Duration::MAX);
     assert!(call.send().await.is_ok());
 }
+
+mod many {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_thousand_waits_on_one_target_cost_one_list_a_round() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let phases = [Phase::Queued, Phase::Running, Phase::Succeeded];
+        let runs: Vec<_> = (0..1000).map(|_| provider.add_run(&target, phases)).collect();
+        let clock = provider.manual_clock();
+        let ends: Vec<_> =
+            provider.wait_all(runs.clone()).every(MINUTE).ends().try_collect().await.unwrap();
+
+        let mut ended: Vec<_> = ends.iter().map(|end| end.run.clone()).collect();
+        ended.sort();
+        let mut wanted = runs;
+        wanted.sort();
+        assert_eq!(ended, wanted, "each run ends once");
+        assert!(ends.iter().all(|end| end.phase == Phase::Succeeded));
+        assert_eq!(provider.looks(), 0, "no run is asked for alone");
+        assert_eq!(u32::try_from(provider.lists()).unwrap() - 1, {
+            let pauses = clock.elapsed().as_secs() / 60;
+            u32::try_from(pauses).unwrap()
+        });
+    }
+
+    #[tokio::test]
+    async fn runs_end_in_their_order_and_failed_ones_say_why() {
+        let provider = FakeProvider::new();
+        let (one, other) = (provider.target("one"), provider.target("other"));
+        let slow = provider.add_run(&one, [Phase::Running; 3]);
+        let fails = provider.add_run(&other, [Phase::Running, Phase::Failed]);
+        let skipped = provider.add_run(&other, [Phase::Running, Phase::Running, Phase::Skipped]);
+        let unknown = one.run("nobody-knows-it");
+        let runs = [slow.clone(), fails.clone(), skipped.clone(), unknown.clone(), fails.clone()];
+        let mut updates = 0;
+        let wait = provider.wait_all(runs).timeout(60 * MINUTE).on_update(|_| updates += 1);
+        let ends: Vec<_> = wait.ends().collect().await;
+        assert!(updates > 4);
+
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for end in ends {
+            match end {
+                Ok(end) => good.push(end),
+                Err(error) => bad.push((error.kind(), error.run().unwrap().clone())),
+            }
+        }
+        let phases: Vec<_> = good.iter().map(|end| (end.run.clone(), end.phase)).collect();
+        assert_eq!(phases, [(fails, Phase::Failed), (skipped, Phase::Skipped)]);
+        assert!(good[0].failure.is_some(), "the list leaves the reason out, the run tells it");
+        assert_eq!(bad, [(ErrorKind::NotFound, unknown), (ErrorKind::WaitTimeout, slow)]);
+    }
+
+    #[tokio::test]
+    async fn rounds_that_fail_are_tolerated_a_few_times_and_waited_after() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let phases = [Phase::Running, Phase::Succeeded];
+        let runs = [0, 1].map(|_| provider.add_run(&target, phases));
+        let busy = || Error::new(ErrorKind::Server, "busy");
+        (0..2).for_each(|_| provider.fail_next_look(busy()));
+        let wait = provider.wait_all(runs.clone()).tolerate(2);
+        assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+
+        (0..2).for_each(|_| provider.fail_next_look(busy()));
+        let ends: Vec<_> = provider.wait_all(runs.clone()).tolerate(1).ends().collect().await;
+        let errors: Vec<_> = ends.into_iter().map(Result::unwrap_err).collect();
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::Server));
+        assert_eq!(
+            errors.iter().map(|error| error.run()).collect::<Vec<_>>(),
+            runs.iter().map(Some).collect::<Vec<_>>()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_where_it_is_told_to_and_its_pauses_grow() {
+        let provider = FakeProvider::new();
+        let run = provider.add_run(
+            &provider.target("nightly"),
+            [Phase::Queued, Phase::Queued, Phase::Queued, Phase::Running],
+        );
+        let seconds = Duration::from_secs;
+        let wait = provider.wait(&run).every(seconds(2)).backoff(3.0, seconds(10));
+        let begun = wait.until(|run| run.phase == Phase::Running).await.unwrap();
+        assert_eq!((begun.phase, provider.looks()), (Phase::Running, 4));
+        assert_eq!(provider.manual_clock().sleeps(), [2, 6, 10].map(seconds));
+        assert_eq!(begun.success().unwrap_err().kind(), ErrorKind::Config, "it has not ended");
+    }
+}

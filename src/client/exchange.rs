@@ -25,7 +25,10 @@ pub(super) struct Session<'a> {
     pub(super) dialect: &'a dyn Dialect,
     pub(super) credential: Option<&'a dyn Credential>,
     pub(super) options: &'a CallOptions,
+    /// When the call's limit runs out. A first turn that the vendor's rate makes it wait for is not counted.
     pub(super) deadline: Instant,
+    /// When the caller's own limit runs out, which counts everything.
+    pub(super) latest: Option<Instant>,
 }
 
 /// Decodes an answer, or says that it cannot be used. It runs inside the loop, for an answer that turns out to be cut
@@ -46,7 +49,7 @@ impl Session<'_> {
 
 /// Sends the request until it succeeds, may not be repeated, or time runs out.
 pub(super) async fn run(
-    session: Session<'_>,
+    mut session: Session<'_>,
     mut request: ApiRequest,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
@@ -56,6 +59,16 @@ pub(super) async fn run(
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
     let mut refreshed = false;
     loop {
+        let first = attempts.is_empty();
+        let latest = if first { session.latest } else { Some(session.deadline) };
+        match turn(session, request.operation(), latest).await {
+            Ok(waited) if first => {
+                let deadline = clock::after(session.deadline, waited);
+                session.deadline = latest.map_or(deadline, |latest| deadline.min(latest));
+            }
+            Ok(_) => {}
+            Err(late) => return Err(finish(session, &request, late, attempts)),
+        }
         let begun = core.clock.now();
         let mut attempt = Attempt::begin(core.clock.utc());
         let mut outgoing = request.clone();
@@ -118,6 +131,30 @@ pub(super) async fn run(
     }
 }
 
+/// Waits until the vendor's rate leaves room for one more request. How long that took.
+async fn turn(
+    session: Session<'_>,
+    operation: &'static str,
+    latest: Option<Instant>,
+) -> Result<Duration> {
+    let core = session.core;
+    let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
+    let Some(rate) = rate else { return Ok(Duration::ZERO) };
+    let now = core.clock.now();
+    let latest = latest.unwrap_or_else(|| clock::after(now, Duration::MAX));
+    let Some(at) = core.pacer.take(rate, now, latest) else {
+        let mut late = Error::timeout(TimeoutPhase::Call);
+        let message = "the vendor's rate of requests leaves none before the call's deadline";
+        late.set().kind(ErrorKind::Timeout, message);
+        return Err(late);
+    };
+    let pause = at.saturating_duration_since(now);
+    if !pause.is_zero() {
+        core.clock.sleep(pause).await;
+    }
+    Ok(pause)
+}
+
 enum Next {
     Repeat(Duration),
     TooLate,
@@ -167,20 +204,6 @@ async fn attempt(
     if session.credential.is_some() && !link::same_origin(request.url(), &core.base_url) {
         let message = "the request leads to another origin than the base URL; the credential does not go there";
         return Err(unsent(Error::new(ErrorKind::CrossOrigin, message)));
-    }
-    if core.limits.paced
-        && let Some(rate) = session.dialect.rate(request.operation())
-    {
-        let now = core.clock.now();
-        let Some(at) = core.pacer.take(rate, now, session.deadline) else {
-            let mut late = Error::timeout(TimeoutPhase::Call);
-            let message = "the vendor's rate of requests leaves none before the call's deadline";
-            late.set().kind(ErrorKind::Timeout, message);
-            return Err(unsent(late));
-        };
-        if at > now {
-            core.clock.sleep(at - now).await;
-        }
     }
     authenticate(session, request).await.map_err(unsent)?;
 

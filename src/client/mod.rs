@@ -208,7 +208,8 @@ impl Limits {
         self
     }
 
-    /// For a whole call: credential, attempts, pauses. Default 120 s.
+    /// For a whole call: credential, attempts, pauses. Default 120 s. Where the vendor publishes a
+    /// [rate](Self::paced), it counts from the call's turn.
     #[must_use]
     pub fn call(mut self, limit: Duration) -> Self {
         self.call = limit;
@@ -432,14 +433,17 @@ impl<A: Api> Client<A> {
     ) -> Result<Response<T>> {
         let core = &*self.core;
         request.insert_default(header::USER_AGENT, &core.user_agent);
+        let now = core.clock.now();
+        let own = options.deadline.into_iter().chain(options.left).min();
         let limit = options.deadline.unwrap_or(core.limits.call);
-        let limit = options.left.map_or(limit, |left| limit.min(left));
+        let limit = own.map_or(limit, |own| limit.min(own));
         let session = Session {
             core,
             dialect: &*core.dialect,
             credential: core.credential.as_deref(),
             options,
-            deadline: clock::after(core.clock.now(), limit),
+            deadline: clock::after(now, limit),
+            latest: own.map(|own| clock::after(now, own)),
         };
         let operation = request.operation();
         let mut value = None;

@@ -6,6 +6,7 @@
 mod provider;
 mod trigger;
 mod wait;
+mod wait_all;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +22,7 @@ pub use self::provider::{
 pub use self::trigger::Trigger;
 pub(crate) use self::trigger::foreign;
 pub use self::wait::Wait;
+pub use self::wait_all::WaitAll;
 pub use crate::client::Vendor;
 
 use crate::client::UNRESERVED;

@@ -1,5 +1,6 @@
 //! What a vendor must be able to say about runs.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait};
+use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait, WaitAll};
 use crate::client::{CallOptions, Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -46,6 +47,35 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     ) -> Result<Page<RunSnapshot>> {
         let _ = (target, cursor, options);
         Err(unsupported("listing runs"))
+    }
+
+    /// How several runs of one target stand, asked for together; used by [`RunProviderExt::wait_all`]. A run that is
+    /// missing in the answer is asked for alone then, and so is the reason of a failed one.
+    ///
+    /// Left out, it walks the list from its newest run, over no more pages than there are runs to be found.
+    ///
+    /// # Errors
+    /// As [`list_runs`](Self::list_runs).
+    async fn get_runs(
+        &self,
+        target: &Target,
+        runs: &[RunRef],
+        options: &CallOptions,
+    ) -> Result<Vec<RunSnapshot>> {
+        let mut wanted: HashSet<&RunRef> = runs.iter().collect();
+        let mut found = Vec::with_capacity(runs.len());
+        let (clock, mut cursor) = (self.clock(), None);
+        let begun = clock.now();
+        for _ in runs {
+            let options = options.after(clock.now().saturating_duration_since(begun));
+            let page = self.list_runs(target, cursor, &options).await?;
+            found.extend(page.items.into_iter().filter(|run| wanted.remove(&run.run)));
+            cursor = page.next;
+            if wanted.is_empty() || cursor.is_none() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Sends one trigger, and never a second one. [`RunProviderExt::trigger`] also finds the run's id.
@@ -225,6 +255,11 @@ pub trait RunProviderExt: RunProvider {
         Wait::for_run(self, run.clone())
     }
 
+    /// Waits for the ends of many runs, with one question a round for all runs of one target where the vendor has a list.
+    fn wait_all(&self, runs: impl IntoIterator<Item = RunRef>) -> WaitAll<'_, Self> {
+        WaitAll::new(self, runs.into_iter().collect())
+    }
+
     /// Starts a run and waits for its end.
     fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
         self.trigger(target).wait()
@@ -258,6 +293,15 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
         (**self).list_runs(target, cursor, options).await
+    }
+
+    async fn get_runs(
+        &self,
+        target: &Target,
+        runs: &[RunRef],
+        options: &CallOptions,
+    ) -> Result<Vec<RunSnapshot>> {
+        (**self).get_runs(target, runs, options).await
     }
 
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {

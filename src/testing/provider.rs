@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
+use super::server::LISTS_A_STEP;
 use super::{ManualClock, lock};
 use crate::client::{CallOptions, Clock, Vendor};
 use crate::error::{Delivery, Error, ErrorKind, Result};
@@ -46,6 +47,7 @@ struct State {
     loses_trigger: bool,
     triggers: usize,
     looks: usize,
+    lists: usize,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ struct Run {
     snapshot: RunSnapshot,
     /// Phases of the looks to come; the last one stays.
     plan: VecDeque<Phase>,
+    lists: u32,
 }
 
 impl FakeProvider {
@@ -76,7 +79,7 @@ impl FakeProvider {
         lock(&self.state).plans.push_back(phases.into_iter().collect());
     }
 
-    /// The next look fails like this.
+    /// The next look or list fails like this.
     pub fn fail_next_look(&self, error: Error) {
         lock(&self.state).faults.push_back(error);
     }
@@ -100,7 +103,7 @@ impl FakeProvider {
     /// Somebody else starts a run. It uses up none of the planned ones.
     #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
     pub fn trigger_from_elsewhere(&self, target: &Target) -> RunRef {
-        self.start(target, DEFAULT_PLAN.to_vec())
+        self.add_run(target, DEFAULT_PLAN)
     }
 
     /// Triggers that were carried out.
@@ -115,18 +118,27 @@ impl FakeProvider {
         lock(&self.state).looks
     }
 
+    /// Lists of runs. Every fifth list is a look at the runs that it shows.
+    #[must_use]
+    pub fn lists(&self) -> usize {
+        lock(&self.state).lists
+    }
+
     /// The clock that waits are measured with.
     #[must_use]
     pub fn manual_clock(&self) -> ManualClock {
         self.clock.clone()
     }
 
-    fn start(&self, target: &Target, plan: Vec<Phase>) -> RunRef {
+    /// Adds a run whose looks will see these phases; the last one stays.
+    #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
+    pub fn add_run(&self, target: &Target, phases: impl IntoIterator<Item = Phase>) -> RunRef {
+        let plan = phases.into_iter().collect();
         let mut state = lock(&self.state);
         let run = target.run(format!("run-{}", state.runs.len() + 1));
         let mut snapshot = RunSnapshot::new(run.clone(), Phase::Queued);
         snapshot.created = Some(self.clock.utc());
-        state.runs.push(Run { snapshot, plan: plan.into() });
+        state.runs.push(Run { snapshot, plan, lists: 0 });
         run
     }
 }
@@ -137,6 +149,15 @@ impl Run {
             if self.plan.len() > 1 { self.plan.pop_front() } else { self.plan.front().copied() };
         self.enter(next.unwrap_or(self.snapshot.phase), clock);
         self.snapshot.clone()
+    }
+
+    fn list(&mut self, clock: &ManualClock) -> RunSnapshot {
+        self.lists += 1;
+        if self.lists.is_multiple_of(LISTS_A_STEP) {
+            self.look(clock)
+        } else {
+            self.snapshot.clone()
+        }
     }
 
     fn enter(&mut self, phase: Phase, clock: &ManualClock) {
@@ -192,9 +213,15 @@ impl RunProvider for FakeProvider {
         _: Option<Cursor>,
         _: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
-        let state = lock(&self.state);
-        let of_target = state.runs.iter().rev().filter(|run| run.snapshot.run.target() == target);
-        Ok(Page::new(of_target.map(|run| run.snapshot.clone()).collect(), None))
+        let mut state = lock(&self.state);
+        state.lists += 1;
+        if let Some(error) = state.faults.pop_front() {
+            return Err(error);
+        }
+        let runs = state.runs.iter_mut().rev();
+        let of_target = runs.filter(|run| run.snapshot.run.target() == target);
+        let seen = of_target.map(|run| RunSnapshot { failure: None, ..run.list(&self.clock) });
+        Ok(Page::new(seen.collect(), None))
     }
 
     async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
@@ -202,7 +229,7 @@ impl RunProvider for FakeProvider {
             return Err(foreign(target, &Self::VENDOR));
         }
         let planned = lock(&self.state).plans.pop_front();
-        let run = self.start(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
+        let run = self.add_run(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
         let mut state = lock(&self.state);
         state.triggers += 1;
         if std::mem::take(&mut state.loses_trigger) {

@@ -10,6 +10,9 @@ use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+/// How many lists move a run as far as one look at the run itself, so that whoever only lists sees it end, too.
+pub(super) const LISTS_A_STEP: u32 = 5;
+
 /// A request that a fake server has seen. Headers, and so credentials, are not kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

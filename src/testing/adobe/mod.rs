@@ -2,7 +2,8 @@
 //!
 //! [`FakeAdobe::start`] serves schedules, their runs, queries, and the token endpoint of IMS. It keeps what
 //! callers change, and it is strict: a header, parameter or body member the service does not know is refused.
-//! Nothing moves by itself. A triggered run takes a step whenever its details are asked for, so tests need no sleep.
+//! Nothing moves by itself. A triggered run takes a step whenever its details are asked for, and at
+//! every fifth list that shows it, so tests need no sleep.
 //!
 //! The wording of messages is the fake's own. Inferred, since nobody documents them: the bodies of the service's
 //! refusals, that an id filters runs' queries in decoded form, and the state of a run after a cancel

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::super::server::Desk;
+use super::super::server::{Desk, LISTS_A_STEP};
 use super::answers::Answer;
 use super::lists::{LinkForm, Row};
 use super::{End, NewRun, Plan};
@@ -60,6 +60,8 @@ pub(super) struct Run {
     pub(super) cancelled: bool,
     /// How many more lists leave this run out.
     unseen_lists: usize,
+    /// How many lists have shown it.
+    lists: u32,
 }
 
 pub(super) struct Query {
@@ -190,6 +192,7 @@ impl State {
             polls: 0,
             cancelled: false,
             unseen_lists: 0,
+            lists: 0,
         });
         Ok(id)
     }
@@ -322,8 +325,18 @@ impl State {
         rows.collect()
     }
 
-    /// Counts as one list: runs triggered of late come one list closer to being seen.
+    /// Counts as one list: runs that go on come closer to a step, and those triggered of late to being seen.
     pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Answer> {
+        let mut due = Vec::new();
+        for run in self.schedule(schedule)?.runs.iter_mut().filter(|run| run.unseen_lists == 0) {
+            run.lists += 1;
+            if is_active(&run.state) && run.lists.is_multiple_of(LISTS_A_STEP) {
+                due.push(run.id.clone());
+            }
+        }
+        for run in due {
+            self.poll_run(schedule, &run)?;
+        }
         let runs = &mut self.schedule(schedule)?.runs;
         let rows = runs.iter().filter(|run| run.unseen_lists == 0).map(|run| Row {
             created: run.created,

@@ -3,7 +3,7 @@
 //! [`FakeMode::start`] serves one workspace: reports with their queries, runs, results, exports and schedules,
 //! datasets, data sources and spaces. It keeps what callers change, and it is strict: a parameter or body member
 //! the service does not know is refused. Nothing moves by itself. A run that was asked for takes a step whenever
-//! it is read by its token, so tests need no sleep.
+//! it is read by its token, and at every fifth list that shows it, so tests need no sleep.
 //!
 //! The wording of messages is the fake's own. Inferred, since nobody documents them: the order of lists without
 //! `order` (newest first), that archived reports are missing from lists and can still be run, that only runs that

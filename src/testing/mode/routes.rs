@@ -146,12 +146,15 @@ fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
 
 /// The list of runs, and the start of one.
 fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
-    let report = state.report(kind, token)?;
     match call.method.as_str() {
         "GET" => {
             if state.run_filter_fails && call.query.iter().any(|(name, _)| name == "filter") {
                 return Err(Answer::usual(500));
             }
+            for run in state.listed(kind, token)? {
+                state.poll(kind, token, &run)?;
+            }
+            let report = state.report(kind, token)?;
             let rows = report.runs.iter().map(|run| Row {
                 created: run.created,
                 updated: run.updated,

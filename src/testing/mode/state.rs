@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::super::server::Desk;
+use super::super::server::{Desk, LISTS_A_STEP};
 use super::answers::Answer;
 use super::files::Rows;
 use super::lists::Row;
@@ -69,6 +69,8 @@ pub(super) struct Run {
     pub(super) pdf: Option<(DateTime<Utc>, u32)>,
     plan: Plan,
     polls: u32,
+    /// How many lists have shown it while it went on.
+    lists: u32,
 }
 
 pub(super) struct QueryRun {
@@ -295,6 +297,17 @@ impl State {
             going.for_each(|query| "running".clone_into(&mut query.state));
         }
         self.shown_run(kind, report, run)
+    }
+
+    /// Counts as one list of these runs. Those that go on and have been listed often enough for a step.
+    pub(super) fn listed(&mut self, kind: &str, report: &str) -> Result<Vec<String>, Answer> {
+        let runs = &mut self.report_mut(kind, report)?.runs;
+        let going = runs.iter_mut().filter(|run| run.completed.is_none());
+        let due = going.filter_map(|run| {
+            run.lists += 1;
+            run.lists.is_multiple_of(LISTS_A_STEP).then(|| run.token.clone())
+        });
+        Ok(due.collect())
     }
 
     pub(super) fn shown_run(&self, kind: &str, report: &str, run: &str) -> Result<Value, Answer> {
