@@ -235,6 +235,67 @@ async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
     assert_eq!(unverified.looks.into_inner(), 0);
 }
 
+/// A vendor that loses so many triggers on their way, and names the run of the next one.
+#[derive(Debug)]
+struct Deaf {
+    lost: usize,
+    triggers: AtomicUsize,
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl RunProvider for Deaf {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger(true)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+        Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
+    }
+
+    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+        if self.triggers.fetch_add(1, Ordering::Relaxed) < self.lost {
+            let cut_off = Error::new(ErrorKind::Interrupted, "cut off");
+            return Err(cut_off.after_trigger(Delivery::Unknown));
+        }
+        Ok(Triggered::new(Some(target.run("7"))))
+    }
+
+    async fn recent_runs(&self, _: &Target, _: &CallOptions) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Vec::new(), None))
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_is_sent_once_more_only_where_that_is_chosen_and_nothing_started() {
+    let target = Target::new(Vendor::new("own"), "t");
+    // lost triggers, whether a retry is chosen, triggers sent, whether a run is known in the end
+    for (lost, chosen, sent, known) in
+        [(1, false, 1, false), (1, true, 2, true), (5, true, 2, false), (0, true, 1, true)]
+    {
+        let provider = Deaf { lost, triggers: AtomicUsize::new(0), clock: ManualClock::new() };
+        let trigger = provider.trigger(&target).verify();
+        let trigger = if chosen { trigger.retry_if_not_started() } else { trigger };
+        let run = trigger.await;
+        assert_eq!(run.is_ok(), known, "{lost} {chosen}");
+        assert_eq!(provider.triggers.load(Ordering::Relaxed), sent, "{lost} {chosen}");
+        assert!(run.map_or_else(|error| error.may_have_run(), |run| run == target.run("7")));
+    }
+    // A run that did start is found, and nothing is sent again.
+    let provider = FakeProvider::new();
+    provider.lose_next_trigger_answer();
+    let run = provider.trigger(&provider.target("t")).retry_if_not_started().await;
+    assert_eq!((run.is_ok(), provider.triggers()), (true, 1));
+}
+
 #[tokio::test]
 async fn a_run_of_a_chosen_id_that_never_appears_did_not_start_and_a_refused_look_says_nothing() {
     let target = Target::new(Vendor::new("own"), "t");

@@ -14,7 +14,8 @@ use crate::error::{Delivery, Error, ErrorKind, Result};
 
 /// A trigger that is about to be sent. Await it for the run it started.
 ///
-/// Exactly one trigger is sent, whatever happens. Where the vendor's answer does not name the run, the newest runs are
+/// Exactly one trigger is sent, whatever happens, unless you choose [`retry_if_not_started`](Self::retry_if_not_started).
+/// Where the vendor's answer does not name the run, the newest runs are
 /// listed before and after, and the one that is new is taken for ours; two new ones are [`ErrorKind::Ambiguous`], never a
 /// guess. What a list shows only after the [settle](Self::settle) time cannot be told apart.
 #[must_use = "nothing is triggered until it is awaited"]
@@ -22,6 +23,7 @@ pub struct Trigger<'p, P: ?Sized> {
     provider: &'p P,
     target: Target,
     verify: bool,
+    again: bool,
     grace: Duration,
     settle: Duration,
     every: Duration,
@@ -48,6 +50,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             provider,
             target,
             verify: false,
+            again: false,
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(3),
             every: Duration::from_secs(1),
@@ -58,9 +61,18 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     /// If the trigger's answer is lost, looks whether a run has started, instead of failing at once.
     ///
     /// It ends in the run, in [`ErrorKind::Ambiguous`] with [`Error::candidates`], or in the first error with
-    /// [`Error::verified_not_started`] set. It never triggers again.
+    /// [`Error::verified_not_started`] set. It does not trigger again.
     pub fn verify(mut self) -> Self {
         self.verify = true;
+        self
+    }
+
+    /// Sends the trigger once more, if its answer was lost and [`verify`](Self::verify), which this implies, found within
+    /// the [grace](Self::grace) time that nothing has started. Never a third time.
+    ///
+    /// Off unless you choose it: what the vendor starts later than the grace time runs twice then.
+    pub fn retry_if_not_started(mut self) -> Self {
+        (self.verify, self.again) = (true, true);
         self
     }
 
@@ -92,6 +104,17 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     }
 
     pub(super) async fn send(self) -> Result<RunRef> {
+        match self.send_once().await {
+            Err(lost) if self.again && lost.verified_not_started() => {
+                let again = self.send_once().await;
+                // The first one may start something yet.
+                again.map_err(|error| error.after_trigger(lost.delivery()))
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_once(&self) -> Result<RunRef> {
         let capabilities = self.provider.capabilities();
         if self.target.vendor() != &self.provider.vendor() {
             return Err(foreign(&self.target, &self.provider.vendor()));
