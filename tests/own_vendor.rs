@@ -318,6 +318,22 @@ async fn a_failure_inside_a_success_is_repeated_as_the_status_it_stands_for() {
 }
 
 #[tokio::test]
+async fn what_has_no_name_is_told_once_to_whoever_wants_to_know() {
+    let script = ScriptedTransport::default();
+    let (told, heard) = std::sync::mpsc::channel();
+    let builder = Client::<Numbers>::builder().transport(script.clone());
+    let client = builder.on_drift(move |drift| told.send(drift.clone()).unwrap()).build().unwrap();
+    for _ in 0..2 {
+        script.answer(200, r#"{"numbers":[1],"canary":{"a/b":"canary"}}"#);
+        assert_eq!(client.send(List { page: 0 }).await.unwrap().items, [1]);
+    }
+    let drifts: Vec<_> = heard.try_iter().collect();
+    assert_eq!(drifts.len(), 1, "{drifts:?}");
+    assert_eq!((drifts[0].operation, &*drifts[0].pointer), ("numbers.list", "/canary"));
+    assert_eq!(drifts[0].to_string(), "numbers.list: the member /canary is not known");
+}
+
+#[tokio::test]
 async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded() {
     let (script, _, client) = scripted();
     script.answer(200, "21");

@@ -62,8 +62,9 @@ use self::exchange::Session;
 use self::retry::RetryBudget;
 use crate::error::{Error, Result};
 use crate::paging::{Items, Pages};
+use crate::wire::drift::Watch;
 use crate::wire::hal::Link;
-use crate::wire::json;
+use crate::wire::{Drift, json};
 
 /// Name of a vendor: lower-case letters, digits, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -313,6 +314,7 @@ pub(crate) struct Core {
     pacer: rate::Pacer,
     in_flight: Semaphore,
     allow_plain_http: bool,
+    drift: Option<Watch>,
 }
 
 impl<A> Clone for Client<A> {
@@ -445,6 +447,9 @@ impl<A: Api> Client<A> {
             deadline: clock::after(now, limit),
             latest: own.map(|own| clock::after(now, own)),
         };
+        if let Some(watch) = &core.drift {
+            request.set_extension(watch.clone());
+        }
         let operation = request.operation();
         let mut value = None;
         let (meta, body) = exchange::run(session, request, &mut |meta, body| {
@@ -574,6 +579,7 @@ pub struct ClientBuilder<A: Api> {
     limits: Limits,
     retry: RetryPolicy,
     allow_plain_http: bool,
+    drift: Option<Watch>,
 }
 
 impl<A: Api> Debug for ClientBuilder<A> {
@@ -600,6 +606,7 @@ impl<A: Api> ClientBuilder<A> {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             allow_plain_http: false,
+            drift: None,
         }
     }
 
@@ -656,6 +663,23 @@ impl<A: Api> ClientBuilder<A> {
     #[must_use]
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
+        self
+    }
+
+    /// Called when an answer holds a member or the value of an enum that this version of the crate has no name for, once
+    /// for each place: a way to learn that the vendor's API moves before it matters.
+    ///
+    /// It runs inside the call that met it. Off by default, which costs nothing; on, each answer is read twice. What is
+    /// inside the variants of a union is not looked at, and a value is told once for each operation.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mode")] {
+    /// let builder = scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_drift(mut self, told: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
+        self.drift = Some(Watch::new(told));
         self
     }
 
@@ -718,6 +742,7 @@ impl<A: Api> ClientBuilder<A> {
                 limits: self.limits,
                 retry: self.retry,
                 allow_plain_http: self.allow_plain_http,
+                drift: self.drift,
             }),
             api: PhantomData,
         })

@@ -9,6 +9,7 @@ use serde_json::error::Category;
 
 use crate::client::Meta;
 use crate::error::{Error, ErrorKind, Result};
+use crate::wire::drift::Watch;
 
 /// Reads an answer as JSON of type `T`.
 ///
@@ -21,7 +22,11 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     let text = str::from_utf8(body).map_err(|error| explain_binary(meta, body, error))?;
     // Some gateways put a byte order mark first.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_json::from_str(text).map_err(|error| explain::<T>(meta, text, &error))
+    let value = serde_json::from_str(text).map_err(|error| explain::<T>(meta, text, &error))?;
+    if let Some(watch) = meta.extension::<Watch>() {
+        watch.look::<T>(meta.operation, text);
+    }
+    Ok(value)
 }
 
 #[cold]

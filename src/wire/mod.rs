@@ -1,5 +1,6 @@
 //! How values look on the wire, whichever the vendor.
 
+pub(crate) mod drift;
 pub mod hal;
 mod id;
 pub mod json;
@@ -9,6 +10,7 @@ pub mod patch;
 pub mod time;
 mod union;
 
+pub use self::drift::Drift;
 pub use self::id::id;
 pub use self::open_enum::{Unrecognized, open_enum};
 #[doc(hidden)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use super::drift;
+
 /// A value the vendor sent and this version of the crate has no name for. Printed and sent back unchanged.
 #[derive(Clone)]
 pub struct Unrecognized(Box<str>);
@@ -123,7 +125,7 @@ macro_rules! __open_enum {
 
         impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                $crate::wire::open_enum_text(deserializer, |text| text.into())
+                $crate::wire::open_enum_text(deserializer, |text| text.into(), |value| matches!(value, Self::Unknown(_)))
             }
         }
     };
@@ -136,8 +138,9 @@ pub use __open_enum as open_enum;
 pub fn text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,
     make: fn(&str) -> T,
+    is_unknown: fn(&T) -> bool,
 ) -> Result<T, D::Error> {
-    struct Text<T>(fn(&str) -> T);
+    struct Text<T>(fn(&str) -> T, fn(&T) -> bool);
 
     impl<T> serde::de::Visitor<'_> for Text<T> {
         type Value = T;
@@ -146,12 +149,17 @@ pub fn text<'de, D: serde::Deserializer<'de>, T>(
             f.write_str("a text")
         }
 
-        fn visit_str<E>(self, text: &str) -> Result<T, E> {
-            Ok(self.0(text))
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            let Self(make, is_unknown) = self;
+            let value = make(text);
+            if is_unknown(&value) && drift::refuses(text) {
+                return Err(E::custom("the value has no name"));
+            }
+            Ok(value)
         }
     }
 
-    deserializer.deserialize_str(Text(make))
+    deserializer.deserialize_str(Text(make, is_unknown))
 }
 
 #[cfg(test)]
