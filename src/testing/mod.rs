@@ -6,7 +6,7 @@
 //! | [`ManualClock`] | pauses that take no time |
 //! | [`FakeProvider`] | code that triggers and waits, without HTTP |
 //! | [`contract`] | checks that a [`RunProvider`](crate::RunProvider) of your own keeps what waits and triggers rely on |
-//! | [`adobe::FakeAdobe`], [`foundry::FakeFoundry`], [`mode::FakeMode`] | strict, stateful servers on loopback |
+//! | [`adobe::FakeAdobe`], [`foundry::FakeFoundry`], [`mode::FakeMode`], [`supermetrics::FakeSupermetrics`] | strict, stateful servers on loopback |
 //!
 //! ```
 //! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -42,6 +42,8 @@ pub mod contract;
 pub mod foundry;
 #[cfg(feature = "mode")]
 pub mod mode;
+#[cfg(feature = "supermetrics")]
+pub mod supermetrics;
 
 mod clock;
 mod provider;

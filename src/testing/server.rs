@@ -47,7 +47,7 @@ pub(super) trait Fake: Send + 'static {
     fn raw(status: u16, headers: Vec<(HeaderName, HeaderValue)>, body: &str) -> Self::Answer;
 
     /// Whether a run is started by this.
-    fn is_trigger(request: &Request) -> bool {
+    fn is_trigger(&mut self, request: &Request) -> bool {
         let _ = request;
         false
     }
@@ -228,7 +228,9 @@ impl<F: Fake> Server<F> {
         let (asked, dropped, answered) = (state.clone(), state.clone(), state.clone());
         Mock::given(move |request: &Request| {
             let to_api = !F::TOKEN_PATHS.contains(&request.url.path());
-            to_api && super::lock(&asked).desk().loses_answer(F::is_trigger(request))
+            let mut fake = super::lock(&asked);
+            let is_trigger = to_api && fake.is_trigger(request);
+            to_api && fake.desk().loses_answer(is_trigger)
         })
         .respond_with_err(move |request: &Request| {
             serve(&mut *super::lock(&dropped), request, true);

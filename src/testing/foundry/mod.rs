@@ -409,7 +409,7 @@ impl Fake for State {
     }
 
     /// A new build is one, too.
-    fn is_trigger(request: &Request) -> bool {
+    fn is_trigger(&mut self, request: &Request) -> bool {
         let path = request.url.path();
         let trigger = path.ends_with("/run") || path.ends_with("/builds/create");
         trigger && request.method.as_str() == "POST"

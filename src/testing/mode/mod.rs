@@ -386,7 +386,7 @@ impl Fake for State {
         Answer { status, headers, body: body.into(), mime: "" }
     }
 
-    fn is_trigger(request: &Request) -> bool {
+    fn is_trigger(&mut self, request: &Request) -> bool {
         request.method.as_str() == "POST" && request.url.path().ends_with("/runs")
     }
 

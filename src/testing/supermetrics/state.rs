@@ -1,0 +1,327 @@
+//! What the fake remembers, and how it changes.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::testing::server::Desk;
+
+use super::answers::{Form, Object, Refusal, Reply};
+use super::checks::{list, number, text};
+use super::rows::{Rows, Table};
+use super::{End, NewRun, Plan};
+
+/// How long results can be read.
+const READABLE: TimeDelta = TimeDelta::hours(1);
+/// How long a run takes, as answers tell it.
+pub(super) const RUN_SECONDS: f64 = 2.5;
+/// `app_id` of runs that were asked for here.
+pub(super) const APP: &str = "API";
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) desk: Desk<Reply>,
+    pub(super) form: Form,
+    /// The latest last.
+    pub(super) runs: Vec<Run>,
+    pub(super) batches: Vec<Batch>,
+    pub(super) plans: VecDeque<Plan>,
+    pub(super) held: bool,
+    pub(super) triggers: usize,
+}
+
+/// One run of a query.
+pub(super) struct Run {
+    pub(super) schedule_id: String,
+    /// Without those that say nothing about what is to be found.
+    pub(super) query: Object,
+    pub(super) format: &'static str,
+    pub(super) app: String,
+    pub(super) asked: DateTime<Utc>,
+    pub(super) started: Option<DateTime<Utc>>,
+    pub(super) ended: Option<DateTime<Utc>>,
+    pub(super) state: String,
+    pub(super) error: Option<(String, String)>,
+    /// There once it has ended well.
+    pub(super) table: Option<Table>,
+    /// Whether what it found was given to a later call.
+    pub(super) reused: bool,
+    expired: bool,
+    plan: Plan,
+    looks: u32,
+    /// Looks that found it running.
+    running: u32,
+}
+
+pub(super) struct Batch {
+    pub(super) id: String,
+    /// What it was created with, defaults filled in.
+    pub(super) options: Object,
+    pub(super) items: Vec<BatchItem>,
+    pub(super) asked: DateTime<Utc>,
+    pub(super) cancelled: Option<DateTime<Utc>>,
+}
+
+pub(super) struct BatchItem {
+    pub(super) schedule_id: String,
+    pub(super) split: Value,
+}
+
+/// What becomes of a data call.
+pub(super) enum Meeting {
+    /// It starts a run.
+    New,
+    /// It meets one that goes on.
+    Joins(usize),
+    /// It gets what was found before.
+    Returns(usize),
+}
+
+impl State {
+    pub(super) fn new(origin: String) -> Self {
+        Self { form: Form { origin, ..Form::default() }, ..Self::default() }
+    }
+
+    /// 32 hexadecimal digits.
+    pub(super) fn new_id(&mut self) -> String {
+        hashed(&self.desk.serial().to_string())
+    }
+
+    /// The latest run with a schedule id, as long as it can be read.
+    pub(super) fn readable(&mut self, schedule_id: &str) -> Option<usize> {
+        let now = self.desk.now();
+        let found = self.runs.iter().rposition(|run| run.schedule_id == schedule_id)?;
+        self.runs.get(found).is_some_and(|run| run.lasts(now)).then_some(found)
+    }
+
+    /// What a data call meets under its schedule id.
+    pub(super) fn meet(&self, query: &Object, format: &str, now: DateTime<Utc>) -> Meeting {
+        let id = schedule_id(query, format);
+        let Some(index) = self.runs.iter().rposition(|run| run.schedule_id == id) else {
+            return Meeting::New;
+        };
+        let Some(run) = self.runs.get(index) else { return Meeting::New };
+        if run.ended.is_none() {
+            return Meeting::Joins(index);
+        }
+        let fresh = match (number(query, "cache_minutes"), run.ended) {
+            (Some(minutes), Some(ended)) => {
+                let age = u64::try_from((now - ended).num_seconds()).unwrap_or_default();
+                age < minutes.saturating_mul(60)
+            }
+            _ => true,
+        };
+        // A later page is one of the same result, however old that may be.
+        let fresh = fresh || number(query, "offset_start").unwrap_or(0) > 0;
+        let same = run.query == essential(query) && run.format == format;
+        if same && fresh && run.table.is_some() && run.lasts(now) {
+            return Meeting::Returns(index);
+        }
+        Meeting::New
+    }
+
+    /// Starts a run; gives its place back.
+    pub(super) fn start(
+        &mut self,
+        query: &Object,
+        format: &'static str,
+        id: Option<String>,
+    ) -> usize {
+        let plan = self.plans.pop_front().unwrap_or_default();
+        let now = self.desk.now();
+        let id = id.unwrap_or_else(|| schedule_id(query, format));
+        let mut run = Run::new(id, essential(query), format, now, plan);
+        if run.plan.polls == 0 {
+            run.end_as_planned(now);
+        }
+        self.runs.push(run);
+        self.runs.len() - 1
+    }
+
+    /// One look at a run, which is what makes it move on.
+    pub(super) fn look(&mut self, index: usize) {
+        let (now, held) = (self.desk.now(), self.held);
+        if let Some(run) = self.runs.get_mut(index).filter(|_| !held) {
+            run.step(now);
+        }
+    }
+
+    /// What a run found goes to a later call, too.
+    pub(super) fn reuse(&mut self, index: usize) {
+        if let Some(run) = self.runs.get_mut(index) {
+            run.reused = true;
+        }
+    }
+
+    /// Adds a run that is over, or one that goes on for good.
+    pub(super) fn add_run(&mut self, new: NewRun) -> String {
+        let asked = new.asked.unwrap_or_else(|| self.desk.now());
+        let id = new.schedule_id.unwrap_or_else(|| self.new_id());
+        // Only `finish` may end one that goes on, so no number of looks does.
+        let mut run =
+            Run::new(id.clone(), new.query, "json", asked, new.plan.after_polls(u32::MAX));
+        run.app = new.app;
+        if is_active(&new.state) {
+            run.looks = u32::from(new.state != "SCHEDULED");
+            run.started = (new.state == "RUNNING").then_some(asked);
+            run.state = new.state;
+        } else {
+            run.end(&new.state, asked + TimeDelta::milliseconds(2500));
+        }
+        self.runs.push(run);
+        id
+    }
+
+    /// Ends the latest run with this schedule id.
+    pub(super) fn finish(&mut self, schedule_id: &str, state: &str) -> Option<()> {
+        let now = self.desk.now();
+        let run = self.runs.iter_mut().rfind(|run| run.schedule_id == schedule_id)?;
+        run.end(state, now);
+        Some(())
+    }
+
+    pub(super) fn expire(&mut self) {
+        let ended = self.runs.iter_mut().filter(|run| run.ended.is_some());
+        ended.for_each(|run| run.expired = true);
+    }
+
+    /// How many runs wait, and how many run.
+    pub(super) fn workload(&self) -> (usize, usize) {
+        let active = self.runs.iter().filter(|run| run.ended.is_none());
+        let (running, waiting): (Vec<_>, Vec<_>) = active.partition(|run| run.started.is_some());
+        (waiting.len(), running.len())
+    }
+
+    pub(super) fn batch(&mut self, id: &str) -> Result<&mut Batch, Refusal> {
+        let found = self.batches.iter_mut().find(|batch| batch.id == id);
+        found.ok_or_else(|| Refusal::not_found("batch"))
+    }
+
+    /// The run of one query of a batch.
+    pub(super) fn run_of(&self, item: &BatchItem) -> Option<&Run> {
+        self.runs.iter().rfind(|run| run.schedule_id == item.schedule_id)
+    }
+}
+
+impl Run {
+    fn new(
+        schedule_id: String,
+        query: Object,
+        format: &'static str,
+        asked: DateTime<Utc>,
+        plan: Plan,
+    ) -> Self {
+        Self {
+            schedule_id,
+            query,
+            format,
+            app: APP.to_owned(),
+            asked,
+            started: None,
+            ended: None,
+            state: "SCHEDULED".to_owned(),
+            error: None,
+            table: None,
+            reused: false,
+            expired: false,
+            plan,
+            looks: 0,
+            running: 0,
+        }
+    }
+
+    /// Whether status and results can still be read.
+    fn lasts(&self, now: DateTime<Utc>) -> bool {
+        !self.expired && self.ended.is_none_or(|ended| ended + READABLE > now)
+    }
+
+    pub(super) fn step(&mut self, now: DateTime<Utc>) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.looks = self.looks.saturating_add(1);
+        if self.looks >= self.plan.polls && !matches!(self.plan.end, End::Never) {
+            return self.end_as_planned(now);
+        }
+        if self.looks == 1 && self.plan.polls > 2 {
+            "QUEUED".clone_into(&mut self.state);
+            return;
+        }
+        "RUNNING".clone_into(&mut self.state);
+        self.started.get_or_insert(now);
+        self.running = self.running.saturating_add(1);
+    }
+
+    /// Parts that are ready, and parts known of. The more is ready, the more there is to do.
+    pub(super) fn progress(&self) -> Value {
+        let ready = u64::from(self.running);
+        let total = 1 + ready.saturating_mul(ready.saturating_add(1)) / 2;
+        json!({ "queries_ready": ready.min(9999), "queries_total": total.min(10_000) })
+    }
+
+    fn end_as_planned(&mut self, now: DateTime<Utc>) {
+        let state = match self.plan.end {
+            End::Rows(_) => "SUCCESS",
+            End::Fails { .. } | End::FailsSilently => "FAILURE",
+            End::Stops => "STOPPED",
+            End::Exits => "PROCESS_EXITED",
+            End::Never => return,
+        };
+        self.end(state, now);
+    }
+
+    pub(super) fn end(&mut self, state: &str, now: DateTime<Utc>) {
+        state.clone_into(&mut self.state);
+        self.started.get_or_insert(now);
+        self.ended = Some(now);
+        (self.table, self.error) = (None, None);
+        match &self.plan.end {
+            End::Fails { code, message } if state == "FAILURE" => {
+                self.error = Some((code.clone(), message.clone()));
+            }
+            end if state == "SUCCESS" => {
+                let made = Rows::Made(3);
+                let rows = if let End::Rows(rows) = end { rows } else { &made };
+                self.table = Some(Table::new(rows, &self.plan.split, &self.query, now));
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn is_active(state: &str) -> bool {
+    matches!(state, "SCHEDULED" | "QUEUED" | "RUNNING")
+}
+
+/// What a query is about: neither which page of it, nor who waits for it and how long.
+fn essential(query: &Object) -> Object {
+    let mut essential = query.clone();
+    let passing =
+        ["schedule_id", "offset_start", "offset_end", "cache_minutes", "sync_timeout", "api_links"];
+    essential.retain(|name, _| !passing.contains(&name.as_str()));
+    // A list is the same whether it was sent as one text or as several.
+    for name in ["ds_accounts", "ds_segments", "ds_users", "fields", "order_rows"] {
+        if query.get(name).is_some_and(Value::is_string) {
+            essential.insert(name.to_owned(), list(query, name).into());
+        }
+    }
+    essential
+}
+
+/// The one given, or one made from the rest: the same query has the same.
+pub(super) fn schedule_id(query: &Object, format: &str) -> String {
+    let given = text(query, "schedule_id").map(str::to_owned);
+    given.unwrap_or_else(|| hashed(&json!([format, essential(query)]).to_string()))
+}
+
+/// FNV-1a, twice.
+fn hashed(text: &str) -> String {
+    let half = |seed: u64| {
+        let mixed = text
+            .bytes()
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ mixed.rotate_left(29)
+    };
+    format!("{:016x}{:016x}", half(0xcbf2_9ce4_8422_2325), half(0x8422_2325_cbf2_9ce4))
+}
