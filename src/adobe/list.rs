@@ -55,37 +55,46 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
+    /// Refuses what a list cannot be asked for.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.limit == 0 {
+            return Err(Error::config(
+                "a page of 0 items has no next page; set a limit of at least 1",
+            ));
+        }
+        self.filters.iter().try_for_each(|filter| check_clause(filter))
+    }
+
+    /// The value of `orderby`.
+    pub(super) fn order(&self) -> String {
+        let field = match self.field {
+            Field::Created => "created",
+            Field::Updated => "updated",
+        };
+        let sign = if self.newest_first { "-" } else { "" };
+        format!("{sign}{field}")
+    }
+
+    /// The value of `property`: all filters must hold.
+    pub(super) fn property(&self) -> Option<String> {
+        (!self.filters.is_empty()).then(|| self.filters.join(","))
+    }
+
     /// The query of the request: these settings, and `more`, with the cursor laid over them.
     pub(super) fn write(
         &self,
         builder: RequestBuilder,
         more: &[(&str, Option<String>)],
     ) -> RequestBuilder {
-        if self.limit == 0 {
-            return builder.fail(Error::config(
-                "a page of 0 items has no next page; set a limit of at least 1",
-            ));
+        if let Err(error) = self.check() {
+            return builder.fail(error);
         }
-        if let Some(filter) = self.filters.iter().find(|filter| filter.contains(',')) {
-            let field = filter.split(['=', '!', '<', '>', '~']).next().unwrap_or_default();
-            let message = format!(
-                "the filter on {field} holds a comma, which the vendor's filters cannot express"
-            );
-            return builder.fail(Error::config(message));
-        }
-        let field = match self.field {
-            Field::Created => "created",
-            Field::Updated => "updated",
-        };
-        let sign = if self.newest_first { "-" } else { "" };
         let mut pairs = vec![
-            ("orderby".to_owned(), format!("{sign}{field}")),
+            ("orderby".to_owned(), self.order()),
             ("limit".to_owned(), self.limit.to_string()),
         ];
         pairs.extend(self.start.map(|start| ("start".to_owned(), timestamp(start))));
-        if !self.filters.is_empty() {
-            pairs.push(("property".to_owned(), self.filters.join(",")));
-        }
+        pairs.extend(self.property().map(|filters| ("property".to_owned(), filters)));
         let more =
             more.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
         pairs.extend(more);
@@ -156,6 +165,8 @@ struct ListAnswer<T> {
         alias = "runsSchedules",
         alias = "schedules",
         alias = "queries",
+        alias = "templates",
+        alias = "accounts",
         default,
         deserialize_with = "lenient::list"
     )]
@@ -185,15 +196,20 @@ pub(super) fn clause(field: &str, operator: &str, value: impl fmt::Display) -> S
     format!("{field}{operator}{value}")
 }
 
-/// Setters every list request has.
-macro_rules! list_setters {
-    ($filter:ty) => {
-        /// Items per page. Default 20, the vendor's own; at least 1. The largest size is not documented.
-        pub fn limit(mut self, items: u32) -> Self {
-            self.list.limit = items;
-            self
-        }
+/// Refuses a condition that would be read as two.
+pub(super) fn check_clause(clause: &str) -> Result<()> {
+    if !clause.contains(',') {
+        return Ok(());
+    }
+    let field = clause.split(['=', '!', '<', '>', '~']).next().unwrap_or_default();
+    Err(Error::config(format!(
+        "the filter on {field} holds a comma, which the vendor's filters cannot express"
+    )))
+}
 
+/// Setters every list request has, however its pages are found.
+macro_rules! order_setters {
+    ($filter:ty) => {
         /// Newest first.
         pub fn newest_first(mut self) -> Self {
             self.list.newest_first = true;
@@ -212,14 +228,6 @@ macro_rules! list_setters {
             self
         }
 
-        /// Where the list begins: the ordering value of its first item, inclusive. Left out, at its beginning.
-        ///
-        /// (Older vendor docs call it an offset; it is a time.)
-        pub fn start(mut self, time: chrono::DateTime<chrono::Utc>) -> Self {
-            self.list.start = Some(time);
-            self
-        }
-
         /// Adds a condition; all conditions must hold.
         pub fn filter(mut self, filter: $filter) -> Self {
             self.list.filters.push(filter.0);
@@ -228,7 +236,28 @@ macro_rules! list_setters {
     };
 }
 
-pub(super) use list_setters;
+/// Setters every list request has whose pages are found by key.
+macro_rules! list_setters {
+    ($filter:ty) => {
+        /// Items per page. Default 20, the vendor's own; at least 1. The largest size is not documented.
+        pub fn limit(mut self, items: u32) -> Self {
+            self.list.limit = items;
+            self
+        }
+
+        /// Where the list begins: the ordering value of its first item, inclusive. Left out, at its beginning.
+        ///
+        /// (Older vendor docs call it an offset; it is a time.)
+        pub fn start(mut self, time: chrono::DateTime<chrono::Utc>) -> Self {
+            self.list.start = Some(time);
+            self
+        }
+
+        $crate::adobe::list::order_setters!($filter);
+    };
+}
+
+pub(super) use {list_setters, order_setters};
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::list::{ListQuery, clause, list_setters, timestamp};
+use super::templates::TemplateId;
 use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::{Error, Result};
@@ -373,7 +374,7 @@ pub struct QueryDef {
     pub sql: Option<String>,
     /// A template instead of SQL.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub template_id: Option<String>,
+    pub template_id: Option<TemplateId>,
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -402,7 +403,7 @@ impl QueryDef {
     }
 
     /// This template on this database.
-    pub fn template(db_name: impl Into<String>, template_id: impl Into<String>) -> Self {
+    pub fn template(db_name: impl Into<String>, template_id: impl Into<TemplateId>) -> Self {
         Self {
             db_name: Some(db_name.into()),
             template_id: Some(template_id.into()),
@@ -452,7 +453,7 @@ impl QueryDef {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        match (&self.sql, &self.template_id) {
+        match (self.sql.as_deref(), self.template_id.as_ref().map(TemplateId::as_str)) {
             (Some(_), Some(_)) => Err(Error::config("a query is SQL or a template, not both")),
             (None, None) => Err(Error::config("a query needs SQL or a template")),
             (Some(text), None) | (None, Some(text)) if text.trim().is_empty() => {

@@ -12,7 +12,7 @@ use url::Url;
 use super::request::UNRESERVED;
 
 /// Query members whose values may be shown. Everything else may hold a secret or personal data.
-const SHOWN_QUERY: [&str; 14] = [
+const SHOWN_QUERY: [&str; 15] = [
     "excludeHidden",
     "excludeSoftDeleted",
     "f",
@@ -24,6 +24,7 @@ const SHOWN_QUERY: [&str; 14] = [
     "orderby",
     "page",
     "pageSize",
+    "pagesize",
     "per_page",
     "preview",
     "start",
