@@ -301,8 +301,7 @@ pub struct Account {
     pub assigned_to_user: Option<Box<str>>,
     /// Description.
     pub description: Option<String>,
-    /// The credential; not in lists.
-    pub credential: Option<SecretString>,
+    credential: Option<SecretString>,
     /// Whether it can be used; only in lists.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub active: Option<bool>,
@@ -316,6 +315,14 @@ pub struct Account {
     pub last_updated: Option<DateTime<Utc>>,
     /// Who changed it last.
     pub last_updated_by: Option<Box<str>>,
+}
+
+impl Account {
+    /// The credential, in the answers to [`CreateAccount`] and [`UpdateAccount`]. `Debug` does not show it.
+    #[must_use]
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.as_ref().map(ExposeSecret::expose_secret)
+    }
 }
 
 /// What the service says about a deletion.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -60,10 +60,8 @@ pub struct ConnectionParameters {
     pub db_name: Option<Box<str>>,
     /// User: the organization id.
     pub username: Option<Box<str>>,
-    /// Password: the token that the request was sent with. It ends when that does, about 24 hours after it was made.
-    pub token: Option<SecretString>,
-    /// The same token in the form that some clients need, such as Tableau.
-    pub compressed_token: Option<SecretString>,
+    token: Option<SecretString>,
+    compressed_token: Option<SecretString>,
     /// Version of the API.
     #[serde(default, deserialize_with = "lenient::count")]
     pub version: Option<u64>,
@@ -73,6 +71,18 @@ pub struct ConnectionParameters {
 }
 
 impl ConnectionParameters {
+    /// Password: the token that the request was sent with. It ends when that does, about 24 hours after it was made.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(ExposeSecret::expose_secret)
+    }
+
+    /// The same token in the form that some clients need, such as Tableau.
+    #[must_use]
+    pub fn compressed_token(&self) -> Option<&str> {
+        self.compressed_token.as_ref().map(ExposeSecret::expose_secret)
+    }
+
     /// Host for clients that connect by web socket.
     #[must_use]
     pub fn websocket_host(&self) -> Option<&str> {

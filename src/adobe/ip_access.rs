@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -137,7 +137,7 @@ struct ValidateBody {
 }
 
 impl ValidateIpAccess {
-    /// This address, for example `197.2.0.2`.
+    /// This address, for example `192.0.2.9`.
     pub fn new(ip_address: impl Into<String>) -> Self {
         Self { body: ValidateBody { ip_address: ip_address.into() } }
     }
@@ -165,8 +165,7 @@ impl Endpoint for ValidateIpAccess {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IpRange {
-    /// One address (`101.10.1.1`) or a range in CIDR notation (`136.23.110.0/23`).
-    #[serde(default)]
+    /// One address (`198.51.100.7`) or a range in CIDR notation (`192.0.2.0/24`).
     pub ip_range: String,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,7 +173,7 @@ pub struct IpRange {
 }
 
 impl IpRange {
-    /// One address (`101.10.1.1`) or a range in CIDR notation (`136.23.110.0/23`).
+    /// One address (`198.51.100.7`) or a range in CIDR notation (`192.0.2.0/24`).
     pub fn new(ip_range: impl Into<String>) -> Self {
         Self { ip_range: ip_range.into(), description: None }
     }
@@ -192,8 +191,7 @@ impl IpRange {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IpAccess {
-    /// The organization.
-    pub ims_org: Option<SecretString>,
+    ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
     /// What is restricted: so far always `data_distiller`, connections by PSQL and JDBC.
@@ -203,13 +201,20 @@ pub struct IpAccess {
     pub allowed_ip_ranges: Vec<IpRange>,
 }
 
+impl IpAccess {
+    /// The organization's id. `Debug` does not show it.
+    #[must_use]
+    pub fn ims_org(&self) -> Option<&str> {
+        self.ims_org.as_ref().map(ExposeSecret::expose_secret)
+    }
+}
+
 /// From which addresses SQL clients could reach a sandbox until now.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeletedIpAccess {
-    /// The organization.
-    pub ims_org: Option<SecretString>,
+    ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
     /// What was restricted: so far always `data_distiller`, connections by PSQL and JDBC.
@@ -217,6 +222,14 @@ pub struct DeletedIpAccess {
     /// The list that was deleted.
     #[serde(default, deserialize_with = "lenient::list")]
     pub deleted_ip_ranges: Vec<IpRange>,
+}
+
+impl DeletedIpAccess {
+    /// The organization's id. `Debug` does not show it.
+    #[must_use]
+    pub fn ims_org(&self) -> Option<&str> {
+        self.ims_org.as_ref().map(ExposeSecret::expose_secret)
+    }
 }
 
 /// Whether SQL clients at an address may reach the sandbox.
