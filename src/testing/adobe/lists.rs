@@ -38,6 +38,8 @@ pub(super) struct Kind {
     /// Parameters beyond the four all lists have; each is `true` or `false`.
     switches: &'static [&'static str],
     newest_first: bool,
+    /// Whether a page is followed by one that begins with its last item, rather than with the item after it.
+    overlaps: bool,
     precision: SecondsFormat,
     version: u8,
 }
@@ -50,6 +52,7 @@ pub(super) const RUNS: Kind = Kind {
     fields: &[("created", &[">", "<"]), ("state", &["==", "!="]), ("externalTrigger", &["=="])],
     switches: &[],
     newest_first: false,
+    overlaps: false,
     precision: SecondsFormat::Secs,
     version: 1,
 };
@@ -59,6 +62,7 @@ pub(super) const SCHEDULES: Kind = Kind {
     fields: &[("created", &[">", "<"]), ("templateId", &["=="]), ("userId", &["=="])],
     switches: &[],
     newest_first: false,
+    overlaps: false,
     precision: SecondsFormat::Millis,
     version: 2,
 };
@@ -81,9 +85,36 @@ pub(super) const QUERIES: Kind = Kind {
     ],
     switches: &["excludeSoftDeleted", "excludeHidden", "isPrevLink"],
     newest_first: true,
+    overlaps: false,
     precision: SecondsFormat::Millis,
     version: 1,
 };
+
+pub(super) const TEMPLATES: Kind = Kind {
+    member: "templates",
+    fields: &[("name", &["~", "=="]), ("userId", &["=="]), ("lastUpdatedBy", &["=="])],
+    switches: &["isPrevLink"],
+    newest_first: true,
+    overlaps: true,
+    precision: SecondsFormat::Millis,
+    version: 1,
+};
+
+/// Templates, as far as they can be counted.
+pub(super) const TEMPLATE_COUNT: Kind = Kind { fields: &[("userId", &["=="])], ..TEMPLATES };
+
+/// All alerts; those of one person are `items`. Their pages have numbers, see [`Numbered`].
+pub(super) const ALERTS: Kind = Kind {
+    member: "alerts",
+    fields: &[("id", &["=="]), ("assetId", &["=="]), ("status", &["=="]), ("alertType", &["=="])],
+    switches: &[],
+    newest_first: true,
+    overlaps: false,
+    precision: SecondsFormat::Millis,
+    version: 1,
+};
+
+pub(super) const USER_ALERTS: Kind = Kind { member: "items", ..ALERTS };
 
 /// What a caller asked of a list.
 pub(super) struct Wanted {
@@ -118,14 +149,7 @@ impl Wanted {
             }
             match name.as_str() {
                 "orderby" => {
-                    wanted.descending = value.starts_with('-');
-                    // A plus sign that was not escaped arrives as a space.
-                    let field = value.strip_prefix(['-', '+', ' ']).unwrap_or(value);
-                    wanted.by_update = match field {
-                        "created" => false,
-                        "updated" => true,
-                        _ => return Err(refused()),
-                    };
+                    (wanted.descending, wanted.by_update) = order(value).ok_or_else(refused)?;
                 }
                 "limit" => {
                     let limit = value.parse().ok().filter(|n| (1..=1000).contains(n));
@@ -133,8 +157,7 @@ impl Wanted {
                 }
                 "start" => wanted.start = Some(moment(value).ok_or_else(refused)?),
                 "property" => {
-                    let clauses = value.split(',').map(|text| Clause::read(kind, text));
-                    wanted.clauses = clauses.collect::<Option<_>>().ok_or_else(refused)?;
+                    wanted.clauses = clauses(kind, value).ok_or_else(refused)?;
                     wanted.property = Some(value.clone());
                 }
                 switch if kind.switches.contains(&switch) => {
@@ -178,7 +201,12 @@ impl Wanted {
         let sign = if self.descending { '-' } else { '+' };
         let field = if self.by_update { "updated" } else { "created" };
         let start = rows.first().map(key).or(self.start).map(text);
-        let next = rows.get(self.limit).map(key).map(text);
+        let next = if self.kind.overlaps {
+            rows.get(..self.limit).unwrap_or(&rows).last()
+        } else {
+            rows.get(self.limit)
+        };
+        let next = next.map(key).map(text);
         // The host is foreign, and limit and property are dropped: so does the service.
         let links = match (&next, form) {
             (None, _) | (_, LinkForm::Absent) => json!({}),
@@ -208,6 +236,112 @@ impl Wanted {
         });
         Answer::json(200, &body)
     }
+}
+
+/// What a caller asked of a list whose pages have numbers, from 0.
+pub(super) struct Numbered {
+    kind: &'static Kind,
+    by_update: bool,
+    descending: bool,
+    size: usize,
+    page: usize,
+    clauses: Vec<Clause>,
+}
+
+impl Numbered {
+    /// As [`Wanted::read`].
+    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Answer> {
+        let descending = kind.newest_first;
+        let mut wanted =
+            Self { kind, by_update: false, descending, size: 50, page: 0, clauses: Vec::new() };
+        for (position, (name, value)) in query.iter().enumerate() {
+            let refused = || Answer::bad_request(&format!("invalid value of parameter {name}"));
+            if query.iter().take(position).any(|(other, _)| other == name) {
+                return Err(Answer::bad_request(&format!("parameter {name} repeated")));
+            }
+            match name.as_str() {
+                "orderby" => {
+                    (wanted.descending, wanted.by_update) = order(value).ok_or_else(refused)?;
+                }
+                "pagesize" => {
+                    let size = value.parse().ok().filter(|n| (1..=50).contains(n));
+                    wanted.size = size.ok_or_else(refused)?;
+                }
+                "page" => wanted.page = value.parse().map_err(|_| refused())?,
+                "property" => wanted.clauses = clauses(kind, value).ok_or_else(refused)?,
+                _ => return Err(Answer::bad_request(&format!("unknown parameter {name}"))),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The page asked for; past the end it is empty. It always links on, and with a wrong path: so do samples.
+    pub(super) fn page(&self, rows: Vec<Row>) -> Answer {
+        let holds = |row: &Row| self.clauses.iter().all(|clause| clause.holds(row));
+        let mut rows: Vec<Row> = rows.into_iter().filter(holds).collect();
+        rows.sort_by_key(|row| if self.by_update { row.updated } else { row.created });
+        if self.descending {
+            rows.reverse();
+        }
+        let begin = self.page.saturating_mul(self.size);
+        let items = rows.into_iter().skip(begin).take(self.size).map(|row| row.shown);
+        let items: Vec<Value> = items.collect();
+
+        let sign = if self.descending { '-' } else { '+' };
+        let orderby = format!("{sign}{}", if self.by_update { "updated" } else { "created" });
+        let link = |page: usize| {
+            let href = format!("{LINKS}/queries/alert-subscriptions?orderby={orderby}&page={page}");
+            json!({ "href": href })
+        };
+        let mut links = json!({ "next": link(self.page.saturating_add(1)) });
+        if let (Some(links), Some(before)) = (links.as_object_mut(), self.page.checked_sub(1)) {
+            links.insert("prev".to_owned(), link(before));
+        }
+        let page = json!({
+            "orderby": orderby,
+            "page": self.page,
+            "count": items.len(),
+            "pageSize": self.size,
+        });
+        let body = json!({
+            (self.kind.member): items,
+            "_page": page,
+            "_links": links,
+            "version": self.kind.version,
+        });
+        Answer::json(200, &body)
+    }
+}
+
+/// How many of these a caller would find who gives no parameter but perhaps `property`.
+pub(super) fn count(
+    kind: &'static Kind,
+    query: &[(String, String)],
+    rows: &[Row],
+) -> Result<usize, Answer> {
+    let clauses = match query {
+        [] => Vec::new(),
+        [(name, value)] if name == "property" => clauses(kind, value)
+            .ok_or_else(|| Answer::bad_request("invalid value of parameter property"))?,
+        _ => return Err(Answer::bad_request("only property is known here, once")),
+    };
+    let holds = |row: &&Row| clauses.iter().all(|clause| clause.holds(row));
+    Ok(rows.iter().filter(holds).count())
+}
+
+/// Whether the newest come first, and whether by the last change.
+fn order(value: &str) -> Option<(bool, bool)> {
+    // A plus sign that was not escaped arrives as a space.
+    let by_update = match value.strip_prefix(['-', '+', ' ']).unwrap_or(value) {
+        "created" => false,
+        "updated" => true,
+        _ => return None,
+    };
+    Some((value.starts_with('-'), by_update))
+}
+
+fn clauses(kind: &'static Kind, property: &str) -> Option<Vec<Clause>> {
+    property.split(',').map(|text| Clause::read(kind, text)).collect()
 }
 
 /// One `field operator value` of a `property` filter.

@@ -1,18 +1,24 @@
 //! A stateful fake of Adobe Experience Platform Query Service, on loopback.
 //!
-//! [`FakeAdobe::start`] serves schedules, their runs, queries, and the token endpoint of IMS. It keeps what
-//! callers change, and it is strict: a header, parameter or body member the service does not know is refused.
+//! [`FakeAdobe::start`] serves schedules, their runs, queries, templates, alert subscriptions, accelerated queries, and
+//! the token endpoint of IMS; for connection parameters, IP access and accounts give it the answer
+//! ([`FakeAdobe::answer_next_with`]). It keeps what callers change, and it is strict: a header, parameter or body member
+//! the service does not know is refused.
 //! Nothing moves by itself. A triggered run takes a step whenever its details are asked for, and at
 //! every fifth list that shows it, so tests need no sleep.
 //!
 //! The wording of messages is the fake's own. Inferred, since nobody documents them: the bodies of the service's
-//! refusals, that an id filters runs' queries in decoded form, and the state of a run after a cancel
-//! (see [`FakeAdobe::cancelled_state`]).
+//! refusals, that an id filters runs' queries in decoded form, the state of a run after a cancel
+//! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, and that enabling or subscribing twice is a
+//! success.
 
+mod accelerated_queries;
+mod alerts;
 mod answers;
 mod lists;
 mod routes;
 mod state;
+mod templates;
 
 use std::sync::MutexGuard;
 
@@ -21,7 +27,7 @@ use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::{Request, ResponseTemplate};
 
-use crate::adobe::{Adobe, ImsToken, ServerToServer};
+use crate::adobe::{Adobe, ImsToken, Row, ServerToServer};
 use crate::client::ClientBuilder;
 
 use super::server::{Desk, Fake, Server, common_knobs, request_id, token_knobs, trigger_knobs};
@@ -51,6 +57,8 @@ impl FakeAdobe {
     pub const ORG_ID: &'static str = "0F1E2D3C4B5A69788796A5B4@AdobeOrg";
     /// What `x-sandbox-name` must be.
     pub const SANDBOX: &'static str = "dev";
+    /// An address that belongs to no Adobe id, and so cannot subscribe to alerts. All others can.
+    pub const UNREGISTERED: &'static str = "nobody@unregistered.example";
 
     /// Starts a fake with its demo data, on a random port of 127.0.0.1.
     pub async fn start() -> Self {
@@ -175,6 +183,17 @@ impl FakeAdobe {
     pub fn finish(&self, run_id: &str, state: &str) {
         let ended = self.lock().finish(run_id, state);
         assert!(ended.is_ok(), "the fake has no run {run_id:?}");
+    }
+
+    /// Adds a query template; gives its id back.
+    pub fn add_template(&self, name: &str, sql: &str) -> String {
+        let template = self.lock().add_template(name, sql, None);
+        state::text_of(&template, "id").unwrap_or_default()
+    }
+
+    /// Sets the rows that accelerated queries find, whatever they ask for. Left alone, it is one row, `{"one": 1}`.
+    pub fn accelerated_rows(&self, rows: impl IntoIterator<Item = Row>) {
+        self.lock().accelerated = rows.into_iter().collect();
     }
 
     fn add_demo_data(&self) {

@@ -7,16 +7,16 @@ use wiremock::Request;
 use super::answers::{Answer, Reply};
 use super::lists::{QUERIES, RUNS, SCHEDULES, Wanted, moment};
 use super::state::{State, is_active, segment};
-use super::{FakeAdobe, Plan};
+use super::{FakeAdobe, Plan, accelerated_queries, alerts, templates};
 
-type Object = Map<String, Value>;
+pub(super) type Object = Map<String, Value>;
 
 /// A request whose headers were in order.
 pub(super) struct Call {
     method: String,
     /// Decoded parts of the path below the base path.
     path: Vec<String>,
-    query: Vec<(String, String)>,
+    pub(super) query: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
@@ -39,7 +39,7 @@ impl Call {
         })
     }
 
-    fn no_body(&self) -> Result<(), Answer> {
+    pub(super) fn no_body(&self) -> Result<(), Answer> {
         if self.body.is_empty() {
             return Ok(());
         }
@@ -47,13 +47,13 @@ impl Call {
     }
 
     /// Neither parameters nor a body.
-    fn bare(&self) -> Result<(), Answer> {
+    pub(super) fn bare(&self) -> Result<(), Answer> {
         self.no_parameters()?;
         self.no_body()
     }
 
     /// A JSON object, and no parameters.
-    fn object(&self) -> Result<Object, Answer> {
+    pub(super) fn object(&self) -> Result<Object, Answer> {
         self.no_parameters()?;
         serde_json::from_slice(&self.body)
             .map_err(|_| Answer::bad_request("the body must be one JSON object"))
@@ -102,6 +102,9 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
             Ok(Answer::json(200, &state.poll_query(id)?))
         }
         ("PATCH", ["queries", id]) => patch_query(state, call, id),
+        (method, ["query-templates", below @ ..]) => templates::route(state, call, method, below),
+        (method, ["alert-subscriptions", below @ ..]) => alerts::route(state, call, method, below),
+        ("POST", ["accelerated-queries"]) => accelerated_queries::run(state, call),
         _ => Err(Answer::not_found("path")),
     }
 }
@@ -240,22 +243,22 @@ fn patch_query(state: &mut State, call: &Call, id: &str) -> Reply {
     }
 }
 
-fn invalid(member: &str) -> Answer {
+pub(super) fn invalid(member: &str) -> Answer {
     Answer::bad_request(&format!("{member} is missing or not valid"))
 }
 
-fn only(object: &Object, allowed: &[&str]) -> Result<(), Answer> {
+pub(super) fn only(object: &Object, allowed: &[&str]) -> Result<(), Answer> {
     let unknown = object.keys().find(|name| !allowed.contains(&name.as_str()));
     unknown.map_or(Ok(()), |name| Err(Answer::bad_request(&format!("unknown member {name}"))))
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Answer> {
+pub(super) fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Answer> {
     let value = object.get(name).and_then(Value::as_str);
     let value = value.filter(|value| !value.trim().is_empty());
     value.ok_or_else(|| invalid(name))
 }
 
-fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, Answer> {
+pub(super) fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, Answer> {
     let value = parent.get(name).and_then(Value::as_object);
     value.ok_or_else(|| invalid(name))
 }
@@ -272,7 +275,7 @@ fn check_query(query: &Object) -> Result<(), Answer> {
                 text(query, name)?;
             }
             "description" if value.is_string() => {}
-            "queryParameters" if object(query, name)?.values().all(Value::is_string) => {}
+            "queryParameters" => check_parameters(query)?,
             "insertIntoParameters" | "ctasParameters" => {
                 let target = object(query, name)?;
                 text(target, "datasetName")?;
@@ -282,9 +285,18 @@ fn check_query(query: &Object) -> Result<(), Answer> {
                     only(target, &["datasetName"])?;
                 }
             }
-            "description" | "queryParameters" => return Err(invalid(name)),
+            "description" => return Err(invalid(name)),
             _ => return Err(Answer::bad_request(&format!("unknown member {name}"))),
         }
+    }
+    Ok(())
+}
+
+/// Values of parameters: texts by name, where there are any.
+pub(super) fn check_parameters(parent: &Object) -> Result<(), Answer> {
+    let name = "queryParameters";
+    if parent.contains_key(name) && !object(parent, name)?.values().all(Value::is_string) {
+        return Err(invalid(name));
     }
     Ok(())
 }

@@ -8,13 +8,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::server::{Desk, LISTS_A_STEP};
+use super::alerts::Alert;
 use super::answers::Answer;
 use super::lists::{LinkForm, Row};
+use super::templates::Template;
 use super::{End, NewRun, Plan};
 
 /// Host of every link in a body. Foreign on purpose: no client may send its token there.
 pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
-const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
+pub(super) const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[derive(Default)]
@@ -22,6 +24,10 @@ pub(super) struct State {
     pub(super) desk: Desk<Answer>,
     pub(super) schedules: Vec<Schedule>,
     pub(super) queries: Vec<Query>,
+    pub(super) templates: Vec<Template>,
+    pub(super) alerts: Vec<Alert>,
+    /// What accelerated queries find.
+    pub(super) accelerated: Vec<crate::adobe::Row>,
     /// Tokens that are valid now.
     pub(super) tokens: Vec<String>,
     pub(super) plans: VecDeque<Plan>,
@@ -79,7 +85,13 @@ pub(super) struct Query {
 
 impl State {
     pub(super) fn new() -> Self {
-        Self { unseen_lists: 1, after_cancel: "FAILED".to_owned(), ..Self::default() }
+        let row = [("one".to_owned(), 1.into())].into_iter().collect();
+        Self {
+            unseen_lists: 1,
+            after_cancel: "FAILED".to_owned(),
+            accelerated: vec![row],
+            ..Self::default()
+        }
     }
 
     /// Never the same twice, so that ids and orders are certain.
@@ -400,7 +412,7 @@ fn decoded(id: &str) -> Option<String> {
     String::from_utf8(BASE64_STANDARD.decode(id).ok()?).ok()
 }
 
-fn text_of(object: &Value, name: &str) -> Option<String> {
+pub(super) fn text_of(object: &Value, name: &str) -> Option<String> {
     object.get(name)?.as_str().map(str::to_owned)
 }
 
@@ -408,7 +420,7 @@ pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-fn link(method: &str, path: &str) -> Value {
+pub(super) fn link(method: &str, path: &str) -> Value {
     json!({ "href": format!("{LINKS}{path}"), "method": method })
 }
 
@@ -418,7 +430,7 @@ fn patch_link(path: &str, op: &str) -> Value {
     json!({ "href": href, "method": "PATCH", "body": format!("{{ \"op\": \"{op}\" }}") })
 }
 
-fn add(object: &mut Value, members: impl IntoIterator<Item = (&'static str, Value)>) {
+pub(super) fn add(object: &mut Value, members: impl IntoIterator<Item = (&'static str, Value)>) {
     if let Some(object) = object.as_object_mut() {
         let members = members.into_iter();
         object.extend(members.map(|(name, value)| (name.to_owned(), value)));
