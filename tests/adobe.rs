@@ -8,10 +8,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::Method;
 use scheduled_runs::adobe::{
-    CancelQuery, CreateQuery, CreateSchedule, DeleteSchedule, DisableSchedule, EnableSchedule,
-    GetQuery, GetRun, GetSchedule, ListQueries, ListRuns, ListSchedules, QueryDef, QueryFilter,
-    QueryState, RunFilter, RunState, ScheduleFilter, ScheduleState, SetCron, SoftDeleteQuery,
-    TriggerRun, gateway,
+    AlertFilter, AlertStatus, AlertType, CancelQuery, Channel, CountTemplates, CreateAccount,
+    CreateAlert, CreateQuery, CreateSchedule, CreateTemplate, DeleteAccount, DeleteAlert,
+    DeleteIpAccess, DeleteSchedule, DeleteTemplate, DisableAlert, DisableSchedule, EnableAlert,
+    EnableSchedule, GetAlert, GetConnectionParameters, GetIpAccess, GetQuery, GetRun, GetSchedule,
+    GetTemplate, IpRange, ListAccounts, ListAlerts, ListAssetAlerts, ListQueries, ListRuns,
+    ListSchedules, ListTemplates, QueryDef, QueryFilter, QueryState, RunAcceleratedQuery,
+    RunFilter, RunState, ScheduleFilter, ScheduleState, SetCron, SetIpAccess, SoftDeleteQuery,
+    TemplateDef, TemplateFilter, TriggerRun, UpdateAccount, UpdateTemplate, ValidateIpAccess,
+    gateway,
 };
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
@@ -502,6 +507,280 @@ async fn a_query_lives_from_submission_to_soft_deletion() {
     };
     assert!(!listed(ListQueries::new()).await);
     assert!(listed(ListQueries::new().include_soft_deleted()).await);
+}
+
+#[tokio::test]
+async fn a_template_lives_from_creation_to_deletion() {
+    let (_fake, client) = start().await;
+    let template = TemplateDef::new("daily orders", "SELECT $day").parameter("day", "2026-02-03");
+    let created = client.send(CreateTemplate::new(template)).await.unwrap();
+    assert!(created.created.is_some() && created.last_updated_by.is_none());
+    let id = created.id.clone();
+    assert_eq!(
+        client.send(GetTemplate::new(&id)).await.unwrap().query_parameters["day"],
+        "2026-02-03"
+    );
+
+    let query = QueryDef::template("dev:all", &id).parameter("day", "2026-02-04");
+    let query = client.send(CreateQuery::new(query)).await.unwrap();
+    assert_eq!(query.request.as_ref().unwrap().template_id.as_ref(), Some(&id));
+
+    let other = TemplateDef::new("all orders", "SELECT 1");
+    let updated = client.send(UpdateTemplate::new(&id, other)).await.unwrap();
+    assert_eq!((&updated.id, updated.name.as_deref()), (&id, Some("all orders")));
+    assert!(updated.query_parameters.is_empty(), "what is left out is gone");
+    assert!(updated.updated > created.updated && updated.last_updated_by.is_some());
+
+    let named = |filter| client.items(ListTemplates::new().filter(filter)).try_collect();
+    assert_eq!(named(TemplateFilter::name_contains("all")).await.unwrap().len(), 1);
+    assert!(named(TemplateFilter::name("daily orders")).await.unwrap().is_empty());
+    let user = updated.user_id.clone().unwrap();
+    let count = async |request: CountTemplates| client.send(request).await.unwrap().total_count;
+    assert_eq!(count(CountTemplates::new()).await, Some(1));
+    assert_eq!(count(CountTemplates::new().user(user)).await, Some(1));
+    assert_eq!(count(CountTemplates::new().user("nobody")).await, Some(0));
+
+    client.send(DeleteTemplate::new(&id)).await.unwrap();
+    assert_eq!(client.send(GetTemplate::new(&id)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn an_overwritten_template_is_sent_again_when_its_answer_is_lost_and_a_new_one_is_not() {
+    let (fake, client) = start().await;
+    let template = || TemplateDef::new("one", "SELECT 1");
+    fake.lose_next_answer();
+    let error = client.send(CreateTemplate::new(template())).await.unwrap_err();
+    assert!(error.may_have_run() && error.attempts().len() == 1);
+    let id = client.items(ListTemplates::new()).next().await.unwrap().unwrap().id;
+    fake.lose_next_answer();
+    let updated = client.send(UpdateTemplate::new(&id, template())).await.unwrap();
+    assert_eq!(updated.meta().attempts.len(), 2);
+}
+
+#[tokio::test]
+async fn a_walk_over_pages_that_overlap_brings_every_template_once() {
+    for form in [LinkForm::Object, LinkForm::Text, LinkForm::Absent] {
+        let (fake, client) = start().await;
+        fake.link_form(form);
+        let all: BTreeSet<String> =
+            (0..7).map(|number| fake.add_template(&format!("t{number}"), "SELECT 1")).collect();
+        // Seven divide into pages of two, three and seven with a last page that is full, and one that is not.
+        for limit in [2, 3, 4, 7, 20] {
+            let list = ListTemplates::new().newest_first().limit(limit);
+            let walked = client.items(list).try_collect().await.unwrap();
+            assert_eq!(walked.len(), all.len(), "{form:?} {limit}");
+            let ids: BTreeSet<String> = walked.iter().map(|one| one.id.to_string()).collect();
+            assert_eq!(ids, all);
+        }
+        let error = client.items(ListTemplates::new().limit(1)).try_collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Pagination, "pages of one item get nowhere");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_lives_from_its_first_subscriber_to_its_deletion() {
+    let (fake, client) = start().await;
+    let create = |emails: &[&str]| {
+        CreateAlert::new(NIGHTLY, AlertType::Failure, emails.iter().copied())
+            .in_context_notifications(false)
+    };
+    let created = client.send(create(&["ann@example.com", "bob@example.com"])).await.unwrap();
+    let people = created.subscriptions.as_ref().unwrap();
+    assert_eq!(people.email_ids.len(), 2);
+    assert_eq!(people.email_notifications, Some(Channel::Switch(true)));
+    client.send(create(&["cleo@example.com"])).await.unwrap();
+
+    let alerts = client.send(GetAlert::new(NIGHTLY, AlertType::Failure)).await.unwrap();
+    let people = alerts[0].subscriptions.as_ref().unwrap();
+    let mails = ["ann", "bob", "cleo"].map(|name| format!("{name}@example.com").into());
+    assert_eq!(people.email_notifications, Some(Channel::Users(mails.to_vec())));
+    assert_eq!(people.in_context_notifications, Some(Channel::Users(Vec::new())));
+
+    let disabled = client.send(DisableAlert::new(NIGHTLY, AlertType::Failure)).await.unwrap();
+    assert_eq!(disabled.status, Some(AlertStatus::Disabled));
+    let refused = client.send(create(&["dora@example.com"])).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    let enabled = client.send(EnableAlert::new(NIGHTLY, AlertType::Failure)).await.unwrap();
+    assert_eq!((enabled.status.clone(), enabled.id()), (Some(AlertStatus::Enabled), created.id()));
+
+    let quarantine = CreateAlert::new(NIGHTLY, AlertType::Quarantine, ["ann@example.com"]);
+    client.send(quarantine).await.unwrap();
+    let types: Vec<_> = client.send(ListAssetAlerts::new(NIGHTLY)).await.unwrap().into_inner();
+    assert_eq!(types.len(), 2);
+    let ann = client.items(ListAlerts::of_user("ann@example.com")).try_collect().await.unwrap();
+    assert_eq!((ann.len(), ann[0].id()), (2, created.id()));
+    let cleo = client.send(ListAlerts::of_user("cleo@example.com")).await.unwrap();
+    let channels = cleo.items[0].subscriptions.as_ref().unwrap();
+    assert_eq!(channels.in_context_notifications, Some(Channel::Switch(false)));
+
+    client.send(DeleteAlert::new(NIGHTLY, AlertType::Failure)).await.unwrap();
+    client.send(DeleteAlert::new(NIGHTLY, AlertType::Quarantine)).await.unwrap();
+    let gone = client.send(ListAssetAlerts::new(NIGHTLY)).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert!(fake.requests().iter().any(|request| request.path.ends_with("ann%40example.com")));
+}
+
+#[tokio::test]
+async fn an_alert_is_refused_for_strangers_and_for_what_is_not_there_and_no_address_is_reported() {
+    let (_fake, client) = start().await;
+    let stranger = FakeAdobe::UNREGISTERED;
+    let error = client
+        .send(CreateAlert::new("no-such-schedule", AlertType::Start, ["ann@example.com"]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = client.send(GetAlert::new(NIGHTLY, AlertType::from("delay"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    let error =
+        client.send(CreateAlert::new(NIGHTLY, AlertType::Start, [stranger])).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Rejected, false));
+    let error = client.send(ListAlerts::of_user(stranger)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    let report = error.report();
+    assert!(report.contains("user-subscriptions/REDACTED?orderby=created&pagesize=50"), "{report}");
+    assert!(!report.contains("nobody"), "{report}");
+}
+
+#[tokio::test]
+async fn a_walk_over_numbered_pages_brings_every_alert_once_and_ends() {
+    let (fake, client) = start().await;
+    for number in 0..7 {
+        let schedule = fake.add_schedule(&format!("s{number}"));
+        client
+            .send(CreateAlert::new(schedule, AlertType::Failure, ["ann@example.com"]))
+            .await
+            .unwrap();
+    }
+    client.send(CreateAlert::new("s3", AlertType::Start, ["bob@example.com"])).await.unwrap();
+    client.send(DisableAlert::new("s5", AlertType::Failure)).await.unwrap();
+    let walk = async |list: ListAlerts| {
+        let alerts = client.items(list).try_collect().await.unwrap();
+        alerts.iter().map(|alert| alert.asset_id.to_string()).collect::<Vec<_>>()
+    };
+    for size in [1, 2, 4, 8, 50] {
+        assert_eq!(walk(ListAlerts::new().page_size(size)).await.len(), 8, "{size}");
+    }
+    let failures =
+        ListAlerts::new().page_size(3).filter(AlertFilter::alert_type(AlertType::Failure));
+    let enabled = failures.newest_first().filter(AlertFilter::status(AlertStatus::Enabled));
+    assert_eq!(walk(enabled).await, ["s6", "s4", "s3", "s2", "s1", "s0"]);
+    let last = fake.requests().pop().unwrap();
+    assert_eq!(
+        last.query,
+        "orderby=-created&pagesize=3&page=2&property=alertType%3D%3Dfailure%2Cstatus%3D%3Denabled",
+        "links have neither size nor filter; the walk keeps them"
+    );
+    assert_eq!(walk(ListAlerts::of_user("bob@example.com")).await, ["s3"]);
+    let of_s5 = ListAlerts::new().filter(AlertFilter::asset("s5"));
+    assert_eq!(client.send(of_s5).await.unwrap().items[0].status, Some(AlertStatus::Disabled));
+}
+
+#[tokio::test]
+async fn an_accelerated_query_answers_with_its_rows() {
+    #[derive(serde::Deserialize)]
+    struct Totals {
+        results: Vec<Total>,
+    }
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Total {
+        shop: String,
+        orders: u32,
+    }
+    let (fake, client) = start().await;
+    let row = |shop: &str, orders: u32| {
+        let members = [("shop", shop.into()), ("orders", orders.into())];
+        members.map(|(name, value): (&str, serde_json::Value)| (name.to_owned(), value))
+    };
+    fake.accelerated_rows([row("Bremen", 12), row("Kiel", 7)].map(|row| row.into_iter().collect()));
+    let sql = RunAcceleratedQuery::sql("dev:store:facts", "SELECT shop, orders FROM totals");
+    let result = client.send(sql.clone().name("totals")).await.unwrap();
+    assert_eq!((result.rows.len(), &result.rows[1]["orders"]), (2, &7.into()));
+    let orders = result.columns.iter().find(|column| &*column.name == "orders").unwrap();
+    assert_eq!(orders.json_type.as_deref(), Some("integer"));
+    assert_eq!(result.request.as_ref().unwrap().name.as_deref(), Some("totals"));
+    let typed = client.send_as::<_, Totals>(sql.clone()).await.unwrap().into_inner();
+    assert_eq!(typed.results[0], Total { shop: "Bremen".into(), orders: 12 });
+
+    let template = fake.add_template("totals", "SELECT 1");
+    let by_template = |id: &str| RunAcceleratedQuery::template("dev:store.facts", id);
+    client.send(by_template(&template)).await.unwrap();
+    let error = client.send(by_template("none")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let elsewhere = RunAcceleratedQuery::sql("prod:store:facts", "SELECT 1");
+    assert_eq!(client.send(elsewhere).await.unwrap_err().kind(), ErrorKind::Rejected);
+    fake.lose_next_answer();
+    let lost = client.send(sql).await.unwrap_err();
+    assert!(lost.may_have_run() && lost.attempts().len() == 1, "not sent twice");
+}
+
+#[tokio::test]
+async fn what_sql_clients_need_is_asked_for_at_its_own_places() {
+    let (fake, client) = start().await;
+    let answer = |body: &str| fake.answer_next_with(200, &[], body);
+    answer(r#"{"host":"h.example.com","port":80,"token":"canary-token"}"#);
+    let parameters = client.send(GetConnectionParameters::new()).await.unwrap();
+    assert_eq!((parameters.port, parameters.token()), (Some(80), Some("canary-token")));
+    assert!(!format!("{parameters:?}").contains("canary"));
+
+    answer(r#"{"allowedIpRanges":[]}"#);
+    assert!(client.send(GetIpAccess::new()).await.unwrap().allowed_ip_ranges.is_empty());
+    answer(r#"{"allowedIpRanges":[{"ipRange":"192.0.2.1"}]}"#);
+    let set = client.send(SetIpAccess::new([IpRange::new("192.0.2.1")])).await.unwrap();
+    assert_eq!(set.allowed_ip_ranges, [IpRange::new("192.0.2.1")]);
+    answer(r#"{"isAllowed":false}"#);
+    let validation = client.send(ValidateIpAccess::new("192.0.2.2")).await.unwrap();
+    assert_eq!(validation.is_allowed, Some(false));
+    answer(r#"{"deletedIpRanges":[{"ipRange":"192.0.2.1"}]}"#);
+    assert_eq!(client.send(DeleteIpAccess::new()).await.unwrap().deleted_ip_ranges.len(), 1);
+
+    let account = r#"{"technicalAccountId":"A1","credential":"canary-credential"}"#;
+    answer(account);
+    let created = client.send(CreateAccount::new("bi", "ann@example.com")).await.unwrap();
+    assert_eq!(created.credential(), Some("canary-credential"));
+    fake.fail_next(503);
+    answer(account);
+    let change = UpdateAccount::new(&created.technical_account_id).credential("canary-credential");
+    assert_eq!(client.send(change).await.unwrap().meta().attempts.len(), 2);
+    let link = "https://platform.adobe.io/data/foundation/queryauth/accounts?orderby=+created&property=active==true&start=2026-02-02T00:00:00.000Z";
+    let (first, second) = (
+        r#"{"technicalAccountId":"A1","created":"2026-02-01T00:00:00.000Z"}"#,
+        r#"{"technicalAccountId":"A2","created":"2026-02-02T00:00:00.000Z"}"#,
+    );
+    let links = format!(r#""_links":{{"next":{{"href":"{link}"}}}}"#);
+    answer(&format!(
+        r#"{{"accounts":[{first},{second}],"_page":{{"start":"2026-02-01T00:00:00.000Z"}},{links}}}"#
+    ));
+    answer(&format!(
+        r#"{{"accounts":[{second}],"_page":{{"start":"2026-02-02T00:00:00.000Z"}},{links}}}"#
+    ));
+    let accounts = client.items(ListAccounts::new()).try_collect().await.unwrap();
+    assert_eq!(accounts.len(), 2, "the page after begins with the last account of the page before");
+    answer(r#"{"result":"Success"}"#);
+    let deleted = client.send(DeleteAccount::new("A1")).await.unwrap();
+    assert_eq!(deleted.result.as_deref(), Some("Success"));
+
+    let accounts = "/data/foundation/queryauth/accounts";
+    assert_eq!(
+        seen(&fake),
+        [
+            "GET /connection_parameters".to_owned(),
+            "GET /security/ip-access".to_owned(),
+            "PUT /security/ip-access".to_owned(),
+            "POST /security/validate/ip-access".to_owned(),
+            "DELETE /security/ip-access".to_owned(),
+            format!("POST {accounts}"),
+            format!("PUT {accounts}/A1"),
+            format!("PUT {accounts}/A1"),
+            format!("GET {accounts}"),
+            format!("GET {accounts}"),
+            format!("DELETE {accounts}/A1"),
+        ]
+    );
+    let second_page = &fake.requests()[9].query;
+    assert_eq!(
+        second_page,
+        "orderby=%2Bcreated&limit=20&property=active%3D%3Dtrue&start=2026-02-02T00%3A00%3A00.000Z"
+    );
 }
 
 #[tokio::test]

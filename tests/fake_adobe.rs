@@ -737,6 +737,262 @@ async fn a_query_moves_on_as_it_is_asked_for_and_is_cancelled_only_before_its_en
 }
 
 #[tokio::test]
+async fn a_template_needs_name_and_sql_and_is_overwritten_whole() {
+    let caller = Caller::new().await;
+    let body = json!({ "name": "one", "sql": "SELECT $x", "queryParameters": { "x": "1" } });
+    let (status, made) = caller.send("POST", "/query-templates", body.clone()).await;
+    assert_eq!((status, &made["queryParameters"]["x"]), (202, &json!("1")));
+    assert_eq!((made.get("lastUpdatedBy"), &made["created"]), (None, &made["updated"]));
+    let path = format!("/query-templates/{}", text(&made["id"]));
+    assert_eq!(caller.get(&path).await, made);
+    let other = json!({ "name": "two", "sql": "SELECT 2" });
+    let (status, changed) = caller.send("PUT", &path, other.clone()).await;
+    assert_eq!((status, &changed["name"]), (202, &json!("two")));
+    assert!(changed.get("queryParameters").is_none() && changed.get("lastUpdatedBy").is_some());
+    assert_ne!(changed["updated"], made["updated"]);
+
+    for (name, value) in [
+        ("name", Value::Null),
+        ("sql", json!(" ")),
+        ("queryParameters", json!({ "x": 1 })),
+        ("queryParameters", json!(["x"])),
+        ("description", json!("x")),
+    ] {
+        let mut wrong = body.clone();
+        wrong[name] = value;
+        for (method, path) in [("POST", "/query-templates"), ("PUT", path.as_str())] {
+            assert_eq!(caller.send(method, path, wrong.clone()).await.0, 400, "{method} {name}");
+        }
+    }
+    for path in ["/query-templates/none", "/query-templates/count/none"] {
+        assert_eq!(caller.status(path).await, 404, "{path}");
+    }
+    assert_eq!(caller.send("PUT", "/query-templates/none", other).await.0, 404);
+    assert_eq!(caller.send("DELETE", &path, json!({})).await.0, 400);
+    assert_eq!(caller.call("DELETE", &path).await.0, 202);
+    assert_eq!(caller.call("DELETE", &path).await.0, 404);
+}
+
+#[tokio::test]
+async fn templates_are_listed_newest_first_in_pages_that_overlap_and_counted() {
+    let caller = Caller::new().await;
+    let mut ids: Vec<String> =
+        ["a", "b", "c"].map(|name| caller.fake.add_template(name, "SELECT 1")).into();
+    ids.reverse();
+    let page = caller.get("/query-templates?limit=2").await;
+    assert_eq!(page["_page"]["next"], page["templates"][1]["created"]);
+    let next = text(&page["_page"]["next"]);
+    let rest = caller.get(&format!("/query-templates?limit=2&start={next}")).await;
+    let last = text(&rest["_page"]["next"]);
+    let end = caller.get(&format!("/query-templates?limit=2&start={last}")).await;
+    assert_eq!(end["_page"]["next"], end["_page"]["start"], "the last page links to itself");
+    let shown = |page: &Value| {
+        let items = page["templates"].as_array().unwrap().iter();
+        items.map(|item| text(&item["id"])).collect::<Vec<_>>()
+    };
+    assert_eq!([shown(&page), shown(&rest), shown(&end)], [&ids[..2], &ids[1..], &ids[2..]]);
+    let backwards = caller.ids("/query-templates?isPrevLink=true", "templates").await;
+    assert!(backwards.iter().eq(ids.iter().rev()));
+
+    for (filter, count) in [("name~b", 1), ("name==b", 1), ("name==", 0), ("lastUpdatedBy==x", 0)] {
+        let path = format!("/query-templates?property={filter}");
+        if filter == "name==" {
+            assert_eq!(caller.status(&path).await, 400);
+        } else {
+            assert_eq!(caller.ids(&path, "templates").await.len(), count, "{filter}");
+        }
+    }
+    assert_eq!(
+        caller.get("/query-templates/count").await,
+        json!({ "totalCount": 3, "version": 1 })
+    );
+    let none = caller.get("/query-templates/count?property=userId%3D%3Dnobody").await;
+    assert_eq!(none["totalCount"], 0);
+    for wrong in ["property=name~b", "limit=1", "property=userId==a&property=userId==a"] {
+        assert_eq!(caller.status(&format!("/query-templates/count?{wrong}")).await, 400, "{wrong}");
+    }
+}
+
+fn alert(asset: &str, kind: &str) -> Value {
+    json!({
+        "assetId": asset,
+        "alertType": kind,
+        "subscriptions": {
+            "emailIds": ["ann@example.com"],
+            "inContextNotifications": true,
+            "emailNotifications": false,
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_alert_shows_its_subscribers_in_three_forms() {
+    let caller = Caller::new().await;
+    let path = "/alert-subscriptions";
+    let (status, made) = caller.send("POST", path, alert("nightly-orders", "failure")).await;
+    assert_eq!((status, made.get("status")), (202, None));
+    assert_eq!(made["subscriptions"], alert("", "")["subscriptions"]);
+    let mut again = alert("nightly-orders", "failure");
+    again["subscriptions"] = json!({
+        "emailIds": ["bob@example.com", "ann@example.com"],
+        "inContextNotifications": false,
+        "emailNotifications": true,
+    });
+    assert_eq!(caller.send("POST", path, again).await.1["id"], made["id"]);
+
+    let of_asset = caller.get("/alert-subscriptions/nightly-orders").await;
+    let expected = json!({
+        "emailNotifications": ["bob@example.com", "ann@example.com"],
+        "inContextNotifications": [],
+    });
+    assert_eq!(of_asset["alerts"][0]["subscriptions"], expected);
+    let of_type = caller.get("/alert-subscriptions/nightly-orders/failure").await;
+    assert_eq!(of_type, of_asset);
+    let all = caller.get(path).await;
+    assert!(all["alerts"][0].get("subscriptions").is_none());
+    let of_user = caller.get("/alert-subscriptions/user-subscriptions/ann%40example.com").await;
+    let item = &of_user["items"][0];
+    assert_eq!((&item["name"], item.get("id")), (&made["id"], None));
+    let expected = json!({ "emailNotifications": true, "inContextNotification": false });
+    assert_eq!(item["subscriptions"], expected);
+    let nothing = caller.get("/alert-subscriptions/user-subscriptions/cleo%40example.com").await;
+    assert_eq!(nothing["items"], json!([]));
+}
+
+#[tokio::test]
+async fn alerts_are_checked_when_they_are_created_and_changed() {
+    let caller = Caller::new().await;
+    let path = "/alert-subscriptions";
+    let emails = |emails: Value| {
+        let mut body = alert("nightly-orders", "start");
+        body["subscriptions"]["emailIds"] = emails;
+        body
+    };
+    let mut no_switch = alert("nightly-orders", "start");
+    no_switch["subscriptions"]["emailNotifications"] = json!(["ann@example.com"]);
+    let mut extra = alert("nightly-orders", "start");
+    extra["status"] = json!("enabled");
+    let query = caller.ids("/queries", "queries").await.remove(0);
+    for (body, status) in [
+        (alert("nightly-orders", "failed"), 400),
+        (alert("none", "start"), 404),
+        (alert(&query, "quarantine"), 404),
+        (emails(json!([])), 400),
+        (emails(json!(["a@b", "a@b", "a@b", "a@b", "a@b", "a@b"])), 400),
+        (emails(json!([1])), 400),
+        (emails(json!(["ann"])), 400),
+        (emails(json!([FakeAdobe::UNREGISTERED])), 400),
+        (no_switch, 400),
+        (extra, 400),
+    ] {
+        assert_eq!(caller.send("POST", path, body.clone()).await.0, status, "{body}");
+    }
+    assert_eq!(caller.get(path).await["alerts"], json!([]));
+    assert_eq!(caller.send("POST", path, alert(&query, "start")).await.0, 202);
+
+    let own = format!("{path}/{query}/start");
+    let change = |value: &str| json!({ "op": "replace", "path": "/status", "value": value });
+    for (body, status) in [
+        (change("enabled"), 400),
+        (json!({ "op": "replace", "path": "/alertType", "value": "enable" }), 400),
+        (json!({ "op": "add", "path": "/status", "value": "enable" }), 400),
+        (json!({ "body": [change("enable")] }), 400),
+        (json!([change("enable")]), 400),
+        (change("disable"), 200),
+        (change("disable"), 200),
+    ] {
+        assert_eq!(caller.send("PATCH", &own, body.clone()).await.0, status, "{body}");
+    }
+    let (_, changed) = caller.send("PATCH", &own, change("disable")).await;
+    assert_eq!((&changed["status"], changed.get("_links")), (&json!("disabled"), None));
+    assert_eq!(caller.send("POST", path, alert(&query, "start")).await.0, 400, "it is disabled");
+
+    for (path, status) in [
+        ("/alert-subscriptions/none", 404),
+        ("/alert-subscriptions/nightly-orders", 404),
+        ("/alert-subscriptions/nightly-orders/start", 404),
+        ("/alert-subscriptions/nightly-orders/delay", 400),
+        ("/alert-subscriptions/user-subscriptions/nobody%40unregistered.example", 400),
+        ("/alertSubscriptions", 404),
+    ] {
+        assert_eq!(caller.status(path).await, status, "{path}");
+    }
+    let (status, gone) = caller.call("DELETE", &own).await;
+    assert_eq!((status, &gone["statusCode"]), (200, &json!(200)));
+    assert_eq!(caller.call("DELETE", &own).await.0, 404);
+}
+
+#[tokio::test]
+async fn pages_of_alerts_have_numbers_and_always_link_on() {
+    let caller = Caller::new().await;
+    for kind in ["start", "success", "failure"] {
+        caller.send("POST", "/alert-subscriptions", alert("nightly-orders", kind)).await;
+    }
+    let page = caller.get("/alert-subscriptions?pagesize=2").await;
+    let expected = json!({ "orderby": "-created", "page": 0, "count": 2, "pageSize": 2 });
+    assert_eq!(page["_page"], expected);
+    assert_eq!(page["alerts"][0]["alertType"], "failure");
+    let href = "https://platform-va7.adobe.io/data/foundation/query/queries/alert-subscriptions?orderby=-created&page=1";
+    assert_eq!(page["_links"], json!({ "next": { "href": href } }));
+    let last = caller.get("/alert-subscriptions?pagesize=2&page=1&orderby=%2Bupdated").await;
+    assert_eq!(
+        (&last["alerts"][0]["alertType"], &last["_page"]["count"]),
+        (&json!("failure"), &json!(1))
+    );
+    assert!(last["_links"].get("next").is_some() && last["_links"].get("prev").is_some());
+    let past = caller.get("/alert-subscriptions?page=1").await;
+    assert_eq!(past["alerts"], json!([]));
+    let one =
+        "/alert-subscriptions?property=status==enabled,alertType==start,assetId==nightly-orders";
+    assert_eq!(caller.ids(one, "alerts").await.len(), 1);
+    for wrong in [
+        "pagesize=0",
+        "pagesize=51",
+        "page=-1",
+        "limit=2",
+        "start=0",
+        "property=alertType~s",
+        "page=0&page=1",
+    ] {
+        assert_eq!(caller.status(&format!("/alert-subscriptions?{wrong}")).await, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn an_accelerated_query_needs_one_source_and_the_stores_database() {
+    let caller = Caller::new().await;
+    let path = "/accelerated-queries";
+    let template = caller.fake.add_template("one", "SELECT 1");
+    let body =
+        json!({ "dbName": "dev:store:facts", "sql": "SELECT 1", "name": "n", "description": "d" });
+    let (status, result) = caller.send("POST", path, body.clone()).await;
+    assert_eq!(
+        (status, &result["results"], &result["request"]),
+        (200, &json!([{ "one": 1 }]), &body)
+    );
+    let columns = &result["resultsMeta"]["_adhoc"]["properties"];
+    assert_eq!(columns, &json!({ "one": { "type": "integer", "meta:xdmType": "long" } }));
+    let by_template = |id: &str| json!({ "dbName": "dev:store.facts", "templateId": id });
+    assert_eq!(caller.send("POST", path, by_template(&template)).await.0, 200);
+    assert_eq!(caller.send("POST", path, by_template("none")).await.0, 404);
+    for (name, value) in [
+        ("dbName", json!("dev:all")),
+        ("dbName", json!("prod:store:facts")),
+        ("templateId", json!(template)),
+        ("sql", json!("")),
+        ("description", json!("x".repeat(1_001))),
+        ("queryParameters", json!({})),
+    ] {
+        let mut wrong = body.clone();
+        wrong[name] = value;
+        assert_eq!(caller.send("POST", path, wrong).await.0, 400, "{name}");
+    }
+    caller.fake.accelerated_rows([]);
+    assert_eq!(caller.send("POST", path, body).await.1["results"], json!([]));
+    assert_eq!(caller.status(path).await, 404);
+}
+
+#[tokio::test]
 async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     let caller = Caller::new().await;
     let path = "/schedules/nightly-orders/runs";
