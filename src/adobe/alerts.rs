@@ -28,8 +28,9 @@ const ALERTS: &str = "alert-subscriptions";
 
 /// Lists the alerts of the sandbox, or those that one person has subscribed to; oldest first unless told otherwise.
 ///
-/// Unlike the vendor's other lists this one counts its pages. Only the page's number is taken from a link. Inferred: pages
-/// count from 0, and one without alerts is past the end; a sample has links to both sides whatever there is.
+/// Unlike the vendor's other lists this one counts its pages. Where the count begins is not documented: the first request
+/// names no page, and later ones the page that a link names. Inferred: a page without alerts is past the end, for samples
+/// link on even from pages that are not full.
 ///
 /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions` and
 /// `GET /alert-subscriptions/user-subscriptions/{email}`. Safe to repeat.

@@ -88,19 +88,19 @@
 //! | a query is found by `scheduleRunId` | examples have the decoded and the encoded run id: both are tried |
 //! | cron texts link to a syntax of six or seven fields | five fields or a preset; what stands in them is the vendor's to judge |
 //! | a schedule is deleted in one call | it must be registered, then disabled: [`Client::retire_schedule`] does it in order |
-//! | the next page begins after this one | pages of templates and accounts begin with the last item of the page before: it is dropped |
-//! | template names are compared with `==`, or with `~` | guide and reference disagree: both are offered |
-//! | alerts are in pages of `page` and `pagesize` | from which number is not said (inferred: 0), links to both sides are always there: a page without alerts is the end |
-//! | `subscriptions` of an alert | lists of addresses, switches, or both, by request; one name lacks its last letter, one page calls the member `notifications`: all are read |
-//! | an alert's `id` | is called `name` in the list of one person: [`Alert::id`] is either |
-//! | alerts are at `alertSubscriptions`, accelerated queries at `acceleated-queries` | older pages and slips; the reference's `alert-subscriptions` and `accelerated-queries` are used |
-//! | creating an alert answers 200, or 202 | any success is taken |
-//! | an alert has three types | a newer page has `quarantine`, prose has `failed`, the UI `delay`: any is sent and kept |
-//! | accelerated `results` are a list, or one row | both are read |
-//! | an accelerated database is `a:b.c`, or `a:b:c` | sent as given |
-//! | accelerated SQL has 1,000,000 bytes, or characters | what is longer in both is refused here |
-//! | `websoketHost` | samples spell it `websocketHost`: both are read |
-//! | creating an account takes a description | newer pages require name and user: [`CreateAccount::new`] does |
+//! | a page begins after the one before (templates, accounts) | samples begin with its last item: an item that was there is left out |
+//! | template names are compared with `==` (guide), with `~` (reference) | both are offered |
+//! | pages of alerts have numbers | from which on is not said: the first request names none; links lead both ways from every page, so that one without alerts is taken for the end (inferred) |
+//! | an alert's `subscriptions` are one shape | addresses by channel, switches by channel, or both, with a letter missing in one sample: all are read, see [`Channel`] |
+//! | an alert has an `id` | the list of one person calls it `name`: [`Alert::id`] is either |
+//! | `alertSubscriptions` (older pages), `acceleated-queries` (a slip) | the paths of the reference are used |
+//! | creating an alert answers 200 (reference), 202 (guide) | any success is taken |
+//! | an alert has three types | newer pages add `quarantine`, prose says `failed`, the UI has `delay`: all are kept, and sent as given |
+//! | accelerated `results` are a list | examples of the reference have one row without it: both are read |
+//! | an accelerated database is `a:b.c` (prose), `a:b:c` (examples) | sent as given |
+//! | accelerated SQL has 1,000,000 bytes (reference), characters (guide) | what is more of both is refused before it is sent |
+//! | `websoketHost` | samples have `websocketHost`: both are read |
+//! | an account needs nothing but a description (older page) | newer ones require name and user: [`CreateAccount::new`] does |
 //! | a success is a success | the gateway's error inside one is told as the error it is (inferred, in case) |
 //!
 //! Not confirmed by the vendor: the state a run has after it was cancelled, how long a new run takes to appear in lists,

@@ -71,6 +71,15 @@ async fn check(name: &str, body: &str) -> usize {
         "request_schedule_patch_cron" => sends(&SetCron::new("s", "45 * * * *"), body),
         "request_schedule_patch_state" => sends(&DisableSchedule::new("s"), body),
         "request_query_create" => sends(&CreateQuery::new(query()), body),
+        "ims_token_oauth_s2s_200" => token(body).await,
+        error if error.contains("error_") => fails(error, body).await,
+        other => check_besides(other, body).await,
+    }
+}
+
+/// Of what belongs to queries and schedules.
+async fn check_besides(name: &str, body: &str) -> usize {
+    match name {
         "query_templates_list" => {
             decodes(ListTemplates::new(), body, |page| {
                 page.items.iter().filter(|template| template.created.is_some()).count()
@@ -166,8 +175,6 @@ async fn check(name: &str, body: &str) -> usize {
         }
         "request_alert_subscription_create" => creates_alert(body),
         "request_alert_subscription_patch" => sends(&EnableAlert::new("q", AlertType::Start), body),
-        "ims_token_oauth_s2s_200" => token(body).await,
-        error if error.contains("error_") => fails(error, body).await,
         other => panic!("{other} has no model here: add one, or list it with a reason"),
     }
 }
