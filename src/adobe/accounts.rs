@@ -144,7 +144,8 @@ impl Endpoint for CreateAccount {
     }
 }
 
-/// Changes an account. What is not set stays.
+/// Changes an account. Inferred: what is not set stays, for the guide calls every member optional; whether the credential
+/// stays, too, is not documented.
 ///
 /// Source: Query Service API, "Accounts", `PUT /accounts/{id}`. Repeating it does no harm: the second time sets the same
 /// once more.

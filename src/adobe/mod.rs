@@ -93,7 +93,7 @@
 //! | pages of alerts have numbers | from which on is not said: the first request names none; links lead both ways from every page, so that one without alerts is taken for the end (inferred) |
 //! | an alert's `subscriptions` are one shape | addresses by channel, switches by channel, or both, with a letter missing in one sample: all are read, see [`Channel`] |
 //! | an alert has an `id` | the list of one person calls it `name`: [`Alert::id`] is either |
-//! | `alertSubscriptions` (older pages), `acceleated-queries` (a slip) | the paths of the reference are used |
+//! | alerts are at `alertSubscriptions` (older pages), accelerated queries at a misspelt path (examples) | the paths of the reference are used |
 //! | creating an alert answers 200 (reference), 202 (guide) | any success is taken |
 //! | an alert has three types | newer pages add `quarantine`, prose says `failed`, the UI has `delay`: all are kept, and sent as given |
 //! | accelerated `results` are a list | examples of the reference have one row without it: both are read |
