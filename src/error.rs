@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::client::{Idempotency, Printable, Vendor};
+use crate::client::{ApiRequest, CurlLine, Idempotency, Printable, Vendor};
 use crate::paging::Cursor;
 use crate::run::{RunRef, RunSnapshot};
 
@@ -38,6 +38,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     timeout: Option<TimeoutPhase>,
     request: Option<Box<str>>,
+    curl: Option<Box<str>>,
     idempotency: Option<Idempotency>,
     status: Option<StatusCode>,
     headers: Option<Box<HeaderMap>>,
@@ -264,6 +265,7 @@ impl Error {
             source: None,
             timeout: None,
             request: None,
+            curl: None,
             idempotency: None,
             status: None,
             headers: None,
@@ -473,47 +475,43 @@ impl Error {
             || (self.kind() == ErrorKind::Auth && cause().is_some_and(Self::is_transient))
     }
 
-    /// Several lines for a support ticket: the request, each attempt with its time, status, request id and pause, and
-    /// what is known about delivery. Redacted like [`Display`](fmt::Display).
+    /// Several lines for a support ticket: the request, also as a `curl` command whose secrets are shell variables, each
+    /// attempt with its time, status, duration, request id and pause, and what is known about delivery. Redacted like
+    /// [`Display`](fmt::Display).
     #[must_use]
     pub fn report(&self) -> String {
         let mut text = format!("{self}\n");
-        let mut line = |name: &str, value: &dyn fmt::Display| {
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "  {name:<13}{value}");
-        };
-        line("kind", &format_args!("{:?}", self.kind()));
+        let mut report = Report(&mut text);
+        report.line("kind", &format_args!("{:?}", self.kind()));
         if let Some(vendor) = self.vendor() {
-            line("vendor", vendor);
+            report.line("vendor", vendor);
         }
-        if let Some(request) = &self.0.request {
-            line("request", request);
+        if let (Some(request), Some(curl)) = (&self.0.request, &self.0.curl) {
+            report.request(request, curl);
         }
         if let Some(run) = self.run() {
-            line("run", run);
+            report.line("run", run);
         }
-        line("delivery", &format_args!("{:?}", self.delivery()));
+        report.line("delivery", &format_args!("{:?}", self.delivery()));
         if self.0.idempotency == Some(Idempotency::NotIdempotent) || self.may_have_run() {
-            line("may have run", &if self.may_have_run() { "yes" } else { "no" });
+            report.line("may have run", &if self.may_have_run() { "yes" } else { "no" });
         }
         if self.verified_not_started() {
-            line("verified", &"no run that it could have started was listed");
+            report.line("verified", &"no run that it could have started was listed");
         }
         for candidate in self.candidates() {
-            line("candidate", candidate);
+            report.line("candidate", candidate);
         }
         if let Some(id) = self.vendor_error().and_then(|error| error.instance_id.as_deref()) {
-            line("error id", &Printable(id));
+            report.line("error id", &Printable(id));
         }
         if let Some(pause) = self.retry_after() {
-            line("retry after", &format_args!("{} s", pause.as_secs_f64()));
+            report.line("retry after", &format_args!("{} s", pause.as_secs_f64()));
         }
-        for (number, attempt) in (1..).zip(self.attempts()) {
-            line(&format!("attempt {number}"), &AttemptLine(attempt));
-        }
+        report.attempts(self.attempts());
         let mut cause = self.source();
         while let Some(error) = cause {
-            line("caused by", &error);
+            report.line("caused by", &error);
             cause = error.source();
         }
         text
@@ -535,13 +533,13 @@ impl Set<'_> {
     pub(crate) fn call(
         self,
         vendor: &Vendor,
-        idempotency: Idempotency,
-        request: String,
+        request: &ApiRequest,
         attempts: Vec<Attempt>,
     ) -> Self {
         self.0.vendor = Some(vendor.clone());
-        self.0.idempotency = Some(idempotency);
-        self.0.request = Some(request.into());
+        self.0.idempotency = Some(request.idempotency());
+        self.0.request = Some(request.line().into());
+        self.0.curl = Some(CurlLine(request).to_string().into());
         self.0.attempts = attempts;
         self
     }
@@ -602,6 +600,27 @@ impl Set<'_> {
     pub(crate) fn verified_not_started(self) -> Self {
         self.0.verified_not_started = true;
         self
+    }
+}
+
+/// The lines of a report.
+pub(crate) struct Report<'t>(pub(crate) &'t mut String);
+
+impl Report<'_> {
+    fn line(&mut self, name: &str, value: &dyn fmt::Display) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(self.0, "  {name:<13}{value}");
+    }
+
+    pub(crate) fn request(&mut self, line: &str, curl: &dyn fmt::Display) {
+        self.line("request", &line);
+        self.line("as a command", curl);
+    }
+
+    pub(crate) fn attempts(&mut self, attempts: &[Attempt]) {
+        for (number, attempt) in (1..).zip(attempts) {
+            self.line(&format!("attempt {number}"), &AttemptLine(attempt));
+        }
     }
 }
 
@@ -699,6 +718,10 @@ impl StdError for Error {
 mod tests {
     use super::*;
 
+    fn read() -> ApiRequest {
+        ApiRequest::get_url("acme.runs.list", url::Url::parse("https://host/runs").unwrap())
+    }
+
     #[test]
     fn an_error_is_one_pointer_wide_and_crosses_threads() {
         fn crosses<T: Send + Sync + Unpin + 'static>() {}
@@ -713,12 +736,7 @@ mod tests {
         let attempt = Attempt::begin(DateTime::UNIX_EPOCH);
         error
             .set()
-            .call(
-                &Vendor::new("acme"),
-                Idempotency::Safe,
-                "GET /".into(),
-                vec![attempt.clone(), attempt],
-            )
+            .call(&Vendor::new("acme"), &read(), vec![attempt.clone(), attempt])
             .answer(StatusCode::UNAUTHORIZED, &HeaderMap::new(), Some("4f1c"), &Bytes::new())
             .vendor_error(Some(VendorError {
                 code: Some("401013".into()),
@@ -737,12 +755,7 @@ mod tests {
         let unsent = Attempt::begin(DateTime::UNIX_EPOCH);
         let mut error = Error::new(ErrorKind::Connect, "");
         assert_eq!(error.delivery(), Delivery::NotSent);
-        error.set().call(
-            &Vendor::new("acme"),
-            Idempotency::Safe,
-            String::new(),
-            vec![lost, unsent],
-        );
+        error.set().call(&Vendor::new("acme"), &read(), vec![lost, unsent]);
         assert_eq!(error.delivery(), Delivery::Unknown);
         assert!(!error.may_have_run(), "a read is never said to have run");
     }

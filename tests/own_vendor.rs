@@ -425,6 +425,32 @@ async fn a_deadline_holds_over_attempts_and_pauses() {
 }
 
 #[tokio::test]
+async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() {
+    let (script, _, client) = scripted();
+    script.answer(503, "");
+    script.answer(200, r#"{"numbers":[]}"#);
+    let answer = client.send(List { page: 0 }).await.unwrap();
+    let command = concat!(
+        "  as a command curl --request GET --header \"user-agent: scheduled-runs/",
+        env!("CARGO_PKG_VERSION"),
+        "\" --header \"authorization: $AUTHORIZATION\" \"https://numbers.example/api/numbers?page=0\""
+    );
+    let report = answer.report();
+    let lines: Vec<_> = report.lines().collect();
+    assert_eq!(lines[0], "numbers.list: HTTP 200");
+    assert_eq!(lines[1], "  request      GET https://numbers.example/api/numbers?page=0");
+    assert_eq!(lines[2], command);
+    assert!(lines[3].starts_with("  attempt 1    ") && lines[3].contains("HTTP 503  then paused"));
+    assert!(lines[4].starts_with("  attempt 2    ") && lines[4].ends_with("HTTP 200"));
+    assert!(!format!("{report}{answer:?}").contains("canary"));
+
+    script.answer(403, "");
+    let report = client.send(List { page: 0 }).await.unwrap_err().report();
+    assert!(report.contains(command) && report.contains("HTTP 403"), "{report}");
+    assert!(!report.contains("canary"));
+}
+
+#[tokio::test]
 async fn a_debug_print_of_what_was_sent_shows_no_credential() {
     let (script, _, client) = scripted();
     script.answer(200, r#"{"numbers":[]}"#);

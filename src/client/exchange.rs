@@ -79,6 +79,7 @@ pub(super) async fn run(
                 core.budget.success(!attempts.is_empty());
                 attempts.push(attempt);
                 meta.attempts = attempts;
+                meta.sent = Some(Box::new(outgoing.reported()));
                 return Ok((meta, body));
             }
             Err(failure) => failure,
@@ -184,7 +185,7 @@ fn finish(
     attempts: Vec<Attempt>,
 ) -> Error {
     let mut error = error.with_operation(request.operation());
-    error.set().call(&session.core.vendor, request.idempotency(), request.line(), attempts);
+    error.set().call(&session.core.vendor, request, attempts);
     error
 }
 

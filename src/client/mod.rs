@@ -55,7 +55,7 @@ pub use self::transport::{
 
 pub(crate) use self::clock::within;
 pub(crate) use self::link::resolve as link_target;
-pub(crate) use self::redact::{Printable, Secrets};
+pub(crate) use self::redact::{CurlLine, Printable, Secrets};
 pub(crate) use self::request::{UNRESERVED, header_value};
 
 use self::exchange::Session;

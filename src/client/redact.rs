@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::request::UNRESERVED;
+use super::request::{ApiRequest, UNRESERVED};
 
 /// Query members whose values may be shown. Everything else may hold a secret or personal data.
 const SHOWN_QUERY: [&str; 15] = [
@@ -33,6 +33,9 @@ const SHOWN_QUERY: [&str; 15] = [
 /// Answer headers whose values may be shown.
 const SHOWN_HEADERS: [&str; 4] = ["content-length", "content-type", "date", "retry-after"];
 
+/// Request headers whose values may be shown.
+const SHOWN_REQUEST_HEADERS: [&str; 3] = ["accept", "content-type", "user-agent"];
+
 const REDACTED: &str = "REDACTED";
 
 /// Shorter secrets are not searched for: they would blank out ordinary words.
@@ -52,6 +55,76 @@ impl fmt::Display for ShownUrl<'_> {
                 Some((name, _)) => write!(f, "{separator}{name}={REDACTED}")?,
                 None => write!(f, "{separator}{REDACTED}")?,
             }
+        }
+        Ok(())
+    }
+}
+
+/// A request as a command for a shell. What may not be seen is a shell variable, named after where it stands.
+pub(crate) struct CurlLine<'a>(pub(crate) &'a ApiRequest);
+
+impl fmt::Display for CurlLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(request) = self;
+        write!(f, "curl --request {}", request.method())?;
+        for (name, value) in request.headers() {
+            let shown = SHOWN_REQUEST_HEADERS.contains(&name.as_str());
+            match value.to_str().ok().filter(|_| shown) {
+                Some(value) => {
+                    let value = request.secrets().scrub(value);
+                    write!(f, " --header \"{name}: {}\"", Quoted(&value))?;
+                }
+                None => write!(f, " --header \"{name}: ${}\"", Variable(name.as_str()))?,
+            }
+        }
+        if !request.body().is_empty() {
+            f.write_str(" --data-binary \"$BODY\"")?;
+        }
+        let url = request.url();
+        let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
+        write!(f, " \"{}", Quoted(&request.secrets().scrub(&place)))?;
+        let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+        for (pair, separator) in pairs.zip(std::iter::once('?').chain(std::iter::repeat('&'))) {
+            let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+            if SHOWN_QUERY.contains(&name) {
+                let value = request.secrets().scrub(value);
+                write!(f, "{separator}{name}={}", Quoted(&value))?;
+            } else {
+                write!(f, "{separator}{}=${}", Quoted(name), Variable(name))?;
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// Inside double quotes of a shell.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+
+        for letter in self.0.chars() {
+            if matches!(letter, '"' | '$' | '`' | '\\' | '!') {
+                f.write_char('\\')?;
+            }
+            f.write_char(if letter.is_control() { '?' } else { letter })?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a shell variable, such as `X_API_KEY` for `x-api-key`.
+struct Variable<'a>(&'a str);
+
+impl fmt::Display for Variable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+
+        let name = if self.0.is_empty() { "QUERY" } else { self.0 };
+        for letter in name.chars() {
+            let plain = letter.is_ascii_alphanumeric();
+            f.write_char(if plain { letter.to_ascii_uppercase() } else { '_' })?;
         }
         Ok(())
     }
@@ -175,6 +248,40 @@ mod tests {
         ] {
             assert_eq!(ShownUrl(&Url::parse(url).unwrap()).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_request_as_a_command_has_variables_for_what_may_not_be_seen() {
+        use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
+
+        use crate::client::{Idempotency, RequestBuilder};
+
+        let base = Url::parse("https://host/base").unwrap();
+        let start = |id: &str| -> RequestBuilder {
+            let method = http::Method::POST;
+            ApiRequest::builder("test", Idempotency::Safe, method, &base, &["runs", id])
+        };
+        let mut request = start("a$(b)")
+            .query("limit", Some(5))
+            .query("json", Some("{\"api_key\":\"canary\"}"))
+            .query("the token", Some("canary"))
+            .header(ACCEPT, "text/`x` \"q\"")
+            .header(HeaderName::from_static("x-org"), "canary")
+            .json(&"canary")
+            .finish()
+            .unwrap();
+        request.set_secret_header(AUTHORIZATION, "Bearer canary").unwrap();
+        let text = CurlLine(&request).to_string();
+        assert_eq!(
+            text,
+            concat!(
+                r#"curl --request POST --header "accept: text/\`x\` \"q\"" --header "x-org: $X_ORG" "#,
+                r#"--header "content-type: application/json" --header "authorization: $AUTHORIZATION" "#,
+                r#"--data-binary "$BODY" "#,
+                r#""https://host/base/runs/a%24%28b%29?limit=5&json=$JSON&the%20token=$THE_20TOKEN""#,
+            )
+        );
+        assert_eq!(CurlLine(&request.reported()).to_string(), text, "nothing is lost on the way");
     }
 
     #[test]

@@ -291,6 +291,17 @@ impl ApiRequest {
         text
     }
 
+    /// What a report needs of a request that was answered: without its body, and without its credential.
+    pub(crate) fn reported(mut self) -> Self {
+        if !self.body.is_empty() {
+            self.body = Bytes::from_static(b"-");
+        }
+        for value in self.headers.values_mut().filter(|value| value.is_sensitive()) {
+            *value = HeaderValue::from_static("-");
+        }
+        self
+    }
+
     /// Method and URL as people may see them.
     pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.secrets.scrub(&ShownUrl(&self.url).to_string()))

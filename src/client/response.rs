@@ -6,10 +6,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
 
-use super::redact::ShownHeaders;
+use super::redact::{CurlLine, Printable, ShownHeaders};
 use super::request::ApiRequest;
 use super::retry;
-use crate::error::Attempt;
+use crate::error::{Attempt, Report};
 
 /// What came around an answer's body.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Meta {
     pub(crate) ended_by_close: bool,
     /// What the request's endpoint and dialect noted on it.
     extensions: Extensions,
+    /// For the report.
+    pub(super) sent: Option<Box<ApiRequest>>,
 }
 
 impl Meta {
@@ -44,6 +46,7 @@ impl Meta {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
             headers: headers.clone(),
             extensions: request.extensions().clone(),
+            sent: None,
         }
     }
 
@@ -103,6 +106,23 @@ impl<T> Response<T> {
     /// Status, headers, request id and attempts.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Several lines about the call: the request, also as a `curl` command whose secrets are shell variables, and each
+    /// attempt with its time, status, duration, pause and request id. It holds no secret and no body.
+    pub fn report(&self) -> String {
+        let Meta { operation, status, request_id, attempts, sent, .. } = &self.meta;
+        let mut text = format!("{operation}: HTTP {}", status.as_u16());
+        if let Some(id) = request_id {
+            text = format!("{text}, request id {}", Printable(id));
+        }
+        text.push('\n');
+        let mut report = Report(&mut text);
+        if let Some(sent) = sent {
+            report.request(&sent.line(), &CurlLine(sent));
+        }
+        report.attempts(attempts);
+        text
     }
 
     /// The answer's body as it came.
