@@ -6,6 +6,7 @@ pub mod client;
 pub mod error;
 pub mod paging;
 pub mod run;
+mod trace;
 pub mod wire;
 
 #[cfg(feature = "adobe")]

@@ -17,6 +17,7 @@ use super::retry::{self, Decision, Ending};
 use super::transport::BodyLimits;
 use super::{CallOptions, Core};
 use crate::error::{Attempt, Delivery, Error, ErrorKind, Result, TimeoutPhase};
+use crate::trace::{self, Span};
 
 /// What all attempts of one call share.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,20 @@ impl Session<'_> {
 
 /// Sends the request until it succeeds, may not be repeated, or time runs out.
 pub(super) async fn run(
+    session: Session<'_>,
+    request: ApiRequest,
+    accept: Accept<'_>,
+) -> Result<(Meta, Bytes)> {
+    let span = Span::call(&session.core.vendor, &request);
+    let ended = span.around(attempts(session, request, accept)).await;
+    match &ended {
+        Ok((meta, _)) => span.ended(&meta.attempts, None),
+        Err(error) => span.ended(error.attempts(), Some(error)),
+    }
+    ended
+}
+
+async fn attempts(
     mut session: Session<'_>,
     mut request: ApiRequest,
     accept: Accept<'_>,
@@ -112,8 +127,10 @@ pub(super) async fn run(
         };
         match next {
             Next::Repeat(pause) => {
+                let number = attempts.len();
                 if let Some(last) = attempts.last_mut() {
                     last.pause = Some(pause);
+                    trace::repeats(number, last, pause);
                 }
                 if !pause.is_zero() {
                     core.clock.sleep(pause).await;

@@ -304,7 +304,12 @@ impl ApiRequest {
 
     /// Method and URL as people may see them.
     pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.method, self.secrets.scrub(&ShownUrl(&self.url).to_string()))
+        format!("{} {}", self.method, self.shown_url())
+    }
+
+    /// The URL as people may see it.
+    pub(crate) fn shown_url(&self) -> String {
+        self.secrets.scrub(&ShownUrl(&self.url).to_string()).into_owned()
     }
 }
 

@@ -12,6 +12,7 @@ use futures_util::stream;
 use super::{RunProvider, RunRef, RunSnapshot, Trigger};
 use crate::client::{CallOptions, Clock, within};
 use crate::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
+use crate::trace::{self, Span};
 
 /// Least time for the first look.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -193,10 +194,10 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     /// Between two snapshots it sleeps; dropping it ends the wait and nothing else.
     #[must_use]
     pub fn updates(self) -> BoxStream<'p, Result<RunSnapshot>> {
-        Box::pin(stream::unfold(Progress::Before(self), |progress| async move {
+        Box::pin(stream::unfold(Progress::Before(Box::new(self)), |progress| async move {
             let mut watch = match progress {
                 Progress::Before(wait) => match wait.begin().await {
-                    Ok(watch) => watch,
+                    Ok(watch) => Box::new(watch),
                     Err(error) => return Some((Err(error), Progress::Over)),
                 },
                 Progress::Watching(watch) => watch,
@@ -220,6 +221,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         let clock = self.provider.clock();
         Ok(Watch {
             provider: self.provider,
+            span: Span::wait(&run),
             run,
             triggered,
             settings: self.settings,
@@ -236,8 +238,8 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
 }
 
 enum Progress<'p, P: ?Sized> {
-    Before(Wait<'p, P>),
-    Watching(Watch<'p, P>),
+    Before(Box<Wait<'p, P>>),
+    Watching(Box<Watch<'p, P>>),
     Over,
 }
 
@@ -257,11 +259,19 @@ struct Watch<'p, P: ?Sized> {
     pause: Option<Duration>,
     failed: u32,
     last: Option<RunSnapshot>,
+    span: Span,
 }
 
 impl<P: RunProvider + ?Sized> Watch<'_, P> {
     /// The next snapshot, after the pause that is due.
     async fn look(&mut self) -> Result<RunSnapshot> {
+        let span = self.span.clone();
+        let update = span.around(self.look_again()).await;
+        span.failed(update.as_ref().err());
+        update
+    }
+
+    async fn look_again(&mut self) -> Result<RunSnapshot> {
         loop {
             if let Some(pause) = self.pause {
                 self.clock.sleep(pause.min(self.left())).await;
@@ -283,6 +293,7 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                     if let Some(told) = &mut self.settings.on_update {
                         told(&snapshot);
                     }
+                    trace::looked(self.last.as_ref(), &snapshot);
                     self.last = Some(snapshot.clone());
                     return Ok(snapshot);
                 }
@@ -291,6 +302,7 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
                 }
                 Err(error) if error.is_transient() && self.failed < self.settings.tolerate => {
                     self.failed += 1;
+                    trace::look_failed(&error, self.failed);
                     self.pause = error.retry_after().max(self.pause);
                 }
                 Err(error) => {

@@ -12,6 +12,7 @@ use super::wait::{FIRST_LOOK, Settings, pause_setters};
 use super::{Phase, RunProvider, RunRef, RunSnapshot, Target};
 use crate::client::{CallOptions, Clock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::trace::{self, Span};
 
 /// Runs that are asked for alone, at once.
 const AT_ONCE: usize = 8;
@@ -51,7 +52,9 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     #[must_use]
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
-        let going = self.runs.into_iter().map(|run| (run, Going::default())).collect();
+        let span = Span::wait_all(&self.provider.vendor(), self.runs.len());
+        let going: BTreeMap<_, _> =
+            self.runs.into_iter().map(|run| (run, Going::default())).collect();
         let round = Round {
             provider: self.provider,
             settings: self.settings,
@@ -63,11 +66,11 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             going,
             ended: VecDeque::new(),
         };
-        Box::pin(stream::unfold(round, |mut round| async move {
+        Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
             while round.ended.is_empty() && !round.going.is_empty() {
-                round.look().await;
+                span.around(round.look()).await;
             }
-            round.ended.pop_front().map(|end| (end, round))
+            round.ended.pop_front().map(|end| (end, (round, span)))
         }))
     }
 }
@@ -175,6 +178,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 if let Some(told) = &mut self.settings.on_update {
                     told(&snapshot);
                 }
+                trace::looked(going.last.as_ref(), &snapshot);
                 if !snapshot.phase.is_terminal() {
                     *going = Going { last: Some(snapshot), failed: 0 };
                     return;
@@ -183,6 +187,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             }
             Err(error) if error.is_transient() && going.failed < self.settings.tolerate => {
                 going.failed += 1;
+                trace::look_failed(&error, going.failed);
                 self.asked = self.asked.max(error.retry_after().unwrap_or_default());
                 return;
             }

@@ -1,0 +1,93 @@
+//! What the feature `tracing` tells, and what nobody may read in it.
+#![cfg(all(feature = "tracing", feature = "adobe"))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use scheduled_runs::testing::ManualClock;
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::{RunProviderExt as _, adobe};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that is told, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    /// Listens to this crate and all it depends on, as loud as they can be.
+    fn listen() -> Self {
+        let log = Self::default();
+        let everything = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(everything).unwrap();
+        tracing_log::LogTracer::init().unwrap();
+        log
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
+    let log = Log::listen();
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let failing = adobe::target("nightly-orders");
+
+    fake.fail_next(503);
+    let schedules = client.send(adobe::ListSchedules::new()).await.unwrap();
+    let sql = schedules.items.iter().find_map(|schedule| schedule.query.as_ref()?.sql.clone());
+    fake.next_run(scheduled_runs::testing::adobe::Plan::fails("42P01", "no such table"));
+    let done = client.trigger_and_wait(&failing).await.unwrap();
+    assert!(done.success().is_err());
+    client.send(adobe::GetSchedule::new("nobody-knows-it")).await.unwrap_err();
+    let token = fake.access_token();
+
+    let text = log.text();
+    for told in [
+        "scheduled_runs.call{otel.name=\"adobe.schedules.list\" otel.kind=\"client\" vendor=\"adobe\"",
+        "http.request.method=\"GET\" server.address=\"127.0.0.1\"",
+        "the call is repeated attempt=1 error.type=Server http.response.status_code=503",
+        "http.request.resend_count=1 http.response.status_code=200",
+        "http.response.status_code=404 ",
+        "error.type=NotFound",
+        "scheduled_runs.wait{vendor=\"adobe\" run=adobe:nightly-orders/",
+        "phase=queued",
+        "phase=failed before=running",
+        "otel.name=\"adobe.token\"",
+    ] {
+        assert!(text.contains(told), "{told} is not in\n{text}");
+    }
+    assert!(text.contains("hyper_util::"), "the dependencies are heard, too");
+
+    let stem = token.rsplit_once('-').unwrap().0;
+    for secret in [stem, FakeAdobe::CLIENT_SECRET, FakeAdobe::ORG_ID, sql.as_deref().unwrap()] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+}
