@@ -272,6 +272,12 @@ impl Debug for Held {
 }
 
 impl<S: TokenSource> CachedToken<S> {
+    /// The same with other settings. A token that was fetched with the old ones is forgotten.
+    #[must_use]
+    pub fn with_source(self, change: impl FnOnce(S) -> S) -> Self {
+        change(self.source).into()
+    }
+
     /// Longest time before a token's end at which it is renewed.
     pub const EARLY: Duration = Duration::from_secs(300);
 
