@@ -11,6 +11,8 @@ pub mod wire;
 
 #[cfg(feature = "adobe")]
 pub mod adobe;
+#[cfg(feature = "arcgis")]
+pub mod arcgis;
 #[cfg(feature = "mode")]
 pub mod mode;
 

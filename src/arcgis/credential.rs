@@ -1,0 +1,369 @@
+//! Who calls: a user of the portal, an application, or whoever got a token elsewhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use http::{HeaderName, Method, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::dialect::{LoginDialect, is_form};
+use super::fields::integer;
+use super::request::{Portal, is_admin};
+use crate::client::{
+    ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
+    TokenSource, header_value,
+};
+use crate::error::{Error, Result};
+use crate::wire::{json, lenient};
+
+/// Where tokens go. Source: ArcGIS developer guide, "HTTP authorization headers": it works beside a web server's own sign-in,
+/// which `Authorization` does not.
+const TOKEN: HeaderName = HeaderName::from_static("x-esri-authorization");
+
+/// How long a token counts as good if the answer does not say.
+const LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Puts a token on a request, with the referer it was made for.
+///
+/// Source: the Enterprise Administrator API asks for the token in the body of every POST; the vendor's own client sends the
+/// header alone. The administrator API gets both, nothing goes into a URL.
+fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result<()> {
+    request.set_secret_header(TOKEN, &format!("Bearer {token}"))?;
+    if let Some(referer) = referer {
+        request.set_header(header::REFERER, referer)?;
+    }
+    if request.method() == Method::POST && is_form(request) && is_admin(request.url()) {
+        request.append_form("token", token);
+    }
+    Ok(())
+}
+
+/// A user of the portal, by name and password: fetches tokens with `generateToken` and renews them.
+///
+/// A token is made for one *referer*, a text that every later call then carries in its `Referer` header:
+/// [`REFERER`](UserLogin::REFERER) unless [`referer`](Self::referer) says otherwise. Tokens for an IP address, which the
+/// vendor has as well, break behind proxies and are not offered.
+///
+/// Users who sign in through SAML or OpenID Connect have no password here. Source: ArcGIS REST API, "Generate Token".
+pub type GenerateToken = CachedToken<UserLogin>;
+
+/// Asks the portal for tokens of a user; wrapped by [`GenerateToken`].
+#[derive(Clone)]
+pub struct UserLogin {
+    username: SecretString,
+    password: SecretString,
+    referer: String,
+    expiration: Option<Duration>,
+    token_url: Option<String>,
+}
+
+impl UserLogin {
+    /// The referer that tokens are made for unless another is set.
+    pub const REFERER: &'static str = "scheduled-runs";
+}
+
+impl fmt::Debug for UserLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserLogin")
+            .field("referer", &self.referer)
+            .field("expiration", &self.expiration)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GenerateToken {
+    /// Name and password of a user. Upper and lower case count in both.
+    pub fn new(username: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
+        UserLogin {
+            username: username.into(),
+            password: password.into(),
+            referer: UserLogin::REFERER.to_owned(),
+            expiration: None,
+            token_url: None,
+        }
+        .into()
+    }
+
+    /// What tokens are made for, and what every call carries in its `Referer` header.
+    #[must_use]
+    pub fn referer(self, referer: impl Into<String>) -> Self {
+        self.with_source(|login| UserLogin { referer: referer.into(), ..login })
+    }
+
+    /// How long tokens are to live, sent in whole minutes, rounded up. Left out, the portal decides: 60 minutes by the docs.
+    #[must_use]
+    pub fn expiration(self, life: Duration) -> Self {
+        self.with_source(|login| UserLogin { expiration: Some(life), ..login })
+    }
+
+    /// Another place to get tokens from. Default: `/sharing/rest/generateToken` below the portal's root.
+    #[must_use]
+    pub fn token_url(self, url: impl Into<String>) -> Self {
+        self.with_source(|login| UserLogin { token_url: Some(url.into()), ..login })
+    }
+}
+
+#[async_trait]
+impl TokenSource for UserLogin {
+    fn check(&self) -> Result<()> {
+        if self.username.expose_secret().is_empty() {
+            return Err(Error::config("the user name is empty"));
+        }
+        if self.password.expose_secret().is_empty() {
+            return Err(Error::config("the password is empty"));
+        }
+        header_value("the referer", &self.referer)?;
+        minutes(self.expiration)?;
+        own_url(self.token_url.as_deref()).map(drop)
+    }
+
+    async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Answer {
+            token: SecretString,
+            /// When it ends, in epoch milliseconds; some servers write them as text.
+            #[serde(default, deserialize_with = "integer")]
+            expires: Option<i64>,
+        }
+
+        let expiration = minutes(self.expiration)?;
+        let password = self.password.expose_secret();
+        let form = [
+            ("username", Some(self.username.expose_secret())),
+            ("password", Some(password)),
+            ("client", Some("referer")),
+            ("referer", Some(self.referer.as_str())),
+            ("expiration", expiration.as_deref()),
+        ];
+        let request = login(
+            context,
+            "arcgis.token",
+            self.token_url.as_deref(),
+            &["sharing", "rest", "generateToken"],
+            &form,
+            password,
+        )?;
+        let advice = "the portal gave no token; check user name and password (upper and lower case count), and that the user does not sign in through SAML or OpenID Connect";
+        let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
+        let answer: Answer = json::decode(&meta, &body)?;
+        // Against the server's own clock: ours may be wrong.
+        let now = meta.server_date().unwrap_or_else(|| context.utc());
+        let life = answer.expires.and_then(|expires| life(expires, now));
+        Ok(Token::new(answer.token, life.or(self.expiration).unwrap_or(LIFE)))
+    }
+
+    fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        apply(request, token, Some(&self.referer))
+    }
+}
+
+/// What is left until a time in epoch milliseconds; `None` if that is no time to come.
+fn life(expires: i64, now: DateTime<Utc>) -> Option<Duration> {
+    let left =
+        DateTime::from_timestamp_millis(expires)?.signed_duration_since(now).to_std().ok()?;
+    (!left.is_zero()).then_some(left)
+}
+
+/// An application, by client id and secret: fetches tokens with OAuth 2 and renews them.
+///
+/// Such tokens have few rights. Inferred: the administrator API needs a user who is an administrator. Source: ArcGIS REST API,
+/// "Token"; the page lists the call as GET, the vendor's own clients send POST, and so does this.
+pub type AppToken = CachedToken<AppLogin>;
+
+/// Asks the portal for tokens of an application; wrapped by [`AppToken`].
+#[derive(Clone)]
+pub struct AppLogin {
+    client_id: SecretString,
+    client_secret: SecretString,
+    expiration: Option<Duration>,
+    token_url: Option<String>,
+}
+
+impl fmt::Debug for AppLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppLogin").field("expiration", &self.expiration).finish_non_exhaustive()
+    }
+}
+
+impl AppToken {
+    /// Client id and client secret of an application that is registered with the portal.
+    pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
+        AppLogin {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            expiration: None,
+            token_url: None,
+        }
+        .into()
+    }
+
+    /// How long tokens are to live, sent in whole minutes, rounded up. Left out, the portal decides: 2 hours by the docs, which
+    /// allow 2 weeks at most.
+    #[must_use]
+    pub fn expiration(self, life: Duration) -> Self {
+        self.with_source(|login| AppLogin { expiration: Some(life), ..login })
+    }
+
+    /// Another place to get tokens from. Default: `/sharing/rest/oauth2/token` below the portal's root.
+    #[must_use]
+    pub fn token_url(self, url: impl Into<String>) -> Self {
+        self.with_source(|login| AppLogin { token_url: Some(url.into()), ..login })
+    }
+}
+
+#[async_trait]
+impl TokenSource for AppLogin {
+    fn check(&self) -> Result<()> {
+        header_value("client id", self.client_id.expose_secret())?;
+        if self.client_secret.expose_secret().is_empty() {
+            return Err(Error::config("client secret is empty"));
+        }
+        minutes(self.expiration)?;
+        own_url(self.token_url.as_deref()).map(drop)
+    }
+
+    async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Answer {
+            access_token: SecretString,
+            /// Seconds; it was asked for in minutes.
+            #[serde(default, deserialize_with = "lenient::count")]
+            expires_in: Option<u64>,
+        }
+
+        let expiration = minutes(self.expiration)?;
+        let secret = self.client_secret.expose_secret();
+        let form = [
+            ("client_id", Some(self.client_id.expose_secret())),
+            ("client_secret", Some(secret)),
+            ("grant_type", Some("client_credentials")),
+            ("expiration", expiration.as_deref()),
+        ];
+        let request = login(
+            context,
+            "arcgis.app_token",
+            self.token_url.as_deref(),
+            &["sharing", "rest", "oauth2", "token"],
+            &form,
+            secret,
+        )?;
+        let advice = "the portal gave no token; check client id and client secret, and that the application is registered with this portal";
+        let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
+        let answer: Answer = json::decode(&meta, &body)?;
+        let life = answer.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        Ok(Token::new(answer.access_token, life.or(self.expiration).unwrap_or(LIFE)))
+    }
+
+    fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        apply(request, token, None)
+    }
+}
+
+/// A ready token, an API key among them. It is not renewed.
+#[derive(Clone)]
+pub struct ReadyToken {
+    token: Bearer,
+    referer: Option<String>,
+}
+
+impl ReadyToken {
+    /// This token, without the word `Bearer`.
+    pub fn new(token: impl Into<SecretString>) -> Self {
+        Self { token: Bearer::new(token), referer: None }
+    }
+
+    /// The referer it was made for: every call carries it in its `Referer` header.
+    #[must_use]
+    pub fn referer(mut self, referer: impl Into<String>) -> Self {
+        self.referer = Some(referer.into());
+        self
+    }
+}
+
+impl fmt::Debug for ReadyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyToken").field("referer", &self.referer).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Credential for ReadyToken {
+    fn check(&self) -> Result<()> {
+        self.token.check()?;
+        self.referer.as_deref().map_or(Ok(()), |text| header_value("the referer", text).map(drop))
+    }
+
+    async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        apply(request, self.token.value(), self.referer.as_deref())
+    }
+}
+
+/// Minutes, as requests have them.
+fn minutes(life: Option<Duration>) -> Result<Option<String>> {
+    match life {
+        Some(Duration::ZERO) => Err(Error::config("tokens that live for no time are of no use")),
+        life => Ok(life.map(|life| {
+            let seconds = life.as_secs().saturating_add((life.subsec_nanos() > 0).into());
+            seconds.div_ceil(60).to_string()
+        })),
+    }
+}
+
+fn own_url(url: Option<&str>) -> Result<Option<Url>> {
+    url.map(Url::parse).transpose().map_err(|_| Error::config("the token URL is not a URL"))
+}
+
+/// The request for a token. Asking twice does no harm: each answer is a valid token.
+fn login(
+    context: &CredentialContext<'_>,
+    operation: &'static str,
+    url: Option<&str>,
+    path: &[&str],
+    form: &[(&'static str, Option<&str>)],
+    secret: &str,
+) -> Result<ApiRequest> {
+    let (base, path) = match own_url(url)? {
+        Some(url) => (url, &[][..]),
+        None => (Portal::at(context.base_url()).root, path),
+    };
+    let form = form.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
+    let mut request =
+        ApiRequest::builder(operation, Idempotency::Idempotent, Method::POST, &base, path)
+            .form(form)
+            .finish()?;
+    request.hide(secret);
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tokens_life_is_asked_for_in_whole_minutes() {
+        for (life, text) in [
+            (Duration::from_millis(1), "1"),
+            (Duration::from_secs(60), "1"),
+            (Duration::from_millis(60_001), "2"),
+            (Duration::from_secs(3600), "60"),
+            (Duration::MAX, "307445734561825861"),
+        ] {
+            assert_eq!(minutes(Some(life)).unwrap().as_deref(), Some(text));
+        }
+        assert_eq!(minutes(None).unwrap(), None);
+        assert!(minutes(Some(Duration::ZERO)).is_err());
+    }
+
+    #[test]
+    fn a_token_that_ends_in_the_past_says_nothing_about_its_life() {
+        let now = DateTime::from_timestamp_millis(1_494_541_135_122).unwrap();
+        assert_eq!(life(1_494_541_195_122, now), Some(Duration::from_secs(60)));
+        for expires in [1_494_541_135_122, 1_494_541_135_121, 0, -1, i64::MIN, i64::MAX] {
+            assert_eq!(life(expires, now), None, "{expires}");
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! How ArcGIS says "error": mostly inside 200, in half a dozen shapes.
+
+use std::borrow::Cow;
+
+use http::{Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::time::ServerZone;
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::error::{ErrorKind, Result, VendorError};
+use crate::wire::lenient;
+
+/// Whether fields can be added to a request's body.
+pub(super) fn is_form(request: &ApiRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_none_or(|value| value == "application/x-www-form-urlencoded")
+}
+
+/// Every call asks for JSON: left out, the answer is a page for people, with 200. Source: all operations document `f`, in the
+/// form of a POST and in the query of a GET.
+fn ask_for_json(request: &mut ApiRequest) {
+    let has = |pairs: &[u8]| url::form_urlencoded::parse(pairs).any(|(name, _)| name == "f");
+    if request.method() == Method::POST && is_form(request) {
+        if !has(request.body()) {
+            request.append_form("f", "json");
+        }
+    } else if !has(request.url().query().unwrap_or_default().as_bytes()) {
+        request.append_query("f", "json");
+    }
+}
+
+/// Both APIs.
+#[derive(Debug, Default)]
+pub(super) struct ArcGisDialect {
+    pub(super) zone: Option<ServerZone>,
+}
+
+impl Dialect for ArcGisDialect {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        ask_for_json(request);
+        if let Some(zone) = &self.zone {
+            request.set_extension(zone.clone());
+        }
+        Ok(())
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        let Some((status, error)) = failure(answer) else { return Verdict::Success };
+        if is_page(answer) && answer.status.is_success() {
+            return Verdict::Failure(page(answer));
+        }
+        let message = match status.as_u16() {
+            498 => {
+                "the token has expired, is not one of this portal, or was made for another referer"
+            }
+            499 => "the server asks for a token; pass a credential to the client",
+            401 if answer.headers.contains_key(header::WWW_AUTHENTICATE) => {
+                "the web server in front of the portal asks for a sign-in of its own"
+            }
+            _ => "",
+        };
+        let name = error.as_ref().and_then(|error| error.name.clone());
+        let message = match (message, name) {
+            ("", Some(name)) => Cow::Owned(name.into()),
+            (message, Some(name)) => Cow::Owned(format!("{message}: {name}")),
+            (message, None) => Cow::Borrowed(message),
+        };
+        let refusal = Refusal::by_status(status, error).message(message);
+        Verdict::Failure(match status.as_u16() {
+            498 | 499 => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
+            _ => refusal,
+        })
+    }
+}
+
+/// Where tokens come from.
+#[derive(Debug)]
+pub(super) struct LoginDialect {
+    /// What to check if there is none.
+    pub(super) advice: &'static str,
+}
+
+impl Dialect for LoginDialect {
+    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+        ask_for_json(request);
+        Ok(())
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        let Some((status, error)) = failure(answer) else { return Verdict::Success };
+        if is_page(answer) && answer.status.is_success() {
+            return Verdict::Failure(page(answer));
+        }
+        let refusal = Refusal::by_status(status, error);
+        Verdict::Failure(match refusal.kind {
+            // A wrong password or client id is a 400, and asking again changes nothing.
+            ErrorKind::Rejected | ErrorKind::Auth | ErrorKind::Denied => {
+                refusal.kind(ErrorKind::Auth).advice(Advice::Permanent).message(self.advice)
+            }
+            _ => refusal,
+        })
+    }
+}
+
+/// Whether the answer is for people. JSON has been seen to come as `text/html`.
+fn is_page(answer: &Answer<'_>) -> bool {
+    let content_type = answer.headers.get(header::CONTENT_TYPE);
+    let html = content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
+    });
+    match answer.text().bytes().next() {
+        Some(b'<') => true,
+        Some(b'{' | b'[') => false,
+        _ => html,
+    }
+}
+
+fn page(answer: &Answer<'_>) -> Refusal {
+    let message = format!(
+        "the answer is a page of {} bytes, not JSON: was `f=json` honoured, or is this a login page or proxy?",
+        answer.body.len()
+    );
+    Refusal::by_status(answer.status, None).kind(ErrorKind::UnexpectedContent).message(message)
+}
+
+/// The members that tell a failure, of all shapes at once, at the top of an answer and inside its `error`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Body {
+    error: Value,
+    #[serde(rename = "error_description", deserialize_with = "lenient::text")]
+    error_description: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    status: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::boolean")]
+    success: Option<bool>,
+    #[serde(deserialize_with = "lenient::count")]
+    code: Option<u64>,
+    #[serde(deserialize_with = "lenient::text")]
+    message: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    message_code: Option<Box<str>>,
+    details: Value,
+    messages: Value,
+    #[serde(deserialize_with = "lenient::text")]
+    status_message: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    run_id: Option<Box<str>>,
+}
+
+impl Body {
+    fn of(json: &str) -> Option<Self> {
+        // A list would be read by position.
+        json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+    }
+
+    /// Whether an answer of this shape is a failure although its HTTP status is a success.
+    ///
+    /// A healthy run has a `status` that is the run's own, "failed" among others: `runId` tells it from the body of a job that
+    /// failed.
+    fn is_failure(&self) -> bool {
+        let status = |texts: &[&str]| {
+            let status = self.status.as_deref().unwrap_or_default();
+            texts.iter().any(|text| status.eq_ignore_ascii_case(text))
+        };
+        let refused = self.success == Some(false) || status(&["error"]);
+        let about_a_run = self.run_id.is_some();
+        let has_error = match &self.error {
+            Value::Object(_) => true,
+            Value::String(text) => !text.is_empty(),
+            _ => false,
+        };
+        let has_code = self.code.is_some_and(|code| code >= 400)
+            && (self.message.is_some() || !self.messages.is_null());
+        refused || (!about_a_run && (has_error || has_code || status(&["failed", "failure"])))
+    }
+
+    /// What it says, from the innermost out: the shapes are nested in one another.
+    fn read(self, error: &mut VendorError) {
+        match self.error {
+            Value::Object(inner) => {
+                let inner = Value::Object(inner).to_string();
+                if let Some(inner) = Self::of(&inner) {
+                    inner.read(error);
+                }
+            }
+            // OAuth 2: `{"error":"invalid_request","error_description":"…"}`, at the top or inside `error`.
+            Value::String(name) if !name.is_empty() => {
+                error.name.get_or_insert(name.into());
+            }
+            _ => {}
+        }
+        // The message of a failed job may be a whole error as JSON text.
+        let told = self.status_message.as_deref().and_then(Self::of);
+        let plain = self.status_message.filter(|_| told.is_none());
+        if let Some(told) = told {
+            told.read(error);
+        }
+        let code = self.code.filter(|code| *code >= 400);
+        error.code = error.code.take().or_else(|| code.map(|code| code.to_string().into()));
+        error.name = self.message_code.or(error.name.take());
+        let own = [self.message, self.error_description, plain].into_iter().flatten().next();
+        let message =
+            own.into_iter().chain(sentences(self.messages)).chain(sentences(self.details));
+        for sentence in message {
+            add(&mut error.message, &sentence);
+        }
+    }
+}
+
+/// Details and messages are lists of texts, one text, or null.
+fn sentences(value: Value) -> Vec<Box<str>> {
+    match value {
+        Value::String(text) => vec![text.into()],
+        Value::Array(items) => items.into_iter().flat_map(sentences).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Adds a sentence that is not there yet.
+fn add(message: &mut Option<Box<str>>, sentence: &str) {
+    let sentence = sentence.trim();
+    match message {
+        _ if sentence.is_empty() => {}
+        Some(said) if said.contains(sentence) => {}
+        Some(said) => *said = format!("{said} {sentence}").into(),
+        None => *message = Some(sentence.into()),
+    }
+}
+
+/// The status an answer's failure stands for, and what it says; `None` for a success.
+///
+/// The code in the body counts, where there is one: most failures come with HTTP 200, some with a status of their own.
+fn failure(answer: &Answer<'_>) -> Option<(StatusCode, Option<VendorError>)> {
+    let body = Body::of(answer.text());
+    if answer.status.is_success()
+        && !is_page(answer)
+        && !body.as_ref().is_some_and(Body::is_failure)
+    {
+        return None;
+    }
+    let refused = body.as_ref().is_some_and(|body| body.success == Some(false));
+    let mut error = VendorError::default();
+    if let Some(body) = body {
+        body.read(&mut error);
+    }
+    let code = error.code.as_deref().and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
+    let status = match code {
+        Some(code) => code,
+        // `success: false` without a code says that nothing was done.
+        None if refused && answer.status.is_success() => StatusCode::BAD_REQUEST,
+        None => answer.status,
+    };
+    Some((status, (error != VendorError::default()).then_some(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    fn verdict(dialect: &dyn Dialect, status: u16, content_type: &str, body: &str) -> Verdict {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let status = StatusCode::from_u16(status).unwrap();
+        dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body })
+    }
+
+    fn refused(status: u16, body: &str) -> Refusal {
+        match verdict(&ArcGisDialect::default(), status, "", body) {
+            Verdict::Failure(refusal) => refusal,
+            Verdict::Success => panic!("{status} {body:?} was judged a success"),
+        }
+    }
+
+    #[test]
+    fn every_shape_of_error_inside_a_success_is_one() {
+        // Status it stands for and kind, code, name, sentence.
+        let told = |body: &str| {
+            let refusal = refused(200, body);
+            let error = refusal.error.unwrap_or_default();
+            let [code, name, said] = [error.code, error.name, error.message]
+                .map(|text| text.map_or_else(|| "-".to_owned(), String::from));
+            format!("{} {:?} {code} {name} {said}", refusal.status.as_u16(), refusal.kind)
+        };
+        for (body, means) in [
+            (
+                r#"{"error":{"code":403,"messageCode":"GWM_0003","message":"No.","details":[]}}"#,
+                "403 Denied 403 GWM_0003 No.",
+            ),
+            (
+                r#"{"error":{"code":"400","message":"No.","details":["No type.","No title."]}}"#,
+                "400 Rejected 400 - No. No type. No title.",
+            ),
+            (
+                r#"{"error":{"code":404,"message":"Gone.","details":"Gone."}}"#,
+                "404 NotFound 404 - Gone.",
+            ),
+            (
+                r#"{"error":{"code":500,"message":"code expired","details":null}}"#,
+                "500 Server 500 - code expired",
+            ),
+            (r#"{"error":{"code":503}}"#, "503 Server 503 - -"),
+            (r#"{"error":{"message":"No."}}"#, "200 Rejected - - No."),
+            (r#"{"error":{}}"#, "200 Rejected - - -"),
+            (
+                r#"{"error":{"code":400,"error":"invalid_client_id","error_description":"No.","message":"No."}}"#,
+                "400 Rejected 400 invalid_client_id No.",
+            ),
+            (
+                r#"{"error":"invalid_request","error_description":"no client"}"#,
+                "200 Rejected - invalid_request no client",
+            ),
+            (
+                r#"{"status":"error","messages":["No token.","Get one."],"code":499}"#,
+                "499 Auth 499 - No token. Get one.",
+            ),
+            (r#"{"status":"error","messages":"No."}"#, "200 Rejected - - No."),
+            (
+                r#"{"code":500,"message":"Error","status":"failure","details":null}"#,
+                "500 Server 500 - Error",
+            ),
+            (r#"{"code":500,"message":"Error"}"#, "500 Server 500 - Error"),
+            (r#"{"code":200,"message":null,"status":"failure"}"#, "200 Rejected - - -"),
+            (r#"{"status":"failed","statusMessage":"no"}"#, "200 Rejected - - no"),
+            (
+                r#"{"status":"failed","statusMessage":"{\"code\":404,\"message\":\"gone\"}"}"#,
+                "404 NotFound 404 - gone",
+            ),
+            (r#"{"success":false,"taskId":"t1"}"#, "400 Rejected - - -"),
+            (r#"{"success":"false","error":{"code":500,"message":"no"}}"#, "500 Server 500 - no"),
+            (r#"{"error":{"code":403,"message":"no"},"messages":["m"]}"#, "403 Denied 403 - no m"),
+        ] {
+            assert_eq!(told(body), means, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refused_token_is_renewed_whatever_status_it_comes_with() {
+        for (status, body) in [
+            (200, r#"{"error":{"code":498,"message":"Invalid token.","details":[]}}"#),
+            (200, r#"{"error":{"code":499,"message":"Token Required","messageCode":"GWM_0003"}}"#),
+            (200, r#"{"status":"error","messages":["Unauthorized"],"code":"498"}"#),
+            (403, r#"{"error":{"code":499,"message":"Token Required"}}"#),
+            (498, ""),
+            (499, "<html>"),
+            (401, "<html>"),
+        ] {
+            let refusal = refused(status, body);
+            let judged = (refusal.kind, refusal.advice);
+            assert_eq!(judged, (ErrorKind::Auth, Advice::Refresh), "{status} {body}");
+        }
+        let told = refused(200, r#"{"error":{"code":498,"messageCode":"X_1"}}"#).message;
+        assert!(told.contains("another referer") && told.ends_with(": X_1"), "{told}");
+        assert_eq!(refused(200, r#"{"error":{"code":403,"messageCode":"X_1"}}"#).message, "X_1");
+    }
+
+    #[test]
+    fn real_statuses_count_where_the_body_has_no_code() {
+        for (status, body, means) in [
+            (400, "", 400),
+            (401, "<html>", 401),
+            (403, r#"{"error":{"message":"SSL Required"}}"#, 403),
+            (404, "<html>", 404),
+            (429, "", 429),
+            (500, r#"{"code":200,"status":"failure"}"#, 500),
+            (502, "<html>", 502),
+            (503, r#"{"error":{"code":9999,"message":"x"}}"#, 503),
+            (400, r#"{"error":{"code":404,"message":"x"}}"#, 404),
+            (404, r#"{"success":false}"#, 404),
+        ] {
+            assert_eq!(refused(status, body).status.as_u16(), means, "{status} {body}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::WWW_AUTHENTICATE, "Negotiate".parse().unwrap());
+        let (status, body) = (StatusCode::UNAUTHORIZED, Bytes::new());
+        let answer = Answer { operation: "test", status, headers: &headers, body: &body };
+        let Verdict::Failure(refusal) = ArcGisDialect::default().judge(&answer) else {
+            panic!("a success");
+        };
+        assert!(refusal.message.contains("the web server in front"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn a_run_that_failed_is_a_healthy_answer_and_so_is_all_that_succeeds() {
+        for body in [
+            r#"{"runId":"r1","status":"failed","result":"no space left"}"#,
+            r#"{"status":"FAILED","runId":7}"#,
+            r#"{"runId":"r1","status":"failure","error":{"message":"x"},"code":500,"message":"x"}"#,
+            r#"{"result":[{"runId":"r1","status":"failed"}]}"#,
+            r#"{"runs":[{"status":"error","error":{"code":500}}],"nextStart":-1}"#,
+            r#"{"status":"success"}"#,
+            r#"{"status":"success with warnings"}"#,
+            r#"{"status":"in progress"}"#,
+            r#"{"success":true,"taskId":"t1","runId":"r1"}"#,
+            r#"{"id":"t1","message":"hello","code":200}"#,
+            r#"{"error":null,"id":"t1"}"#,
+            r#"{"error":"","id":"t1"}"#,
+            "\u{feff} {}",
+            "[]",
+            "[1,2,3]",
+            "",
+            "null",
+            "{",
+        ] {
+            let verdict = verdict(&ArcGisDialect::default(), 200, "application/json", body);
+            assert!(matches!(verdict, Verdict::Success), "{body}");
+        }
+        // Even of a run, these say that the call failed.
+        for body in [r#"{"runId":"r1","status":"error"}"#, r#"{"runId":"r1","success":false}"#] {
+            assert_eq!(refused(200, body).kind, ErrorKind::Rejected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_told_from_json_that_is_called_one() {
+        let dialect = ArcGisDialect::default();
+        for (content_type, body) in [
+            ("", "<!DOCTYPE html>"),
+            ("text/html", " \u{feff}"),
+            ("text/html;charset=utf-8", "Please sign in"),
+            ("TEXT/HTML", ""),
+            ("application/json", "\n<html>canary</html>"),
+        ] {
+            let Verdict::Failure(refusal) = verdict(&dialect, 200, content_type, body) else {
+                panic!("{body:?} was judged a success");
+            };
+            assert_eq!(
+                (refusal.kind, refusal.status),
+                (ErrorKind::UnexpectedContent, StatusCode::OK)
+            );
+            assert!(refusal.message.contains("`f=json`") && refusal.message.contains("login page"));
+            assert!(!refusal.message.contains("canary"));
+        }
+        assert!(matches!(verdict(&dialect, 200, "text/html", r#"{"id":"t1"}"#), Verdict::Success));
+    }
+
+    #[test]
+    fn a_refused_login_is_final_and_says_what_to_check() {
+        let dialect = LoginDialect { advice: "check the password" };
+        for (status, body) in [
+            (
+                200,
+                r#"{"error":{"code":400,"message":"Unable to generate token.","details":["Invalid username or password."]}}"#,
+            ),
+            (
+                200,
+                r#"{"error":{"code":400,"error":"invalid_client_id","error_description":"Invalid client_id"}}"#,
+            ),
+            (200, r#"{"error":{"code":498,"message":"refresh_token expired"}}"#),
+            (400, r#"{"error":"invalid_client"}"#),
+            (403, ""),
+        ] {
+            let Verdict::Failure(refusal) = verdict(&dialect, status, "", body) else {
+                panic!("{body} was judged a success");
+            };
+            let judged = (refusal.kind, refusal.advice, &*refusal.message);
+            assert_eq!(
+                judged,
+                (ErrorKind::Auth, Advice::Permanent, "check the password"),
+                "{body}"
+            );
+        }
+        for (status, body, kind) in [
+            (200, r#"{"error":{"code":500,"message":"x"}}"#, ErrorKind::Server),
+            (503, "", ErrorKind::Server),
+            (200, "<html>", ErrorKind::UnexpectedContent),
+        ] {
+            let Verdict::Failure(refusal) = verdict(&dialect, status, "", body) else {
+                panic!("{body} was judged a success");
+            };
+            assert_eq!(refusal.kind, kind, "{body}");
+        }
+        let token = verdict(&dialect, 200, "", r#"{"token":"t","expires":7,"ssl":true}"#);
+        assert!(matches!(token, Verdict::Success));
+    }
+
+    #[test]
+    fn an_error_nested_without_end_is_read_in_bounded_time() {
+        let mut message = r#"{"code":404,"message":"gone"}"#.to_owned();
+        for _ in 0..12 {
+            message = serde_json::json!({"status": "failed", "statusMessage": message}).to_string();
+        }
+        assert_eq!(refused(200, &message).kind, ErrorKind::NotFound);
+        let deep = format!("{}{}", r#"{"error":"#.repeat(100), "}".repeat(100))
+            .replace("\"error\":}", "\"error\":{}}");
+        assert_eq!(refused(200, &deep).kind, ErrorKind::Rejected);
+        let too_deep = r#"{"error":"#.repeat(100_000);
+        assert!(matches!(verdict(&ArcGisDialect::default(), 200, "", &too_deep), Verdict::Success));
+    }
+
+    #[test]
+    fn json_is_asked_for_once_in_the_form_of_a_post_and_in_the_query_of_all_else() {
+        let base = "https://h/portal".parse().unwrap();
+        let dressed =
+            |method: Method, query: Option<&str>, form: Option<&[(&'static str, &str)]>| {
+                let safe = crate::client::Idempotency::Safe;
+                let mut builder =
+                    ApiRequest::builder("test", safe, method, &base, &["x"]).query("f", query);
+                if let Some(form) = form {
+                    builder = builder.form(form.iter().copied());
+                }
+                let mut request = builder.finish().unwrap();
+                ArcGisDialect::default().dress(&mut request).unwrap();
+                request.text("https://h/portal", "content-type")
+            };
+        assert_eq!(dressed(Method::GET, None, None), "GET /x?f=json");
+        assert_eq!(dressed(Method::GET, Some("pjson"), None), "GET /x?f=pjson");
+        assert_eq!(dressed(Method::DELETE, None, None), "DELETE /x?f=json");
+        assert_eq!(dressed(Method::POST, None, None), "POST /x\n\nf=json");
+        assert_eq!(dressed(Method::POST, None, Some(&[("a", "1")])), "POST /x\n\na=1&f=json");
+        assert_eq!(dressed(Method::POST, None, Some(&[("f", "pjson")])), "POST /x\n\nf=pjson");
+        let mut json = ApiRequest::builder(
+            "test",
+            crate::client::Idempotency::Safe,
+            Method::POST,
+            &base,
+            &["x"],
+        )
+        .json(&7)
+        .finish()
+        .unwrap();
+        ArcGisDialect::default().dress(&mut json).unwrap();
+        assert_eq!(json.text("https://h/portal", "content-type"), "POST /x?f=json\n\n7");
+    }
+}

@@ -1,0 +1,176 @@
+//! What tasks and runs of both APIs have in common: ids, states, and the names their members have on the wire.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use super::cron::CronSchedule;
+use super::parameters::{self, Parameters};
+use super::tasks::TaskType;
+use super::time::{self, Time};
+use crate::wire::{id, lenient, open_enum};
+
+id! {
+    /// Id of a scheduled task, of either API.
+    TaskId
+}
+
+id! {
+    /// Id of a run of a task, of either API.
+    RunId
+}
+
+id! {
+    /// Name of a portal's user. Upper and lower case count.
+    Username
+}
+
+open_enum! {
+    /// State of a run. Source: both APIs.
+    TaskStatus {
+        /// Waiting for its time.
+        Scheduled = "scheduled",
+        /// Going on.
+        Executing = "executing",
+        /// Over, as wanted.
+        Succeeded = "succeeded",
+        /// Over before it began.
+        Skipped = "skipped",
+        /// Over, not as wanted.
+        Failed = "failed",
+        /// It could not be started.
+        SubmitFailed = "submitfailed",
+    }
+}
+
+impl TaskStatus {
+    /// Whether the run is over. Inferred from the names; never true for a status that is unknown here.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Skipped) || self.is_failure()
+    }
+
+    /// Whether the run is over, not as wanted.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed | Self::SubmitFailed)
+    }
+}
+
+open_enum! {
+    /// State of a task. How a task that failed or was disabled spells its state is not documented.
+    TaskState {
+        /// It runs on its schedule.
+        Active = "active",
+        /// It was disabled.
+        Paused = "paused",
+        /// Its last run is over.
+        Completed = "completed",
+    }
+}
+
+/// A task as either API writes it. Its names differ, and one answer may have a member under two of them: each stands here
+/// for itself. `T` is what `type` holds: of user tasks the kind, of admin tasks another constant.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskFields<T> {
+    #[serde(default, deserialize_with = "lenient::text")]
+    id: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    task_id: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    title: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    task_title: Option<Box<str>>,
+    pub(super) r#type: Option<T>,
+    pub(super) task_type: Option<TaskType>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) owner_id: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) user_id: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) org_id: Option<Box<str>>,
+    pub(super) task_state: Option<TaskState>,
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub(super) active: Option<bool>,
+    pub(super) cron_schedule: Option<CronSchedule>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) cron_expression: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    pub(super) run_interval_seconds: Option<std::time::Duration>,
+    #[serde(default, deserialize_with = "integer")]
+    max_occurrences: Option<i64>,
+    /// As some pages spell it.
+    #[serde(rename = "maxOccurences", default, deserialize_with = "integer")]
+    max_occurrences_misspelt: Option<i64>,
+    #[serde(default, deserialize_with = "filled")]
+    pub(super) item_id: Option<Box<str>>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub(super) generation: Option<u64>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) created: Option<Time>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) updated: Option<Time>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) last_start: Option<Time>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) next_start: Option<Time>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) start_date: Option<Time>,
+    #[serde(default, deserialize_with = "time::lenient")]
+    pub(super) end_date: Option<Time>,
+    #[serde(default, deserialize_with = "parameters::lenient")]
+    pub(super) parameters: Option<Parameters>,
+    #[serde(default, deserialize_with = "filled")]
+    task_url: Option<Box<str>>,
+    /// As the vendor's own client writes it when it creates a task.
+    #[serde(rename = "taskURL", default, deserialize_with = "filled")]
+    task_url_upper: Option<Box<str>>,
+}
+
+/// A task without an id.
+pub(super) struct NoId;
+
+impl fmt::Display for NoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("missing field `id`")
+    }
+}
+
+impl<T> TaskFields<T> {
+    pub(super) fn take_id(&mut self) -> Result<TaskId, NoId> {
+        let id = self.id.take().or_else(|| self.task_id.take());
+        id.map(|id| TaskId::from(&*id)).ok_or(NoId)
+    }
+
+    pub(super) fn take_title(&mut self) -> Option<Box<str>> {
+        self.task_title.take().or_else(|| self.title.take())
+    }
+
+    pub(super) fn take_task_url(&mut self) -> Option<Box<str>> {
+        self.task_url.take().or_else(|| self.task_url_upper.take())
+    }
+
+    pub(super) fn max_occurrences(&self) -> Option<i64> {
+        self.max_occurrences.or(self.max_occurrences_misspelt)
+    }
+}
+
+/// The id of a run, a text or a number: an answer without it is of no use.
+pub(super) fn run_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RunId, D::Error> {
+    let id = lenient::text(deserializer)?;
+    id.map(|id| RunId::from(&*id)).ok_or_else(|| D::Error::custom("not an id"))
+}
+
+/// A text; the empty one is none.
+pub(super) fn filled<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<str>>, D::Error> {
+    Ok(lenient::text(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+/// A whole number, as such or as digits, also below zero.
+pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(lenient::text(deserializer)?.and_then(|text| text.trim().parse().ok()))
+}

@@ -1,0 +1,446 @@
+//! Tasks of the administrator API: list, get, create, update, enable, disable, delete.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Deserialize;
+use url::Url;
+
+use super::ArcGis;
+use super::cron::CronSchedule;
+use super::definition::{Definition, definition_setters, item_setter};
+use super::fields::{NoId, TaskFields, TaskId, TaskState};
+use super::list::{Paging, paged};
+use super::parameters::Parameters;
+use super::request::{Changed, Place, dated, request, start};
+use super::time::{Dated, Time};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint as _};
+use crate::error::{Error, Result};
+use crate::paging::Page;
+use crate::wire::{json, open_enum};
+
+/// Lists the scheduled tasks of a deployment.
+///
+/// Source: Enterprise Administrator API, "Tasks", `GET /admin/system/tasks`, since 10.9. Safe to repeat.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct ListTasks {
+    paging: Paging,
+}
+
+impl ListTasks {
+    /// All of them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Endpoint for ListTasks {
+    type Api = ArcGis;
+    type Output = Page<Task>;
+    const OPERATION: &'static str = "arcgis.tasks.list";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let builder = start::<Self>(Method::GET, base, Place::Admin, &["system", "tasks"]);
+        self.paging.write(builder).finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Task>> {
+        self.paging.page(meta, body, Self::key)
+    }
+}
+
+paged!(ListTasks -> Task, id);
+
+request! {
+    /// Gets one task.
+    ///
+    /// Source: Enterprise Administrator API, "Task", `GET /admin/system/tasks/{task}`, since 10.9. Safe to repeat.
+    GetTask { task: TaskId } "This task."
+    GET Admin ["system", "tasks", task] -> Task = dated, "arcgis.tasks.get", Safe
+}
+
+/// Creates a task. The vendor takes [`CreateBackup`](TaskType::CreateBackup), since 11.4 also one that writes a health
+/// report.
+///
+/// What the answer holds is not documented: if it does not name the task, look for it with [`ListTasks`].
+///
+/// Source: Enterprise Administrator API, "Create Task", `POST /admin/system/tasks/createTask`, since 10.9.1. Each call
+/// creates a task, so it is never sent again once it may have been carried out.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct CreateTask {
+    definition: Definition,
+}
+
+impl CreateTask {
+    /// A task of this kind, at these times.
+    pub fn new(kind: impl Into<TaskType>, schedule: CronSchedule) -> Self {
+        Self { definition: Definition::new(kind.into().as_str(), schedule) }
+    }
+
+    definition_setters!();
+}
+
+impl Endpoint for CreateTask {
+    type Api = ArcGis;
+    type Output = Changed;
+    const OPERATION: &'static str = "arcgis.tasks.create";
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let path = ["system", "tasks", "createTask"];
+        self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
+        json::decode(meta, body)
+    }
+}
+
+/// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. It takes effect
+/// with the next run.
+///
+/// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9; that the
+/// vendor resets what is not sent has been seen of `maxOccurrences`. The second time changes nothing more, so it is safe
+/// to repeat.
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct UpdateTask {
+    task: TaskId,
+    definition: Definition,
+}
+
+impl UpdateTask {
+    /// Makes the task one of this kind, at these times, and nothing else: see [`of`](Self::of).
+    pub fn new(task: impl Into<TaskId>, kind: impl Into<TaskType>, schedule: CronSchedule) -> Self {
+        Self { task: task.into(), definition: Definition::new(kind.into().as_str(), schedule) }
+    }
+
+    /// Leaves a task as it is, to be changed by the setters: everything that an answer holds is sent back.
+    ///
+    /// ```no_run
+    /// # async fn program(client: scheduled_runs::arcgis::Client) -> scheduled_runs::Result<()> {
+    /// use scheduled_runs::arcgis::{CronSchedule, GetTask, UpdateTask};
+    ///
+    /// let task = client.send(GetTask::new("5f0cdc50cf36460990bb6edfe9b60e08")).await?;
+    /// client.send(UpdateTask::of(&task)?.schedule(CronSchedule::daily(5, 30)?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a task without a kind or a schedule.
+    pub fn of(task: &Task) -> Result<Self> {
+        let (Some(kind), Some(schedule)) = (&task.kind, &task.cron_schedule) else {
+            return Err(Error::config("the task has no kind or no schedule; use `new`"));
+        };
+        let definition = Definition {
+            title: task.title.as_deref().map(Into::into),
+            parameters: task.parameters.clone(),
+            item_id: task.item_id.as_deref().map(Into::into),
+            start_date: task.start_date.as_ref().and_then(Time::utc),
+            end_date: task.end_date.as_ref().and_then(Time::utc),
+            max_occurrences: task.max_occurrences,
+            ..Definition::new(kind.as_str(), schedule.clone())
+        };
+        Ok(Self { task: task.id.clone(), definition })
+    }
+
+    /// When it runs.
+    pub fn schedule(mut self, schedule: CronSchedule) -> Self {
+        self.definition.schedule = schedule;
+        self
+    }
+
+    item_setter!();
+    definition_setters!();
+}
+
+impl Endpoint for UpdateTask {
+    type Api = ArcGis;
+    type Output = Changed;
+    const OPERATION: &'static str = "arcgis.tasks.update";
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let path = ["system", "tasks", self.task.as_str(), "update"];
+        self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
+        json::decode(meta, body)
+    }
+}
+
+request! {
+    /// Lets a task run on its schedule again.
+    ///
+    /// Source: Enterprise Administrator API, "Enable Task", `POST /admin/system/tasks/{task}/enable`, since 10.9. The second
+    /// time changes nothing, so it is safe to repeat.
+    EnableTask { task: TaskId } "This task."
+    POST Admin ["system", "tasks", task, "enable"] -> Changed = json::decode, "arcgis.tasks.enable", Idempotent
+}
+
+request! {
+    /// Keeps a task from running, until it is enabled.
+    ///
+    /// Source: Enterprise Administrator API, "Disable Task", `POST /admin/system/tasks/{task}/disable`, since 10.9. The
+    /// second time changes nothing, so it is safe to repeat.
+    DisableTask { task: TaskId } "This task."
+    POST Admin ["system", "tasks", task, "disable"] -> Changed = json::decode, "arcgis.tasks.disable", Idempotent
+}
+
+request! {
+    /// Deletes a task.
+    ///
+    /// Source: Enterprise Administrator API, "Delete Task", `POST /admin/system/tasks/{task}/delete`, since 10.9. Never sent
+    /// again once it may have been carried out: the second time would say that there is no such task.
+    DeleteTask { task: TaskId } "This task."
+    POST Admin ["system", "tasks", task, "delete"] -> Changed = json::decode, "arcgis.tasks.delete", NotIdempotent
+}
+
+open_enum! {
+    /// What a task of the administrator API does. Of those that report health, since 11.4, the name is not documented.
+    TaskType {
+        /// Deletes what finished geoprocessing jobs left behind.
+        CleanGpJobs = "CleanGPJobs",
+        /// Deletes backups that are older than they may become.
+        BackupRetentionCleaner = "BackupRetentionCleaner",
+        /// Makes a backup; see [`BackupParameters`](super::BackupParameters).
+        CreateBackup = "CreateBackup",
+    }
+}
+
+/// A scheduled task of a deployment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "TaskFields<Box<str>>")]
+#[non_exhaustive]
+pub struct Task {
+    /// Id. Answers have it as `id`, `taskId`, or both.
+    pub id: TaskId,
+    /// Title, in answers `taskTitle`.
+    pub title: Option<Box<str>>,
+    /// What it does, in answers `taskType`: the name that [`CreateTask`] takes.
+    pub kind: Option<TaskType>,
+    /// In answers `type`: another name for the kind, such as `CREATE_BACKUP_TASK_TYPE`, which no request takes.
+    pub type_constant: Option<Box<str>>,
+    /// Id of the user it belongs to.
+    pub owner_id: Option<Box<str>>,
+    /// Id of the organisation.
+    pub org_id: Option<Box<str>>,
+    /// How it stands. A task turns itself off after several failed runs in a row, 5 unless a limit says otherwise.
+    pub state: Option<TaskState>,
+    /// Whether it will go on to run.
+    pub active: Option<bool>,
+    /// When it runs.
+    pub cron_schedule: Option<CronSchedule>,
+    /// The same as one text, with seconds in front.
+    pub cron_expression: Option<Box<str>>,
+    /// Time between two runs. The docs call it the length of the last run; the samples show otherwise.
+    pub run_interval: Option<Duration>,
+    /// After how many runs it is over; -1 means never.
+    pub max_occurrences: Option<i64>,
+    /// The item it runs on: a UUID with dashes.
+    pub item_id: Option<Box<str>>,
+    /// Grows with each change.
+    pub generation: Option<u64>,
+    /// When it was created.
+    pub created: Option<Time>,
+    /// When it last changed.
+    pub updated: Option<Time>,
+    /// When it last ran; none before its first run.
+    pub last_start: Option<Time>,
+    /// From when on it runs.
+    pub start_date: Option<Time>,
+    /// Until when it runs.
+    pub end_date: Option<Time>,
+    /// What it is run with. A backup's passcode is in there, in clear text.
+    pub parameters: Option<Parameters>,
+}
+
+impl TryFrom<TaskFields<Box<str>>> for Task {
+    type Error = NoId;
+
+    fn try_from(mut fields: TaskFields<Box<str>>) -> Result<Self, NoId> {
+        Ok(Self {
+            id: fields.take_id()?,
+            title: fields.take_title(),
+            max_occurrences: fields.max_occurrences(),
+            kind: fields.task_type,
+            type_constant: fields.r#type,
+            owner_id: fields.owner_id,
+            org_id: fields.org_id,
+            state: fields.task_state,
+            active: fields.active,
+            cron_schedule: fields.cron_schedule,
+            cron_expression: fields.cron_expression,
+            run_interval: fields.run_interval_seconds,
+            item_id: fields.item_id,
+            generation: fields.generation,
+            created: fields.created,
+            updated: fields.updated,
+            last_start: fields.last_start,
+            start_date: fields.start_date,
+            end_date: fields.end_date,
+            parameters: fields.parameters,
+        })
+    }
+}
+
+impl Dated for Task {
+    fn dates(&mut self, each: &mut dyn FnMut(&mut Time)) {
+        let dates = [
+            &mut self.created,
+            &mut self.updated,
+            &mut self.last_start,
+            &mut self.start_date,
+            &mut self.end_date,
+        ];
+        dates.into_iter().flatten().for_each(each);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arcgis::tests::{base, request_text, utc};
+    use crate::arcgis::{BackupParameters, RetentionUnit};
+    use crate::error::ErrorKind;
+
+    fn nightly() -> CronSchedule {
+        CronSchedule::daily(4, 0).unwrap()
+    }
+
+    #[test]
+    fn tasks_are_asked_for_below_the_administrator_api() {
+        assert_eq!(request_text(&ListTasks::new()), "GET /admin/system/tasks?f=json");
+        assert_eq!(
+            request_text(&ListTasks::new().num(50)),
+            "GET /admin/system/tasks?num=50&f=json"
+        );
+        assert_eq!(request_text(&GetTask::new("t/1")), "GET /admin/system/tasks/t%2F1?f=json");
+        let error = ListTasks::new().num(0).to_request(&base()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_base_url_that_ends_in_portaladmin_is_obeyed() {
+        let base = "https://gis.example.com/portal/portaladmin/".parse().unwrap();
+        let request = GetTask::new("t1").to_request(&base).unwrap();
+        assert_eq!(
+            request.url().as_str(),
+            "https://gis.example.com/portal/portaladmin/system/tasks/t1"
+        );
+    }
+
+    #[test]
+    fn a_task_is_created_by_a_form() {
+        let backup = BackupParameters::new("nightly", "default", "long passcode");
+        let create = CreateTask::new(TaskType::CreateBackup, nightly())
+            .title("every night")
+            .parameters(backup)
+            .start_date(utc("2026-02-03T04:05:06.789Z"))
+            .end_date(utc("2027-02-03T04:05:06Z"))
+            .max_occurrences(30);
+        assert_eq!(
+            request_text(&create),
+            concat!(
+                "POST /admin/system/tasks/createTask\n",
+                "content-type: application/x-www-form-urlencoded\n\n",
+                "title=every+night&type=CreateBackup&parameters=%7B%22name%22%3A%22nightly%22%2C%22passcode%22",
+                "%3A%22long+passcode%22%2C%22storeName%22%3A%22default%22%7D",
+                "&startDate=1770091506789&endDate=1801627506000",
+                "&minute=0&hour=4&dayOfMonth=*&month=*&dayOfWeek=%3F&maxOccurrences=30&f=json"
+            )
+        );
+        assert_eq!(
+            request_text(&CreateTask::new("CreateSomething", nightly())),
+            concat!(
+                "POST /admin/system/tasks/createTask\n",
+                "content-type: application/x-www-form-urlencoded\n\n",
+                "type=CreateSomething&minute=0&hour=4&dayOfMonth=*&month=*&dayOfWeek=%3F&f=json"
+            )
+        );
+    }
+
+    #[test]
+    fn a_short_passcode_is_refused_and_none_is_printed() {
+        let task = |passcode: &str| {
+            let backup = BackupParameters::new("n", "s", passcode).retention(RetentionUnit::Day, 1);
+            CreateTask::new(TaskType::CreateBackup, nightly()).parameters(backup)
+        };
+        let error = task("canary!").to_request(&base()).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.operation()),
+            (ErrorKind::Config, Some("arcgis.tasks.create"))
+        );
+        assert!(error.to_string().contains("at least 8"), "{error}");
+        assert!(!format!("{error:?}").contains("canary"));
+        let (request, create) =
+            (task("canary-passcode").to_request(&base()).unwrap(), task("canary-passcode"));
+        assert!(!format!("{create:?} {request:?}").contains("canary"));
+        assert_eq!(request.secrets().scrub("no canary-passcode"), "no REDACTED");
+    }
+
+    #[test]
+    fn an_update_sends_back_what_the_answer_held() {
+        let task: Task = serde_json::from_str(
+            r#"{"taskId":"t1","taskType":"CreateBackup","type":"CREATE_BACKUP_TASK_TYPE","taskTitle":"x",
+                "cronSchedule":{"minute":"0","hour":"4","dayOfMonth":"?","month":"*","dayOfWeek":"7"},
+                "maxOccurences":-1,"itemId":"","parameters":{ "name": "n", "passcode": "canary-passcode" },
+                "startDate":"Apr 22, 2021, 3:00:00 AM"}"#,
+        )
+        .unwrap();
+        assert!(!format!("{task:?}").contains("canary"));
+        let update = UpdateTask::of(&task).unwrap().item_id("i1");
+        assert!(!format!("{update:?}").contains("canary"));
+        assert_eq!(
+            request_text(&update),
+            concat!(
+                "POST /admin/system/tasks/t1/update\n",
+                "content-type: application/x-www-form-urlencoded\n\n",
+                "title=x&type=CreateBackup&parameters=%7B+%22name%22%3A+%22n%22%2C+%22passcode%22%3A+%22canary-passcode%22+%7D",
+                "&itemId=i1&startDate=1619060400000",
+                "&minute=0&hour=4&dayOfMonth=%3F&month=*&dayOfWeek=7&maxOccurrences=-1&f=json"
+            )
+        );
+        assert_eq!(
+            request_text(
+                &UpdateTask::new("t1", "CleanGPJobs", nightly())
+                    .schedule(CronSchedule::hourly(7).unwrap())
+                    .unlimited()
+            ),
+            concat!(
+                "POST /admin/system/tasks/t1/update\n",
+                "content-type: application/x-www-form-urlencoded\n\n",
+                "type=CleanGPJobs&minute=7&hour=*&dayOfMonth=*&month=*&dayOfWeek=%3F&maxOccurrences=-1&f=json"
+            )
+        );
+        let bare: Task = serde_json::from_str(r#"{"id":"t1"}"#).unwrap();
+        assert_eq!(UpdateTask::of(&bare).unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn tasks_are_enabled_disabled_and_deleted_by_post() {
+        let form = "\ncontent-type: application/x-www-form-urlencoded\n\nf=json";
+        for (text, verb) in [
+            (request_text(&EnableTask::new("t1")), "enable"),
+            (request_text(&DisableTask::new("t1")), "disable"),
+            (request_text(&DeleteTask::new("t1")), "delete"),
+        ] {
+            assert_eq!(text, format!("POST /admin/system/tasks/t1/{verb}{form}"));
+        }
+        let idempotency = |request: ApiRequest| request.idempotency();
+        assert_eq!(
+            idempotency(EnableTask::new("t").to_request(&base()).unwrap()),
+            Idempotency::Idempotent
+        );
+        assert_eq!(
+            idempotency(DeleteTask::new("t").to_request(&base()).unwrap()),
+            Idempotency::NotIdempotent
+        );
+    }
+}

@@ -1,0 +1,339 @@
+//! Dates as ArcGIS writes them: epoch milliseconds, or an English text without a zone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::wire::time::parse;
+
+/// A date of an answer. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
+/// number or as digits, and a text such as `Apr 22, 2021, 3:00:00 AM`.
+///
+/// The text has no zone: it is the wall clock of the server's Java machine. [`utc`](Self::utc) reads it in the client's
+/// [`server_time_zone`](crate::ClientBuilder::server_time_zone), which is UTC unless set.
+///
+/// Source: samples of the Enterprise Administrator API. That the text is what Java's Gson library writes by default, in
+/// English whatever the server's language, is inferred; all its variants are read: with and without the second comma, with
+/// any kind of space before `AM`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Time {
+    raw: Box<str>,
+    meaning: Meaning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Meaning {
+    Instant(DateTime<Utc>),
+    /// As written, and as read in the server's zone.
+    Local(NaiveDateTime, Option<DateTime<Utc>>),
+    Unreadable,
+}
+
+impl Time {
+    /// The date as it came.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The instant. `None` where the date cannot be read.
+    #[must_use]
+    pub fn utc(&self) -> Option<DateTime<Utc>> {
+        match self.meaning {
+            Meaning::Instant(time) => Some(time),
+            Meaning::Local(_, time) => time,
+            Meaning::Unreadable => None,
+        }
+    }
+
+    /// What the server's clock showed: of text dates only, for epoch milliseconds name an instant.
+    #[must_use]
+    pub fn naive(&self) -> Option<NaiveDateTime> {
+        match self.meaning {
+            Meaning::Local(time, _) => Some(time),
+            Meaning::Instant(_) | Meaning::Unreadable => None,
+        }
+    }
+
+    /// A date from its text; nothing for the texts that mean "none".
+    fn of_text(raw: &str) -> Option<Self> {
+        let text = raw.trim();
+        if let Ok(millis) = text.parse() {
+            return Self::of_millis(millis, raw);
+        }
+        let meaning = match (text.bytes().next()?, parse(text)) {
+            (first, Some(time)) if first.is_ascii_alphabetic() => {
+                Meaning::Local(time.naive_utc(), Some(time))
+            }
+            (_, Some(time)) => Meaning::Instant(time),
+            (_, None) => Meaning::Unreadable,
+        };
+        Some(Self { raw: raw.into(), meaning })
+    }
+
+    /// Inferred: 0 and -1 stand for "none", as they do in other numbers of these answers.
+    fn of_millis(millis: i64, raw: &str) -> Option<Self> {
+        let time = DateTime::from_timestamp_millis(millis);
+        let meaning = time.map_or(Meaning::Unreadable, Meaning::Instant);
+        (!matches!(millis, 0 | -1)).then(|| Self { raw: raw.into(), meaning })
+    }
+
+    pub(super) fn read_in(&mut self, zone: &ServerZone) {
+        if let Meaning::Local(naive, utc) = &mut self.meaning {
+            *utc = zone.utc(*naive);
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.raw)
+    }
+}
+
+/// Reads a date in any form. `null`, 0, -1 and the empty text are none; what is no date fails nothing.
+pub(super) fn lenient<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Time>, D::Error> {
+    struct Any;
+
+    impl<'de> Visitor<'de> for Any {
+        type Value = Option<Time>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a date")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Time::of_text(text))
+        }
+
+        fn visit_i64<E>(self, millis: i64) -> Result<Self::Value, E> {
+            Ok(Time::of_millis(millis, &millis.to_string()))
+        }
+
+        fn visit_u64<E>(self, millis: u64) -> Result<Self::Value, E> {
+            Ok(Time::of_text(&millis.to_string()))
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Any)
+}
+
+/// The zone of the server's clock.
+#[derive(Clone)]
+pub(super) struct ServerZone(Arc<dyn Fn(NaiveDateTime) -> Option<DateTime<Utc>> + Send + Sync>);
+
+impl ServerZone {
+    pub(super) fn new(zone: impl TimeZone + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |naive| {
+            // An hour that comes twice in autumn counts as the earlier one, an hour that spring leaves out as one later.
+            let later = naive.checked_add_signed(TimeDelta::hours(1));
+            let mut candidates = [Some(naive), later].into_iter().flatten();
+            let time = candidates.find_map(|naive| zone.from_local_datetime(&naive).earliest());
+            time.map(|time| time.with_timezone(&Utc))
+        }))
+    }
+
+    fn utc(&self, naive: NaiveDateTime) -> Option<DateTime<Utc>> {
+        self.0(naive)
+    }
+}
+
+impl Default for ServerZone {
+    fn default() -> Self {
+        Self::new(Utc)
+    }
+}
+
+impl fmt::Debug for ServerZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerZone")
+    }
+}
+
+/// Answers with dates: once decoded, they are read in the server's zone.
+pub(super) trait Dated {
+    /// Its dates, those of what it holds included.
+    fn dates(&mut self, each: &mut dyn FnMut(&mut Time));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{FixedOffset, LocalResult, NaiveDate, Offset};
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Holder {
+        #[serde(default, deserialize_with = "lenient")]
+        time: Option<Time>,
+        after: u8,
+    }
+
+    fn read(json: &str) -> Option<Time> {
+        let holder: Holder =
+            serde_json::from_str(&format!(r#"{{"time":{json},"after":1}}"#)).unwrap();
+        assert_eq!(holder.after, 1);
+        holder.time
+    }
+
+    fn utc(time: &Time) -> String {
+        time.utc().unwrap().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+    }
+
+    #[test]
+    fn one_field_comes_as_text_and_as_milliseconds() {
+        for (json, time) in [
+            (r#""Apr 22, 2021, 3:00:00 AM""#, "2021-04-22T03:00:00Z"),
+            (r#""Apr 22, 2021 3:00:00 AM""#, "2021-04-22T03:00:00Z"),
+            (r#""Apr 2, 2021, 03:00:00 pm""#, "2021-04-02T15:00:00Z"),
+            ("\"Apr 22, 2021, 3:00:00\u{202f}AM\"", "2021-04-22T03:00:00Z"),
+            ("\"Apr 22, 2021, 3:00:00\u{a0} \u{202f}AM\"", "2021-04-22T03:00:00Z"),
+            (r#""Apr 22, 2021, 12:00:00 AM""#, "2021-04-22T00:00:00Z"),
+            (r#""Apr 22, 2021, 12:30:00 PM""#, "2021-04-22T12:30:00Z"),
+            ("1634961600000", "2021-10-23T04:00:00Z"),
+            (r#""1634961600000""#, "2021-10-23T04:00:00Z"),
+            (r#"" 1634961600123 ""#, "2021-10-23T04:00:00.123Z"),
+            (r#""2021-10-23T04:00:00+02:00""#, "2021-10-23T02:00:00Z"),
+        ] {
+            let read = read(json).unwrap();
+            assert_eq!(utc(&read), time, "{json}");
+            assert_eq!(read.naive().is_some(), json.contains("Apr"), "{json}");
+            assert_eq!(read.raw(), json.trim_matches('"'));
+        }
+    }
+
+    #[test]
+    fn what_stands_for_none_is_none_and_what_cannot_be_read_is_kept() {
+        for none in [
+            "null",
+            "0",
+            "-1",
+            r#""""#,
+            r#"" ""#,
+            r#""0""#,
+            r#""-1""#,
+            "1.5",
+            "true",
+            "{\"a\":[1]}",
+            "[[2]]",
+        ] {
+            assert_eq!(read(none), None, "{none}");
+        }
+        for odd in [
+            r#""gestern""#,
+            r#""Avr 22, 2021, 3:00:00 AM""#,
+            r#""Apr 31, 2021, 3:00:00 AM""#,
+            r#""Apr 22, 2021, 13:00:00 AM""#,
+            r#""ü""#,
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551615",
+        ] {
+            let time = read(odd).unwrap();
+            assert_eq!((time.utc(), time.naive()), (None, None), "{odd}");
+            assert_eq!(time.to_string(), odd.trim_matches('"'));
+        }
+        assert_eq!(read("-1000").unwrap().utc().unwrap().timestamp(), -1);
+    }
+
+    /// Two hours east of UTC in summer, one in winter; the clock changes at 3:00 and at 2:00.
+    #[derive(Clone)]
+    struct Central;
+
+    impl TimeZone for Central {
+        type Offset = FixedOffset;
+
+        fn from_offset(_: &FixedOffset) -> Self {
+            Self
+        }
+
+        fn offset_from_local_date(&self, _: &NaiveDate) -> LocalResult<FixedOffset> {
+            LocalResult::None
+        }
+
+        fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> LocalResult<FixedOffset> {
+            let offset = |hours| FixedOffset::east_opt(hours * 3600).unwrap();
+            let text = local.to_string();
+            if ("2021-03-28 02:00:00".."2021-03-28 03:00:00").contains(&&*text) {
+                LocalResult::None
+            } else if ("2021-10-31 02:00:00".."2021-10-31 03:00:00").contains(&&*text) {
+                LocalResult::Ambiguous(offset(2), offset(1))
+            } else if ("2021-03-28 03:00:00".."2021-10-31 02:00:00").contains(&&*text) {
+                LocalResult::Single(offset(2))
+            } else {
+                LocalResult::Single(offset(1))
+            }
+        }
+
+        fn offset_from_utc_date(&self, _: &NaiveDate) -> FixedOffset {
+            Utc.fix()
+        }
+
+        fn offset_from_utc_datetime(&self, _: &NaiveDateTime) -> FixedOffset {
+            Utc.fix()
+        }
+    }
+
+    #[test]
+    fn texts_are_read_on_the_servers_clock_also_when_it_changes() {
+        let zone = ServerZone::new(Central);
+        for (text, time) in [
+            ("Jan 5, 2021, 3:00:00 AM", "2021-01-05T02:00:00Z"),
+            ("Jul 5, 2021, 3:00:00 AM", "2021-07-05T01:00:00Z"),
+            ("Oct 31, 2021, 2:30:00 AM", "2021-10-31T00:30:00Z"),
+            ("Mar 28, 2021, 2:30:00 AM", "2021-03-28T01:30:00Z"),
+        ] {
+            let mut read = Time::of_text(text).unwrap();
+            read.read_in(&zone);
+            assert_eq!(utc(&read), time, "{text}");
+        }
+        let mut instant = Time::of_text("1634961600000").unwrap();
+        instant.read_in(&zone);
+        assert_eq!(utc(&instant), "2021-10-23T04:00:00Z");
+    }
+
+    #[test]
+    fn no_date_and_no_zone_makes_it_panic() {
+        let zones = [
+            ServerZone::default(),
+            ServerZone::new(FixedOffset::east_opt(86_399).unwrap()),
+            ServerZone::new(FixedOffset::west_opt(86_399).unwrap()),
+        ];
+        for zone in zones {
+            for naive in [NaiveDateTime::MIN, NaiveDateTime::MAX, NaiveDateTime::default()] {
+                let _ = zone.utc(naive);
+            }
+            for year in ["0", "1", "9999", "99999", "262143", "999999999"] {
+                if let Some(mut time) = Time::of_text(&format!("Apr 22, {year}, 3:00:00 AM")) {
+                    time.read_in(&zone);
+                }
+            }
+        }
+    }
+}
