@@ -1,6 +1,6 @@
 //! The vendors' own samples, where they can be had: `VENDOR_SAMPLES` names a folder with one folder for each vendor.
 //! They are not part of this repository. A file without a model here fails the test, unless it is listed with a reason.
-#![cfg(any(feature = "adobe", feature = "foundry", feature = "mode"))]
+#![cfg(any(feature = "adobe", feature = "arcgis", feature = "foundry", feature = "mode"))]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,6 +14,9 @@ use std::path::Path;
 #[cfg(feature = "adobe")]
 #[path = "vendor_samples/adobe.rs"]
 mod adobe;
+#[cfg(feature = "arcgis")]
+#[path = "vendor_samples/arcgis.rs"]
+mod arcgis;
 #[cfg(feature = "foundry")]
 #[path = "vendor_samples/foundry.rs"]
 mod foundry;
