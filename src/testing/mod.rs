@@ -6,7 +6,26 @@
 //! | [`ManualClock`] | pauses that take no time |
 //! | [`FakeProvider`] | code that triggers and waits, without HTTP |
 //! | [`contract`] | checks that a [`RunProvider`](crate::RunProvider) of your own keeps what waits and triggers rely on |
-//! | [`adobe::FakeAdobe`], [`foundry::FakeFoundry`], [`mode::FakeMode`], [`supermetrics::FakeSupermetrics`] | strict, stateful servers on loopback |
+#![cfg_attr(
+    feature = "adobe",
+    doc = "| [`adobe::FakeAdobe`] | Adobe, on loopback: strict and stateful |"
+)]
+#![cfg_attr(
+    feature = "arcgis",
+    doc = "| [`arcgis::FakeArcGis`] | ArcGIS, on loopback: strict and stateful |"
+)]
+#![cfg_attr(
+    feature = "foundry",
+    doc = "| [`foundry::FakeFoundry`] | Foundry, on loopback: strict and stateful |"
+)]
+#![cfg_attr(
+    feature = "mode",
+    doc = "| [`mode::FakeMode`] | Mode, on loopback: strict and stateful |"
+)]
+#![cfg_attr(
+    feature = "supermetrics",
+    doc = "| [`supermetrics::FakeSupermetrics`] | Supermetrics, on loopback: strict and stateful |"
+)]
 //!
 //! ```
 //! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -37,6 +56,8 @@
 
 #[cfg(feature = "adobe")]
 pub mod adobe;
+#[cfg(feature = "arcgis")]
+pub mod arcgis;
 pub mod contract;
 #[cfg(feature = "foundry")]
 pub mod foundry;

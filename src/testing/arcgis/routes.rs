@@ -1,0 +1,284 @@
+//! Which request does what, and what each may say.
+
+use serde_json::{Map, Value, json};
+
+use super::answers::{Answer, Api, Reply};
+use super::calls::{Call, Draft, cannot_be};
+use super::shapes::Page;
+use super::state::{Owner, State, Task};
+use super::tokens::Caller;
+use super::{Deployment, FakeArcGis};
+
+/// The parts of a path that are not matched yet.
+type Rest<'a> = &'a [&'a str];
+
+/// What a run may be said to be.
+const STATUSES: [&str; 6] =
+    ["scheduled", "executing", "succeeded", "skipped", "failed", "submitfailed"];
+
+/// Serves everything but requests for tokens.
+pub(super) fn route(state: &mut State, call: &Call, api: Api) -> Reply {
+    call.check(api)?;
+    let parts: Vec<&str> = call.parts.iter().map(String::as_str).collect();
+    match api {
+        Api::Sharing => sharing(state, call, &parts),
+        Api::Admin | Api::PortalAdmin => {
+            if !state.caller(call, api)?.administrator {
+                return Err(Answer::denied());
+            }
+            admin(state, call, &parts, api)
+        }
+    }
+}
+
+fn sharing(state: &mut State, call: &Call, parts: Rest<'_>) -> Reply {
+    match (call.method.as_str(), parts) {
+        ("GET", ["info"]) => {
+            call.only(&[])?;
+            let root = format!("{}{}", state.origin, FakeArcGis::CONTEXT);
+            let auth = json!({
+                "isTokenBasedSecurity": true,
+                "tokenServicesUrl": format!("{root}/sharing/rest/generateToken"),
+            });
+            Ok(Answer::Data(json!({ "owningSystemUrl": root, "authInfo": auth })))
+        }
+        // The vendor's own client asks by POST.
+        ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID]) => portal(state, call),
+        ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID, "allScheduledTasks"]) => {
+            if !state.caller(call, Api::Sharing)?.administrator {
+                return Err(Answer::denied());
+            }
+            call.only(&["itemId", "active", "types", "userFilter", "start", "num"])?;
+            user_tasks(state, call, call.field("userFilter"), false)
+        }
+        (_, ["community", "users", user, "tasks", rest @ ..]) => {
+            let caller = state.caller(call, Api::Sharing)?;
+            if caller.user != *user && !caller.administrator {
+                return Err(Answer::denied());
+            }
+            if ![FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE].contains(user) {
+                return Err(Answer::not_found("user"));
+            }
+            tasks(state, call, Some(user), rest)
+        }
+        _ => {
+            state.caller(call, Api::Sharing)?;
+            Err(Answer::not_found("path"))
+        }
+    }
+}
+
+fn admin(state: &mut State, call: &Call, parts: Rest<'_>, api: Api) -> Reply {
+    match (call.method.as_str(), parts) {
+        ("GET", ["system"]) => {
+            call.only(&[])?;
+            let tasks = (api == Api::Admin).then_some("tasks");
+            let resources: Vec<_> = ["limits", "properties"].into_iter().chain(tasks).collect();
+            Ok(Answer::Data(json!({ "resources": resources })))
+        }
+        ("GET", ["system", "limits"]) => {
+            call.only(&[])?;
+            let all = state.limits.0.iter();
+            let all: Map<String, Value> =
+                all.map(|(name, number)| ((*name).to_owned(), json!(number))).collect();
+            Ok(Answer::Data(all.into()))
+        }
+        ("POST", ["system", "limits", "update"]) => set_limits(state, call),
+        (_, ["system", "tasks", rest @ ..]) if api == Api::Admin => tasks(state, call, None, rest),
+        _ => Err(Answer::not_found("path")),
+    }
+}
+
+/// Also for callers without a token, who learn less.
+fn portal(state: &State, call: &Call) -> Reply {
+    call.only(&[])?;
+    let caller = match state.caller(call, Api::Sharing) {
+        Ok(caller) => Some(caller),
+        Err(_) if call.header_tokens.is_empty() && call.form_token.is_none() => None,
+        Err(refusal) => return Err(refusal),
+    };
+    let mut portal = json!({
+        "id": FakeArcGis::ORG_ID,
+        "name": "Hooli Maps",
+        "isPortal": true,
+        "portalDeploymentType": match state.deployment {
+            Deployment::Kubernetes => "ArcGISEnterpriseOnKubernetes",
+            Deployment::WindowsOrLinux => "ArcGISEnterprise",
+        },
+    });
+    if let (Some(Caller { user, administrator }), Some(portal)) = (caller, portal.as_object_mut()) {
+        let role = if administrator { "org_admin" } else { "org_publisher" };
+        portal.insert("user".to_owned(), json!({ "username": user, "role": role }));
+    }
+    Ok(Answer::Data(portal))
+}
+
+/// All or nothing.
+fn set_limits(state: &mut State, call: &Call) -> Reply {
+    call.only(&["properties", "category"])?;
+    let category = call.required("category")?;
+    if category != "ScheduleTask" {
+        return Err(cannot_be("category", category));
+    }
+    let refused = || Answer::bad_request("'properties' is no list of known limits");
+    let wanted: Vec<Map<String, Value>> =
+        serde_json::from_str(call.required("properties")?).map_err(|_| refused())?;
+    let mut limits = Vec::new();
+    for one in &wanted {
+        let name = one.get("limitName").and_then(Value::as_str);
+        let number = one.get("numLimit").and_then(Value::as_i64).filter(|number| *number >= 0);
+        let place = state.limits.0.iter().position(|(known, _)| Some(*known) == name);
+        let (Some(place), Some(number), 2) = (place, number, one.len()) else {
+            return Err(refused());
+        };
+        limits.push((place, number));
+    }
+    for (place, number) in limits {
+        if let Some((_, known)) = state.limits.0.get_mut(place) {
+            *known = number;
+        }
+    }
+    Ok(Answer::Data(json!({ "status": "success" })))
+}
+
+/// Tasks of users, or of one of them.
+fn user_tasks(state: &State, call: &Call, user: Option<&str>, counted: bool) -> Reply {
+    let active = call.flag("active")?;
+    let item = call.field("itemId");
+    let types: Option<Vec<&str>> = call.field("types").map(|types| types.split(',').collect());
+    let wanted = |task: &&Task| {
+        task.owner.is_some()
+            && user.is_none_or(|user| task.owner.as_deref() == Some(user))
+            && active.is_none_or(|active| task.active == active)
+            && item.is_none_or(|item| task.item.as_deref() == Some(item))
+            && types.as_ref().is_none_or(|types| types.contains(&task.kind.as_str()))
+    };
+    let ids = state.tasks.iter().filter(wanted).map(|task| task.id.clone());
+    let (ids, mut envelope) = Page::read(state, call, Some(""))?.cut(ids.collect());
+    let shown = state.tasks.iter().filter(|task| ids.contains(&task.id));
+    let shown: Vec<Value> = shown.map(|task| state.shown_task(task)).collect();
+    envelope.insert("tasks".to_owned(), shown.into());
+    if let Some(user) = user.filter(|_| counted) {
+        envelope.insert("activeTasksAvailable".to_owned(), state.tasks_left(user).into());
+    }
+    Ok(Answer::Data(envelope.into()))
+}
+
+/// Both APIs have the same operations, and other words for them.
+fn tasks(state: &mut State, call: &Call, owner: Owner<'_>, rest: Rest<'_>) -> Reply {
+    let now = state.desk.now();
+    match (call.method.as_str(), rest) {
+        ("GET", []) if owner.is_some() => {
+            call.only(&["itemId", "active", "types", "start", "num"])?;
+            user_tasks(state, call, owner, true)
+        }
+        ("GET", []) => {
+            call.only(&["start", "num"])?;
+            let ids = state.tasks.iter().filter(|task| task.is_admin()).map(|task| task.id.clone());
+            let (ids, mut envelope) = Page::read(state, call, None)?.cut(ids.collect());
+            let shown = state.tasks.iter().filter(|task| ids.contains(&task.id));
+            let shown: Vec<Value> = shown.map(|task| state.shown_task(task)).collect();
+            envelope.insert("result".to_owned(), shown.into());
+            Ok(Answer::Data(envelope.into()))
+        }
+        ("POST", ["createTask"]) => {
+            let draft = draft(call, owner, None)?;
+            if owner.is_some_and(|user| state.tasks_left(user) == 0) {
+                return Err(Answer::bad_request("no more active tasks are allowed"));
+            }
+            let id = state.add_task(owner, None, draft);
+            if owner.is_none() && state.created_id_told {
+                return Ok(Answer::Data(json!({ "status": "success", "taskId": id })));
+            }
+            Ok(Answer::Data(done(owner, &id, None)))
+        }
+        ("GET", [task]) => {
+            call.only(&[])?;
+            Ok(Answer::Data(state.shown_task(state.task(owner, task)?)))
+        }
+        ("POST", [task, "update"]) => {
+            let kind = state.task(owner, task)?.kind.clone();
+            let draft = draft(call, owner, Some(&kind))?;
+            state.task_mut(owner, task)?.change(draft, now);
+            Ok(Answer::Data(done(owner, task, None)))
+        }
+        ("POST", [task, verb @ ("enable" | "disable" | "delete")]) => {
+            call.only(&[])?;
+            let found = state.task_mut(owner, task)?;
+            if *verb == "delete" {
+                state.tasks.retain(|known| known.id != **task);
+            } else {
+                found.switch(*verb == "enable", now);
+            }
+            Ok(Answer::Data(done(owner, task, None)))
+        }
+        (_, [task, "runs", rest @ ..]) => runs(state, call, (owner, task), rest),
+        _ => Err(Answer::not_found("path")),
+    }
+}
+
+fn draft(call: &Call, owner: Owner<'_>, old: Option<&str>) -> Result<Draft, Answer> {
+    if owner.is_some() { Draft::of_user(call, old) } else { Draft::of_admin(call, old) }
+}
+
+fn runs(state: &mut State, call: &Call, (owner, task): (Owner<'_>, &str), rest: Rest<'_>) -> Reply {
+    match (call.method.as_str(), rest) {
+        ("GET", []) => {
+            call.only(&["start", "num"])?;
+            let counted = owner.is_none() || state.runs_in_pages;
+            let asked = Page::read(state, call, owner)?;
+            let page = if counted { asked } else { Page::whole(owner) };
+            let mut all: Vec<_> = state.task(owner, task)?.runs.iter().collect();
+            // The latest comes first, also among those of one moment.
+            all.reverse();
+            all.sort_by_key(|run| std::cmp::Reverse(run.created));
+            let (ids, mut envelope) = page.cut(all.iter().map(|run| run.id.clone()).collect());
+            let mut shown = Vec::new();
+            for id in &ids {
+                state.look(owner, task, id)?;
+            }
+            let found = state.task(owner, task)?;
+            for id in &ids {
+                shown.push(state.shown_run(found, found.run(id)?));
+            }
+            if !counted {
+                envelope.clear();
+            }
+            let key = if owner.is_some() { "runs" } else { "result" };
+            envelope.insert(key.to_owned(), shown.into());
+            Ok(Answer::Data(envelope.into()))
+        }
+        ("GET", [run]) => {
+            call.only(&[])?;
+            state.look(owner, task, run)?;
+            let found = state.task(owner, task)?;
+            Ok(Answer::Data(state.shown_run(found, found.run(run)?)))
+        }
+        ("POST", [run, "update"]) => {
+            call.only(&["status", "result"])?;
+            state.task(owner, task)?.run(run)?;
+            let status = call.required("status")?;
+            if !STATUSES.contains(&status) {
+                return Err(cannot_be("status", status));
+            }
+            state.settle(owner, task, run, status, call.field("result").map(str::to_owned))?;
+            Ok(Answer::Data(done(owner, task, Some(run))))
+        }
+        ("POST", [run, "delete"]) => {
+            call.only(&[])?;
+            let found = state.task_mut(owner, task)?;
+            found.run(run)?;
+            found.runs.retain(|known| known.id != **run);
+            Ok(Answer::Data(done(owner, task, Some(run))))
+        }
+        _ => Err(Answer::not_found("path")),
+    }
+}
+
+fn done(owner: Owner<'_>, task: &str, run: Option<&str>) -> Value {
+    match (owner, run) {
+        (None, _) => json!({ "status": "success" }),
+        (Some(_), None) => json!({ "success": true, "taskId": task }),
+        (Some(_), Some(run)) => json!({ "success": true, "taskId": task, "runId": run }),
+    }
+}
