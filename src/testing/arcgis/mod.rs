@@ -31,6 +31,9 @@ use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::{Request, ResponseTemplate};
 
+use crate::arcgis::{ArcGis, GenerateToken};
+use crate::client::ClientBuilder;
+
 use super::SeenRequest;
 use super::server::{Desk, Fake, Server, common_knobs, token_knobs};
 
@@ -113,6 +116,15 @@ impl FakeArcGis {
     pub fn access_token(&self) -> String {
         let mut state = self.server.lock();
         state.mint(Self::USERNAME, false, None, tokens::DEFAULT_MINUTES).0
+    }
+
+    /// A client of this fake, with settings still to change: base URL, and name and password of
+    /// [`USERNAME`](Self::USERNAME) are set.
+    #[must_use]
+    pub fn client_builder(&self) -> ClientBuilder<ArcGis> {
+        crate::arcgis::Client::builder()
+            .credential(GenerateToken::new(Self::USERNAME, Self::PASSWORD))
+            .base_url(self.base_url())
     }
 }
 
