@@ -216,6 +216,28 @@ impl ApiRequest {
         self.url.set_query(Some(&query));
     }
 
+    /// Sets a query member: the first of this name, or a new one behind those that are there. For a credential that goes
+    /// into what the endpoint wrote.
+    pub fn set_query(&mut self, name: &str, value: &str) {
+        let mut set = String::new();
+        push_pair(&mut set, name, value);
+        let (start, _) = set.split_once('=').unwrap_or_default();
+        let query = self.url.query().unwrap_or_default();
+        let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+        let named = |pair: &&mut &str| pair.split_once('=').is_some_and(|(name, _)| name == start);
+        match pairs.iter_mut().find(named) {
+            Some(pair) => *pair = &set,
+            None => pairs.push(&set),
+        }
+        let query = pairs.join("&");
+        self.url.set_query(Some(&query));
+    }
+
+    /// Sets the body; its content type stays. For a credential that goes into what the endpoint wrote.
+    pub fn set_body(&mut self, body: impl Into<Bytes>) {
+        self.body = body.into();
+    }
+
     /// Adds a field to a form body, and makes a form of a body that is empty. For a credential or a
     /// [`Dialect`](super::Dialect) whose vendor wants a field with every form.
     pub fn append_form(&mut self, name: &str, value: &str) {
@@ -642,6 +664,19 @@ mod tests {
             form.text("https://host/base", "accept"),
             "GET /a\ncontent-type: application/x-www-form-urlencoded\n\nx+y=1%262"
         );
+    }
+
+    #[test]
+    fn what_an_endpoint_wrote_can_be_rewritten() {
+        let mut request = get(&["a"]).query("x y", Some(1)).query("z", Some(2)).finish().unwrap();
+        request.set_query("x y", "a=b&c");
+        request.set_query("new", "3");
+        assert_eq!(request.url().query(), Some("x%20y=a%3Db%26c&z=2&new=3"));
+        request.set_body("{}");
+        assert_eq!(request.body(), "{}");
+        let mut bare = get(&["a"]).finish().unwrap();
+        bare.set_query("x", "1");
+        assert_eq!(bare.url().query(), Some("x=1"));
     }
 
     #[test]
