@@ -19,6 +19,9 @@ pub mod mode;
 #[cfg(feature = "foundry")]
 pub mod foundry;
 
+#[cfg(feature = "supermetrics")]
+pub mod supermetrics;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

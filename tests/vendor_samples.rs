@@ -1,6 +1,12 @@
 //! The vendors' own samples, where they can be had: `VENDOR_SAMPLES` names a folder with one folder for each vendor.
 //! They are not part of this repository. A file without a model here fails the test, unless it is listed with a reason.
-#![cfg(any(feature = "adobe", feature = "arcgis", feature = "foundry", feature = "mode"))]
+#![cfg(any(
+    feature = "adobe",
+    feature = "arcgis",
+    feature = "foundry",
+    feature = "mode",
+    feature = "supermetrics"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -23,6 +29,9 @@ mod foundry;
 #[cfg(feature = "mode")]
 #[path = "vendor_samples/mode.rs"]
 mod mode;
+#[cfg(feature = "supermetrics")]
+#[path = "vendor_samples/supermetrics.rs"]
+mod supermetrics;
 
 /// The samples of one vendor: names without `.json`, and texts.
 fn samples(vendor: &str) -> Option<Vec<(String, String)>> {

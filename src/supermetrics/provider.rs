@@ -1,0 +1,235 @@
+//! Supermetrics' runs of queries as runs of any vendor.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    Client, GetStatus, HistoryEntry, ListHistory, Query, QueryError, QueryRun, QueryState,
+    ScheduleId, StartQuery, Supermetrics, VENDOR,
+};
+use crate::client::{Api, CallOptions, Clock, PagedEndpoint as _, Vendor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paging::{Cursor, Page};
+use crate::run::{
+    CancelOutcome, Capabilities, Failure, Phase, Progress, RecentRuns, RunProvider, RunRef,
+    RunSnapshot, Target, Triggered, foreign,
+};
+
+/// A query is the target, and `schedule_id` is the id of its runs. A query that names none gets a new one for each run:
+/// a prefix that stands for the query, the time, and something random. By the prefix the runs of a target are found in
+/// the history of the licence, those of the last 24 hours that were started here or by another process with this crate.
+/// Runs that others start of the same query have other ids, and the history does not tell what they asked.
+///
+/// The vendor has no operation that ends one query; [`CancelBatch`](super::CancelBatch) ends a batch.
+#[async_trait]
+impl RunProvider for Client {
+    fn vendor(&self) -> Vendor {
+        Supermetrics::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger_with_id()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Client::clock(self)
+    }
+
+    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+        belongs_here(run.target())?;
+        // One row: the rest is not looked at here.
+        let request = GetStatus::new(run.id()).offset_start(0).offset_end(0);
+        let answer = self.call(request).options(options.clone()).send().await?;
+        Ok(snapshot(run, &answer))
+    }
+
+    async fn list_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        options: &CallOptions,
+    ) -> Result<Page<RunSnapshot>> {
+        let ids = Ids::of(target)?;
+        let first = history(&ids);
+        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
+        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        let (next, runs) = (page.next, listed(target, &ids, page.items));
+        Ok(Page::new(runs, next))
+    }
+
+    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+        let ids = Ids::of(target)?;
+        let id = ids.next();
+        let request = StartQuery::new(ids.query.schedule_id(&id));
+        let request = if target.id().len() > LONGEST_IN_URL { request.post() } else { request };
+        match self.call(request).options(options.clone()).send().await {
+            Ok(answer) => {
+                let id = answer.schedule_id.as_ref().unwrap_or(&id);
+                Ok(Triggered::new(Some(target.run(id.as_str()))))
+            }
+            Err(error) if error.may_have_run() => Err(error.with_run(target.run(id.as_str()))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+        let ids = Ids::of(target)?;
+        let answer = self.call(history(&ids)).options(options.clone()).send().await?;
+        let server_time = answer.meta().server_date();
+        Ok(RecentRuns::new(listed(target, &ids, answer.into_inner().items), server_time))
+    }
+
+    async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+        belongs_here(run.target())?;
+        let message = "the vendor cannot end one query, only a batch: see `CancelBatch`";
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+}
+
+/// Longest query, in bytes of JSON, that is started by a URL. Encoded it may be three times as long, and proxies refuse long
+/// URLs.
+const LONGEST_IN_URL: usize = 1500;
+
+fn belongs_here(target: &Target) -> Result<()> {
+    if *target.vendor() == VENDOR { Ok(()) } else { Err(foreign(target, &VENDOR)) }
+}
+
+/// The query of a target, and the ids of its runs.
+struct Ids {
+    query: Query,
+    prefix: String,
+}
+
+impl Ids {
+    fn of(target: &Target) -> Result<Self> {
+        belongs_here(target)?;
+        let query: Query = serde_json::from_str(target.id()).map_err(|_| {
+            Error::config("the target is no query; make it with `supermetrics::target`")
+        })?;
+        let prefix = format!("sr-{:016x}", stable_hash(target.id()));
+        Ok(Self { query, prefix })
+    }
+
+    /// Id of the next run.
+    fn next(&self) -> ScheduleId {
+        self.query.schedule_id.clone().unwrap_or_else(|| ScheduleId::unique(&self.prefix))
+    }
+
+    fn has(&self, run: &ScheduleId) -> bool {
+        if let Some(id) = &self.query.schedule_id {
+            return id == run;
+        }
+        let rest = run.as_str().strip_prefix(&self.prefix);
+        rest.is_some_and(|rest| rest.starts_with('-'))
+    }
+}
+
+/// FNV-1a, 64 bits: the same in every process and every version.
+fn stable_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The history is that of the whole licence, of which few runs may be ours: large pages.
+fn history(ids: &Ids) -> ListHistory {
+    ListHistory::new().ds_ids([ids.query.ds_id.as_str()]).limit(1000)
+}
+
+/// Newest first, as far as one page goes: the vendor's order is not documented.
+fn listed(target: &Target, ids: &Ids, entries: Vec<HistoryEntry>) -> Vec<RunSnapshot> {
+    let ours = |entry: HistoryEntry| {
+        let run = entry.schedule_id.filter(|run| ids.has(run))?;
+        let mut snapshot = RunSnapshot::new(target.run(run.as_str()), phase(entry.state.as_ref()));
+        snapshot.state = entry.state.as_ref().map(|state| state.as_str().into());
+        snapshot.created = entry.schedule_time;
+        Some(snapshot)
+    };
+    let mut runs: Vec<_> = entries.into_iter().filter_map(ours).collect();
+    runs.sort_by_key(|run| Reverse(run.created));
+    runs
+}
+
+fn phase(state: Option<&QueryState>) -> Phase {
+    match state {
+        Some(QueryState::Scheduled | QueryState::Queued) => Phase::Queued,
+        Some(QueryState::Running) => Phase::Running,
+        Some(QueryState::Success) => Phase::Succeeded,
+        Some(QueryState::Failure | QueryState::ProcessExited) => Phase::Failed,
+        Some(QueryState::Stopped) => Phase::Cancelled,
+        Some(QueryState::Unknown(_)) | None => Phase::Unknown,
+    }
+}
+
+fn snapshot(run: &RunRef, answer: &QueryRun) -> RunSnapshot {
+    let phase = match phase(answer.state.as_ref()) {
+        Phase::Unknown if answer.is_success() => Phase::Succeeded,
+        phase => phase,
+    };
+    let mut snapshot = RunSnapshot::new(run.clone(), phase);
+    snapshot.state = answer.state.as_ref().map(|state| state.as_str().into());
+    let progress = answer.progress.as_ref();
+    let counts = progress.and_then(|progress| progress.queries_ready.zip(progress.queries_total));
+    snapshot.progress = counts.map(|(ready, total)| Progress::new(ready, total));
+    if phase == Phase::Failed {
+        snapshot.failure = answer.error.as_ref().map(failure);
+    }
+    snapshot
+}
+
+/// The vendor's reason, and what may be done about it where that is not what it seems.
+fn failure(error: &QueryError) -> Failure {
+    let sentence = error.sentence();
+    let message = match (sentence, error.hint()) {
+        (Some(sentence), Some(hint)) => {
+            Some(format!("{}; {hint}", sentence.trim_end_matches('.')).into())
+        }
+        (Some(sentence), None) => Some(sentence.into()),
+        (None, hint) => hint.map(Into::into),
+    };
+    Failure {
+        message,
+        code: error.code.clone(),
+        log_url: error.docs_url.clone(),
+        ..Failure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_a_phase_and_what_is_unknown_is_not_over() {
+        for (state, expected) in [
+            ("SCHEDULED", Phase::Queued),
+            ("queued", Phase::Queued),
+            ("RUNNING", Phase::Running),
+            ("success", Phase::Succeeded),
+            ("FAILURE", Phase::Failed),
+            ("PROCESS_EXITED", Phase::Failed),
+            ("STOPPED", Phase::Cancelled),
+            ("pending", Phase::Unknown),
+            ("completed", Phase::Unknown),
+        ] {
+            assert_eq!(phase(Some(&QueryState::from(state))), expected, "{state}");
+            assert_eq!(QueryState::from(state).is_terminal(), expected.is_terminal(), "{state}");
+        }
+        assert_eq!(phase(None), Phase::Unknown);
+    }
+
+    #[test]
+    fn the_runs_of_a_target_are_told_by_their_ids() {
+        let ids = |query: &Query| Ids::of(&super::super::target(query)).unwrap();
+        let (one, other) = (Query::new("GA").fields("date"), Query::new("GA").fields("date,users"));
+        let run = ids(&one).next();
+        assert!(ids(&one).has(&run) && !ids(&other).has(&run));
+        assert_ne!(ids(&one).next(), run);
+        assert_eq!(stable_hash("a"), 0xaf63_dc4c_8601_ec8c, "the published value");
+        let named = one.schedule_id("mine");
+        assert_eq!(ids(&named).next().as_str(), "mine");
+        assert!(ids(&named).has(&"mine".into()) && !ids(&named).has(&run));
+    }
+}

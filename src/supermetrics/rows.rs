@@ -1,0 +1,587 @@
+//! Rows: cells, the columns they stand in, and how both come out of an answer's `data`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Number, Value};
+
+use super::row_de::Plan;
+use crate::error::Result;
+use crate::wire::{lenient, open_enum};
+
+/// One cell of a row. The documentation knows texts only; numbers come as well.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Cell {
+    /// Nothing.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A number that came as one.
+    Number(Number),
+    /// A text, which may spell a number.
+    Text(Box<str>),
+    /// Anything else. Inferred: not seen yet.
+    Json(Box<Value>),
+}
+
+impl Cell {
+    /// The text, if it came as one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, also where it came as a text that spells one: `7`, `"7"`, `" 7.5 "`, but not `"7,5"`.
+    #[must_use]
+    pub fn as_number(&self) -> Option<Number> {
+        match self {
+            Self::Number(number) => Some(number.clone()),
+            Self::Text(text) => {
+                let text = text.trim();
+                let whole = text.parse::<i64>().ok().map(Number::from);
+                let whole = whole.or_else(|| text.parse::<u64>().ok().map(Number::from));
+                // What spells no digit, such as "inf", is no number.
+                whole.or_else(|| {
+                    let digits = text.contains(|letter: char| letter.is_ascii_digit());
+                    Number::from_f64(text.parse().ok().filter(|_| digits)?)
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The number as a float, from the same cells as [`as_number`](Self::as_number).
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        self.as_number()?.as_f64()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+}
+
+/// A text without quotes, a number by its digits, nothing as nothing.
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(value) => value.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.pad(text),
+            Self::Json(value) => value.fmt(f),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Cell;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a cell")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
+                Ok(Cell::Text(text.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Cell, E> {
+                Ok(Cell::Number(number.into()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Cell, E> {
+                Ok(Cell::Number(number.into()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Cell, E> {
+                Ok(Number::from_f64(number).map_or(Cell::Null, Cell::Number))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Cell, E> {
+                Ok(Cell::Bool(value))
+            }
+
+            fn visit_unit<E>(self) -> Result<Cell, E> {
+                Ok(Cell::Null)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Cell, S::Error> {
+                let value = Value::deserialize(SeqAccessDeserializer::new(seq))?;
+                Ok(Cell::Json(Box::new(value)))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Cell, M::Error> {
+                let value = Value::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Cell::Json(Box::new(value)))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+open_enum! {
+    /// What a field is.
+    FieldType {
+        /// A dimension: what rows are about.
+        Dimension = "dim",
+        /// A metric: what is counted.
+        Metric = "met",
+    }
+}
+
+open_enum! {
+    /// Whether a field is a column of its own, or its values are.
+    FieldSplit {
+        /// It is a column.
+        Row = "row",
+        /// Each of its values makes columns, whose names stand in the row of headers alone.
+        Column = "column",
+    }
+}
+
+/// A field of the query, as the answer describes it.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Field {
+    /// Id as the query asked for it.
+    pub id: Option<Box<str>>,
+    /// Id as the vendor has it.
+    pub field_id: Option<Box<str>>,
+    /// Name for people.
+    pub field_name: Option<Box<str>>,
+    /// Dimension or metric.
+    pub field_type: Option<FieldType>,
+    /// Whether it makes one column or many.
+    pub field_split: Option<FieldSplit>,
+    /// What its cells mean, in the vendor's words. Their list is not documented.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub data_type: Option<Box<str>>,
+    /// Its position in a row, counted from 0. Some answers leave it out.
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub data_column: Option<u64>,
+    /// Whether its data is shown.
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub visible: Option<bool>,
+}
+
+/// A column of the rows.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Column {
+    /// Its name in the row of headers, for people.
+    pub header: Option<Box<str>>,
+    /// The field it belongs to. `None` for a column that was made of a field's values, or that the answer does not
+    /// describe.
+    pub field: Option<Field>,
+}
+
+impl Column {
+    /// What a row is asked for to get this column's cell, in the order of preference.
+    fn names(&self) -> [Option<&str>; 4] {
+        let field = self.field.as_ref();
+        [
+            field.and_then(|field| field.id.as_deref()),
+            field.and_then(|field| field.field_id.as_deref()),
+            self.header.as_deref(),
+            field.and_then(|field| field.field_name.as_deref()),
+        ]
+    }
+
+    /// The id of its field as the query asked for it, else the vendor's id, its header, or the field's name. Empty
+    /// where the answer says nothing about the column.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.names().into_iter().flatten().next().unwrap_or_default()
+    }
+}
+
+/// The columns of some rows, and where each stands.
+#[derive(Default)]
+pub(super) struct Columns {
+    list: Vec<Column>,
+    positions: HashMap<Box<str>, usize>,
+}
+
+impl fmt::Debug for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list.iter().map(Column::name)).finish()
+    }
+}
+
+impl Columns {
+    fn new(list: Vec<Column>) -> Self {
+        let mut positions = HashMap::new();
+        // Of all columns the best names first: a header must not hide another column's id.
+        for rank in 0..4 {
+            for (position, column) in list.iter().enumerate() {
+                if let Some(name) = column.names().get(rank).copied().flatten() {
+                    positions.entry(name.into()).or_insert(position);
+                }
+            }
+        }
+        Self { list, positions }
+    }
+
+    pub(super) fn list(&self) -> &[Column] {
+        &self.list
+    }
+}
+
+/// One row. Cells stand in the order of the columns.
+#[derive(Clone)]
+pub struct Row {
+    columns: Arc<Columns>,
+    cells: Vec<Cell>,
+}
+
+impl Row {
+    /// Its cells.
+    #[must_use]
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// What its cells stand for. Rows of the odd answer have more cells than columns, or fewer.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        self.columns.list()
+    }
+
+    pub(super) fn position(&self, column: &str) -> Option<usize> {
+        self.columns.positions.get(column).copied()
+    }
+
+    /// The cell of a column: by the id of its field as the query asked for it, by the vendor's id, by its header, or by
+    /// the field's name, the first that fits any column. Letters of the other case do not fit.
+    #[must_use]
+    pub fn get(&self, column: &str) -> Option<&Cell> {
+        self.cells.get(self.position(column)?)
+    }
+
+    /// The row as a type of yours, whose members are named like the columns are [got](Self::get).
+    ///
+    /// A tuple or list takes the cells in their order, a map takes all columns that have a [name](Column::name).
+    ///
+    /// | member | takes |
+    /// |---|---|
+    /// | number | a number, and a text that spells one: `"7"`, `" 7.50 "`. A whole number takes `7.0` and `"7.0"`, never `7.5` |
+    /// | text | a text, and a number as its digits |
+    /// | `bool` | `true`, `false`, and these as texts, in any case |
+    /// | `Option` | as what is inside; nothing and the empty text are `None` |
+    /// | enum without content | a text |
+    /// | date and time types that read texts | a text |
+    ///
+    /// Nothing else is converted: `"1,200"` and `"5 %"` are no numbers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode); it names the column and what was expected, never the cell.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
+        Plan::default().read(self, None)
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.columns.list().iter().map(Column::name).chain(std::iter::repeat(""));
+        f.debug_map().entries(names.zip(&self.cells)).finish()
+    }
+}
+
+/// The member `data` of an answer: nothing, an empty list, rows, objects, or an object with rows.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    /// Names that came with the cells, in rows that are objects.
+    names: Vec<Box<str>>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Data {
+    /// Rows and columns. `fields` describes the columns, `headers` says whether the first row holds their names.
+    pub(super) fn into_rows(self, fields: &[Field], headers: bool) -> (Arc<Columns>, Vec<Row>) {
+        let mut cells = self.rows.into_iter();
+        let titles: Vec<Option<Box<str>>> = if !self.names.is_empty() {
+            self.names.into_iter().map(Some).collect()
+        } else if headers {
+            let first = cells.next().unwrap_or_default();
+            first.iter().map(|cell| Some(cell.to_string().into())).collect()
+        } else {
+            vec![None; cells.as_slice().first().map_or(0, Vec::len)]
+        };
+        let columns = Arc::new(Columns::new(columns(titles, fields)));
+        let rows = cells.map(|cells| Row { columns: Arc::clone(&columns), cells }).collect();
+        (columns, rows)
+    }
+}
+
+/// Lays the fields over the columns: by their position where the answer says it, else by name, else, where each field
+/// is one column, by their order.
+fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field]) -> Vec<Column> {
+    let mut columns: Vec<_> =
+        headers.into_iter().map(|header| Column { header, field: None }).collect();
+    let shown = |field: &&Field| field.visible != Some(false);
+    let whole = |field: &&Field| field.field_split != Some(FieldSplit::Column);
+    let placed = fields.iter().any(|field| field.data_column.is_some());
+    let in_order = !placed && fields.iter().all(|field| whole(&field));
+    for (order, field) in fields.iter().filter(shown).enumerate() {
+        let unnamed = columns.iter().all(|column| column.header.is_none());
+        let position = match field.data_column {
+            Some(position) => usize::try_from(position).ok(),
+            None if !whole(&field) => None,
+            None if unnamed => in_order.then_some(order),
+            None => {
+                let names = [&field.field_name, &field.id, &field.field_id];
+                let is_it = |column: &Column| {
+                    column.field.is_none()
+                        && column.header.is_some()
+                        && names.contains(&&column.header)
+                };
+                columns.iter().position(is_it).or_else(|| in_order.then_some(order))
+            }
+        };
+        let column = position.and_then(|position| columns.get_mut(position));
+        if let Some(column) = column.filter(|column| column.field.is_none()) {
+            column.field = Some(field.clone());
+        }
+    }
+    columns
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rows;
+
+        impl<'de> Visitor<'de> for Rows {
+            type Value = Data;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("rows")
+            }
+
+            fn visit_unit<E>(self) -> Result<Data, E> {
+                Ok(Data::default())
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Data, S::Error> {
+                let mut data = Data::default();
+                let mut positions = HashMap::new();
+                while let Some(row) = seq.next_element()? {
+                    match row {
+                        AnyRow::Nothing => {}
+                        AnyRow::Cells(cells) => data.rows.push(cells),
+                        AnyRow::Members(members) => {
+                            let mut cells = Vec::new();
+                            for (name, cell) in members {
+                                let position = *positions.entry(name).or_insert_with_key(|name| {
+                                    data.names.push(name.clone());
+                                    data.names.len() - 1
+                                });
+                                if cells.len() <= position {
+                                    cells.resize(position + 1, Cell::Null);
+                                }
+                                if let Some(place) = cells.get_mut(position) {
+                                    *place = cell;
+                                }
+                            }
+                            data.rows.push(cells);
+                        }
+                    }
+                }
+                Ok(data)
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Data, M::Error> {
+                let mut data = Data::default();
+                while let Some(name) = map.next_key::<Box<str>>()? {
+                    if &*name == "rows" {
+                        data = map.next_value()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(data)
+            }
+        }
+
+        deserializer.deserialize_any(Rows)
+    }
+}
+
+/// One entry of `data`.
+enum AnyRow {
+    Nothing,
+    Cells(Vec<Cell>),
+    Members(Vec<(Box<str>, Cell)>),
+}
+
+impl<'de> Deserialize<'de> for AnyRow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = AnyRow;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a row")
+            }
+
+            fn visit_unit<E>(self) -> Result<AnyRow, E> {
+                Ok(AnyRow::Nothing)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<AnyRow, S::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(seq)).map(AnyRow::Cells)
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<AnyRow, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(AnyRow::Members(members))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(fields: &Value) -> Vec<Field> {
+        serde_json::from_value(fields.clone()).unwrap()
+    }
+
+    fn rows(data: &Value, fields: &[Field], headers: bool) -> (Vec<String>, Vec<Row>) {
+        let data: Data = serde_json::from_str(&data.to_string()).unwrap();
+        let (columns, rows) = data.into_rows(fields, headers);
+        (columns.list().iter().map(|column| column.name().to_owned()).collect(), rows)
+    }
+
+    #[test]
+    fn every_shape_of_data_is_read() {
+        for (data, read) in [
+            (json!(null), json!([])),
+            (json!([]), json!([])),
+            (json!({}), json!([])),
+            (json!([["h"]]), json!([])),
+            (json!([["h"], ["a"], null, ["b"]]), json!([["a"], ["b"]])),
+            (json!({"x": 1, "rows": [["h"], [1]]}), json!([["1"]])),
+            (json!([["h", "i"], ["a"], ["b", "c", "d"]]), json!([["a"], ["b", "c", "d"]])),
+            (
+                json!([{"x": 1, "y": "a"}, {"y": "b", "z": true}, {}]),
+                json!([["1", "a"], ["", "b", "true"], []]),
+            ),
+        ] {
+            let (_, rows) = rows(&data, &[], true);
+            let texts: Vec<Vec<String>> = rows
+                .iter()
+                .map(|row| row.cells().iter().map(ToString::to_string).collect())
+                .collect();
+            assert_eq!(json!(texts), read, "{data}");
+        }
+        let (names, rows) = rows(&json!([{"x": 1}, {"y": 2}]), &[], true);
+        assert_eq!(
+            (names, rows[1].get("y"), rows[1].get("x")),
+            (vec!["x".into(), "y".into()], Some(&Cell::Number(2.into())), Some(&Cell::Null))
+        );
+    }
+
+    #[test]
+    fn cells_keep_what_they_are() {
+        let (_, rows) = rows(
+            &json!([["a", "7", 7, -7, 7.5, true, null, [1], {"x": 2}, 18_446_744_073_709_551_615_u64]]),
+            &[],
+            false,
+        );
+        let texts: Vec<_> = rows[0].cells().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["a", "7", "7", "-7", "7.5", "true", "", "[1]", r#"{"x":2}"#, "18446744073709551615"]
+        );
+        let numbers: Vec<_> = rows[0].cells().iter().map(Cell::as_f64).collect();
+        assert_eq!(numbers[..5], [None, Some(7.0), Some(7.0), Some(-7.0), Some(7.5)]);
+        for (text, number) in [
+            (" 7.50 ", Some("7.5")),
+            ("1e3", Some("1000.0")),
+            ("9007199254740993", Some("9007199254740993")),
+            ("1,200", None),
+            ("5 %", None),
+            ("inf", None),
+            ("NaN", None),
+            ("1e999", None),
+            ("", None),
+        ] {
+            let read = Cell::Text(text.into()).as_number().map(|number| number.to_string());
+            assert_eq!(read.as_deref(), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_are_named_by_position_then_by_header_then_by_order() {
+        let placed = fields(&json!([
+            {"id": "sessions", "field_id": "Sessions", "field_name": "Visits", "data_column": 1, "data_type": "int.number"},
+            {"id": "date", "field_id": "Date", "field_name": "Date", "data_column": "0"},
+            {"id": "hidden", "field_name": "Hidden", "data_column": 0, "visible": false},
+            {"id": "far", "data_column": 9},
+        ]));
+        let (names, all) = rows(&json!([["Day", "Visits"], ["d", "7"]]), &placed, true);
+        assert_eq!(names, ["date", "sessions"]);
+        for name in ["sessions", "Sessions", "Visits"] {
+            assert_eq!(all[0].get(name).and_then(Cell::as_str), Some("7"), "{name}");
+        }
+        assert_eq!(all[0].get("Day").and_then(Cell::as_str), Some("d"));
+        assert_eq!(all[0].get("sessions ").or(all[0].get("SESSIONS")), None);
+        let (names, all) = rows(&json!([["d", "7"]]), &placed, false);
+        assert_eq!((names, all.len()), (vec!["date".into(), "sessions".into()], 1));
+
+        let unplaced =
+            fields(&json!([{"id": "b", "field_name": "B"}, {"id": "a", "field_name": "A"}]));
+        assert_eq!(rows(&json!([["A", "B", "C"], []]), &unplaced, true).0, ["a", "b", "C"]);
+        assert_eq!(rows(&json!([["x", "y"]]), &unplaced, false).0, ["b", "a"]);
+        assert_eq!(rows(&json!([["x", "y"]]), &[], false).0, ["", ""]);
+    }
+
+    #[test]
+    fn columns_made_of_a_fields_values_have_their_headers_alone() {
+        let split = fields(&json!([
+            {"id": "date", "field_name": "Date", "field_split": "row"},
+            {"id": "segment", "field_name": "Segment", "field_split": "column"},
+            {"id": "sessions", "field_name": "Sessions", "field_split": "row"},
+        ]));
+        let (names, all) = rows(&json!([["Date", "new", "old"], ["d", 1, 2]]), &split, true);
+        assert_eq!(names, ["date", "new", "old"]);
+        assert_eq!(all[0].get("old").and_then(Cell::as_f64), Some(2.0));
+        assert_eq!(all[0].get("sessions"), None);
+        assert_eq!(rows(&json!([["d", 1, 2]]), &split, false).0, ["", "", ""]);
+    }
+
+    #[test]
+    fn a_columns_id_comes_before_another_columns_header() {
+        let fields = fields(&json!([
+            {"id": "a", "field_name": "x", "data_column": 0},
+            {"id": "x", "field_name": "a", "data_column": 1},
+        ]));
+        let (_, all) = rows(&json!([["x", "a"], [1, 2]]), &fields, true);
+        assert_eq!(
+            (all[0].get("a"), all[0].get("x")),
+            (Some(&Cell::Number(1.into())), Some(&Cell::Number(2.into())))
+        );
+        assert_eq!(format!("{:?}", all[0]), r#"{"a": Number(Number(1)), "x": Number(Number(2))}"#);
+    }
+}
