@@ -1,15 +1,23 @@
 //! The contract that waits and triggers rely on, kept by every provider.
-#![cfg(all(feature = "adobe", feature = "foundry", feature = "mode"))]
+#![cfg(all(
+    feature = "adobe",
+    feature = "arcgis",
+    feature = "foundry",
+    feature = "mode",
+    feature = "supermetrics"
+))]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::sync::Arc;
 
 use scheduled_runs::testing::adobe::{FakeAdobe, Plan};
+use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
 use scheduled_runs::testing::{FakeProvider, ManualClock};
-use scheduled_runs::{Phase, RunProvider, Target, adobe, foundry, mode};
+use scheduled_runs::{Phase, RunProvider, Target, adobe, arcgis, foundry, mode, supermetrics};
 
 struct Adobe {
     fake: FakeAdobe,
@@ -146,6 +154,96 @@ impl Subject for Mode {
     }
 }
 
+/// Nothing can be triggered: its schedules start runs.
+struct ArcGis {
+    fake: FakeArcGis,
+    client: arcgis::Client,
+    of_user: bool,
+}
+
+impl ArcGis {
+    async fn new(of_user: bool) -> Self {
+        let fake = FakeArcGis::start().await;
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client, of_user }
+    }
+
+    fn task(&self) -> &'static str {
+        if self.of_user { FakeArcGis::NOTEBOOK } else { FakeArcGis::CLEANER }
+    }
+}
+
+impl Subject for ArcGis {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        if self.of_user {
+            arcgis::user_target(FakeArcGis::USERNAME, self.task())
+        } else {
+            arcgis::target(self.task())
+        }
+    }
+
+    fn next_run(&self, _: Phase) {}
+
+    fn lose_next_trigger_answer(&self) {}
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.start_run(self.task(), fake_arcgis::Plan::succeeds());
+    }
+
+    fn triggers(&self) -> usize {
+        0
+    }
+}
+
+struct Supermetrics {
+    fake: FakeSupermetrics,
+    client: supermetrics::Client,
+}
+
+impl Supermetrics {
+    async fn new() -> Self {
+        let fake = FakeSupermetrics::start().await;
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Supermetrics {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        let query = supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE);
+        let query = query.accounts([FakeSupermetrics::ACCOUNT]).fields(["date", "clicks"]);
+        supermetrics::target(&query.start_date("2026-03-01").end_date("yesterday"))
+    }
+
+    fn next_run(&self, ending: Phase) {
+        self.fake.next_run(match ending {
+            Phase::Succeeded => fake_supermetrics::Plan::succeeds(3),
+            Phase::Failed => fake_supermetrics::Plan::fails("QUERY_ERROR", "the source is down"),
+            _ => fake_supermetrics::Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_answer(&self) {
+        self.fake.lose_next_trigger_answer();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere();
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers()
+    }
+}
+
 struct Memory(FakeProvider);
 
 impl Subject for Memory {
@@ -177,6 +275,18 @@ impl Subject for Memory {
 #[tokio::test]
 async fn adobe_keeps_the_contract() {
     contract::check(Adobe::new).await;
+}
+
+#[tokio::test]
+async fn arcgis_keeps_the_contract_for_tasks_of_the_deployment_and_of_users() {
+    for of_user in [false, true] {
+        contract::check(async || ArcGis::new(of_user).await).await;
+    }
+}
+
+#[tokio::test]
+async fn supermetrics_keeps_the_contract() {
+    contract::check(Supermetrics::new).await;
 }
 
 #[tokio::test]

@@ -314,6 +314,8 @@ pub(super) struct Head {
     error: Option<Value>,
     /// Short members at the top, of error bodies without an envelope.
     flat: Map<String, Value>,
+    /// There are members at the top that no error body has.
+    others: bool,
     /// There are rows, and what comes after them was not read.
     has_rows: bool,
     /// The text is this object and nothing else, as far as it was read.
@@ -357,15 +359,19 @@ impl Head {
         if let Some(said) = self.meta_error.as_ref().and_then(Said::of) {
             return Some(said);
         }
+        // RFC 9457, and beside it bodies that are the error object itself.
+        let text = |name: &str| filled(self.flat.get(name));
+        let status = self.flat.get("status").and_then(Value::as_u64);
+        let status = status.filter(|status| (400..600).contains(status));
         let media = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let problem = media.is_some_and(|media| media.starts_with("application/problem+json"));
+        let problem = media.is_some_and(|media| media.starts_with("application/problem+json"))
+            || (status.is_some()
+                && text("title").is_some()
+                && text("type").is_some()
+                && !self.others);
         if success && !problem {
             return None;
         }
-        // RFC 9457, and beside it bodies that are the error object itself.
-        let text = |name: &str| filled(self.flat.get(name));
-        let status =
-            self.flat.get("status").and_then(Value::as_u64).filter(|status| *status >= 400);
         let mut more = self.flat.clone();
         more.retain(|name, _| matches!(name.as_str(), "type" | "status"));
         let said = Said {
@@ -414,7 +420,10 @@ impl<'de> Visitor<'de> for Top<'_> {
                 "data" => map.next_value_seed(FirstRow(&mut self.0.has_rows))?,
                 "type" | "title" | "status" | "detail" | "instance" | "message" | "description"
                 | "code" => drop(self.0.flat.insert(name.into_owned(), map.next_value()?)),
-                _ => drop(map.next_value::<IgnoredAny>()?),
+                _ => {
+                    self.0.others = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
         Ok(())
@@ -626,6 +635,7 @@ mod tests {
             r#"{"error":"LINK_GONE"}"#,
             r#"{"meta":{"error":{"message":"no"}}}"#,
             "\u{feff} {\"error\":{\"code\":\"X\"}}",
+            r#"{"type":"https://x/y","title":"T","status":403,"detail":"no"}"#,
         ] {
             assert!(judge(200, error).is_some(), "{error}");
             assert!(judge(202, error).is_some(), "{error}");
@@ -636,6 +646,8 @@ mod tests {
             "{\"error\":{\"code\":\"X\"}}\n{\"error\":{\"code\":\"Y\"}}",
             r#"{"error":"a word","title":"x","status":404}"#,
             r#"{"title":"x","detail":"y","status":404}"#,
+            r#"{"type":"x","title":"x","status":404,"clicks":7}"#,
+            r#"{"type":"x","title":"x","status":200}"#,
             r#"{"error":{}}"#,
             r#"[{"error":{"code":"X"}}]"#,
             "error,code\nX,1\n",

@@ -176,6 +176,13 @@ pub struct Field {
     pub visible: Option<bool>,
 }
 
+impl Field {
+    fn is_named(&self, name: &str) -> bool {
+        let names = [&self.field_name, &self.id, &self.field_id];
+        names.into_iter().any(|known| known.as_deref() == Some(name))
+    }
+}
+
 /// A column of the rows.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -310,42 +317,58 @@ pub(super) struct Data {
 impl Data {
     /// Rows and columns. `fields` describes the columns, `headers` says whether the first row holds their names.
     pub(super) fn into_rows(self, fields: &[Field], headers: bool) -> (Arc<Columns>, Vec<Row>) {
-        let mut cells = self.rows.into_iter();
-        let titles: Vec<Option<Box<str>>> = if !self.names.is_empty() {
-            self.names.into_iter().map(Some).collect()
+        let named = !self.names.is_empty();
+        let Self { names, rows } = if named { self.in_order_of(fields) } else { self };
+        let mut cells = rows.into_iter();
+        let titles: Vec<Option<Box<str>>> = if named {
+            names.into_iter().map(Some).collect()
         } else if headers {
             let first = cells.next().unwrap_or_default();
             first.iter().map(|cell| Some(cell.to_string().into())).collect()
         } else {
             vec![None; cells.as_slice().first().map_or(0, Vec::len)]
         };
-        let columns = Arc::new(Columns::new(columns(titles, fields)));
+        let columns = Arc::new(Columns::new(columns(titles, fields, named)));
         let rows = cells.map(|cells| Row { columns: Arc::clone(&columns), cells }).collect();
         (columns, rows)
     }
+
+    /// Members of objects have no order: they get that of the fields, and those of no field come behind.
+    fn in_order_of(self, fields: &[Field]) -> Self {
+        let mut fields: Vec<&Field> = fields.iter().collect();
+        fields.sort_by_key(|field| field.data_column.unwrap_or(u64::MAX));
+        let rank = |name: &str| fields.iter().position(|field| field.is_named(name));
+        let mut order: Vec<(usize, Box<str>)> = self.names.into_iter().enumerate().collect();
+        order.sort_by_key(|(_, name)| rank(name).unwrap_or(usize::MAX));
+        let sort = |mut cells: Vec<Cell>| -> Vec<Cell> {
+            let mut take = |place: usize| {
+                cells.get_mut(place).map_or(Cell::Null, |cell| std::mem::replace(cell, Cell::Null))
+            };
+            order.iter().map(|(place, _)| take(*place)).collect()
+        };
+        let rows = self.rows.into_iter().map(sort).collect();
+        Self { rows, names: order.into_iter().map(|(_, name)| name).collect() }
+    }
 }
 
-/// Lays the fields over the columns: by their position where the answer says it, else by name, else, where each field
-/// is one column, by their order.
-fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field]) -> Vec<Column> {
+/// Lays the fields over the columns: by their position where the answer says it, else by name, else, where each field is
+/// one column, by their order. Columns that are `named`, by the members of objects, have nothing but their names.
+fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field], named: bool) -> Vec<Column> {
     let mut columns: Vec<_> =
         headers.into_iter().map(|header| Column { header, field: None }).collect();
     let shown = |field: &&Field| field.visible != Some(false);
     let whole = |field: &&Field| field.field_split != Some(FieldSplit::Column);
-    let placed = fields.iter().any(|field| field.data_column.is_some());
-    let in_order = !placed && fields.iter().all(|field| whole(&field));
+    let placed = !named && fields.iter().any(|field| field.data_column.is_some());
+    let in_order = !named && !placed && fields.iter().all(|field| whole(&field));
     for (order, field) in fields.iter().filter(shown).enumerate() {
-        let unnamed = columns.iter().all(|column| column.header.is_none());
-        let position = match field.data_column {
-            Some(position) => usize::try_from(position).ok(),
+        let place = field.data_column.filter(|_| placed);
+        let position = match place {
+            Some(place) => usize::try_from(place).ok(),
             None if !whole(&field) => None,
-            None if unnamed => in_order.then_some(order),
             None => {
-                let names = [&field.field_name, &field.id, &field.field_id];
                 let is_it = |column: &Column| {
-                    column.field.is_none()
-                        && column.header.is_some()
-                        && names.contains(&&column.header)
+                    let named = column.header.as_deref().is_some_and(|name| field.is_named(name));
+                    named && column.field.is_none()
                 };
                 columns.iter().position(is_it).or_else(|| in_order.then_some(order))
             }
@@ -485,7 +508,7 @@ mod tests {
             (json!([["h", "i"], ["a"], ["b", "c", "d"]]), json!([["a"], ["b", "c", "d"]])),
             (
                 json!([{"x": 1, "y": "a"}, {"y": "b", "z": true}, {}]),
-                json!([["1", "a"], ["", "b", "true"], []]),
+                json!([["1", "a", ""], ["", "b", "true"], ["", "", ""]]),
             ),
         ] {
             let (_, rows) = rows(&data, &[], true);
@@ -555,6 +578,21 @@ mod tests {
         assert_eq!(rows(&json!([["A", "B", "C"], []]), &unplaced, true).0, ["a", "b", "C"]);
         assert_eq!(rows(&json!([["x", "y"]]), &unplaced, false).0, ["b", "a"]);
         assert_eq!(rows(&json!([["x", "y"]]), &[], false).0, ["", ""]);
+    }
+
+    #[test]
+    fn rows_that_are_objects_go_by_their_names_and_in_the_order_of_the_fields() {
+        let fields = fields(&json!([
+            {"id": "visits", "field_name": "Sessions", "data_column": 1},
+            {"id": "day", "field_name": "Date", "data_column": 0},
+        ]));
+        let data = json!([{"Clicks": 1, "Date": "d", "Sessions": "7"}, {"Date": "e"}]);
+        let (names, all) = rows(&data, &fields, true);
+        assert_eq!(names, ["day", "visits", "Clicks"]);
+        assert_eq!(all[0].get("visits").and_then(Cell::as_f64), Some(7.0));
+        assert_eq!(all[0].deserialize::<(String, u8, u8)>().unwrap(), ("d".into(), 7, 1));
+        assert_eq!((all.len(), all[1].get("day").and_then(Cell::as_str)), (2, Some("e")));
+        assert!(all[1].get("visits").unwrap().is_null());
     }
 
     #[test]

@@ -7,9 +7,13 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+
 use crate::client::CallOptions;
 use crate::error::{Delivery, ErrorKind};
-use crate::run::{CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, Target, Vendor};
+use crate::run::{
+    CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target, Vendor,
+};
 
 /// A provider under test, and what the test may do behind its back.
 pub trait Subject: Send + Sync {
@@ -52,6 +56,9 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
             Some(ErrorKind::Unsupported),
             "a trigger that cannot be sent says Unsupported"
         );
+        if capabilities.list {
+            a_run_of_somebody_else_is_listed_and_waited_for(&fresh().await).await;
+        }
         return;
     }
     a_run_succeeds(&fresh().await).await;
@@ -66,6 +73,7 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
     }
     if capabilities.list {
         the_list_has_the_newest_run_first(&fresh().await).await;
+        runs_waited_for_together_each_end_once(&fresh().await).await;
     }
 }
 
@@ -210,6 +218,44 @@ async fn a_finished_run_is_not_cancelled(subject: &dyn Subject) {
 
 async fn the_list_has_the_newest_run_first(subject: &dyn Subject) {
     let run = triggered(subject, Phase::Succeeded).await;
+    let seen = listed(subject).await;
+    assert!(seen.iter().any(|seen| seen.run == run), "a triggered run is listed");
+}
+
+/// A vendor that starts runs by itself alone.
+async fn a_run_of_somebody_else_is_listed_and_waited_for(subject: &dyn Subject) {
+    let before = listed(subject).await;
+    subject.trigger_from_elsewhere();
+    let new: Vec<_> = listed(subject).await.into_iter().map(|seen| seen.run).collect();
+    let new: Vec<_> =
+        new.into_iter().filter(|run| before.iter().all(|seen| seen.run != *run)).collect();
+    let [run] = &*new else { fail("a run that somebody else started is listed") };
+    let done = subject.provider().wait(run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!((&done.run, done.phase), (run, Phase::Succeeded), "it is waited for");
+}
+
+async fn runs_waited_for_together_each_end_once(subject: &dyn Subject) {
+    let mut runs = Vec::new();
+    for ending in [Phase::Succeeded, Phase::Failed, Phase::Succeeded] {
+        subject.next_run(ending);
+        let run = subject.provider().trigger(&subject.target()).await;
+        runs.push(run.unwrap_or_else(|error| fail(&error.report())));
+    }
+    let provider = subject.provider();
+    let ends: Vec<_> = provider.wait_all(runs.clone()).ends().collect().await;
+    let mut ended = Vec::new();
+    for end in ends {
+        let end = end.unwrap_or_else(|error| fail(&error.report()));
+        assert!(end.phase != Phase::Failed || end.failure.is_some(), "a failed run says why");
+        ended.push(end.run);
+    }
+    ended.sort();
+    runs.sort();
+    assert_eq!(ended, runs, "each run ends once");
+}
+
+/// The whole list.
+async fn listed(subject: &dyn Subject) -> Vec<RunSnapshot> {
     let (provider, target) = (subject.provider(), subject.target());
     let mut seen = Vec::new();
     let mut cursor = None;
@@ -223,10 +269,10 @@ async fn the_list_has_the_newest_run_first(subject: &dyn Subject) {
         }
         assert!(seen.len() < 10_000, "the list ends");
     }
-    assert!(seen.iter().any(|seen| seen.run == run), "a triggered run is listed");
     assert!(seen.iter().all(|seen| seen.run.target() == &target), "a list holds one target's runs");
     let created: Vec<_> = seen.iter().filter_map(|run| run.created).collect();
     assert!(created.is_sorted_by(|newer, older| newer >= older), "newest first");
+    seen
 }
 
 #[track_caller]

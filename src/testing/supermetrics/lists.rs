@@ -26,6 +26,7 @@ pub(super) fn page(asked: &Object, all: Vec<Value>) -> (Vec<Value>, Value) {
 
 /// Runs in a time, the latest first.
 pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
+    state.listed();
     let now = state.desk.now();
     let time = |name: &str, default| match text(asked, name) {
         None => Ok(default),

@@ -4,7 +4,7 @@
 //! a saved query with its short URL, and batches. It keeps what callers start, and it is strict: a parameter the API
 //! does not define is refused, and so is a value outside its limits. Nothing moves by itself. A run takes a step
 //! whenever somebody looks at its status, waits for it in a data call (`sync_timeout` above 0), or looks at its batch,
-//! so tests need no sleep. A data call that does not wait shows a run as it is.
+//! and at every fifth history, so tests need no sleep. A data call that does not wait shows a run as it is.
 //!
 //! The API is below `/enterprise/v2`, below `/v2`, and at the root, where `/me` is, too.
 //!
@@ -49,6 +49,8 @@ use self::answers::{Answer, Object, Refusal, Reply};
 use self::checks::scrubbed;
 use self::rows::Rows;
 use self::state::{APP, State};
+use crate::client::ClientBuilder;
+use crate::supermetrics::{ApiKey, Supermetrics};
 
 const BASE_PATH: &str = "/enterprise/v2";
 
@@ -88,6 +90,14 @@ impl FakeSupermetrics {
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("{}{BASE_PATH}", self.server.origin())
+    }
+
+    /// A client of this fake, with settings still to change: base URL and credential are set.
+    #[must_use]
+    pub fn client_builder(&self) -> ClientBuilder<Supermetrics> {
+        crate::supermetrics::Client::builder()
+            .credential(ApiKey::new(Self::API_KEY))
+            .base_url(self.base_url())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

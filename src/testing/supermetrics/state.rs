@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::testing::server::Desk;
+use crate::testing::server::{Desk, LISTS_A_STEP};
 
 use super::answers::{Form, Object, Refusal, Reply};
 use super::checks::{list, number, text};
@@ -52,6 +52,8 @@ pub(super) struct Run {
     looks: u32,
     /// Looks that found it running.
     running: u32,
+    /// How many histories have shown it while it went on.
+    lists: u32,
 }
 
 pub(super) struct Batch {
@@ -147,6 +149,20 @@ impl State {
         }
     }
 
+    /// Counts as one list of all runs: each that goes on comes closer to a step.
+    pub(super) fn listed(&mut self) {
+        for index in 0..self.runs.len() {
+            let run = self.runs.get_mut(index).filter(|run| run.ended.is_none());
+            let due = run.is_some_and(|run| {
+                run.lists += 1;
+                run.lists.is_multiple_of(LISTS_A_STEP)
+            });
+            if due {
+                self.look(index);
+            }
+        }
+    }
+
     /// What a run found goes to a later call, too.
     pub(super) fn reuse(&mut self, index: usize) {
         if let Some(run) = self.runs.get_mut(index) {
@@ -228,6 +244,7 @@ impl Run {
             plan,
             looks: 0,
             running: 0,
+            lists: 0,
         }
     }
 
