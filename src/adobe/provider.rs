@@ -19,6 +19,9 @@ use crate::run::{
 /// Runs looked at to find the one that was just triggered.
 const RECENT: u32 = 50;
 
+/// Runs on a page of a list, for waits of many. The vendor documents no maximum; its own client asks for up to 1,000.
+const PAGE: u32 = 100;
+
 /// Queries looked at to find the one of a run: schedules due at the same time have runs of the same id.
 const SAME_ID: u32 = 100;
 
@@ -54,7 +57,7 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListRuns::new(schedule_of(target)?).newest_first();
+        let first = ListRuns::new(schedule_of(target)?).newest_first().limit(PAGE);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = self.call(request).options(options.clone()).send().await?.into_inner();
         Ok(page.map(|run| snapshot(target, &run)))
