@@ -37,7 +37,7 @@ impl Dialect for SupermetricsDialect {
         let sense = Sense::of(&code);
         // A failed run is what was asked about: the answer, not a failure of the call.
         let run_failed = head.state.as_ref().is_some_and(QueryState::is_failure)
-            || sense.as_ref().is_some_and(|sense| sense.about_query);
+            || sense.as_ref().is_some_and(|sense| sense.about_query) && head.names_error();
         if answer.operation == GetStatus::OPERATION && run_failed && code != "STATUS_NOT_FOUND" {
             return Verdict::Success;
         }
@@ -335,6 +335,12 @@ impl Head {
             Err(_) => head.has_rows,
         };
         head
+    }
+
+    /// Whether the error stands where the model of a run has it, so that the run can say why it failed.
+    fn names_error(&self) -> bool {
+        let mut errors = [&self.error, &self.meta_error].into_iter().flatten();
+        errors.any(|error| QueryError::of(error).is_some())
     }
 
     /// The error in an answer, in the order of the places where it has been seen. In a success only what cannot be
@@ -685,6 +691,13 @@ mod tests {
         ] {
             assert!(status(500, &body(code)).is_some(), "{code}");
             assert!(status(200, &body(code)).is_some(), "{code}");
+        }
+        // A body that has the error where the model of a run does not look: its run would seem to go on.
+        for unread in [
+            r#"{"code":"QUERY_ERROR","message":"no"}"#,
+            r#"{"type":"x","title":"x","status":500,"code":"QUERY_ERROR"}"#,
+        ] {
+            assert!(status(500, unread).is_some(), "{unread}");
         }
         let failed = r#"{"meta":{"status_code":"FAILURE"},"error":{"code":"SOMETHING_NEW"}}"#;
         assert!(status(500, failed).is_none());

@@ -414,16 +414,16 @@ impl QueryRun {
             .unwrap_or_else(|| head.query.as_ref().is_some_and(ResolvedQuery::has_no_headers));
         let fields = head.query.as_ref().map_or(&[][..], |query| &query.fields);
         let (columns, rows) = answer.data.into_rows(fields, !no_headers);
-        let error = answer.error.or(head.error).and_then(|error| QueryError::of(&error));
+        let error = [answer.error, head.error].iter().flatten().find_map(QueryError::of);
         let error = error.map(|error| QueryError {
             // Beside an error that is nothing but a code.
             message: error.message.or_else(|| answer.message.filter(|text| !text.is_empty())),
             ..error
         });
         let link = head.paginate.and_then(|links| links.next).filter(|link| !link.is_empty());
-        // A failed run may come as an error and nothing else, and one that has failed does not go on.
-        let over = head.status_code.as_ref().is_some_and(QueryState::is_terminal);
-        let failed = (error.is_some() && !over).then_some(QueryState::Failure);
+        // A failed run may come as an error and nothing else, and one with an error neither goes on nor has succeeded.
+        let told = head.status_code.as_ref().is_some_and(QueryState::is_failure);
+        let failed = (error.is_some() && !told).then_some(QueryState::Failure);
         Ok(Self {
             request_id: head.request_id,
             schedule_id: head.schedule_id.filter(|id| !id.as_str().is_empty()),
@@ -789,6 +789,16 @@ mod tests {
             ),
             (
                 r#"{"meta":{"status_code":"RUNNING"},"error":{"code":"QUERY_ERROR","message":"no"}}"#,
+                ErrorKind::RunFailed,
+                "ended as FAILURE: no (code QUERY_ERROR)",
+            ),
+            (
+                r#"{"meta":{"status_code":"SUCCESS"},"error":{"code":"QUERY_ERROR","message":"no"},"data":[]}"#,
+                ErrorKind::RunFailed,
+                "ended as FAILURE: no (code QUERY_ERROR)",
+            ),
+            (
+                r#"{"meta":{"error":{"code":"QUERY_ERROR","message":"no"}},"error":{}}"#,
                 ErrorKind::RunFailed,
                 "ended as FAILURE: no (code QUERY_ERROR)",
             ),
