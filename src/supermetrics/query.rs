@@ -82,7 +82,7 @@ pub struct Query {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sync_timeout: Option<u32>,
     /// What has no setter: kept when a stored query is read, and sent.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "others")]
     other: BTreeMap<String, Value>,
 }
 
@@ -273,9 +273,10 @@ impl Query {
     }
 
     /// Any other parameter: `ds_login`, for example, is in use and not documented. One that has a setter is refused,
-    /// and so is `api_key`: that is [`ApiKey`](super::ApiKey)'s work.
+    /// and so is `api_key`, whose value is not even kept: that is [`ApiKey`](super::ApiKey)'s work.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.other.insert(name.into(), value.into());
+        self.other = without_key(self.other);
         self
     }
 
@@ -351,6 +352,19 @@ impl Query {
         }
         Ok(())
     }
+}
+
+fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error> {
+    BTreeMap::deserialize(deserializer).map(without_key)
+}
+
+/// A query is printed, stored, and made the id of a target. The key that stands in one, as in the parameters of a copied
+/// URL, leaves its name alone, by which the query is refused.
+fn without_key(mut parameters: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    if let Some(key) = parameters.get_mut("api_key") {
+        *key = Value::Null;
+    }
+    parameters
 }
 
 /// Stored queries say "no settings" with an empty list or null, too.
@@ -621,6 +635,20 @@ mod tests {
             assert_eq!(serde_json::from_str::<Query>(&stored).unwrap(), Query::new("GA"));
         }
         assert!(serde_json::from_str::<Query>(r#"{"ds_id":"GA","settings":[1]}"#).is_err());
+    }
+
+    #[test]
+    fn a_key_among_the_parameters_is_not_kept() {
+        let copied = r#"{"ds_id":"GA","api_key":"canary"}"#;
+        for query in
+            [Query::new("GA").parameter("api_key", "canary"), serde_json::from_str(copied).unwrap()]
+        {
+            let target = super::super::target(&query);
+            assert!(!format!("{query:?} {target} {target:?}").contains("canary"));
+            assert!(query.check().is_err());
+            let stored: Query = serde_json::from_str(target.id()).unwrap();
+            assert!(stored.check().is_err(), "the trigger says what is wrong");
+        }
     }
 
     #[test]
