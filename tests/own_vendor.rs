@@ -298,6 +298,11 @@ async fn a_failure_inside_a_success_is_what_the_dialect_says() {
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 200));
     assert_eq!((error.request_id(), script.sent().len()), (Some("4f1c"), 1));
     assert_eq!(error.attempts()[0].request_id.as_deref(), Some("4f1c"));
+    // What the vendor says itself counts more than what a gateway may have set.
+    let answer = Response::builder().status(502).header("x-request-id", "gateway-1");
+    script.answer_with(answer.body(r#"{"error":401,"id":"4f1c"}"#.into()).unwrap());
+    let error = client.send(List { page: 0 }).await.unwrap_err();
+    assert_eq!(error.request_id(), Some("4f1c"));
 }
 
 #[tokio::test]

@@ -498,6 +498,21 @@ async fn a_look_that_fails_is_no_run_that_failed() {
 }
 
 #[tokio::test]
+async fn the_request_id_is_that_of_the_body_and_else_that_of_a_header() {
+    let (script, _, client) = scripted();
+    for (body, id) in [
+        (failure("STATUS_NOT_FOUND"), "rq-9"),
+        (r#"{"error":{"code":"STATUS_NOT_FOUND"}}"#.to_owned(), "proxy-1"),
+    ] {
+        let answer = Response::builder().status(404).header("x-request-id", "proxy-1");
+        script.answer_with(answer.body(body.into()).unwrap());
+        let error = client.send(GetStatus::new("s-1")).await.unwrap_err();
+        assert_eq!(error.request_id(), Some(id));
+        assert_eq!(error.attempts()[0].request_id.as_deref(), Some(id));
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_has_expired_says_so() {
     let (script, _, client) = scripted();
     script.answer(400, failure("STATUS_NOT_FOUND"));

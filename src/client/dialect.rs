@@ -72,7 +72,8 @@ pub struct Refusal {
     pub advice: Advice,
     /// A pause that the vendor asks for by other means than `Retry-After`.
     pub pause: Option<Duration>,
-    /// The vendor's id for the request, where the body says it and no header does.
+    /// The vendor's id for the request, where the body says it. It counts more than one in a header, which a gateway may
+    /// have set.
     pub request_id: Option<Box<str>>,
 }
 

@@ -310,7 +310,7 @@ fn judge(
     let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
     if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
         let asked = retry::retry_after(&meta.headers, session.core.clock.utc());
-        if let (None, Some(id)) = (&meta.request_id, refusal.request_id) {
+        if let Some(id) = refusal.request_id {
             meta.request_id = Some(request.secrets().scrub(&id).into());
         }
         let mut error = Error::new(refusal.kind, refusal.message);
