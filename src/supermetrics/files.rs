@@ -47,6 +47,21 @@ open_enum! {
 ///
 /// Source: Supermetrics API, "Get data" and its formats, `GET|POST /query/data/{format}`. Never sent again once it may
 /// have arrived, as [`RunQuery`](super::RunQuery).
+///
+/// ```no_run
+/// use scheduled_runs::RunProviderExt;
+/// use scheduled_runs::supermetrics::{self, Download, DownloadQuery, File, Format, GetResults, Query, ScheduleId};
+///
+/// # async fn program(client: supermetrics::Client, query: Query) -> scheduled_runs::Result<File> {
+/// let id = ScheduleId::unique("export");
+/// let download = DownloadQuery::new(query.clone().schedule_id(&id), Format::Csv);
+/// if let Download::File(file) = client.send(download).await?.into_inner() {
+///     return Ok(file);
+/// }
+/// client.wait(&supermetrics::target(&query).run(id.as_str())).await?.success()?;
+/// Ok(client.send(GetResults::new(id)).await?.into_inner())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DownloadQuery {
@@ -88,6 +103,10 @@ impl Endpoint for DownloadQuery {
 /// Results that are not there yet, or no longer, are [`NotFound`](ErrorKind::NotFound): poll the status, not the
 /// results. Rows of the formats `json` and `keyjson` come typed from [`ListResults`](super::ListResults).
 ///
+/// At most 100,000 rows come at once, and a file does not say that it was cut. A query whose
+/// [`max_rows`](Query::max_rows) is larger is read in parts: by [`offset`](Self::offset), until one has fewer rows than
+/// asked for. Whether the line of headers comes with each part, and whether Parquet is cut at all, is not documented.
+///
 /// Source: Supermetrics API, "Get results", `GET /query/results`. Safe to repeat.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
@@ -103,14 +122,13 @@ impl GetResults {
         Self { run: run.into(), offset: 0, limit: 100_000 }
     }
 
-    /// Rows to leave out at the beginning, at most 1,000,000. Default 0. Formats that have no pages take no notice.
+    /// Rows to leave out at the beginning, at most 1,000,000. Default 0.
     pub fn offset(mut self, rows: u32) -> Self {
         self.offset = rows;
         self
     }
 
     /// Most rows, 1 to 100,000. Default 100,000; it is always sent, for the vendor documents two defaults of its own.
-    /// Formats that have no pages take no notice.
     pub fn limit(mut self, rows: u32) -> Self {
         self.limit = rows;
         self

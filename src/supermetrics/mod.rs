@@ -56,7 +56,8 @@
 //! | cancel a batch | [`CancelBatch`] | yes |
 //! | ask whether the key works | [`GetMe`] | yes |
 //!
-//! Everything else is reached by [`Client::raw`](crate::Client::raw), with the parameters in `json`:
+//! Everything else, such as the fields and segments of a data source, is reached by
+//! [`Client::raw`](crate::Client::raw), with the parameters in `json`:
 //!
 //! ```no_run
 //! # async fn program(client: scheduled_runs::supermetrics::Client) -> scheduled_runs::Result<()> {
