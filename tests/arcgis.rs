@@ -223,6 +223,55 @@ async fn a_refused_login_says_what_to_check_and_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_base_url_that_leads_to_no_portal_is_named_by_the_error() {
+    for (status, body, says) in [
+        (404, "<html>", "check the base URL"),
+        (200, r#"{"error":{"code":404,"message":"no"}}"#, "check the base URL"),
+        (200, r#"{"error":{"code":499,"message":"Token Required"}}"#, "the base URL"),
+        (200, "<html>sign in</html>", "login page"),
+    ] {
+        let (script, _, builder) = scripted();
+        let client = builder.credential(user()).build().unwrap();
+        script.answer(status, body);
+        let error = client.send(ListTasks::new()).await.unwrap_err();
+        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_portal_without_tasks_of_the_deployment_is_told_from_a_task_that_is_not_there() {
+    let (script, _, builder) = scripted();
+    let client = builder.build().unwrap();
+    let lacking = "ArcGIS Enterprise on Kubernetes only";
+    let gone = r#"{"error":{"code":404,"message":"no such task"}}"#;
+    script.answer(404, "<html>");
+    script.answer(404, "");
+    script.answer(200, gone);
+    script.answer(404, "<html>");
+    script.answer(200, gone);
+    let list = client.send(ListTasks::new()).await.unwrap_err();
+    let runs = client.send(ListTaskRuns::new("t1")).await.unwrap_err();
+    let task = client.send(GetTask::new("t1")).await.unwrap_err();
+    let user = client.send(ListUserTasks::new("u")).await.unwrap_err();
+    let none = client.send(ListTasks::new()).await.unwrap_err();
+    for (error, told) in [(list, true), (runs, true), (task, false), (user, false), (none, true)] {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.to_string().contains(lacking), told, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_password_is_too_short_to_be_kept_from_plain_http() {
+    let (script, _, builder) = scripted();
+    let credential = GenerateToken::new("u", "abc").token_url("http://sso.initech.example/tokens");
+    let client = builder.credential(credential).build().unwrap();
+    let error = client.send(ListTasks::new()).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Config, 0));
+    assert!(error.to_string().contains("clear text"), "{error}");
+}
+
+#[tokio::test]
 async fn a_token_url_of_ones_own_is_asked_and_a_page_there_is_no_token() {
     let (script, clock, builder) = scripted();
     let credential = user().token_url("https://sso.initech.example/tokens").referer("r");
@@ -238,7 +287,7 @@ async fn a_token_url_of_ones_own_is_asked_and_a_page_there_is_no_token() {
     script.answer(200, "<html>sign in</html>");
     let error = client.send(GetInfo::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
-    assert!(error.report().contains("login page"), "{}", error.report());
+    assert!(error.to_string().contains("login page"), "{error}");
 }
 
 #[tokio::test]
@@ -325,7 +374,7 @@ async fn what_the_vendor_says_stands_in_the_error() {
             404,
             "<html>nothing here</html>",
             ErrorKind::NotFound,
-            "arcgis.tasks.get: not found (HTTP 404)",
+            "arcgis.tasks.get: tasks of the deployment exist in ArcGIS Enterprise on Kubernetes only; is this one, and its base URL? (HTTP 404)",
         ),
         (
             200,

@@ -147,7 +147,7 @@ impl TokenSource for UserLogin {
             &form,
             password,
         )?;
-        let advice = "the portal gave no token; check user name and password (upper and lower case count), and that the user does not sign in through SAML or OpenID Connect";
+        let advice = "the portal gave no token; check user name and password (upper and lower case count), that the user does not sign in through SAML or OpenID Connect, and the base URL";
         let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
         let answer: Answer = json::decode(&meta, &body)?;
         // Against the server's own clock: ours may be wrong.
@@ -251,7 +251,7 @@ impl TokenSource for AppLogin {
             &form,
             secret,
         )?;
-        let advice = "the portal gave no token; check client id and client secret, and that the application is registered with this portal";
+        let advice = "the portal gave no token; check client id and client secret, that the application is registered with this portal, and the base URL";
         let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
         let answer: Answer = json::decode(&meta, &body)?;
         let life = answer.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);

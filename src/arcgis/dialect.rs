@@ -6,8 +6,9 @@ use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::tasks::ListTasks;
 use super::time::ServerZone;
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Endpoint as _, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
@@ -58,6 +59,9 @@ impl Dialect for ArcGisDialect {
             401 if answer.headers.contains_key(header::WWW_AUTHENTICATE) => {
                 "the web server in front of the portal asks for a sign-in of its own"
             }
+            404 if is_missing_api(answer.operation, error.as_ref()) => {
+                "tasks of the deployment exist in ArcGIS Enterprise on Kubernetes only; is this one, and its base URL?"
+            }
             _ => "",
         };
         let name = error.as_ref().and_then(|error| error.name.clone());
@@ -72,6 +76,13 @@ impl Dialect for ArcGisDialect {
             _ => refusal,
         })
     }
+}
+
+/// Whether "not found" says that there are no tasks of the deployment at all, not that one of them is missing: the list of them
+/// cannot be, and a missing task has an error in words.
+fn is_missing_api(operation: &str, error: Option<&VendorError>) -> bool {
+    let of_deployment = operation.starts_with("arcgis.task");
+    of_deployment && (error.is_none() || operation == ListTasks::OPERATION)
 }
 
 /// Where tokens come from.
@@ -97,6 +108,9 @@ impl Dialect for LoginDialect {
             // A wrong password or client id is a 400, and asking again changes nothing.
             ErrorKind::Rejected | ErrorKind::Auth | ErrorKind::Denied => {
                 refusal.kind(ErrorKind::Auth).advice(Advice::Permanent).message(self.advice)
+            }
+            ErrorKind::NotFound => {
+                refusal.message("nothing gives out tokens there; check the base URL")
             }
             _ => refusal,
         })
@@ -158,22 +172,18 @@ impl Body {
     /// Whether an answer of this shape is a failure although its HTTP status is a success.
     ///
     /// A healthy run has a `status` that is the run's own, "failed" among others: `runId` tells it from the body of a job that
-    /// failed.
+    /// failed. An `error` that is an object is none of a run's members, so it counts beside a `runId`, too.
     fn is_failure(&self) -> bool {
         let status = |texts: &[&str]| {
             let status = self.status.as_deref().unwrap_or_default();
             texts.iter().any(|text| status.eq_ignore_ascii_case(text))
         };
-        let refused = self.success == Some(false) || status(&["error"]);
+        let refused = self.success == Some(false) || status(&["error"]) || self.error.is_object();
         let about_a_run = self.run_id.is_some();
-        let has_error = match &self.error {
-            Value::Object(_) => true,
-            Value::String(text) => !text.is_empty(),
-            _ => false,
-        };
+        let told = self.error.as_str().is_some_and(|text| !text.is_empty());
         let has_code = self.code.is_some_and(|code| code >= 400)
             && (self.message.is_some() || !self.messages.is_null());
-        refused || (!about_a_run && (has_error || has_code || status(&["failed", "failure"])))
+        refused || (!about_a_run && (told || has_code || status(&["failed", "failure"])))
     }
 
     /// What it says, from the innermost out: the shapes are nested in one another.
@@ -391,7 +401,7 @@ mod tests {
         for body in [
             r#"{"runId":"r1","status":"failed","result":"no space left"}"#,
             r#"{"status":"FAILED","runId":7}"#,
-            r#"{"runId":"r1","status":"failure","error":{"message":"x"},"code":500,"message":"x"}"#,
+            r#"{"runId":"r1","status":"failure","error":"x","code":500,"message":"x"}"#,
             r#"{"result":[{"runId":"r1","status":"failed"}]}"#,
             r#"{"runs":[{"status":"error","error":{"code":500}}],"nextStart":-1}"#,
             r#"{"status":"success"}"#,
@@ -412,7 +422,11 @@ mod tests {
             assert!(matches!(verdict, Verdict::Success), "{body}");
         }
         // Even of a run, these say that the call failed.
-        for body in [r#"{"runId":"r1","status":"error"}"#, r#"{"runId":"r1","success":false}"#] {
+        for body in [
+            r#"{"runId":"r1","status":"error"}"#,
+            r#"{"runId":"r1","success":false}"#,
+            r#"{"runId":"r1","error":{"code":400,"message":"x"}}"#,
+        ] {
             assert_eq!(refused(200, body).kind, ErrorKind::Rejected, "{body}");
         }
     }

@@ -373,7 +373,8 @@ async fn guarded<T>(session: Session<'_>, work: impl Future<Output = Result<T>>)
             Err(error)
         }
         Some(Ok(Err(error))) => {
-            Err(Error::new(ErrorKind::Auth, "the credential gave no token").with_source(error))
+            let message = format!("the credential gave no token: {error}");
+            Err(Error::new(ErrorKind::Auth, message).with_source(error))
         }
         Some(Ok(Ok(done))) => Ok(done),
     }
