@@ -329,17 +329,26 @@ impl Field {
                 return Err(self.refused(part, &format!("a step is 1 to {most}")));
             }
         }
+        let (from, to) = match values.split_once('-') {
+            Some((from, to)) => (from, Some(to)),
+            None => (values, None),
+        };
         match values {
-            "*" => Ok(()),
-            "?" => Err(self.refused(part, "`?` stands alone, in one of the two day fields")),
-            _ => match values.split_once('-') {
-                Some((from, to)) => {
-                    self.number(part, from)?;
-                    self.number(part, to)
-                }
-                None => self.number(part, values),
-            },
+            "*" => return Ok(()),
+            "?" => return Err(self.refused(part, "`?` stands alone, in one of the two day fields")),
+            _ => [Some(from), to]
+                .into_iter()
+                .flatten()
+                .try_for_each(|text| self.number(part, text))?,
         }
+        // Quartz overlooks a step behind a name, and reads a range either by names or by numbers.
+        let by_name = |text: &str| text.starts_with(|letter: char| letter.is_ascii_alphabetic());
+        let mixed = to.is_some_and(|to| by_name(from) != by_name(to));
+        if mixed || (step.is_some() && by_name(from)) {
+            let advice = "Quartz takes no step behind names and no range from name to number: write the numbers";
+            return Err(self.refused(part, advice));
+        }
+        Ok(())
     }
 
     /// A number or name of this field's range. A range may run over its end: `FRI-MON`.
@@ -471,6 +480,10 @@ mod tests {
             ("0 4 6#3 * ?", "the day of month `6#3`"),
             ("5 0 4 * * ?", "the seconds, must be 0"),
             ("0 0 4 * * ? 2030", "five fields"),
+            ("0 4 ? * MON-FRI/2", "write the numbers"),
+            ("0 4 * JAN/3 ?", "write the numbers"),
+            ("0 4 ? * MON-6", "write the numbers"),
+            ("0 4 * 1-MAR ?", "write the numbers"),
             ("@daily", "five fields"),
             ("", "five fields"),
         ] {

@@ -48,12 +48,12 @@ impl Cron {
     /// What is wrong with it, if anything.
     pub(super) fn fault(&self) -> Option<String> {
         let plain = |field: &Field, text: &str| text.split(',').all(|part| field.has(part));
-        let day = |text: &str| match text {
-            "?" | "L" | "LW" => true,
-            _ => match (text.strip_prefix("L-"), text.strip_suffix('W')) {
-                (Some(before), _) => before.parse().is_ok_and(|days: u32| days <= 30),
-                (_, Some(near)) => DAY_OF_MONTH.number(near).is_some(),
-                _ => plain(&DAY_OF_MONTH, text),
+        let day = |text: &str| match text.strip_suffix('W').unwrap_or(text).strip_prefix("L-") {
+            Some(before) => digits(before).is_some_and(|days| days <= 30),
+            None => match text.strip_suffix('W') {
+                Some("L") => true,
+                Some(near) => DAY_OF_MONTH.number(near).is_some(),
+                None => matches!(text, "?" | "L") || plain(&DAY_OF_MONTH, text),
             },
         };
         let weekday = |text: &str| match text {
@@ -62,17 +62,19 @@ impl Cron {
                 (Some(last), _) => DAY_OF_WEEK.number(last).is_some(),
                 (_, Some((name, nth))) => {
                     DAY_OF_WEEK.number(name).is_some()
-                        && nth.parse().is_ok_and(|nth: u32| (1..=5).contains(&nth))
+                        && digits(nth).is_some_and(|nth| (1..=5).contains(&nth))
                 }
                 _ => plain(&DAY_OF_WEEK, text),
             },
         };
+        // Quartz does not tell `l` from `L`.
+        let upper = |text: &str| text.to_ascii_uppercase();
         let fits = [
             ("minute", &self.minute, plain(&MINUTE, &self.minute)),
             ("hour", &self.hour, plain(&HOUR, &self.hour)),
-            ("dayOfMonth", &self.day_of_month, day(&self.day_of_month)),
+            ("dayOfMonth", &self.day_of_month, day(&upper(&self.day_of_month))),
             ("month", &self.month, plain(&MONTH, &self.month)),
-            ("dayOfWeek", &self.day_of_week, weekday(&self.day_of_week)),
+            ("dayOfWeek", &self.day_of_week, weekday(&upper(&self.day_of_week))),
         ];
         if let Some((name, text, _)) = fits.into_iter().find(|(_, _, fits)| !fits) {
             return Some(format!("{name} cannot be '{text}'"));
@@ -127,22 +129,31 @@ impl Field {
             Some((range, step)) => (range, Some(step)),
             None => (part, None),
         };
+        let name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
         let fits = match range.split_once('-') {
-            Some((from, to)) => self.number(from).is_some() && self.number(to).is_some(),
+            Some((from, to)) => {
+                self.number(from).is_some() && self.number(to).is_some() && name(from) == name(to)
+            }
             None => range == "*" || self.number(range).is_some(),
         };
-        let steps =
-            |text: &str| text.parse().is_ok_and(|step: u32| (1..=self.high).contains(&step));
+        // Behind a name Quartz overlooks the step.
+        let steps = |text: &str| {
+            let step = digits(text).is_some_and(|step| (1..=self.high).contains(&step));
+            step && !range.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        };
         fits && step.is_none_or(steps)
     }
 
     fn number(&self, text: &str) -> Option<u32> {
         let named = self.names.iter().zip(self.low..);
         let mut named = named.filter(|(name, _)| name.eq_ignore_ascii_case(text));
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits.then(|| text.parse().ok()).flatten();
-        number
+        digits(text)
             .or_else(|| named.next().map(|(_, number)| number))
             .filter(|number| (self.low..=self.high).contains(number))
     }
+}
+
+/// A number without a sign.
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
