@@ -55,16 +55,35 @@
 //! | get the portal, and where tokens come from | | [`GetPortal`], [`GetInfo`] | yes |
 //!
 //! There is no operation that runs a task now, and none that ends a run: triggering and cancelling are
-//! [`Unsupported`](crate::ErrorKind::Unsupported). Wait for a run that a schedule started, named by [`target`] or
-//! [`user_target`]. Everything else of the portal is reached by [`Client::raw`](crate::Client::raw), below the base URL.
+//! [`Unsupported`](crate::ErrorKind::Unsupported). Everything else of the portal is reached by
+//! [`Client::raw`](crate::Client::raw), below the base URL.
+//!
+//! # Waiting for a run
+//!
+//! Wait for a run that a schedule started. Its task is named by [`target`], or [`user_target`]; that runs are listed before
+//! they are over is inferred from their states.
+//!
+//! ```no_run
+//! use scheduled_runs::arcgis::{Client, target};
+//! use scheduled_runs::{CallOptions, RunProvider, RunProviderExt};
+//!
+//! # async fn program(client: Client) -> scheduled_runs::Result<()> {
+//! let task = target("2c85e1f7a0934d6eb1f2037c49d8a652");
+//! let runs = client.list_runs(&task, None, &CallOptions::default()).await?;
+//! if let Some(going) = runs.items.iter().find(|run| !run.phase.is_terminal()) {
+//!     client.wait(&going.run).await?.success()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # The base URL
 //!
 //! It is the portal's root, `https://{host}/{context}`: the address before `/home` in a browser, where the *context* is the
-//! name of the web adaptor or, on Kubernetes, the one chosen at its installation. An address that goes on with `/home`,
-//! `/sharing`, `/sharing/rest` or `/admin` names the same portal. One that ends in `/portaladmin` does too, and says that the
-//! administrator API is there, not at `/admin`; [`GetPortal`] finds out which it is. For a context that is itself called
-//! `home` write `/home/admin`. Redirects are refused with an error that names the base URL to set.
+//! name of the web adaptor or, on Kubernetes, the one chosen at its installation. An address that ends in `/home`,
+//! `/home/index.html`, `/sharing`, `/sharing/rest` or `/admin` names the same portal. One that ends in `/portaladmin` does
+//! too, and says that the administrator API is there, not at `/admin`; [`GetPortal`] finds out which it is. For a context
+//! that is itself called `home` write `/home/admin`. Redirects are refused with an error that names the base URL to set.
 //!
 //! # Credentials
 //!
@@ -78,8 +97,11 @@
 //!
 //! # Portals with a certificate of their own
 //!
-//! Many portals on premises have a certificate that no public authority has signed. Add the one that signed it; nothing here
-//! switches the check off.
+//! Many portals on premises have a certificate that no public authority has signed. Add the one that signed it, or the
+//! portal's own if it signed itself, with [reqwest](https://docs.rs/reqwest) 0.13 among your dependencies; nothing here
+//! switches the check off. With feature `rustls` a certificate that signed itself must not be one of an authority, which it is
+//! if `openssl req -x509` made it and was not told otherwise: the error's source says `CaUsedAsEndEntity`. Then let an
+//! authority of yours sign one for the portal.
 //!
 //! ```no_run
 //! # #[cfg(any(feature = "rustls", feature = "native-tls"))]

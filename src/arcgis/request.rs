@@ -38,7 +38,7 @@ pub(super) fn start<E: Endpoint>(
 
 /// A portal as its base URL names it.
 pub(super) struct Portal {
-    /// Without what people copy along: `/sharing/rest`, `/home`, `/admin`.
+    /// Without what people copy along: `/sharing/rest`, `/home/index.html`, `/admin`.
     pub(super) root: Url,
     /// What the administrator API is called below the root.
     admin: &'static str,
@@ -52,6 +52,7 @@ impl Portal {
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (copied, admin) = match parts[..] {
             [.., "sharing", "rest"] => (2, "admin"),
+            [.., "home", page] if page.rsplit('.').next() == Some("html") => (2, "admin"),
             [.., "sharing" | "home" | "admin"] => (1, "admin"),
             [.., "portaladmin"] => (1, "portaladmin"),
             _ => (0, "admin"),
@@ -190,6 +191,9 @@ mod tests {
             ("https://h/portal/sharing/rest/", "https://h/portal", "admin"),
             ("https://h/portal/sharing", "https://h/portal", "admin"),
             ("https://h/portal/home/", "https://h/portal", "admin"),
+            ("https://h/portal/home/index.html", "https://h/portal", "admin"),
+            ("https://h/home/signin.html", "https://h/", "admin"),
+            ("https://h/index.html", "https://h/index.html", "admin"),
             ("https://h/gis/admin", "https://h/gis", "admin"),
             ("https://h/Portal/PortalAdmin/", "https://h/Portal", "portaladmin"),
             ("https://h:7443/arcgis/portaladmin", "https://h:7443/arcgis", "portaladmin"),
