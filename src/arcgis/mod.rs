@@ -93,7 +93,8 @@
 //! - [`ReadyToken`]: a token or API key from elsewhere, with the referer it was made for.
 //!
 //! Tokens go into the header `X-Esri-Authorization` and, as the docs ask, into the body of each POST to the administrator API;
-//! never into a URL. One that is refused with code 498 or 499 is renewed, once.
+//! never into a URL. One that is refused with code 498 or 499 is renewed and the call sent again, once; a client does that at
+//! most once in 30 seconds.
 //!
 //! # Portals with a certificate of their own
 //!
