@@ -144,7 +144,7 @@
 //! | creating a task has a task's id in its path (sample) | it has none |
 //! | deleting a run lacks `/admin` (sample) | it has it |
 //! | listing all tasks is a POST (newest page) | a GET, as the page's sample and the vendor's own client have it |
-//! | an update changes what it sends | it resets what it does not: [`UpdateTask::of`] sends everything |
+//! | an update takes the parameters of a creation | what becomes of those left out is not said: [`UpdateTask::of`] sends everything |
 //! | a passcode is a parameter | it comes back in answers: [`Parameters`] are not printed |
 //! | days of the week begin with 0 (the vendor's own client) | with 1, Sunday: [`CronSchedule`] checks it |
 //! | `expires` of a token is a number | or a text; in milliseconds, after `expiration` in minutes; `expires_in` is in seconds |

@@ -103,9 +103,9 @@ impl Endpoint for CreateTask {
 /// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. It takes effect
 /// with the next run.
 ///
-/// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9; that the
-/// vendor resets what is not sent has been seen of `maxOccurrences`. The second time changes nothing more, so it is safe
-/// to repeat.
+/// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9. Inferred: that
+/// the service may reset what is not sent; the vendor's own client sends everything. The second time changes nothing
+/// more, so it is safe to repeat.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateTask {

@@ -244,8 +244,9 @@ impl Endpoint for CreateUserTask {
     }
 }
 
-/// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. It has been seen of
-/// `maxOccurrences`, which becomes 10.
+/// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. Inferred: the
+/// docs do not say what becomes of it; the vendor's own client sends everything, and 10 for `maxOccurrences` if it is told
+/// nothing.
 ///
 /// Source: ArcGIS REST API, "Update Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/update`, since 10.8.1. The
 /// second time changes nothing more, so it is safe to repeat.
