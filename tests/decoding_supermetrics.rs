@@ -289,43 +289,6 @@ async fn members_may_be_missing_null_or_new() {
     }
 }
 
-/// Sends the request and counts what this version has no name for.
-async fn drifts<E: Endpoint<Api = supermetrics::Supermetrics>>(
-    request: E,
-    body: &str,
-) -> Vec<String> {
-    let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
-    let (told, heard) = std::sync::mpsc::channel();
-    let builder = supermetrics::Client::builder().transport(script);
-    let client =
-        builder.on_drift(move |drift| told.send(drift.to_string()).unwrap()).build().unwrap();
-    client.send(request).await.unwrap();
-    drop(client);
-    heard.iter().collect()
-}
-
-#[tokio::test]
-async fn what_the_vendor_documents_is_no_news_and_what_it_does_not_is() {
-    for told in [
-        drifts(GetStatus::new("x"), GOING_ON).await,
-        drifts(GetStatus::new("x"), SUCCESS).await,
-        drifts(GetStatus::new("x"), SPLIT).await,
-        drifts(GetStatus::new("x"), FAILED).await,
-        drifts(ListHistory::new(), HISTORY).await,
-        drifts(ListAccounts::new("GA"), ACCOUNTS).await,
-        drifts(GetBatch::new("b"), BATCH).await,
-        drifts(GetBatchStatus::new("b"), BATCH_STATUS).await,
-        drifts(ListBatchQueries::new("b"), BATCH_STATUS).await,
-        drifts(GetSavedQuery::new("q"), SAVED_QUERY).await,
-    ] {
-        assert!(told.is_empty(), "{told:?}");
-    }
-    let told =
-        drifts(ListHistory::new(), r#"{"data":[{"lunar_phase":1,"status_code":"LOST"}]}"#).await;
-    assert_eq!(told.len(), 2, "{told:?}");
-}
-
 #[tokio::test]
 async fn states_the_vendor_invents_are_kept_and_never_over() {
     let run = status(r#"{"meta":{"status_code":"Postponed"},"data":[]}"#).await;

@@ -36,12 +36,31 @@ pub(super) struct AdobeDialect {
     pub(super) sandbox: HeaderValue,
 }
 
+/// Links are built from ids, and lists end where the next start is missing.
+const UNREAD: [&str; 11] = [
+    "/_links",
+    "/version",
+    "/_page",
+    "/_page/count",
+    "/_page/orderby",
+    "/_page/property",
+    "/_adhoc/type",
+    "/_adhoc/meta:xdmType",
+    "/_adhoc/properties/*/default",
+    "/_adhoc/properties/*/maximum",
+    "/_adhoc/properties/*/minimum",
+];
+
 impl Dialect for AdobeDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
         request.insert_secret(HeaderName::from_static("x-gw-ims-org-id"), self.org_id.clone());
         request.insert_default(HeaderName::from_static("x-sandbox-name"), &self.sandbox);
         request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
         Ok(())
+    }
+
+    fn unread(&self) -> &'static [&'static str] {
+        &UNREAD
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {

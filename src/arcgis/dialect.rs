@@ -37,6 +37,9 @@ pub(super) struct ArcGisDialect {
     pub(super) zone: Option<ServerZone>,
 }
 
+/// The full version says more; and a portal tells a hundred settings of its web application.
+const UNREAD: [&str; 2] = ["/currentVersion", "arcgis.portal.get/*"];
+
 impl Dialect for ArcGisDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
         ask_for_json(request);
@@ -44,6 +47,10 @@ impl Dialect for ArcGisDialect {
             request.set_extension(zone.clone());
         }
         Ok(())
+    }
+
+    fn unread(&self) -> &'static [&'static str] {
+        &UNREAD
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {

@@ -164,6 +164,12 @@ pub trait Dialect: Debug + Send + Sync {
         None
     }
 
+    /// Documented members of answers that no type here has: how their JSON Pointers end, with `*` for an index
+    /// or any name: `/_links`, `/runs/*/owner`. The operation counts as the first name: `acme.info.get/*`. [`on_drift`](crate::ClientBuilder::on_drift) does not tell them.
+    fn unread(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The vendor's id for the request.
     fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         headers.get("x-request-id")?.to_str().ok()

@@ -62,7 +62,7 @@ use self::exchange::Session;
 use self::retry::RetryBudget;
 use crate::error::{Error, Result};
 use crate::paging::{Items, Pages};
-use crate::wire::drift::Watch;
+use crate::wire::drift::{Told, Watch};
 use crate::wire::hal::Link;
 use crate::wire::{Drift, json};
 
@@ -579,7 +579,7 @@ pub struct ClientBuilder<A: Api> {
     limits: Limits,
     retry: RetryPolicy,
     allow_plain_http: bool,
-    drift: Option<Watch>,
+    drift: Option<Box<Told>>,
 }
 
 impl<A: Api> Debug for ClientBuilder<A> {
@@ -669,8 +669,9 @@ impl<A: Api> ClientBuilder<A> {
     /// Called when an answer holds a member or the value of an enum that this version of the crate has no name for, once
     /// for each place: a way to learn that the vendor's API moves before it matters.
     ///
-    /// It runs inside the call that met it. Off by default, which costs nothing; on, each answer is read twice. What is
-    /// inside the variants of a union is not looked at, and a value is told once for each operation.
+    /// It runs inside the call that met it, which goes on if it panics. Off by default, which costs nothing; on, each
+    /// answer is read twice. A value is told once for each operation, wherever it stands, and so is what is inside a
+    /// union; of one client a thousand are told, and no more. Documented members that no type here has are not told.
     ///
     /// ```
     /// # #[cfg(feature = "mode")] {
@@ -679,7 +680,7 @@ impl<A: Api> ClientBuilder<A> {
     /// ```
     #[must_use]
     pub fn on_drift(mut self, told: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
-        self.drift = Some(Watch::new(told));
+        self.drift = Some(Box::new(told));
         self
     }
 
@@ -727,6 +728,7 @@ impl<A: Api> ClientBuilder<A> {
                 "https needs TLS: switch on the feature `rustls` or `native-tls` of scheduled-runs",
             ));
         };
+        let unread = service.dialect.unread();
         Ok(Client {
             core: Arc::new(Core {
                 vendor: A::VENDOR,
@@ -742,7 +744,7 @@ impl<A: Api> ClientBuilder<A> {
                 limits: self.limits,
                 retry: self.retry,
                 allow_plain_http: self.allow_plain_http,
-                drift: self.drift,
+                drift: self.drift.map(|told| Watch::new(told, unread)),
             }),
             api: PhantomData,
         })

@@ -11,6 +11,33 @@ use crate::error::{ErrorKind, Result, VendorError};
 #[derive(Debug)]
 pub(super) struct ModeDialect;
 
+/// What pages of the web application need, and what accounts with a special contract have.
+const UNREAD: [&str; 23] = [
+    "/_forms",
+    "/pagination/page",
+    "/pagination/count",
+    "/data_sources/*/default",
+    "/default_for_organization_id",
+    "/has_expensive_schema_updates",
+    "/ldap",
+    "/organization_plan_code",
+    "/organization_token",
+    "/drilldowns_enabled",
+    "/drill_anywhere_enabled",
+    "/is_sample",
+    "/switch_view_token",
+    "/thoughtspot_published_at",
+    "/color_mappings",
+    "/full_width",
+    "/is_embedded",
+    "/is_signed",
+    "/layout",
+    "/shared",
+    "/theme_id",
+    "/web_preview_image",
+    "/flamingo_signature",
+];
+
 impl Dialect for ModeDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
         let hal = HeaderValue::from_static("application/hal+json");
@@ -21,6 +48,10 @@ impl Dialect for ModeDialect {
     /// About 40 requests in 10 seconds by one user. (Source: Mode help, "API rate limits".)
     fn rate(&self, _: &'static str) -> Option<Rate> {
         Some(Rate::new("requests", 40, Duration::from_secs(10)))
+    }
+
+    fn unread(&self) -> &'static [&'static str] {
+        &UNREAD
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {

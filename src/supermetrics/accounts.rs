@@ -8,7 +8,7 @@ use url::Url;
 
 use super::query::{Texts, check_range};
 use super::schedule_id::check_id;
-use super::{Known, Supermetrics, json_parameters};
+use super::{Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::Result;
 use crate::wire::{json, lenient, time};
@@ -73,8 +73,6 @@ impl Endpoint for ListAccounts {
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
         #[derive(Deserialize)]
         struct Answer {
-            #[serde(rename = "meta", default)]
-            _meta: Known,
             #[serde(default, deserialize_with = "lenient::list")]
             data: Vec<Entry>,
         }

@@ -14,9 +14,9 @@ use super::dialect::QueryError;
 use super::history::ListAnswer;
 use super::query::{Query, check_range};
 use super::row_pages::{counted_page, nth, offset_of, page_count};
-use super::runs::{QueryState, object};
+use super::runs::QueryState;
 use super::schedule_id::ScheduleId;
-use super::{Format, Known, Supermetrics};
+use super::{Format, Supermetrics};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, OffsetPages, PagedEndpoint};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
@@ -372,10 +372,6 @@ pub struct Batch {
     /// As [`CreateBatch::clean_data_types`].
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub add_clean_data_types: Option<bool>,
-    #[serde(rename = "links", default)]
-    _links: Known,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 /// How far a batch is.
@@ -396,12 +392,10 @@ impl<'de> Deserialize<'de> for BatchStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
         struct Head {
-            #[serde(rename = "request_id", default)]
-            _request_id: Known,
             status_code: Option<BatchState>,
-            #[serde(default, deserialize_with = "object")]
+            #[serde(default, deserialize_with = "lenient::object")]
             progress: Option<BatchProgress>,
-            #[serde(default, deserialize_with = "object")]
+            #[serde(default, deserialize_with = "lenient::object")]
             paginate: Option<Counters>,
         }
         #[derive(Deserialize)]
@@ -467,8 +461,6 @@ pub struct BatchQuery {
     pub error_info: Option<QueryError>,
     /// What came of it.
     pub result_info: Option<BatchResult>,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 /// Which part of a split query a query of a batch is.
@@ -491,8 +483,6 @@ pub struct BatchResult {
     /// Rows of the result.
     #[serde(default, deserialize_with = "lenient::count")]
     pub total_rows: Option<u64>,
-    #[serde(rename = "results_url", default)]
-    _results_url: Known,
 }
 
 fn query_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<QueryError>, D::Error> {
@@ -503,8 +493,6 @@ fn query_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quer
 
 #[derive(Deserialize)]
 struct BatchAnswer {
-    #[serde(rename = "meta", default)]
-    _meta: Known,
     data: Batch,
 }
 

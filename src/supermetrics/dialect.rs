@@ -21,7 +21,26 @@ pub(super) struct SupermetricsDialect;
 /// "Under 20 requests a second" for each key. Source: Supermetrics API, "Usage limits".
 const RATE: Rate = Rate::new("requests", 19, Duration::from_secs(1));
 
+/// The kind of an object, links to what ids lead to, what was asked for, and what beside the data repeats the headers.
+const UNREAD: [&str; 11] = [
+    "/@type",
+    "/links",
+    "/results_url",
+    "/meta",
+    "/meta/request_id",
+    "/meta/filter",
+    "/paginate/limit",
+    "/paginate/offset",
+    "/paginate/prev",
+    "supermetrics.batch_queries.list/meta/progress",
+    "supermetrics.batch_queries.list/meta/status_code",
+];
+
 impl Dialect for SupermetricsDialect {
+    fn unread(&self) -> &'static [&'static str] {
+        &UNREAD
+    }
+
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
         let head = Head::of(answer.text());
         let success = answer.status.is_success();

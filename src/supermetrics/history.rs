@@ -9,9 +9,9 @@ use url::Url;
 
 use super::query::{Texts, check_range};
 use super::row_pages::{counted_page, nth, offset_of, page_count};
-use super::runs::{QueryState, object};
+use super::runs::QueryState;
 use super::schedule_id::ScheduleId;
-use super::{Known, Supermetrics, json_parameters};
+use super::{Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, OffsetPages, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
@@ -164,7 +164,7 @@ impl OffsetPages for ListHistory {
 #[derive(Deserialize)]
 #[serde(bound = "T: serde::de::DeserializeOwned")]
 pub(super) struct ListAnswer<T> {
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     meta: Option<ListMeta>,
     #[serde(default, deserialize_with = "lenient::list")]
     pub(super) data: Vec<T>,
@@ -172,7 +172,7 @@ pub(super) struct ListAnswer<T> {
 
 #[derive(Deserialize)]
 struct ListMeta {
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     paginate: Option<Counters>,
 }
 
@@ -212,8 +212,6 @@ pub struct HistoryEntry {
     /// How long the run took; of runs that have ended only. Inferred: the member's name is not documented.
     #[serde(rename = "run_seconds", default, deserialize_with = "lenient::seconds")]
     pub run_time: Option<Duration>,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 #[cfg(test)]

@@ -161,8 +161,7 @@ mod runs;
 mod saved_queries;
 mod schedule_id;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 pub use self::accounts::{Account, ListAccounts, Login};
 pub use self::batches::{
@@ -235,16 +234,6 @@ fn json_parameters(builder: RequestBuilder, parameters: &impl Serialize) -> Requ
         Ok(object) => builder.query("json", Some(object)),
         Err(error) => builder
             .fail(Error::config("the parameters cannot be written as JSON").with_source(error)),
-    }
-}
-
-/// A documented member that nothing here reads. It has a name, so that it is no drift.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known;
-
-impl<'de> Deserialize<'de> for Known {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|_| Self)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -459,26 +459,17 @@ struct RunMeta {
     request_id: Option<Box<str>>,
     schedule_id: Option<ScheduleId>,
     status_code: Option<QueryState>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     progress: Option<QueryProgress>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     workflow: Option<Workflow>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     query: Option<ResolvedQuery>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     result: Option<ResultInfo>,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     paginate: Option<PageLinks>,
     error: Option<Value>,
-}
-
-/// Reads an object; null, an empty list and whatever else is no object counts as none.
-pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> std::result::Result<Option<T>, D::Error> {
-    let raw: Option<Box<RawValue>> = Option::deserialize(deserializer)?;
-    let object = raw.as_ref().map(|raw| raw.get()).filter(|text| text.starts_with('{'));
-    object.map(serde_json::from_str).transpose().map_err(D::Error::custom)
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use url::Url;
 use super::files::Download;
 use super::query::{Query, check_offsets, check_range};
 use super::runs::{QueryRun, RunQuery};
-use super::{Format, Known, Supermetrics, json_parameters};
+use super::{Format, Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::{id, json, lenient};
@@ -46,8 +46,6 @@ impl Endpoint for GetSavedQuery {
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<SavedQuery> {
         #[derive(Deserialize)]
         struct Answer {
-            #[serde(rename = "meta", default)]
-            _meta: Known,
             data: SavedQuery,
         }
         json::decode::<Answer>(meta, body).map(|answer| answer.data)
@@ -250,8 +248,6 @@ pub struct SavedQuery {
     pub group_info: Option<QueryGroup>,
     /// What it asks, as it came. [`query`](Self::query) has it as a type.
     pub query_params: Option<Box<RawValue>>,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 impl SavedQuery {
@@ -275,8 +271,6 @@ pub struct DataSourceInfo {
     pub ds_id: Option<Box<str>>,
     /// Name.
     pub name: Option<Box<str>>,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 /// A group of stored queries.
@@ -288,8 +282,6 @@ pub struct QueryGroup {
     pub group_id: Option<Box<str>>,
     /// Name.
     pub name: Option<Box<str>>,
-    #[serde(rename = "@type", default)]
-    _type: Known,
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A value that is a text, a number, a boolean, or nothing we can use.
@@ -162,6 +164,56 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// An object; `null`, a list, and whatever else is none counts as nothing.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Object(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -183,6 +235,8 @@ mod tests {
         list: Vec<u8>,
         #[serde(deserialize_with = "super::texts")]
         texts: std::collections::BTreeMap<String, String>,
+        #[serde(deserialize_with = "super::object")]
+        object: Option<Box<Values>>,
     }
 
     fn read(json: &str) -> Values {
@@ -222,6 +276,10 @@ mod tests {
         );
         for nothing in ["[]", "[1]", "null", "\"\""] {
             assert!(read(&format!(r#"{{"texts":{nothing}}}"#)).texts.is_empty());
+        }
+        assert_eq!(read(r#"{"object":{"count":7}}"#).object.unwrap().count, Some(7));
+        for nothing in ["[]", "[{}]", "null", "\"\"", "true", "7", "-7", "1.5"] {
+            assert!(read(&format!(r#"{{"object":{nothing},"count":1}}"#)).object.is_none());
         }
     }
 

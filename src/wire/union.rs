@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::DeserializeOwned;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result};
+use super::drift;
+use crate::error::Error;
 
 /// Deepest nesting of objects and lists inside a union that is read; what is deeper is kept unread.
 const DEEPEST: usize = 96;
@@ -22,7 +23,7 @@ impl RawVariant {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is not JSON.
-    pub fn parse(json: impl Into<String>) -> Result<Self> {
+    pub fn parse(json: impl Into<String>) -> crate::Result<Self> {
         let raw = RawValue::from_string(json.into());
         raw.map(Self).map_err(|_| Error::config("the variant of a union is not JSON"))
     }
@@ -141,7 +142,7 @@ macro_rules! __open_union {
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
                     let raw = $crate::wire::RawVariant::deserialize(deserializer)?;
-                    Ok(match $crate::wire::open_union_read(&raw) {
+                    Ok(match $crate::wire::open_union_read(&raw)? {
                         $( Some(Read::$variant { $($field),* }) => Self::$variant { $($field),* }, )+
                         None => Self::Unknown(raw),
                     })
@@ -163,26 +164,47 @@ macro_rules! __open_union {
 pub use __open_union as open_union;
 
 /// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
-#[must_use]
-pub fn read<T: DeserializeOwned>(raw: &RawVariant) -> Option<T> {
-    let RawVariant(raw) = raw;
-    // Reading recurses once for each level; keeping does not.
-    if depth(raw.get()) > DEEPEST {
-        return None;
-    }
-    let is_object = |member: &&RawValue| member.get().starts_with('{');
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
-    let (tag, fields) = if let Some(tag) = members.get("type") {
-        let tag: String = serde_json::from_str(tag.get()).ok()?;
-        let wrapped = members.get(&tag).copied().filter(is_object);
-        (tag, wrapped.unwrap_or(raw))
-    } else {
+pub fn read<T: DeserializeOwned, E: de::Error>(raw: &RawVariant) -> Result<Option<T>, E> {
+    let one = Variant::of(raw);
+    drift::union(|| one.as_ref()?.read(), || one.as_ref().map(Variant::look).unwrap_or_default())
+}
+
+/// A union's text, taken apart.
+struct Variant<'a> {
+    tag: String,
+    fields: &'a RawValue,
+    /// Its members stand in an object of their own.
+    wrapped: bool,
+}
+
+impl<'a> Variant<'a> {
+    fn of(RawVariant(raw): &'a RawVariant) -> Option<Self> {
+        // Reading recurses once for each level; keeping does not.
+        if depth(raw.get()) > DEEPEST {
+            return None;
+        }
+        let is_object = |member: &&RawValue| member.get().starts_with('{');
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
+        if let Some(tag) = members.get("type") {
+            let tag: String = serde_json::from_str(tag.get()).ok()?;
+            let fields = members.get(&tag).copied().filter(is_object);
+            let wrapped = fields.is_some();
+            return Some(Self { tag, fields: fields.unwrap_or(raw), wrapped });
+        }
         // Other variants may be there as nulls.
         let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
-        objects.next().filter(|_| objects.next().is_none())?
-    };
-    let one = MapDeserializer::new(std::iter::once((tag, fields)));
-    T::deserialize(MapAccessDeserializer::new(one)).ok()
+        let (tag, fields) = objects.next().filter(|_| objects.next().is_none())?;
+        Some(Self { tag, fields, wrapped: true })
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        let one = MapDeserializer::new(std::iter::once((self.tag.as_str(), self.fields)));
+        T::deserialize(MapAccessDeserializer::new(one)).ok()
+    }
+
+    fn look<T: DeserializeOwned>(&self) -> (Option<T>, Vec<drift::News>) {
+        drift::variant(&self.tag, self.fields.get(), self.wrapped)
+    }
 }
 
 /// How deep objects and lists are nested in valid JSON.

@@ -14,7 +14,7 @@ use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, adobe};
 use serde_json::Value;
 
-use super::samples;
+use super::{samples, tells_only_news};
 
 #[tokio::test]
 async fn every_adobe_sample_decodes_into_its_model() {
@@ -223,11 +223,17 @@ fn client(script: &ScriptedTransport) -> adobe::Client {
 }
 
 /// The sample decodes.
-async fn decodes<E: Endpoint<Api = adobe::Adobe>>(
+async fn decodes<E: Endpoint<Api = adobe::Adobe> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
+    tells_only_news(
+        || adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev"),
+        &request,
+        body,
+    )
+    .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {

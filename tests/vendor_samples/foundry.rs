@@ -17,7 +17,7 @@ use scheduled_runs::{Cursor, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::samples;
+use super::{samples, tells_only_news};
 
 #[tokio::test]
 async fn every_foundry_sample_decodes_into_its_model() {
@@ -196,11 +196,21 @@ fn client(script: &ScriptedTransport) -> foundry::Client {
 }
 
 /// The sample decodes.
-async fn decodes<E: Endpoint<Api = Foundry>>(
+async fn decodes<E: Endpoint<Api = Foundry> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
+    tells_only_news(
+        || {
+            foundry::Client::builder()
+                .hostname("example.palantirfoundry.com")
+                .clock(ManualClock::new())
+        },
+        &request,
+        body,
+    )
+    .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {

@@ -14,7 +14,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ErrorKind, mode};
 use serde_json::Value;
 
-use super::samples;
+use super::{samples, tells_only_news};
 
 #[tokio::test]
 async fn every_mode_sample_decodes_into_its_model() {
@@ -170,11 +170,17 @@ fn client(script: &ScriptedTransport) -> mode::Client {
 }
 
 /// The sample decodes.
-async fn decodes<E: Endpoint<Api = mode::Mode>>(
+async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
+    tells_only_news(
+        || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
+        &request,
+        body,
+    )
+    .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {
@@ -185,6 +191,12 @@ async fn decodes<E: Endpoint<Api = mode::Mode>>(
 
 /// The sample is a whole list of so many items, though every page be the same.
 async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items: usize) -> usize {
+    tells_only_news(
+        || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
+        &request,
+        body,
+    )
+    .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     if E::OPERATION == "mode.reports.of_data_source" {
@@ -200,7 +212,11 @@ async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items
 }
 
 /// The sample is a page, and this is where the list goes on.
-async fn goes_on<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, next: &str) -> usize {
+async fn goes_on<E: PagedEndpoint<Api = mode::Mode> + Clone>(
+    request: E,
+    body: &str,
+    next: &str,
+) -> usize {
     let page = |page: &E::Output| {
         assert_eq!(page.next.as_ref().map(scheduled_runs::Cursor::as_str), Some(next));
         page.items.len()

@@ -10,7 +10,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Cursor, ErrorKind, supermetrics};
 use serde_json::Value;
 
-use super::samples;
+use super::{samples, tells_only_news};
 
 #[tokio::test]
 async fn every_supermetrics_sample_decodes_into_its_model() {
@@ -177,11 +177,13 @@ fn client(script: &ScriptedTransport) -> supermetrics::Client {
 }
 
 /// The sample decodes.
-async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics>>(
+async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
+    tells_only_news(|| supermetrics::Client::builder().clock(ManualClock::new()), &request, body)
+        .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {
@@ -193,7 +195,7 @@ async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics>>(
 /// The sample is a run in this state, without rows.
 async fn is<E>(request: E, body: &str, state: &str) -> usize
 where
-    E: Endpoint<Api = supermetrics::Supermetrics, Output = supermetrics::QueryRun>,
+    E: Endpoint<Api = supermetrics::Supermetrics, Output = supermetrics::QueryRun> + Clone,
 {
     let found = |run: &supermetrics::QueryRun| {
         assert!(run.rows().is_empty() && !run.is_success());
