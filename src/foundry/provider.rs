@@ -83,11 +83,13 @@ impl RunProvider for Client {
         Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
     }
 
-    /// Runs that the schedule's own trigger started are among them: two that start at once are not told apart by guessing.
+    /// Runs that the schedule's own trigger started have no author and are left out. Two that people start at once are not
+    /// told apart by guessing.
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let request = ListScheduleRuns::new(schedule_of(target)?);
         let answer = self.call(request).options(options.clone()).send().await?;
-        let runs = answer.items.iter().map(|run| snapshot(target, run, None)).collect();
+        let ours = answer.items.iter().filter(|run| run.created_by.is_some());
+        let runs = ours.map(|run| snapshot(target, run, None)).collect();
         Ok(RecentRuns::new(runs, answer.meta().server_date()))
     }
 

@@ -66,11 +66,17 @@ impl RunProvider for Client {
         Ok(Triggered::new(Some(target.run(run.token.as_str()))))
     }
 
+    /// Inferred: a run that links to a schedule was started by it.
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let request = ListReportRuns::new(report_of(target)?).newest_first();
         let answer = self.call(request).options(options.clone()).send().await?;
-        let runs = answer.items.iter().map(|run| snapshot(target, run)).collect();
-        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+        let (scheduled, others): (Vec<_>, Vec<_>) =
+            answer.items.iter().partition(|run| run.report_schedule_link().is_some());
+        let snapshots = |runs: Vec<&ReportRun>| {
+            runs.into_iter().map(|run| snapshot(target, run)).collect::<Vec<_>>()
+        };
+        let recent = RecentRuns::new(snapshots(others), answer.meta().server_date());
+        Ok(recent.doubtful(snapshots(scheduled)))
     }
 }
 

@@ -96,7 +96,7 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// As [`list_runs`](Self::list_runs).
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let page = self.list_runs(target, None, options).await?;
-        Ok(RecentRuns { runs: page.items, server_time: None })
+        Ok(RecentRuns::new(page.items, None))
     }
 
     /// Asks the vendor to end a run. It may go on for a while; wait for it.
@@ -212,13 +212,23 @@ pub struct RecentRuns {
     pub runs: Vec<RunSnapshot>,
     /// The server's time when it listed them; `None` where it does not say.
     pub server_time: Option<DateTime<Utc>>,
+    /// Runs that seem to have been started by others. None of them is taken for ours; but while one of them is new, it is
+    /// not said that nothing has started.
+    pub doubtful: Vec<RunSnapshot>,
 }
 
 impl RecentRuns {
     /// These runs, listed at that time.
     #[must_use]
     pub fn new(runs: Vec<RunSnapshot>, server_time: Option<DateTime<Utc>>) -> Self {
-        Self { runs, server_time }
+        Self { runs, server_time, doubtful: Vec::new() }
+    }
+
+    /// Sets aside the runs that seem to have been started by others, where the vendor does not document how to tell.
+    #[must_use]
+    pub fn doubtful(mut self, doubtful: Vec<RunSnapshot>) -> Self {
+        self.doubtful = doubtful;
+        self
     }
 }
 

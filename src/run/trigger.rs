@@ -61,7 +61,9 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     /// If the trigger's answer is lost, looks whether a run has started, instead of failing at once.
     ///
     /// It ends in the run, in [`ErrorKind::Ambiguous`] with [`Error::candidates`], or in the first error with
-    /// [`Error::verified_not_started`] set. It does not trigger again.
+    /// [`Error::verified_not_started`] set. It does not trigger again. Runs that the vendor shows to have started otherwise,
+    /// by their schedule for example, are not taken for it; one that somebody starts in the same way, just while ours is
+    /// lost before it arrives, cannot be told from it where the vendor chooses the ids.
     pub fn verify(mut self) -> Self {
         self.verify = true;
         self
@@ -170,14 +172,17 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     async fn find(&self, before: &RecentRuns, lost: Option<Error>) -> Result<RunRef> {
         let delivery = if lost.is_some() { Delivery::Unknown } else { Delivery::Answered };
         let search = Search::begin(self);
-        let mut found = BTreeSet::new();
+        let (mut found, mut doubtful) = (BTreeSet::new(), BTreeSet::new());
         let mut seen_at = None;
         loop {
             let (pause, looked) = match self.provider.recent_runs(&self.target, &self.options).await
             {
                 Ok(recent) => {
-                    let new = recent.runs.into_iter().filter(|run| Self::is_new(before, run));
-                    found.extend(new.map(|run| run.run));
+                    for (runs, new) in [(recent.runs, &mut found), (recent.doubtful, &mut doubtful)]
+                    {
+                        let runs = runs.into_iter().filter(|run| Self::is_new(before, run));
+                        new.extend(runs.map(|run| run.run));
+                    }
                     (search.every, true)
                 }
                 Err(error) if error.is_transient() => (search.pause_after(&error), false),
@@ -200,8 +205,19 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
                 return Ok(run.clone());
             }
             if search.is_over() {
-                let run = found.pop_first();
-                return run.ok_or_else(|| match lost {
+                if let Some(run) = found.pop_first() {
+                    return Ok(run);
+                }
+                if !doubtful.is_empty() {
+                    let message = format!(
+                        "no run of {} started within {} s but what seems to be somebody else's",
+                        self.target,
+                        self.grace.as_secs()
+                    );
+                    let error = Self::ambiguous(message, lost).after_trigger(delivery);
+                    return Err(error.with_candidates(doubtful.into_iter().collect()));
+                }
+                return Err(match lost {
                     None => self.nameless(self.grace).after_trigger(delivery),
                     Some(mut error) => {
                         // Only a look that worked, after the whole grace time, shows that there is no run.
@@ -217,7 +233,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     }
 
     fn is_new(before: &RecentRuns, run: &super::RunSnapshot) -> bool {
-        let known = before.runs.iter().any(|old| old.run == run.run);
+        let known = before.runs.iter().chain(&before.doubtful).any(|old| old.run == run.run);
         let older = before.server_time.zip(run.created).is_some_and(|(since, created)| {
             (since - created).to_std().is_ok_and(|age| age > Self::SKEW)
         });

@@ -20,7 +20,9 @@ use crate::run::{
 /// A query is the target, and `schedule_id` is the id of its runs. A query that names none gets a new one for each run:
 /// a prefix that stands for the query, the time, and something random. By the prefix the runs of a target are found in
 /// the history of the licence, those of the last 24 hours that were started here or by another process with this crate.
-/// Runs that others start of the same query have other ids, and the history does not tell what they asked.
+/// Runs that others start of the same query have other ids, and the history does not tell what they asked. A query that
+/// names an id gives it to all its runs: whether a lost trigger started one is not found out then, as an earlier run has the
+/// same id.
 ///
 /// The vendor has no operation that ends one query; [`CancelBatch`](super::CancelBatch) ends a batch.
 #[async_trait]
@@ -62,6 +64,8 @@ impl RunProvider for Client {
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let ids = Ids::of(target)?;
         let id = ids.next();
+        // Under an id of the caller's own an earlier run may be found.
+        let is_unique = ids.query.schedule_id.is_none();
         let request = StartQuery::new(ids.query.schedule_id(&id));
         let request = if target.id().len() > LONGEST_IN_URL { request.post() } else { request };
         match self.call(request).options(options.clone()).send().await {
@@ -69,7 +73,9 @@ impl RunProvider for Client {
                 let id = answer.schedule_id.as_ref().unwrap_or(&id);
                 Ok(Triggered::new(Some(target.run(id.as_str()))))
             }
-            Err(error) if error.may_have_run() => Err(error.with_run(target.run(id.as_str()))),
+            Err(error) if is_unique && error.may_have_run() => {
+                Err(error.with_run(target.run(id.as_str())))
+            }
             Err(error) => Err(error),
         }
     }

@@ -80,15 +80,24 @@ pub(super) trait Fake: Send + 'static {
 enum Fault<A> {
     /// This is answered; nothing is carried out.
     Answer(A),
-    /// The request is carried out, its answer is lost.
-    Lose,
+    /// The connection breaks.
+    Lose(Lost),
+}
+
+/// What is lost when a connection breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The request: nothing is carried out.
+    Request,
+    /// The answer to what was carried out.
+    Answer,
 }
 
 /// The part of a fake's state that is the same for all vendors.
 pub(super) struct Desk<A> {
     seen: Vec<SeenRequest>,
     faults: VecDeque<Fault<A>>,
-    lost_triggers: usize,
+    lost_triggers: VecDeque<Lost>,
     token_faults: VecDeque<A>,
     token_requests: usize,
     serial: u64,
@@ -100,7 +109,7 @@ impl<A> Default for Desk<A> {
         Self {
             seen: Vec::new(),
             faults: VecDeque::new(),
-            lost_triggers: 0,
+            lost_triggers: VecDeque::new(),
             token_faults: VecDeque::new(),
             token_requests: 0,
             serial: 0,
@@ -155,33 +164,47 @@ impl<A> Desk<A> {
         self.faults.push_back(Fault::Answer(answer));
     }
 
-    pub(super) fn lose_next(&mut self) {
-        self.faults.push_back(Fault::Lose);
+    pub(super) fn lose_next(&mut self, lost: Lost) {
+        self.faults.push_back(Fault::Lose(lost));
     }
 
-    pub(super) fn lose_next_trigger(&mut self) {
-        self.lost_triggers += 1;
+    pub(super) fn lose_next_trigger(&mut self, lost: Lost) {
+        self.lost_triggers.push_back(lost);
     }
 
-    fn loses_answer(&self, is_trigger: bool) -> bool {
+    /// What is lost of the request that is coming in, if its connection breaks.
+    fn loses(&self, is_trigger: bool) -> Option<Lost> {
         match self.faults.front() {
-            Some(Fault::Answer(_)) => false,
-            Some(Fault::Lose) => true,
-            None => is_trigger && self.lost_triggers > 0,
+            Some(Fault::Answer(_)) => None,
+            Some(Fault::Lose(lost)) => Some(*lost),
+            None => self.lost_triggers.front().copied().filter(|_| is_trigger),
         }
     }
 
-    /// Uses up one fault. The answer that it is, if any.
-    fn meet_fault(&mut self, lost: bool) -> Option<A> {
+    /// Uses up one fault of a request whose connection breaks. What is lost.
+    fn break_off(&mut self) -> Option<Lost> {
         match self.faults.pop_front() {
-            Some(Fault::Answer(answer)) if !lost => return Some(answer),
-            Some(Fault::Lose) if lost => {}
-            None if lost => self.lost_triggers = self.lost_triggers.saturating_sub(1),
+            Some(Fault::Lose(lost)) => Some(lost),
+            None => self.lost_triggers.pop_front(),
             // Set after this request came in: it is for the next one.
-            Some(fault) => self.faults.push_front(fault),
-            None => {}
+            Some(fault) => {
+                self.faults.push_front(fault);
+                None
+            }
         }
-        None
+    }
+
+    /// Uses up one fault of a request that is answered. The answer that it is, if any.
+    fn meet_fault(&mut self) -> Option<A> {
+        match self.faults.pop_front() {
+            Some(Fault::Answer(answer)) => Some(answer),
+            // Set after this request came in: it is for the next one.
+            Some(fault) => {
+                self.faults.push_front(fault);
+                None
+            }
+            None => None,
+        }
     }
 }
 
@@ -230,19 +253,22 @@ impl<F: Fake> Server<F> {
             let to_api = !F::TOKEN_PATHS.contains(&request.url.path());
             let mut fake = super::lock(&asked);
             let is_trigger = to_api && fake.is_trigger(request);
-            to_api && fake.desk().loses_answer(is_trigger)
+            to_api && fake.desk().loses(is_trigger).is_some()
         })
         .respond_with_err(move |request: &Request| {
-            serve(&mut *super::lock(&dropped), request, true);
-            io::Error::other("the fake drops this answer")
+            let mut fake = super::lock(&dropped);
+            let desk = fake.desk();
+            desk.seen.push(F::seen(request));
+            if desk.break_off() != Some(Lost::Request) {
+                fake.serve(request);
+            }
+            io::Error::other("the fake breaks this connection")
         })
         .with_priority(1)
         .mount(&server)
         .await;
         Mock::given(any())
-            .respond_with(move |request: &Request| {
-                serve(&mut *super::lock(&answered), request, false)
-            })
+            .respond_with(move |request: &Request| serve(&mut *super::lock(&answered), request))
             .mount(&server)
             .await;
         Self { server, state }
@@ -257,12 +283,12 @@ impl<F: Fake> Server<F> {
     }
 }
 
-fn serve<F: Fake>(fake: &mut F, request: &Request, lost: bool) -> ResponseTemplate {
+fn serve<F: Fake>(fake: &mut F, request: &Request) -> ResponseTemplate {
     let desk = fake.desk();
     let to_api = !F::TOKEN_PATHS.contains(&request.url.path());
     let fault = if to_api {
         desk.seen.push(F::seen(request));
-        desk.meet_fault(lost)
+        desk.meet_fault()
     } else {
         desk.token_requests += 1;
         desk.token_faults.pop_front()
@@ -305,7 +331,12 @@ macro_rules! common_knobs {
 
             /// Carries out the next request, then drops the connection without an answer.
             pub fn lose_next_answer(&self) {
-                self.server.lock().desk().lose_next();
+                self.server.lock().desk().lose_next($crate::testing::server::Lost::Answer);
+            }
+
+            /// Drops the connection of the next request without carrying it out.
+            pub fn lose_next_request(&self) {
+                self.server.lock().desk().lose_next($crate::testing::server::Lost::Request);
             }
 
             /// All requests so far, also those refused or hit by a fault; requests for tokens are not among them.
@@ -334,7 +365,14 @@ macro_rules! trigger_knobs {
             ///
             /// Other faults come first: a trigger they hit leaves this one for the next trigger.
             pub fn lose_next_trigger_answer(&self) {
-                self.server.lock().desk().lose_next_trigger();
+                self.server.lock().desk().lose_next_trigger($crate::testing::server::Lost::Answer);
+            }
+
+            /// Drops the connection of the next trigger without carrying it out.
+            ///
+            /// Other faults come first, as for [`lose_next_trigger_answer`](Self::lose_next_trigger_answer).
+            pub fn lose_next_trigger(&self) {
+                self.server.lock().desk().lose_next_trigger($crate::testing::server::Lost::Request);
             }
         }
     };

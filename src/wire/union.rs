@@ -164,6 +164,9 @@ macro_rules! __open_union {
 pub use __open_union as open_union;
 
 /// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
+///
+/// # Errors
+/// None, but for a look whose error is to tell where the union stands.
 pub fn read<T: DeserializeOwned, E: de::Error>(raw: &RawVariant) -> Result<Option<T>, E> {
     let one = Variant::of(raw);
     drift::union(|| one.as_ref()?.read(), || one.as_ref().map(Variant::look).unwrap_or_default())

@@ -85,7 +85,7 @@ pub(crate) async fn of<A: Api, E: Endpoint<Api = A> + Clone>(
     let unchanged = drifts(client(), request, body).await;
     let mut told = Told { unchanged, ..Told::default() };
     let mut places = Vec::new();
-    places_of(&whole, String::new(), &mut places);
+    places_of(&whole, "", &mut places);
     for (place, pattern) in places {
         let mut changed = whole.clone();
         let value = changed.pointer_mut(&place).unwrap();
@@ -133,12 +133,11 @@ async fn drifts<A: Api, E: Endpoint<Api = A> + Clone>(
     let client =
         client.transport(script).on_drift(move |drift| heard.lock().unwrap().push(drift.clone()));
     drop(client.build().unwrap().send(request.clone()).await);
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    told
+    told.lock().unwrap().drain(..).collect()
 }
 
 /// All objects and texts: their pointers, and the same with `*` for indices.
-fn places_of(value: &Value, place: String, places: &mut Vec<(String, String)>) {
+fn places_of(value: &Value, place: &str, places: &mut Vec<(String, String)>) {
     let pattern = |place: &str| {
         let is_key = |part: &str| part.contains('.') || part.parse::<usize>().is_ok();
         let parts = place.split('/').map(|part| if is_key(part) { "*" } else { part });
@@ -148,16 +147,16 @@ fn places_of(value: &Value, place: String, places: &mut Vec<(String, String)>) {
         Value::Object(object) => {
             for (name, child) in object {
                 let name = name.replace('~', "~0").replace('/', "~1");
-                places_of(child, format!("{place}/{name}"), places);
+                places_of(child, &format!("{place}/{name}"), places);
             }
-            places.push((place.clone(), pattern(&place)));
+            places.push((place.to_owned(), pattern(place)));
         }
         Value::Array(list) => {
             for (index, item) in list.iter().enumerate() {
-                places_of(item, format!("{place}/{index}"), places);
+                places_of(item, &format!("{place}/{index}"), places);
             }
         }
-        Value::String(_) => places.push((place.clone(), pattern(&place))),
+        Value::String(_) => places.push((place.to_owned(), pattern(place))),
         _ => {}
     }
 }

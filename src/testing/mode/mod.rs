@@ -260,6 +260,7 @@ pub struct NewRun {
     created: Option<DateTime<Utc>>,
     parameters: Map<String, Value>,
     purged: bool,
+    scheduled: bool,
     plan: Plan,
 }
 
@@ -273,6 +274,7 @@ impl NewRun {
             created: None,
             parameters: Map::new(),
             purged: false,
+            scheduled: false,
             plan: if state == "completed" { Plan::completes() } else { Plan::never_ends() },
         }
     }
@@ -298,6 +300,12 @@ impl NewRun {
     /// Its results were deleted a day after its end.
     pub fn purged(mut self) -> Self {
         self.purged = true;
+        self
+    }
+
+    /// A schedule started it: it links to one.
+    pub fn scheduled(mut self) -> Self {
+        self.scheduled = true;
         self
     }
 

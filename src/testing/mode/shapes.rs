@@ -169,6 +169,10 @@ impl Form {
             "share": { "href": own.replacen("/api", "", 1) },
         });
         add(&mut links, &others);
+        if run.scheduled {
+            let schedule = format!("{}/schedules/{}", report.path(), report.token);
+            add(&mut links, &json!({ "report_schedule": self.link(&schedule) }));
+        }
         let members = json!({
             "python_state": python, "parameters": run.parameters, "form_fields": [form_field()],
             "_links": links,

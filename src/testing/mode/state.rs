@@ -64,6 +64,7 @@ pub(super) struct Run {
     pub(super) completed: Option<DateTime<Utc>>,
     pub(super) purged: Option<DateTime<Utc>>,
     pub(super) notebook: bool,
+    pub(super) scheduled: bool,
     pub(super) queries: Vec<QueryRun>,
     /// When a PDF was first asked for, and how often since.
     pub(super) pdf: Option<(DateTime<Utc>, u32)>,
@@ -210,6 +211,7 @@ impl State {
         let plan = new.plan.after_polls(u32::MAX);
         let token = self.new_run("reports", report, at, plan, new.parameters.into(), new.token)?;
         let run = self.run_mut("reports", report, &token)?;
+        run.scheduled = new.scheduled;
         if is_active(&new.state) {
             run.set_state(&new.state);
             return Ok(token);
