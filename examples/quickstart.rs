@@ -7,37 +7,30 @@
 //! vendor can do so.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
+mod shared;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use scheduled_runs::run::Wait;
-use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::testing::arcgis::FakeArcGis;
-use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::{
-    CallOptions, CancelOutcome, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt,
-    RunRef, RunSnapshot, Target, adobe, arcgis, foundry, mode, supermetrics, testing,
+    CallOptions, CancelOutcome, Phase, Result, RunProvider, RunProviderExt, RunRef, RunSnapshot,
+    Target,
 };
+
+use shared::progress::{Progress, ended};
+use shared::short;
+use shared::vendors::{Connected, Plan, VENDORS, connect};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let vendor = std::env::args().nth(1).unwrap_or_else(|| "adobe".to_owned());
-    let demo = match vendor.as_str() {
-        "adobe" => adobe().await,
-        "foundry" => foundry().await,
-        "arcgis" => arcgis().await,
-        "mode" => mode().await,
-        "supermetrics" => supermetrics().await,
-        _ => {
-            eprintln!("usage: quickstart [adobe|arcgis|foundry|mode|supermetrics]");
-            return ExitCode::FAILURE;
-        }
-    };
-    match show(demo).await {
+    if !VENDORS.contains(&&*vendor) {
+        eprintln!("usage: quickstart [{}]", VENDORS.join("|"));
+        return ExitCode::FAILURE;
+    }
+    match show(connect(&vendor, None).await).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\n{}", error.report());
@@ -46,52 +39,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A provider, what it runs, and the fake behind it if there is one.
-struct Demo {
-    provider: Arc<dyn RunProvider>,
-    target: Target,
-    fake: Option<Box<dyn Fake>>,
-}
-
-/// What an example may do behind a fake's back. A fake lives as long as this value.
-trait Fake {
-    fn next_run_fails(&self) {}
-
-    fn next_run_never_ends(&self) {}
-
-    /// For vendors that cannot be asked to run anything: the time of the schedule has come.
-    fn schedule_fires(&self) {}
-}
-
-impl Fake for FakeAdobe {
-    fn next_run_never_ends(&self) {
-        self.next_run(testing::adobe::Plan::never_ends());
-    }
-}
-
-impl Fake for FakeArcGis {
-    fn schedule_fires(&self) {
-        self.start_run(Self::NOTEBOOK, testing::arcgis::Plan::succeeds());
-    }
-}
-
-impl Fake for FakeFoundry {
-    fn next_run_never_ends(&self) {
-        self.next_run(testing::foundry::Plan::never_ends());
-    }
-}
-
-impl Fake for FakeMode {}
-
-impl Fake for FakeSupermetrics {
-    fn next_run_fails(&self) {
-        let plan = testing::supermetrics::Plan::fails("QUERY_ERROR", "The data source is down.");
-        self.next_run(plan);
-    }
-}
-
-async fn show(demo: Result<Demo>) -> Result<()> {
-    let Demo { provider, target, fake } = demo?;
+async fn show(connected: Result<Connected>) -> Result<()> {
+    let Connected { provider, target, fake } = connected?;
     let capabilities = provider.capabilities();
 
     heading(&format!("The last runs of {}", short(&target.to_string())));
@@ -119,7 +68,7 @@ async fn show(demo: Result<Demo>) -> Result<()> {
         heading("Wait for the end of a run");
         println!("  {} runs things on their schedules only.", provider.vendor());
         if let Some(fake) = &fake {
-            fake.schedule_fires();
+            fake.next_run(Plan::Succeeds);
         }
         let newest = provider.list_runs(&target, None, &CallOptions::default()).await?;
         let going = newest.items.into_iter().find(|run| !run.phase.is_terminal());
@@ -136,7 +85,7 @@ async fn show(demo: Result<Demo>) -> Result<()> {
     let failed = match (page.items.iter().find(|run| run.phase == Phase::Failed), &fake) {
         (Some(run), _) => Some(provider.snapshot(&run.run).await?),
         (None, Some(fake)) => {
-            fake.next_run_fails();
+            fake.next_run(Plan::Fails);
             let run = trigger(&provider, &target).await?;
             Some(watch(provider.wait(&run).every(Duration::from_secs(1))).await?)
         }
@@ -151,7 +100,7 @@ async fn show(demo: Result<Demo>) -> Result<()> {
     heading("Cancel a run");
     if capabilities.cancel {
         if let Some(fake) = &fake {
-            fake.next_run_never_ends();
+            fake.next_run(Plan::NeverEnds);
         }
         let run = trigger(&provider, &target).await?;
         match provider.cancel(&run).await? {
@@ -195,172 +144,11 @@ async fn trigger(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Run
     Ok(run)
 }
 
-/// What fits into one line of a terminal: the target of some vendors is a whole query.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", text.split_at(end).0),
-        None => text.to_owned(),
-    }
-}
-
-async fn adobe() -> Result<Demo> {
-    let names = [
-        "ADOBE_CLIENT_ID",
-        "ADOBE_CLIENT_SECRET",
-        "ADOBE_ORG_ID",
-        "ADOBE_SANDBOX",
-        "ADOBE_SCHEDULE_ID",
-    ];
-    let Some([id, secret, org, sandbox, schedule]) = variables(names)? else {
-        let fake = FakeAdobe::start().await;
-        announce("Adobe Query Service", &fake.base_url(), &names);
-        let provider = Arc::new(fake.client_builder().build()?);
-        return Ok(Demo {
-            provider,
-            target: adobe::target("nightly-orders"),
-            fake: Some(Box::new(fake)),
-        });
-    };
-    let client = adobe::Client::builder()
-        .credential(adobe::ServerToServer::new(id, secret))
-        .org_id(org)
-        .sandbox(sandbox)
-        .build()?;
-    Ok(Demo { provider: Arc::new(client), target: adobe::target(schedule), fake: None })
-}
-
-async fn foundry() -> Result<Demo> {
-    let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHEDULE_RID"];
-    let Some([host, token, schedule]) = variables(names)? else {
-        let fake = FakeFoundry::start().await;
-        announce("Palantir Foundry", &fake.base_url(), &names);
-        let provider = Arc::new(fake.client_builder().build()?);
-        let target = foundry::target(FakeFoundry::NIGHTLY_ORDERS);
-        return Ok(Demo { provider, target, fake: Some(Box::new(fake)) });
-    };
-    let client = foundry::Client::builder()
-        .hostname(host)
-        .credential(foundry::UserToken::new(token))
-        .build()?;
-    Ok(Demo { provider: Arc::new(client), target: foundry::target(schedule), fake: None })
-}
-
-async fn mode() -> Result<Demo> {
-    let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET", "MODE_REPORT"];
-    let Some([workspace, token, secret, report]) = variables(names)? else {
-        let fake = FakeMode::start().await;
-        announce("Mode", &fake.base_url(), &names);
-        let provider = Arc::new(fake.client_builder().build()?);
-        return Ok(Demo {
-            provider,
-            target: mode::target(FakeMode::REPORT),
-            fake: Some(Box::new(fake)),
-        });
-    };
-    let client = mode::Client::builder()
-        .workspace(workspace)
-        .credential(mode::ApiToken::new(token, secret))
-        .build()?;
-    Ok(Demo { provider: Arc::new(client), target: mode::target(report), fake: None })
-}
-
-async fn arcgis() -> Result<Demo> {
-    let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD", "ARCGIS_TASK"];
-    let Some([portal, user, password, task]) = variables(names)? else {
-        let fake = FakeArcGis::start().await;
-        announce("ArcGIS Enterprise", &fake.base_url(), &names);
-        let provider = Arc::new(fake.client_builder().build()?);
-        let target = arcgis::user_target(FakeArcGis::USERNAME, FakeArcGis::NOTEBOOK);
-        return Ok(Demo { provider, target, fake: Some(Box::new(fake)) });
-    };
-    let target = arcgis::user_target(&*user, task);
-    let client = arcgis::Client::builder()
-        .base_url(portal)
-        .credential(arcgis::GenerateToken::new(user, password))
-        .build()?;
-    Ok(Demo { provider: Arc::new(client), target, fake: None })
-}
-
-async fn supermetrics() -> Result<Demo> {
-    let names = ["SUPERMETRICS_API_KEY", "SUPERMETRICS_QUERY"];
-    let Some([key, query]) = variables(names)? else {
-        let fake = FakeSupermetrics::start().await;
-        announce("Supermetrics", &fake.base_url(), &names);
-        println!(
-            "The second is a query as JSON: {{\"ds_id\": …, \"ds_accounts\": …, \"fields\": …}}."
-        );
-        let provider = Arc::new(fake.client_builder().build()?);
-        let query = supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE)
-            .accounts([FakeSupermetrics::ACCOUNT])
-            .start_date("2026-03-01")
-            .end_date("yesterday")
-            .fields(["date", "clicks"]);
-        let target = supermetrics::target(&query);
-        return Ok(Demo { provider, target, fake: Some(Box::new(fake)) });
-    };
-    let query: supermetrics::Query = serde_json::from_str(&query).map_err(|error| {
-        Error::new(ErrorKind::Config, "SUPERMETRICS_QUERY is not a query as JSON")
-            .with_source(error)
-    })?;
-    let client =
-        supermetrics::Client::builder().credential(supermetrics::ApiKey::new(key)).build()?;
-    Ok(Demo { provider: Arc::new(client), target: supermetrics::target(&query), fake: None })
-}
-
-/// The values of these variables; `None` if none is set.
-fn variables<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
-    let values = names.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    if values.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    let missing: Vec<_> = names
-        .iter()
-        .zip(&values)
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| *name)
-        .collect();
-    if missing.is_empty() {
-        return Ok(Some(values.map(Option::unwrap_or_default)));
-    }
-    let message = format!(
-        "set {} too, or none of {} to use the fake",
-        missing.join(" and "),
-        names.join(", ")
-    );
-    Err(Error::new(ErrorKind::Config, message))
-}
-
-fn announce(what: &str, url: &str, names: &[&str]) {
-    println!("A fake of {what} listens at {url}.");
-    println!("To use your own account, set {}.", names.join(", "));
-}
-
-/// Waits with a progress bar; without a terminal, with a line for each change.
 async fn watch<P: RunProvider + ?Sized>(wait: Wait<'_, P>) -> Result<RunSnapshot> {
-    let style = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let mut shown = None;
-    let waited = wait
-        .on_update(|run| {
-            bar.set_message(run.phase.to_string());
-            if bar.is_hidden() && shown.replace(run.phase) != Some(run.phase) {
-                println!("  {}", run.phase);
-            }
-        })
-        .await;
-    let elapsed = bar.elapsed().as_secs();
-    bar.finish_and_clear();
-    let run = waited?;
-    println!(
-        "  It {} after {elapsed} s of waiting.",
-        match run.phase {
-            Phase::Succeeded => "succeeded",
-            Phase::Cancelled => "was cancelled",
-            _ => "ended without success",
-        }
-    );
+    let mut progress = Progress::new();
+    let bar = progress.bar();
+    let run = wait.on_update(move |run| progress.show(run)).await?;
+    println!("  It {} after {} s of waiting.", ended(run.phase), bar.elapsed().as_secs());
     Ok(run)
 }
 

@@ -21,6 +21,7 @@ mod state;
 mod templates;
 
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
@@ -294,6 +295,7 @@ pub struct NewRun {
     state: String,
     id: Option<String>,
     created: Option<DateTime<Utc>>,
+    took: Duration,
     external: bool,
     message: Option<String>,
     plan: Plan,
@@ -306,6 +308,7 @@ impl NewRun {
             state: state.to_uppercase(),
             id: None,
             created: None,
+            took: Duration::from_millis(187_275),
             external: false,
             message: None,
             plan: Plan::never_ends(),
@@ -315,6 +318,12 @@ impl NewRun {
     /// When it was due; lists show whole seconds. Left out, it is now.
     pub fn created(mut self, at: DateTime<Utc>) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// How long its task took, should it be over. Default about three minutes; it begins four after the run.
+    pub fn took(mut self, time: Duration) -> Self {
+        self.took = time;
         self
     }
 

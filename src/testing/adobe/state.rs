@@ -136,12 +136,12 @@ impl State {
         let at = new.created.unwrap_or_else(|| self.desk.now());
         let id = self.new_run(schedule, at, new.external, new.id)?;
         let run = self.run(schedule, &id)?;
-        run.started = Some(run.created + TimeDelta::milliseconds(241_650));
+        let started = run.created + TimeDelta::milliseconds(241_650);
+        run.started = Some(started);
         run.message = new.message;
         run.plan = new.plan;
         if !is_active(&new.state) {
-            let end = run.created + TimeDelta::milliseconds(428_925);
-            self.end_run(schedule, &id, &new.state, end)?;
+            self.end_run(schedule, &id, &new.state, started + new.took)?;
         }
         Ok(id)
     }

@@ -26,6 +26,8 @@ mod shapes;
 mod state;
 mod tokens;
 
+use std::time::Duration;
+
 use chrono::{DateTime, FixedOffset, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
@@ -413,6 +415,7 @@ pub struct NewRun {
     url: String,
     id: Option<String>,
     created: Option<DateTime<Utc>>,
+    took: Duration,
 }
 
 impl NewRun {
@@ -424,12 +427,19 @@ impl NewRun {
             url: String::new(),
             id: None,
             created: None,
+            took: Duration::ZERO,
         }
     }
 
     /// When it began. Left out, it is now.
     pub fn created(mut self, at: DateTime<Utc>) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// How long after that it was last changed. Default zero.
+    pub fn took(mut self, time: Duration) -> Self {
+        self.took = time;
         self
     }
 

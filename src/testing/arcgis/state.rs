@@ -174,7 +174,7 @@ impl State {
                 looks: 0,
             },
         );
-        task.settle(&id, &new.status, Some(new.result), at, failures);
+        task.settle(&id, &new.status, Some(new.result), at + new.took, failures);
         Some(id)
     }
 

@@ -18,6 +18,7 @@ mod shapes;
 mod state;
 
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -258,6 +259,7 @@ pub struct NewRun {
     state: String,
     token: Option<String>,
     created: Option<DateTime<Utc>>,
+    took: Duration,
     parameters: Map<String, Value>,
     purged: bool,
     scheduled: bool,
@@ -272,6 +274,7 @@ impl NewRun {
             state: state.to_owned(),
             token: None,
             created: None,
+            took: Duration::from_millis(14_730),
             parameters: Map::new(),
             purged: false,
             scheduled: false,
@@ -282,6 +285,12 @@ impl NewRun {
     /// When it was asked for. Left out, it is now.
     pub fn created(mut self, at: DateTime<Utc>) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// How long it took, should it be over. Default about 15 seconds.
+    pub fn took(mut self, time: Duration) -> Self {
+        self.took = time;
         self
     }
 

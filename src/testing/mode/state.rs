@@ -216,7 +216,7 @@ impl State {
             run.set_state(&new.state);
             return Ok(token);
         }
-        run.end(&new.state, at + TimeDelta::milliseconds(14_730));
+        run.end(&new.state, at + new.took);
         if new.purged {
             run.purged = Some(at + TimeDelta::days(1));
             run.queries.iter_mut().for_each(|query| query.purged = true);

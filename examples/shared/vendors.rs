@@ -1,0 +1,421 @@
+//! One provider for whichever vendor: of your account if the vendor's variables are set, of a fake on this machine if not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scheduled_runs::client::{Clock as _, SystemClock};
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::arcgis::FakeArcGis;
+use scheduled_runs::testing::foundry::FakeFoundry;
+use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::{
+    Error, ErrorKind, Phase, Result, RunProvider, Target, adobe, arcgis, foundry, mode,
+    supermetrics, testing,
+};
+
+/// The vendors there are.
+pub(crate) const VENDORS: [&str; 5] = ["adobe", "arcgis", "foundry", "mode", "supermetrics"];
+
+/// A provider, what it runs, and the fake behind it if there is one. A fake lives as long as this value.
+pub(crate) struct Connected {
+    pub(crate) provider: Arc<dyn RunProvider>,
+    pub(crate) target: Target,
+    pub(crate) fake: Option<Box<dyn Fake>>,
+}
+
+/// What becomes of a run on a fake.
+#[derive(Clone, Copy)]
+pub(crate) enum Plan {
+    Succeeds,
+    Fails,
+    NeverEnds,
+    /// It succeeds when it was looked at so often.
+    Takes(u32),
+}
+
+/// What an example may do behind a fake's back.
+pub(crate) trait Fake {
+    /// What becomes of the next run. A vendor that cannot be asked to run anything starts it now: the time of its
+    /// schedule has come.
+    fn next_run(&self, plan: Plan);
+
+    /// Adds something to run that has run for weeks.
+    fn with_history(&self) -> Target;
+
+    /// The variables by which another process finds this fake.
+    fn variables(&self) -> Vec<(&'static str, String)>;
+}
+
+/// Reads `vendor` or `vendor:target`.
+pub(crate) fn parse(argument: &str) -> Result<(String, Option<Target>)> {
+    if argument.contains(':') {
+        let target: Target = argument.parse()?;
+        return Ok((target.vendor().to_string(), Some(target)));
+    }
+    Ok((argument.to_owned(), None))
+}
+
+/// Connects to a vendor. Left out, the target is the one that the environment names, or the fake's own.
+pub(crate) async fn connect(vendor: &str, target: Option<Target>) -> Result<Connected> {
+    match vendor {
+        "adobe" => adobe(target).await,
+        "arcgis" => arcgis(target).await,
+        "foundry" => foundry(target).await,
+        "mode" => mode(target).await,
+        "supermetrics" => supermetrics(target).await,
+        _ => {
+            Err(config(format!("there is no vendor {vendor}; name one of {}", VENDORS.join(", "))))
+        }
+    }
+}
+
+async fn adobe(target: Option<Target>) -> Result<Connected> {
+    let names = ["ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET", "ADOBE_ORG_ID", "ADOBE_SANDBOX"];
+    let Some([id, secret, org, sandbox]) = account(names)? else {
+        let fake = FakeAdobe::start().await;
+        announce("Adobe Query Service", &fake.base_url(), &names, "ADOBE_SCHEDULE_ID");
+        let provider = Arc::new(fake.client_builder().build()?);
+        let target = target.unwrap_or_else(|| adobe::target("nightly-orders"));
+        return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
+    };
+    let mut token = adobe::ImsToken::new(id, secret);
+    if let Some(url) = variable("ADOBE_TOKEN_URL") {
+        token = token.token_url(url);
+    }
+    let base_url = variable("ADOBE_BASE_URL");
+    let client = adobe::Client::builder()
+        .credential(adobe::ServerToServer::from(token))
+        .org_id(org)
+        .sandbox(sandbox)
+        .base_url(base_url.unwrap_or_else(|| adobe::BASE_URL.to_owned()))
+        .build()?;
+    let target = given(target, "ADOBE_SCHEDULE_ID", |id| Ok(adobe::target(id)))?;
+    Ok(Connected { provider: Arc::new(client), target, fake: None })
+}
+
+impl Fake for FakeAdobe {
+    fn next_run(&self, plan: Plan) {
+        let succeeds = testing::adobe::Plan::succeeds();
+        self.next_run(match plan {
+            Plan::Succeeds => succeeds,
+            Plan::Fails => testing::adobe::Plan::fails("42P01", "relation \"orders_raw\" is gone"),
+            Plan::NeverEnds => testing::adobe::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.after_polls(looks),
+        });
+    }
+
+    fn with_history(&self) -> Target {
+        let schedule = self.add_schedule("nightly-sales");
+        for (at, took, phase) in history(TimeDelta::days(1)) {
+            // The service is not known to skip runs.
+            let run = testing::adobe::NewRun::new(match phase {
+                Phase::Failed => "FAILED",
+                Phase::Cancelled => "KILLED",
+                _ => "SUCCESS",
+            });
+            let run = run.created(at).took(took).error("42P01", "relation \"sales_raw\" is gone");
+            self.add_run(&schedule, run);
+        }
+        adobe::target(schedule)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ADOBE_CLIENT_ID", Self::CLIENT_ID.to_owned()),
+            ("ADOBE_CLIENT_SECRET", Self::CLIENT_SECRET.to_owned()),
+            ("ADOBE_ORG_ID", Self::ORG_ID.to_owned()),
+            ("ADOBE_SANDBOX", Self::SANDBOX.to_owned()),
+            ("ADOBE_BASE_URL", self.base_url()),
+            ("ADOBE_TOKEN_URL", self.token_url()),
+        ]
+    }
+}
+
+async fn arcgis(target: Option<Target>) -> Result<Connected> {
+    let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD"];
+    let Some([portal, user, password]) = account(names)? else {
+        let fake = FakeArcGis::start().await;
+        announce("ArcGIS Enterprise", &fake.base_url(), &names, "ARCGIS_TASK");
+        let provider = Arc::new(fake.client_builder().build()?);
+        let demo = || arcgis::user_target(FakeArcGis::USERNAME, FakeArcGis::NOTEBOOK);
+        let target = target.unwrap_or_else(demo);
+        return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
+    };
+    let target = given(target, "ARCGIS_TASK", |task| Ok(arcgis::user_target(&*user, task)))?;
+    let client = arcgis::Client::builder()
+        .base_url(portal)
+        .credential(arcgis::GenerateToken::new(user, password))
+        .build()?;
+    Ok(Connected { provider: Arc::new(client), target, fake: None })
+}
+
+impl Fake for FakeArcGis {
+    fn next_run(&self, plan: Plan) {
+        let succeeds = testing::arcgis::Plan::succeeds();
+        let plan = match plan {
+            Plan::Succeeds => succeeds,
+            Plan::Fails => testing::arcgis::Plan::fails("KeyError: 'counts'"),
+            Plan::NeverEnds => testing::arcgis::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.after_polls(looks),
+        };
+        self.start_run(Self::NOTEBOOK, plan);
+    }
+
+    fn with_history(&self) -> Target {
+        let task = self.add_task(Self::USERNAME, "Road works");
+        for (at, took, phase) in history(TimeDelta::days(1)) {
+            // Nobody can cancel a run.
+            let run = match phase {
+                Phase::Failed => testing::arcgis::NewRun::new("failed").result("KeyError: 'roads'"),
+                Phase::Skipped => testing::arcgis::NewRun::new("skipped"),
+                _ => testing::arcgis::NewRun::new("succeeded"),
+            };
+            self.add_run(&task, run.created(at).took(took));
+        }
+        arcgis::user_target(Self::USERNAME, task)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ARCGIS_PORTAL", self.base_url()),
+            ("ARCGIS_USERNAME", Self::USERNAME.to_owned()),
+            ("ARCGIS_PASSWORD", Self::PASSWORD.to_owned()),
+        ]
+    }
+}
+
+async fn foundry(target: Option<Target>) -> Result<Connected> {
+    let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN"];
+    let Some([host, token]) = account(names)? else {
+        let fake = FakeFoundry::start().await;
+        announce("Palantir Foundry", &fake.base_url(), &names, "FOUNDRY_SCHEDULE_RID");
+        let provider = Arc::new(fake.client_builder().build()?);
+        let target = target.unwrap_or_else(|| foundry::target(FakeFoundry::NIGHTLY_ORDERS));
+        return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
+    };
+    let client = foundry::Client::builder()
+        .hostname(host)
+        .credential(foundry::UserToken::new(token))
+        .build()?;
+    let target = given(target, "FOUNDRY_SCHEDULE_RID", |rid| Ok(foundry::target(rid)))?;
+    Ok(Connected { provider: Arc::new(client), target, fake: None })
+}
+
+impl Fake for FakeFoundry {
+    fn next_run(&self, plan: Plan) {
+        let succeeds = testing::foundry::Plan::succeeds();
+        self.next_run(match plan {
+            Plan::Succeeds => succeeds,
+            Plan::Fails => testing::foundry::Plan::fails(),
+            Plan::NeverEnds => testing::foundry::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.after_polls(looks),
+        });
+    }
+
+    fn with_history(&self) -> Target {
+        let schedule = self.add_schedule("nightly-sales");
+        for (at, took, phase) in history(TimeDelta::days(1)) {
+            let run = match phase {
+                Phase::Failed => testing::foundry::NewRun::submitted("FAILED"),
+                Phase::Cancelled => testing::foundry::NewRun::submitted("CANCELED"),
+                Phase::Skipped => testing::foundry::NewRun::ignored(),
+                _ => testing::foundry::NewRun::submitted("SUCCEEDED"),
+            };
+            self.add_run(&schedule, run.created(at).took(took));
+        }
+        foundry::target(schedule)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![("FOUNDRY_HOSTNAME", self.base_url()), ("FOUNDRY_TOKEN", self.access_token())]
+    }
+}
+
+async fn mode(target: Option<Target>) -> Result<Connected> {
+    let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET"];
+    let Some([workspace, token, secret]) = account(names)? else {
+        let fake = FakeMode::start().await;
+        announce("Mode", &fake.base_url(), &names, "MODE_REPORT");
+        let provider = Arc::new(fake.client_builder().build()?);
+        let target = target.unwrap_or_else(|| mode::target(FakeMode::REPORT));
+        return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
+    };
+    let mut client =
+        mode::Client::builder().workspace(workspace).credential(mode::ApiToken::new(token, secret));
+    if let Some(url) = variable("MODE_BASE_URL") {
+        client = client.base_url(url);
+    }
+    let target = given(target, "MODE_REPORT", |report| Ok(mode::target(report)))?;
+    Ok(Connected { provider: Arc::new(client.build()?), target, fake: None })
+}
+
+impl Fake for FakeMode {
+    fn next_run(&self, plan: Plan) {
+        let succeeds = testing::mode::Plan::succeeds();
+        self.next_run(match plan {
+            Plan::Succeeds => succeeds,
+            Plan::Fails => {
+                testing::mode::Plan::fails("SqlUnknownColumn", "column \"churned\" is gone")
+            }
+            Plan::NeverEnds => testing::mode::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.after_polls(looks),
+        });
+    }
+
+    fn with_history(&self) -> Target {
+        let report = self.add_report("Daily Sales");
+        for (at, took, phase) in history(TimeDelta::days(1)) {
+            // Runs are not skipped.
+            let run = testing::mode::NewRun::new(match phase {
+                Phase::Failed => "failed",
+                Phase::Cancelled => "cancelled",
+                _ => "succeeded",
+            });
+            let run = run.created(at).took(took);
+            self.add_run(&report, run.error("SqlUnknownColumn", "column \"sold\" is gone"));
+        }
+        mode::target(report)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("MODE_WORKSPACE", Self::WORKSPACE.to_owned()),
+            ("MODE_API_TOKEN", Self::API_TOKEN.to_owned()),
+            ("MODE_API_SECRET", Self::API_SECRET.to_owned()),
+            ("MODE_BASE_URL", self.base_url()),
+        ]
+    }
+}
+
+async fn supermetrics(target: Option<Target>) -> Result<Connected> {
+    let names = ["SUPERMETRICS_API_KEY"];
+    let Some([key]) = account(names)? else {
+        let fake = FakeSupermetrics::start().await;
+        announce("Supermetrics", &fake.base_url(), &names, "SUPERMETRICS_QUERY");
+        let query = "{\"ds_id\": …, \"ds_accounts\": …, \"fields\": …}";
+        println!("The query is JSON: {query}.");
+        let provider = Arc::new(fake.client_builder().build()?);
+        let target = target.unwrap_or_else(|| supermetrics::target(&clicks()));
+        return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
+    };
+    let base_url = variable("SUPERMETRICS_BASE_URL");
+    let client = supermetrics::Client::builder()
+        .credential(supermetrics::ApiKey::new(key))
+        .base_url(base_url.unwrap_or_else(|| supermetrics::BASE_URL.to_owned()))
+        .build()?;
+    let target = given(target, "SUPERMETRICS_QUERY", |text| {
+        let query: supermetrics::Query = serde_json::from_str(&text).map_err(|error| {
+            config("SUPERMETRICS_QUERY is not a query as JSON").with_source(error)
+        })?;
+        Ok(supermetrics::target(&query))
+    })?;
+    Ok(Connected { provider: Arc::new(client), target, fake: None })
+}
+
+fn clicks() -> supermetrics::Query {
+    supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE)
+        .accounts([FakeSupermetrics::ACCOUNT])
+        .start_date("2026-03-01")
+        .end_date("yesterday")
+        .fields(["date", "clicks"])
+}
+
+impl Fake for FakeSupermetrics {
+    fn next_run(&self, plan: Plan) {
+        let succeeds = testing::supermetrics::Plan::succeeds(3);
+        self.next_run(match plan {
+            Plan::Succeeds => succeeds,
+            Plan::Fails => {
+                testing::supermetrics::Plan::fails("QUERY_ERROR", "The data source is down.")
+            }
+            Plan::NeverEnds => testing::supermetrics::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.after_polls(looks),
+        });
+    }
+
+    /// The service lists the runs of one day, and tells neither when they began nor when they ended.
+    fn with_history(&self) -> Target {
+        let id = "half-hourly-clicks";
+        for (at, _, phase) in history(TimeDelta::minutes(30)) {
+            let state = match phase {
+                Phase::Failed => "FAILURE",
+                Phase::Cancelled => "STOPPED",
+                _ => "SUCCESS",
+            };
+            let run = testing::supermetrics::NewRun::new(Self::DATA_SOURCE, state);
+            self.add_run(run.asked(at).schedule_id(id));
+        }
+        supermetrics::target(&clicks().schedule_id(id))
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("SUPERMETRICS_API_KEY", Self::API_KEY.to_owned()),
+            ("SUPERMETRICS_BASE_URL", self.base_url()),
+        ]
+    }
+}
+
+/// Thirty runs, oldest first: when each was created, how long it took, how it ended. Data grow, and so does the work; on
+/// two days something hung.
+fn history(pause: TimeDelta) -> impl Iterator<Item = (DateTime<Utc>, Duration, Phase)> {
+    let now = SystemClock::default().utc();
+    (1..=30_i32).rev().map(move |age| {
+        let (phase, seconds) = match age {
+            8 => (Phase::Failed, 45),
+            21 => (Phase::Failed, 130),
+            5 => (Phase::Cancelled, 610),
+            14 => (Phase::Skipped, 1),
+            17 | 18 => (Phase::Succeeded, 540 - 4 * age.unsigned_abs()),
+            _ => (Phase::Succeeded, 330 - 4 * age.unsigned_abs() + age.unsigned_abs() * 37 % 50),
+        };
+        (now - pause * age, Duration::from_secs(seconds.into()), phase)
+    })
+}
+
+/// The values of the variables that name an account; `None` if none is set.
+fn account<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
+    let values = names.map(variable);
+    if values.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let missing: Vec<_> = names
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.is_none())
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(Some(values.map(Option::unwrap_or_default)));
+    }
+    let (missing, all) = (missing.join(" and "), names.join(", "));
+    Err(config(format!("set {missing} too, or none of {all} to use the fake")))
+}
+
+/// The target that was given, or else the one that this variable names.
+fn given(
+    target: Option<Target>,
+    name: &str,
+    make: impl FnOnce(String) -> Result<Target>,
+) -> Result<Target> {
+    match (target, variable(name)) {
+        (Some(target), _) => Ok(target),
+        (None, Some(value)) => make(value),
+        (None, None) => Err(config(format!("set {name} too: it names what to run"))),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn config(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message.into())
+}
+
+fn announce(what: &str, url: &str, account: &[&str], target: &str) {
+    println!("A fake of {what} listens at {url}.");
+    println!("To use your own account, set {}, and {target} for what to run.", account.join(", "));
+}
