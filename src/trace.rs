@@ -38,7 +38,7 @@ impl Span {
                 http.request.method = request.method().as_str(),
                 server.address = request.url().host_str(),
                 server.port = request.url().port_or_known_default(),
-                url.full = request.shown_url(),
+                url.full = request.redacted_url(),
                 http.request.resend_count = tracing::field::Empty,
                 http.response.status_code = tracing::field::Empty,
                 request_id = tracing::field::Empty,

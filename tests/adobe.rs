@@ -18,8 +18,8 @@ use scheduled_runs::adobe::{
     TemplateDef, TemplateFilter, TriggerRun, UpdateAccount, UpdateTemplate, ValidateIpAccess,
     gateway,
 };
-use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
+use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{
     CallOptions, CancelOutcome, Client, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
@@ -867,6 +867,37 @@ async fn a_report_tells_every_attempt_and_no_secret() {
         str::from_utf8(error.body()).unwrap().contains(&token),
         "the body itself is there for who asks"
     );
+}
+
+#[tokio::test]
+async fn a_transport_is_told_whose_bodies_may_not_be_kept() {
+    let script = ScriptedTransport::default();
+    script.answer(200, r#"{"access_token":"canary-token","expires_in":3600}"#);
+    script.answer(200, r#"{"runsSchedules":[]}"#);
+    script.answer(200, r#"{"token":"canary-token"}"#);
+    let client = adobe::Client::builder()
+        .credential(adobe::ServerToServer::new("canary-id", "canary-secret"))
+        .org_id("canary-org")
+        .sandbox("prod")
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    client.send(ListRuns::new(NIGHTLY)).await.unwrap();
+    client.send(GetConnectionParameters::new()).await.unwrap();
+    let sent = script.sent();
+    let kept: Vec<_> = sent.iter().map(|sent| (sent.operation(), sent.is_confidential())).collect();
+    assert_eq!(
+        kept,
+        [
+            ("adobe.token", true),
+            ("adobe.runs.list", false),
+            ("adobe.connection_parameters.get", true)
+        ]
+    );
+    for (name, value) in sent[1].headers() {
+        let kept = sent[1].redact(value.to_str().unwrap()).into_owned();
+        assert!(!kept.contains("canary"), "{name}: {kept}");
+    }
 }
 
 #[test]

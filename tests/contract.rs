@@ -9,15 +9,18 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use scheduled_runs::testing::adobe::{FakeAdobe, Plan};
+use scheduled_runs::testing::adobe::{FakeAdobe, NewRun, Plan};
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
-use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
 use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
 use scheduled_runs::testing::{FakeProvider, ManualClock};
-use scheduled_runs::{Phase, RunProvider, Target, adobe, arcgis, foundry, mode, supermetrics};
+use scheduled_runs::{
+    Phase, RunProvider, RunProviderExt as _, Target, adobe, arcgis, foundry, mode, supermetrics,
+};
 
 struct Adobe {
     fake: FakeAdobe,
@@ -314,4 +317,38 @@ async fn the_provider_in_memory_keeps_the_contract() {
         Memory(chosen)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_fake_says_how_long_a_run_took_that_a_test_added() {
+    let took = Duration::from_secs(321);
+    let adobe = FakeAdobe::start().await;
+    let schedule = adobe.add_schedule("timed");
+    let run = adobe.add_run(&schedule, NewRun::new("SUCCESS").took(took));
+    let run = adobe::target(schedule).run(run);
+    let client = adobe.client_builder().build().unwrap();
+    assert_eq!(client.snapshot(&run).await.unwrap().duration(), Some(took));
+
+    let foundry = FakeFoundry::start().await;
+    let schedule = foundry.add_schedule("timed");
+    let new = fake_foundry::NewRun::submitted("SUCCEEDED").took(took);
+    let run = foundry.add_run(&schedule, new);
+    let run = foundry::target(schedule).run(run);
+    let client = foundry.client_builder().build().unwrap();
+    assert_eq!(client.snapshot(&run).await.unwrap().duration(), Some(took));
+
+    // These two tell when a run was asked for, and when it ended.
+    let mode = FakeMode::start().await;
+    let report = mode.add_report("timed");
+    let run = mode.add_run(&report, fake_mode::NewRun::new("succeeded").took(took));
+    let run = mode::target(report).run(run);
+    let run = mode.client_builder().build().unwrap().snapshot(&run).await.unwrap();
+    assert_eq!((run.finished.unwrap() - run.created.unwrap()).to_std(), Ok(took));
+
+    let arcgis = FakeArcGis::start().await;
+    let task = arcgis.add_task(FakeArcGis::USERNAME, "timed");
+    let run = arcgis.add_run(&task, fake_arcgis::NewRun::new("succeeded").took(took));
+    let run = arcgis::user_target(FakeArcGis::USERNAME, task).run(run);
+    let run = arcgis.client_builder().build().unwrap().snapshot(&run).await.unwrap();
+    assert_eq!((run.finished.unwrap() - run.created.unwrap()).to_std(), Ok(took));
 }

@@ -36,7 +36,8 @@ impl Endpoint for GetConnectionParameters {
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["connection_parameters"]).finish()
+        let builder = ApiRequest::of::<Self>(Method::GET, base, &["connection_parameters"]);
+        builder.confidential().finish()
     }
 
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ConnectionParameters> {

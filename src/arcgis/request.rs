@@ -33,7 +33,15 @@ pub(super) fn start<E: Endpoint>(
         Place::Admin => &[portal.admin],
         Place::Sharing => &["sharing", "rest"],
     };
-    ApiRequest::of::<E>(method, &portal.root, &[below, path].concat())
+    let builder = ApiRequest::of::<E>(method, &portal.root, &[below, path].concat());
+    match (place, path) {
+        // The passcode of a backup stands in what tasks are run with, and comes back in answers.
+        (
+            Place::Admin,
+            ["system", "tasks"] | ["system", "tasks", _] | ["system", "tasks", _, "update"],
+        ) => builder.confidential(),
+        _ => builder,
+    }
 }
 
 /// A portal as its base URL names it.

@@ -382,7 +382,10 @@ mod tests {
         let (request, create) =
             (task("canary-passcode").to_request(&base()).unwrap(), task("canary-passcode"));
         assert!(!format!("{create:?} {request:?}").contains("canary"));
-        assert_eq!(request.secrets().scrub("no canary-passcode"), "no REDACTED");
+        assert_eq!(request.redact("no canary-passcode"), "no REDACTED");
+        assert!(request.is_confidential(), "its answer may hold the passcode");
+        assert!(ListTasks::new().to_request(&base()).unwrap().is_confidential());
+        assert!(GetTask::new("7").to_request(&base()).unwrap().is_confidential());
     }
 
     #[test]

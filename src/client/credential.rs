@@ -75,6 +75,7 @@ impl CredentialContext<'_> {
         dialect: &dyn Dialect,
     ) -> Result<(Meta, Bytes)> {
         request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
+        request.set_confidential();
         let session = Session { dialect, credential: None, ..self.session };
         exchange::run(session, request, &mut |_, _| Ok(())).await
     }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::request::{ApiRequest, UNRESERVED};
 
@@ -163,6 +163,12 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+fn replace(text: &mut Cow<'_, str>, secret: &str) {
+    if text.contains(secret) {
+        *text = Cow::Owned(text.replace(secret, REDACTED));
+    }
+}
+
 /// The secrets of one call: what must never be printed, even when the server sends it back.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<SecretString>);
@@ -182,18 +188,19 @@ impl Secrets {
         self.0.iter().any(|known| known.expose_secret() == secret)
     }
 
-    /// The text with every known secret replaced, also where the secret is percent-encoded.
+    /// The text with every known secret replaced, also where the secret is percent-encoded, or a field of a form.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut scrubbed = Cow::Borrowed(text);
         let secrets = self.0.iter().map(SecretString::expose_secret);
         for secret in secrets.filter(|secret| secret.len() >= SHORTEST_SECRET) {
-            // Borrowed for the usual token, which needs no encoding.
-            let encoded = Cow::from(utf8_percent_encode(secret, UNRESERVED));
-            for form in [secret, &encoded] {
-                if scrubbed.contains(form) {
-                    scrubbed = Cow::Owned(scrubbed.replace(form, REDACTED));
-                }
+            replace(&mut scrubbed, secret);
+            // The usual token needs no encoding.
+            if secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+                continue;
             }
+            replace(&mut scrubbed, &utf8_percent_encode(secret, UNRESERVED).to_string());
+            let field: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            replace(&mut scrubbed, &field);
         }
         scrubbed
     }
@@ -295,6 +302,13 @@ mod tests {
         secrets.scrub_value(&mut value);
         assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
         assert_eq!(format!("{secrets:?}"), "[2 redacted]");
+        for (secret, sent) in [("a canary's", "a+canary%27s"), ("canary~", "canary%7E")] {
+            secrets.add(secret);
+            assert_eq!(
+                secrets.scrub(&format!("password={sent}&f=json")),
+                "password=REDACTED&f=json"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A request before it is sent: a value that can be read without a network.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
 use bytes::Bytes;
@@ -103,6 +104,7 @@ pub struct ApiRequest {
     headers: HeaderMap,
     body: Bytes,
     secrets: Secrets,
+    confidential: bool,
     extensions: Extensions,
 }
 
@@ -145,6 +147,7 @@ impl ApiRequest {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             secrets: Secrets::default(),
+            confidential: false,
             extensions: Extensions::new(),
         };
         RequestBuilder { request, query: String::new(), fault }
@@ -288,6 +291,35 @@ impl ApiRequest {
         self.secrets.add(secret);
     }
 
+    /// The text without the secrets that this request knows: its credential, and what was [hidden](Self::hide). They are
+    /// found as they are, percent-encoded, and as a field of a form; the word `REDACTED` takes their place. For a
+    /// [`Transport`](super::Transport) that keeps what goes through it: URL, headers and bodies, also those of the answer.
+    ///
+    /// A secret that only the answer knows is not found: see [`is_confidential`](Self::is_confidential). Neither are
+    /// secrets of fewer than four bytes.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.scrub(text)
+    }
+
+    /// The URL as logs and errors show it: without user, password and fragment, and with `REDACTED` for its secrets and
+    /// for all values of the query outside a short list of harmless ones, such as `limit`.
+    #[must_use]
+    pub fn redacted_url(&self) -> String {
+        self.redact(&ShownUrl(&self.url).to_string()).into_owned()
+    }
+
+    /// Whether the answer may hold secrets that the request does not know, such as a new token: neither body may be kept.
+    /// True for what a [`Credential`](super::Credential) sends, and where the endpoint [says so](RequestBuilder::confidential).
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.confidential
+    }
+
+    pub(crate) fn set_confidential(&mut self) {
+        self.confidential = true;
+    }
+
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -326,12 +358,7 @@ impl ApiRequest {
 
     /// Method and URL as people may see them.
     pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.method, self.shown_url())
-    }
-
-    /// The URL as people may see it.
-    pub(crate) fn shown_url(&self) -> String {
-        self.secrets.scrub(&ShownUrl(&self.url).to_string()).into_owned()
+        format!("{} {}", self.method, self.redacted_url())
     }
 }
 
@@ -391,6 +418,12 @@ impl RequestBuilder {
     /// Tells the vendor's [`Dialect`](super::Dialect) something that is not sent; of one type the last counts.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.request.set_extension(value);
+        self
+    }
+
+    /// Says that the answer may hold secrets, see [`ApiRequest::is_confidential`].
+    pub fn confidential(mut self) -> Self {
+        self.request.set_confidential();
         self
     }
 
@@ -698,6 +731,25 @@ mod tests {
         let text = format!("{request:?}");
         assert!(!text.contains("canary"), "{text}");
         assert_eq!(request.secrets().scrub("canary-3 canary-4"), "REDACTED REDACTED");
+    }
+
+    #[test]
+    fn whoever_keeps_requests_can_take_their_secrets_out() {
+        let mut request = get(&["runs", "canary-1"])
+            .query("limit", Some(5))
+            .query("start", Some("canary-1"))
+            .query("sql", Some("SELECT 1"))
+            .finish()
+            .unwrap();
+        request.hide("canary-1");
+        request.set_secret_header(header::AUTHORIZATION, "Bearer canary/2").unwrap();
+        let kept = request.redact("canary-1 Bearer canary/2 token=canary%2F2 other");
+        assert_eq!(kept, "REDACTED Bearer REDACTED token=REDACTED other");
+        assert!(matches!(request.redact("nothing secret"), Cow::Borrowed(_)));
+        let url = "https://host/base/runs/REDACTED?limit=5&start=REDACTED&sql=REDACTED";
+        assert_eq!(request.redacted_url(), url);
+        assert!(!request.is_confidential());
+        assert!(get(&["tokens"]).confidential().finish().unwrap().is_confidential());
     }
 
     #[test]

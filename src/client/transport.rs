@@ -17,6 +17,34 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 ///
 /// A transport sends exactly once: no retries, no redirects. The client drops the future when a limit runs out, and the
 /// transport must then not go on in the background.
+///
+/// A transport that logs or keeps what goes through it takes the secrets out: [`ApiRequest::redacted_url`] and
+/// [`ApiRequest::redact`] do so, and of a request that [is confidential](ApiRequest::is_confidential) it keeps no body. The
+/// crate's example `record_and_replay` writes every exchange to a file and answers from it.
+///
+/// ```
+/// use scheduled_runs::client::{ApiRequest, BodyLimits, Transport, TransportError};
+///
+/// #[derive(Debug)]
+/// struct Logged<T>(T);
+///
+/// #[async_trait::async_trait]
+/// impl<T: Transport> Transport for Logged<T> {
+///     async fn send(
+///         &self,
+///         request: ApiRequest,
+///         limits: BodyLimits,
+///     ) -> Result<http::Response<bytes::Bytes>, TransportError> {
+///         let line = format!("{} {}", request.method(), request.redacted_url());
+///         let answered = self.0.send(request, limits).await;
+///         match &answered {
+///             Ok(answer) => println!("{line}: {}", answer.status()),
+///             Err(error) => println!("{line}: {error}"),
+///         }
+///         answered
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Transport: Debug + Send + Sync {
     /// Sends the request and reads the whole body.

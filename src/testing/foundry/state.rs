@@ -143,15 +143,15 @@ impl State {
         let mut run = self.new_run(schedule, new.external.then_some(SOMEBODY_ELSE), at)?;
         let rid = new.rid.unwrap_or_else(|| text(&run.shown, "rid").to_owned());
         run.shown.insert("rid".to_owned(), rid.as_str().into());
-        let built = at + TimeDelta::milliseconds(1_840);
+        let submitted = at + TimeDelta::milliseconds(1_840);
         if let Some(plan) = new.plan {
-            run.result = Some(self.carry_out(&run, plan, built)?);
+            run.result = Some(self.carry_out(&run, plan, submitted)?);
         }
         let build = run.result.as_ref().map(|(_, result)| text(result, "buildRid"));
         if let Ok(build) = self.build(build.unwrap_or_default()) {
             build.start_jobs(at + TimeDelta::milliseconds(6_150));
             if new.status != "RUNNING" {
-                build.end(&new.status, built + new.took);
+                build.end(&new.status, submitted + new.took);
             }
         }
         self.runs.push(run);
