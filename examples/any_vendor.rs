@@ -164,7 +164,7 @@ impl Interrupts {
     async fn once(&mut self) {
         if self.0.recv().await.is_none() {
             // There are no such signals here.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -180,10 +180,13 @@ impl Interrupts {
         let vendor = provider.vendor();
         if !provider.capabilities().cancel {
             bar.suspend(|| {
-                println!("{vendor} cannot cancel a run. Ctrl-C again quits and lets it go on.")
+                println!("{vendor} cannot cancel a run. Ctrl-C again quits and lets it go on.");
             });
         } else if std::io::stdin().is_terminal() {
-            bar.suspend(|| println!("Cancel the run at {vendor}? [y]es, [n]o and go on waiting; Ctrl-C again quits and lets it go on."));
+            bar.suspend(|| {
+                println!("Cancel the run at {vendor}? [y]es, or [n]o and go on waiting.");
+                println!("Ctrl-C again quits and lets it go on.");
+            });
             let yes = tokio::select! {
                 yes = answer() => yes,
                 () = self.once() => return,
