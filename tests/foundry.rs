@@ -134,16 +134,19 @@ async fn a_failed_build_is_explained_by_its_failed_job() {
                 (200, json!({"data": [job(1, "SUCCEEDED")], "nextPageToken": "t"}).to_string()),
                 (200, json!({"data": [job(2, "DID_NOT_RUN"), job(3, "FAILED")]}).to_string()),
             ],
-            "the job that makes ri.foundry.main.dataset.3 failed (in job ri.foundry.main.job.3)",
+            "the job that makes ri.foundry.main.dataset.3 failed; the vendor does not say why (in job ri.foundry.main.job.3)",
         ),
         (
             vec![(
                 200,
                 r#"{"data":[{"rid":"ri.foundry.main.job.4","jobStatus":"FAILED"}]}"#.to_owned(),
             )],
-            "a job of the build failed (in job ri.foundry.main.job.4)",
+            "a job of the build failed; the vendor does not say why (in job ri.foundry.main.job.4)",
         ),
-        (vec![(403, String::new())], "the build failed (in build ri.foundry.main.build.1)"),
+        (
+            vec![(403, String::new())],
+            "why could not be asked: foundry.jobs.list: the credential may not do this (HTTP 403) (in build ri.foundry.main.build.1)",
+        ),
     ] {
         let (script, _, client) = start();
         script.answer(200, runs(submitted()));

@@ -205,7 +205,8 @@ async fn a_run_is_started_watched_and_explained() {
     );
     assert_eq!(
         done.success().unwrap_err().to_string(),
-        "run mode:r1/n1 failed: there is no table orders (code SqlUnknownTable, in query Orders, query run q2)"
+        "run mode:r1/n1 failed: there is no table orders (code SqlUnknownTable, in query Orders, query run q2); \
+         see https://docs.example.com/x"
     );
     assert_eq!(
         sent(&script),
@@ -226,7 +227,11 @@ async fn a_failure_is_told_though_its_reason_cannot_be_had() {
     script.answer(200, r#"{"token":"n1","state":"failed"}"#);
     script.answer(404, r#"{"id":"not_found","message":"gone"}"#);
     let snapshot = client.snapshot(&run).await.unwrap();
-    assert_eq!((snapshot.phase, snapshot.failure), (Phase::Failed, None));
+    assert_eq!(snapshot.phase, Phase::Failed);
+    assert_eq!(
+        snapshot.success().unwrap_err().to_string(),
+        "run mode:r1/n1 failed: why could not be asked: mode.query_runs.list: gone (HTTP 404, code not_found)"
+    );
 
     script.answer(200, r#"{"token":"n1","state":"failed","python_state":"failed"}"#);
     script.answer(200, r#"{"_embedded":{"query_runs":[{"token":"q1","state":"succeeded"}]}}"#);

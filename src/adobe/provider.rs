@@ -136,11 +136,12 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
     snapshot
 }
 
-/// Why a run failed: its query says so; the run and its tasks do not. A reason that cannot be fetched is no reason to
-/// fail: the run is known to have failed.
+/// Why a run failed: its query says so; the run and its tasks hardly ever do. A reason that cannot be fetched is no reason
+/// to fail: the run is known to have failed.
 async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Failure> {
     // The vendor's example filters by the decoded run id; another one shows the encoded form.
     let decoded = run.id.decode().map(|id| id.text);
+    let mut unread = None;
     for id in decoded.as_deref().into_iter().chain([run.id.as_str()]) {
         let request = ListQueries::new()
             .newest_first()
@@ -148,7 +149,13 @@ async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Fai
             .include_hidden()
             .include_soft_deleted()
             .filter(QueryFilter::schedule_run(id));
-        let Ok(queries) = calls.send(request).await else { break };
+        let queries = match calls.send(request).await {
+            Ok(queries) => queries,
+            Err(error) => {
+                unread = Some(Failure::not_fetched(&error));
+                break;
+            }
+        };
         let ours = queries.items.iter().filter(|query| {
             let schedule = query.links.get("schedule").and_then(|link| link.id);
             schedule.is_none_or(|schedule| schedule == target.id())
@@ -159,12 +166,15 @@ async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Fai
             return Some(failure);
         }
     }
-    let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed))?;
-    let failure = Failure::new(task.message.clone()?);
-    Some(match &task.task_id {
-        Some(id) => failure.where_(format!("task {id}")),
-        None => failure,
-    })
+    let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed));
+    let said = task.and_then(|task| {
+        let failure = Failure::new(task.message.clone()?);
+        Some(match &task.task_id {
+            Some(id) => failure.where_(format!("task {id}")),
+            None => failure,
+        })
+    });
+    said.or(unread)
 }
 
 fn failure_of(query: &Query) -> Option<Failure> {

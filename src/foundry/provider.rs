@@ -202,14 +202,17 @@ async fn why(calls: &Calls<'_, Foundry>, build: &Build) -> Failure {
     let failed = |job: Job| (job.status == Some(JobStatus::Failed)).then_some(job);
     match calls.find(ListBuildJobs::new(&build.rid), failed).await {
         Ok(Some(job)) => failure_of(&job),
-        _ => Failure::new("the build failed").where_(format!("build {}", build.rid)),
+        Ok(None) => Failure::default().where_(format!("build {}", build.rid)),
+        Err(error) => Failure::not_fetched(&error).where_(format!("build {}", build.rid)),
     }
 }
 
 fn failure_of(job: &Job) -> Failure {
     let failure = match job.outputs.iter().find_map(|output| output.rid()) {
-        Some(made) => Failure::new(format!("the job that makes {made} failed")),
-        None => Failure::new("a job of the build failed"),
+        Some(made) => {
+            Failure::new(format!("the job that makes {made} failed; the vendor does not say why"))
+        }
+        None => Failure::new("a job of the build failed; the vendor does not say why"),
     };
     failure.where_(format!("job {}", job.rid))
 }

@@ -116,17 +116,18 @@ async fn why(
 ) -> Option<Failure> {
     let request = ListQueryRuns::new(report, &run.token);
     let answer = client.call(request).options(options.clone()).send().await;
-    let queries = answer.map(|answer| answer.into_inner().items).unwrap_or_default();
+    // Inferred: a run whose queries are all well has failed in its notebook.
+    let in_notebook = || {
+        (run.python_state == Some(PythonState::Failed))
+            .then(|| Failure::new("the report's notebook failed").where_("notebook"))
+    };
+    let queries = match answer {
+        Ok(answer) => answer.into_inner().items,
+        Err(error) => return in_notebook().or_else(|| Some(Failure::not_fetched(&error))),
+    };
     let failure =
         queries.iter().find_map(failure_of).or_else(|| queries.iter().find_map(ended_badly));
-    // Inferred: a run whose queries are all well has failed in its notebook.
-    failure.or_else(|| {
-        (run.python_state == Some(PythonState::Failed)).then(|| {
-            let mut failure = Failure::new("the report's notebook failed");
-            failure.where_ = Some("notebook".into());
-            failure
-        })
-    })
+    failure.or_else(in_notebook)
 }
 
 fn failure_of(query: &QueryRun) -> Option<Failure> {

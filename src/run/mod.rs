@@ -176,6 +176,23 @@ fn decoded(text: &str) -> Result<Box<str>> {
     }
 }
 
+/// A run, for a sentence: a target that is a whole query is cut, so that the sentence is still read to its end.
+struct Shown<'a>(&'a RunRef);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 120;
+        let line = self.0.to_string();
+        match line.split_once('/') {
+            // What is percent-encoded is cut between any two bytes.
+            Some((target, run)) if target.len() > LONGEST => {
+                write!(f, "{}…/{run}", target.get(..LONGEST).unwrap_or(target))
+            }
+            _ => f.write_str(&line),
+        }
+    }
+}
+
 macro_rules! text_form {
     ($($name:ident)+) => {$(
         impl From<$name> for String {
@@ -250,13 +267,13 @@ impl RunSnapshot {
             return Ok(self);
         }
         if !self.phase.is_terminal() {
-            let message =
-                format!("run {} has not ended ({}); wait for it first", self.run, self.phase);
+            let (run, phase) = (Shown(&self.run), self.phase);
+            let message = format!("run {run} has not ended ({phase}); wait for it first");
             return Err(Error::config(message).with_snapshot(self));
         }
         let mut message = format!(
             "run {} {}",
-            self.run,
+            Shown(&self.run),
             match self.phase {
                 Phase::Cancelled => "was cancelled",
                 Phase::Skipped => "was skipped",
@@ -309,6 +326,11 @@ impl Failure {
         Self { message: Some(message.into()), ..Self::default() }
     }
 
+    /// There may be a reason, but asking for it has failed. The run is known to have failed all the same.
+    pub(crate) fn not_fetched(error: &Error) -> Self {
+        Self::new(format!("why could not be asked: {error}"))
+    }
+
     /// Sets the vendor's code.
     #[must_use]
     pub fn code(mut self, code: impl Into<Box<str>>) -> Self {
@@ -333,12 +355,17 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message.as_deref().unwrap_or("the vendor gives no reason"))?;
+        let message = self.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        f.write_str(message.unwrap_or("the vendor gives no reason").trim_end_matches('.'))?;
         match (&self.code, &self.where_) {
-            (Some(code), Some(place)) => write!(f, " (code {code}, in {place})"),
-            (Some(code), None) => write!(f, " (code {code})"),
-            (None, Some(place)) => write!(f, " (in {place})"),
-            (None, None) => Ok(()),
+            (Some(code), Some(place)) => write!(f, " (code {code}, in {place})")?,
+            (Some(code), None) => write!(f, " (code {code})")?,
+            (None, Some(place)) => write!(f, " (in {place})")?,
+            (None, None) => {}
+        }
+        match &self.log_url {
+            Some(url) => write!(f, "; see {url}"),
+            None => Ok(()),
         }
     }
 }
@@ -392,6 +419,16 @@ mod tests {
         );
         let json = serde_json::to_string(&run).unwrap();
         assert_eq!(serde_json::from_str::<RunSnapshot>(&json).unwrap(), run);
+        run.failure = Some(Failure::new("Disk full.\n").log_url("https://acme.example/log/7"));
+        let expected = "run acme:nightly/7 failed: Disk full; see https://acme.example/log/7";
+        assert_eq!(text(&run), expected);
+        run.failure = Some(Failure::default().code("7"));
+        assert_eq!(text(&run), "run acme:nightly/7 failed: the vendor gives no reason (code 7)");
+        run.run = Target::new(Vendor::new("acme"), "{\"q\":1}".repeat(500)).run("7");
+        let said = text(&run);
+        assert!(
+            said.len() < 200 && said.ends_with("…/7 failed: the vendor gives no reason (code 7)")
+        );
         run.phase = Phase::Succeeded;
         assert!(run.clone().success().is_ok());
         run.phase = Phase::Unknown;

@@ -1,0 +1,212 @@
+//! Why a run failed: in the vendor's own words, in one sentence, fetched only where a run has failed.
+#![cfg(all(
+    feature = "adobe",
+    feature = "arcgis",
+    feature = "foundry",
+    feature = "mode",
+    feature = "supermetrics"
+))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+
+use scheduled_runs::run::Failure;
+use scheduled_runs::testing::adobe::{self as fake_adobe, FakeAdobe};
+use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
+use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
+use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
+use scheduled_runs::testing::{ManualClock, SeenRequest};
+use scheduled_runs::{
+    ErrorKind, RunProvider, RunProviderExt as _, RunRef, adobe, arcgis, foundry, mode, supermetrics,
+};
+
+/// A run that ended, by what it is called here: requests that one look takes, and what `success` says. In the sentence `ID`
+/// stands for the ids that differ each time.
+type Case<'a> = (RunRef, usize, &'a str);
+
+async fn check(
+    provider: &impl RunProvider,
+    requests: impl Fn() -> Vec<SeenRequest>,
+    cases: impl IntoIterator<Item = Case<'_>>,
+) -> Vec<Option<Failure>> {
+    let mut failures = Vec::new();
+    for (run, looks, sentence) in cases {
+        let before = requests().len();
+        let snapshot = provider.snapshot(&run).await.unwrap();
+        assert_eq!(requests().len() - before, looks, "{sentence}");
+        failures.push(snapshot.failure.clone());
+        match snapshot.success() {
+            Ok(_) => assert_eq!(sentence, "succeeded"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::RunFailed);
+                assert_eq!(without_ids(&error.to_string(), &run), sentence);
+            }
+        }
+    }
+    failures
+}
+
+/// Ids are made up by the fakes; those of resources that do not change are kept.
+fn without_ids(sentence: &str, run: &RunRef) -> String {
+    let encoded = run.to_string();
+    let own = encoded.rsplit('/').next().unwrap_or_default();
+    let sentence = sentence.replace(own, "ID");
+    let words = sentence.split(' ').map(|word| {
+        let (id, after) = word.split_at(word.trim_end_matches([')', ',', ';']).len());
+        let is_hex = |part: &str| part.chars().all(|letter| letter.is_ascii_hexdigit());
+        let of_job = id.starts_with("ri.foundry.main.job.");
+        let is_id = id.len() >= 12 && id.split('-').all(is_hex);
+        if of_job || is_id { format!("ID{after}") } else { word.to_owned() }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn adobe_says_it_in_the_query_of_the_run() {
+    const SCHEDULE: &str = "nightly-orders";
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let run = |new| adobe::target(SCHEDULE).run(fake.add_run(SCHEDULE, new));
+    let new = fake_adobe::NewRun::new;
+    let broken = || new("FAILED").error("42P01", "Relation orders does not exist.");
+    let failures = check(
+        &client,
+        || fake.requests(),
+        [
+            (run(new("SUCCESS")), 1, "succeeded"),
+            (
+                run(broken()),
+                2,
+                "run adobe:nightly-orders/ID failed: Relation orders does not exist (code 42P01, in query ID)",
+            ),
+        ],
+    )
+    .await;
+    let failure = failures.last().unwrap().as_ref().unwrap();
+    assert_eq!(failure.code.as_deref(), Some("42P01"));
+    assert_eq!(failure.message.as_deref(), Some("Relation orders does not exist."));
+
+    // No query is found, and then none can be asked for.
+    let run = run(broken());
+    let known = format!(r#"{{"id":"{}","state":"FAILED"}}"#, run.id());
+    fake.answer_next_with(200, &[], &known);
+    (0..2).for_each(|_| fake.answer_next_with(200, &[], r#"{"queries":[]}"#));
+    let nothing = "run adobe:nightly-orders/ID failed; the vendor gives no reason";
+    check(&client, || fake.requests(), [(run.clone(), 3, nothing)]).await;
+    fake.answer_next_with(200, &[], &known);
+    fake.answer_next_with(403, &[], r#"{"title":"Forbidden","detail":"Ask your administrator."}"#);
+    let unread = "run adobe:nightly-orders/ID failed: why could not be asked: adobe.queries.list: ";
+    let snapshot = client.snapshot(&run).await.unwrap();
+    let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);
+    assert!(said.starts_with(unread) && said.contains("Ask your administrator"), "{said}");
+}
+
+#[tokio::test]
+async fn arcgis_says_it_in_the_result_of_the_run() {
+    let fake = FakeArcGis::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let task = fake.add_admin_task("mondays");
+    let run = |status: &str, result: &str| {
+        let run = fake_arcgis::NewRun::new(status).result(result);
+        arcgis::target(task.as_str()).run(fake.add_run(&task, run))
+    };
+    // The task has an id of the fake's making.
+    let because = "run arcgis:TASK/ID failed: The store vault cannot be reached";
+    let silent = "run arcgis:TASK/ID failed; the vendor gives no reason";
+    let [because, silent] = [because, silent].map(|sentence| sentence.replace("TASK", &task));
+    let cases = [
+        (run("succeeded", "All is well."), 1, "succeeded"),
+        (run("failed", "The store vault cannot be reached."), 1, &*because),
+        (run("submitfailed", "The store vault cannot be reached."), 1, &*because),
+        (run("failed", ""), 1, &*silent),
+    ];
+    check(&client, || fake.requests(), cases).await;
+}
+
+#[tokio::test]
+async fn foundry_says_which_job_failed_and_why_none_was_made() {
+    use fake_foundry::NewRun;
+
+    const SCHEDULE: &str = FakeFoundry::NIGHTLY_ORDERS;
+    let fake = FakeFoundry::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let run = |new| foundry::target(SCHEDULE).run(fake.add_run(SCHEDULE, new));
+    let none = "No logic is known for one of the targets.";
+    let at = format!("run foundry:{SCHEDULE}/ID failed");
+    let job = format!(
+        "{at}: the job that makes {} failed; the vendor does not say why (in job ID)",
+        FakeFoundry::DATASET
+    );
+    let no_job = format!("{at}: No logic is known for one of the targets (code JOBSPECNOTFOUND)");
+    let cases = [
+        // The run, found in a list, and its build.
+        (run(NewRun::submitted("SUCCEEDED")), 2, "succeeded"),
+        (run(NewRun::submitted("FAILED")), 3, &*job),
+        (run(NewRun::error("JOBSPECNOTFOUND", none)), 1, &*no_job),
+    ];
+    check(&client, || fake.requests(), cases).await;
+}
+
+#[tokio::test]
+async fn mode_says_it_in_the_query_runs_of_the_run() {
+    use fake_mode::NewRun;
+
+    const REPORT: &str = FakeMode::REPORT;
+    let fake = FakeMode::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let run = |new| mode::target(REPORT).run(fake.add_run(REPORT, new));
+    let broken = || NewRun::new("failed").error("42P01", "Relation orders does not exist.");
+    let at = "run mode:d4e81f02a7c6/ID failed";
+    let because = format!(
+        "{at}: Relation orders does not exist (code 42P01, in query Totals, query run ID); \
+         see https://mode.com/help"
+    );
+    let cases = [(run(NewRun::new("succeeded")), 1, "succeeded"), (run(broken()), 2, &*because)];
+    check(&client, || fake.requests(), cases).await;
+
+    // No query run is found, and then none can be asked for.
+    let run = run(broken());
+    let known = client.send(mode::GetReportRun::new(REPORT, run.id())).await.unwrap();
+    let known = str::from_utf8(known.body()).unwrap();
+    fake.answer_next_with(200, &[], known);
+    fake.answer_next_with(200, &[], r#"{"_embedded":{"query_runs":[]}}"#);
+    let nothing = format!("{at}; the vendor gives no reason");
+    check(&client, || fake.requests(), [(run.clone(), 2, &*nothing)]).await;
+    fake.answer_next_with(200, &[], known);
+    fake.fail_next(403);
+    let snapshot = client.snapshot(&run).await.unwrap();
+    let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);
+    let unread = format!("{at}: why could not be asked: mode.query_runs.list: ");
+    assert!(said.starts_with(&unread), "{said}");
+}
+
+#[tokio::test]
+async fn supermetrics_says_it_in_the_status_of_the_run() {
+    use fake_supermetrics::Plan;
+
+    let fake = FakeSupermetrics::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let query = |fields: &str| {
+        let query = supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE).fields(fields);
+        supermetrics::target(&query)
+    };
+    let ended = async |plan, fields: &str| {
+        fake.next_run(plan);
+        let run = client.trigger(&query(fields)).await.unwrap();
+        client.wait(&run).await.unwrap().run
+    };
+    let slow = || Plan::fails("QUERY_TIMEOUT", "The source took too long.");
+    let at = format!("run {}/ID failed", query("date"));
+    let because = format!("{at}: The source took too long (code QUERY_TIMEOUT)");
+    let silent = format!("{at}; the vendor gives no reason");
+    // A query is a long target; what is said stays short enough for a log.
+    let long = vec!["date"; 90].join(",");
+    let cut = format!("{}…", query(&long).to_string().get(..120).unwrap());
+    let of_long = format!("run {cut}/ID failed: The source took too long (code QUERY_TIMEOUT)");
+    let cases = [
+        (ended(Plan::succeeds(1), "date").await, 1, "succeeded"),
+        (ended(slow(), "date").await, 1, &*because),
+        (ended(Plan::fails_silently(), "date").await, 1, &*silent),
+        (ended(slow(), &long).await, 1, &*of_long),
+    ];
+    check(&client, || fake.requests(), cases).await;
+}
