@@ -11,6 +11,7 @@ use super::clock;
 use super::credential::{Credential, CredentialContext};
 use super::dialect::{Answer, Dialect, Verdict};
 use super::link;
+use super::redact::Printable;
 use super::request::ApiRequest;
 use super::response::Meta;
 use super::retry::{self, Decision, Ending};
@@ -317,14 +318,27 @@ fn judge(
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
         return Err(Failure { ending: Ending::Answered(refusal.status, refusal.advice), error });
     }
+    if let Some(coding) = content_coding(&meta.headers).filter(|_| !body.is_empty()) {
+        let message = format!(
+            "the answer is compressed ({coding}) although that was not asked for; a transport with a builder of your own can unpack it"
+        );
+        let error = Error::new(ErrorKind::UnexpectedContent, message);
+        return Err(Failure { ending: Ending::Unreadable(Some(status)), error });
+    }
     accept(meta, body).map_err(|mut error| {
-        // JSON that ends too early, in a body whose end only the closed connection marked, is a broken connection.
-        if error.was_cut_short() && meta.ended_by_close && !body.is_empty() {
+        // JSON that ends too early, in a body whose end nothing marked, is a broken connection.
+        if error.was_cut_short() && meta.end_unmarked && !body.is_empty() {
             error.set().kind(ErrorKind::Interrupted, "");
             return Failure { ending: Ending::Lost, error };
         }
         Failure { ending: Ending::Unreadable(Some(status)), error }
     })
+}
+
+/// How a body is still packed. A transport that unpacks takes the header away.
+fn content_coding(headers: &HeaderMap) -> Option<Printable<'_>> {
+    let coding = headers.get(header::CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
+    (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(Printable(coding))
 }
 
 /// A redirect is never followed: it would carry the credential away, or turn a trigger into something else.

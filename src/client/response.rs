@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Extensions, HeaderMap, StatusCode, Version, header};
+use http::{Extensions, HeaderMap, StatusCode, header};
 
 use super::redact::{CurlLine, Printable, ShownHeaders};
 use super::request::ApiRequest;
@@ -25,8 +25,8 @@ pub struct Meta {
     pub request_id: Option<Box<str>>,
     /// Every try of the call; the last one succeeded.
     pub attempts: Vec<Attempt>,
-    /// Nothing but the end of the connection marked the end of the body.
-    pub(crate) ended_by_close: bool,
+    /// No length and no last chunk marked the end of the body: it may have been cut short.
+    pub(crate) end_unmarked: bool,
     /// What the request's endpoint and dialect noted on it.
     extensions: Extensions,
     /// For the report.
@@ -41,8 +41,8 @@ impl Meta {
             status: answer.status(),
             request_id: None,
             attempts: Vec::new(),
-            ended_by_close: answer.version() <= Version::HTTP_11
-                && !headers.contains_key(header::CONTENT_LENGTH)
+            // HTTP/2 marks it, but hyper takes a stream that is reset with `NO_ERROR` for one that is over.
+            end_unmarked: !headers.contains_key(header::CONTENT_LENGTH)
                 && !headers.contains_key(header::TRANSFER_ENCODING),
             headers: headers.clone(),
             extensions: request.extensions().clone(),

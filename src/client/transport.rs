@@ -2,11 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 
 use super::clock;
 use super::request::ApiRequest;
@@ -79,7 +80,7 @@ pub enum TransportErrorKind {
     ConnectTimeout,
     /// TLS failed; not a byte of the request was sent.
     Tls,
-    /// The server proved that it did not process the request (HTTP/2 `REFUSED_STREAM`, graceful `GOAWAY`).
+    /// The server proved that it did not process the request (HTTP/2 `REFUSED_STREAM`, or a `GOAWAY` that leaves it out).
     NotProcessed,
     /// The connection broke after the request was written at least in part.
     Interrupted,
@@ -204,22 +205,26 @@ impl ReqwestTransport {
     /// Default limit for making a connection, TLS included.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// A transport with the platform's trust store, the environment's proxies, and this connect limit.
+    /// A transport with the platform's trust store, the environment's proxies, and this connect limit. It asks for answers
+    /// that are not compressed, and unpacks none.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if TLS cannot be set up.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
-        Self::from_builder(reqwest::Client::builder().connect_timeout(connect_timeout))
+        Self::from_builder(plain(connect_timeout))
     }
 
     /// The transport of a client for this base URL: what goes to this machine does not go through a proxy first.
     pub(super) fn for_base(base_url: &url::Url, connect_timeout: Duration) -> Result<Self> {
-        let builder = reqwest::Client::builder().connect_timeout(connect_timeout);
-        let own = base_url.scheme() == "http" && super::link::is_loopback(base_url);
+        let builder = plain(connect_timeout);
+        let own = super::link::is_loopback(base_url);
         Self::from_builder(if own { builder.no_proxy() } else { builder })
     }
 
-    /// A transport from a builder of yours: a proxy, a certificate authority, a client certificate.
+    /// A transport from a builder of yours: a proxy, a certificate authority, a client certificate, compressed answers.
+    ///
+    /// The environment's proxies are used for every host unless the builder says [`no_proxy`](reqwest::ClientBuilder::no_proxy):
+    /// for `http://` on this machine say it, or the proxy sees the credential.
     ///
     /// Redirects, the `Referer` header and reqwest's own retries are switched off last: they would send credentials to
     /// other origins and requests twice.
@@ -235,6 +240,15 @@ impl ReqwestTransport {
             Error::config("the HTTP client could not be set up").with_source(error.without_url())
         })
     }
+}
+
+/// The features of reqwest are those that any crate of the program asks for: what unpacks answers is switched off, so that
+/// a client does the same in every program. A request that is silent about encodings allows all of them.
+fn plain(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    let identity = http::HeaderValue::from_static("identity");
+    let headers = HeaderMap::from_iter([(http::header::ACCEPT_ENCODING, identity)]);
+    let builder = reqwest::Client::builder().connect_timeout(connect_timeout);
+    builder.default_headers(headers).no_gzip().no_brotli().no_zstd().no_deflate()
 }
 
 impl Debug for ReqwestTransport {
@@ -260,12 +274,14 @@ impl Transport for ReqwestTransport {
             // Left out otherwise; some gateways answer 411 to a POST that does not say it is empty.
             outgoing.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
         }
+        let is_head = outgoing.method() == http::Method::HEAD;
         let mut answer = self.0.execute(outgoing).await.map_err(classify)?;
         let mut whole = Response::new(Bytes::new());
         *whole.status_mut() = answer.status();
         *whole.version_mut() = answer.version();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
-        match read_body(&mut answer, whole.headers(), limits).await {
+        let body = read_body(&mut answer, whole.headers(), limits).await;
+        match body.and_then(|body| if is_head { Ok(body) } else { unless_cut(&whole, body) }) {
             Ok(body) => {
                 *whole.body_mut() = body;
                 Ok(whole)
@@ -285,10 +301,7 @@ async fn read_body(
     limits: BodyLimits,
 ) -> Result<Bytes, TransportError> {
     let too_large = || TransportError::new(TransportErrorKind::TooLarge);
-    let announced = headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.max_body as u64) {
+    if announced(headers).is_some_and(|length| length > limits.max_body as u64) {
         return Err(too_large());
     }
     let mut body = BytesMut::new();
@@ -298,7 +311,7 @@ async fn read_body(
             None => return Err(TransportError::new(TransportErrorKind::Idle)),
             Some(Err(error)) => {
                 return Err(TransportError::new(TransportErrorKind::Interrupted)
-                    .with_source(error.without_url()));
+                    .with_source(printable(error.without_url())));
             }
             Some(Ok(chunk)) => chunk,
         };
@@ -320,6 +333,23 @@ async fn read_body(
     Ok(first.unwrap_or_else(|| body.freeze()))
 }
 
+/// The body, unless it is shorter than announced. Over HTTP/2 nobody else looks: hyper takes a stream that is reset with
+/// `NO_ERROR` for one that is over.
+fn unless_cut(head: &Response<Bytes>, body: Bytes) -> Result<Bytes, TransportError> {
+    let bodiless = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let looked_at = head.version() < Version::HTTP_2 || bodiless;
+    match announced(head.headers()) {
+        Some(length) if !looked_at && length > body.len() as u64 => {
+            Err(TransportError::new(TransportErrorKind::Interrupted))
+        }
+        _ => Ok(body),
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// How far a request got that reqwest could not finish. Asks the errors of the layers below by type, not by text, where
 /// they have a type to ask.
 fn classify(error: reqwest::Error) -> TransportError {
@@ -338,15 +368,28 @@ fn classify(error: reqwest::Error) -> TransportError {
     } else {
         causes().find_map(kind_of_cause).unwrap_or(TransportErrorKind::Interrupted)
     };
-    TransportError::new(kind).with_source(error)
+    TransportError::new(kind).with_source(printable(error))
+}
+
+/// The error without what the server says beside the code of a GOAWAY: that may be what it was told.
+fn printable(error: reqwest::Error) -> Box<dyn StdError + Send + Sync> {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let reason = causes.find_map(|cause| {
+        let error = cause.downcast_ref::<h2::Error>().filter(|error| error.is_go_away());
+        error.and_then(h2::Error::reason)
+    });
+    match reason {
+        Some(reason) => h2::Error::from(reason).into(),
+        None => error.into(),
+    }
 }
 
 fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
     if let Some(error) = cause.downcast_ref::<h2::Error>() {
-        // RFC 9113, section 8.7: these two mean that the request was not processed.
+        // RFC 9113, section 8.7: these two mean that the request was not processed. Only a request beyond the last one that
+        // a GOAWAY names ends with it, whatever its code; those before it go on, and end with the connection.
         let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        let graceful = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-        return (error.is_remote() && (refused || graceful))
+        return (error.is_remote() && (refused || error.is_go_away()))
             .then_some(TransportErrorKind::NotProcessed);
     }
     let error = cause.downcast_ref::<hyper::Error>()?;
@@ -356,8 +399,13 @@ fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<TransportErrorKind>
 /// Whether a failure to connect is one of TLS. The TLS libraries hand their errors on as I/O errors of this kind; their
 /// own types differ from one to the next.
 fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
-    cause
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
-        || cause.to_string().contains("certificate")
+    // The source of an I/O error is the source of what it wraps: what it wraps is asked for by `get_ref`.
+    let mut broken = cause.downcast_ref::<io::Error>();
+    while let Some(error) = broken {
+        if error.kind() == io::ErrorKind::InvalidData {
+            return true;
+        }
+        broken = error.get_ref().and_then(|wrapped| wrapped.downcast_ref());
+    }
+    cause.to_string().contains("certificate")
 }

@@ -16,12 +16,21 @@
 #![allow(clippy::disallowed_methods, reason = "the other side has a clock of its own")]
 
 mod answers;
+#[cfg(feature = "rustls")]
+mod certificates;
+mod child;
+mod compressed;
 mod done_or_not;
+mod http2;
 mod load;
 mod nothing_sent;
 mod pages;
+#[cfg(feature = "rustls")]
+mod proxies;
 mod secrets;
 mod server;
+#[cfg(feature = "rustls")]
+mod tls;
 mod wait;
 
 use std::error::Error as StdError;
@@ -82,8 +91,26 @@ async fn assert_both_fail(
     reads: usize,
     trigger_may_have_run: bool,
 ) -> [Error; 2] {
+    assert_both_fail_with(
+        || builder().limits(limits.clone()),
+        answer,
+        kind,
+        reads,
+        trigger_may_have_run,
+    )
+    .await
+}
+
+/// As [`assert_both_fail`], with clients of the test's own.
+async fn assert_both_fail_with(
+    builder: impl Fn() -> ClientBuilder<Adobe>,
+    answer: Answer,
+    kind: ErrorKind,
+    reads: usize,
+    trigger_may_have_run: bool,
+) -> [Error; 2] {
     let server = Server::start([answer.clone()]).await;
-    let client = builder().base_url(server.url()).limits(limits.clone()).build().unwrap();
+    let client = builder().base_url(server.url()).build().unwrap();
     let read = client.send(read()).await.unwrap_err();
     assert_eq!((read.kind(), server.requests().len()), (kind, reads), "{answer:.200?}: {read:?}");
     assert_eq!(read.attempts().len(), reads);
@@ -91,7 +118,7 @@ async fn assert_both_fail(
     assert_no_canary(&read, &client);
 
     let server = Server::start([answer.clone()]).await;
-    let client = builder().base_url(server.url()).limits(limits).build().unwrap();
+    let client = builder().base_url(server.url()).build().unwrap();
     let triggered = client.send(trigger()).await.unwrap_err();
     assert_eq!((triggered.kind(), server.requests().len()), (kind, 1), "{answer:.200?}");
     assert_eq!(triggered.may_have_run(), trigger_may_have_run, "{answer:.200?}: {triggered:?}");

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// What the server does once it has read a request: it sends these bytes, and then this.
 #[derive(Clone, Debug)]
@@ -48,6 +50,11 @@ impl Answer {
             "HTTP/1.1 {head}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         Self::new(text, Then::Keep)
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn then(self, then: Then) -> Self {
@@ -106,6 +113,23 @@ impl Server {
     }
 
     pub(crate) fn listen(listener: TcpListener, answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::accept(listener, None, answers)
+    }
+
+    /// As [`start`](Self::start), inside TLS.
+    #[cfg(feature = "rustls")]
+    pub(crate) async fn start_tls(
+        tls: TlsAcceptor,
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> Self {
+        Self::accept(TcpListener::bind("127.0.0.1:0").await.unwrap(), Some(tls), answers)
+    }
+
+    fn accept(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let answers = Mutex::new(answers.into_iter().collect());
         let state = Arc::new(State { answers, log: watch::Sender::default() });
@@ -113,10 +137,16 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepting.log.send_modify(|log| log.opened += 1);
-                let state = Arc::clone(&accepting);
+                let (state, tls) = (Arc::clone(&accepting), tls.clone());
                 tokio::spawn(async move {
                     // A client that goes away is no failure of the server.
-                    let _ = state.serve(stream).await;
+                    let _ = match tls {
+                        None => state.serve(stream).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => state.serve(stream).await,
+                            Err(error) => Err(error),
+                        },
+                    };
                     state.log.send_modify(|log| log.closed += 1);
                 });
             }
@@ -126,6 +156,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -164,8 +199,25 @@ impl Server {
     }
 }
 
+/// A connection, inside TLS or not.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Wire for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
 impl State {
-    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+    async fn serve(&self, mut stream: impl Wire) -> io::Result<()> {
         while let Some((head, mut body)) = read_head(&mut stream).await? {
             let answer = self.next_answer();
             let cut = matches!(answer.then, Then::ResetInRequest);
@@ -193,7 +245,7 @@ impl State {
                     stream.shutdown().await?;
                     return drain(&mut stream).await;
                 }
-                Then::Reset | Then::ResetInRequest => return stream.set_zero_linger(),
+                Then::Reset | Then::ResetInRequest => return stream.tcp().set_zero_linger(),
                 Then::Silence => return drain(&mut stream).await,
                 Then::Drip(bytes) => loop {
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -215,7 +267,9 @@ impl State {
 }
 
 /// Reads to the end of the head; what is left over is the front of the body. `None` if the client goes away before.
-async fn read_head(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+pub(crate) async fn read_head(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -235,7 +289,7 @@ fn content_length(head: &str) -> usize {
 }
 
 /// Reads until the client goes away.
-async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut sink = [0; 4096];
     while stream.read(&mut sink).await? > 0 {}
     Ok(())
