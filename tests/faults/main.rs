@@ -31,8 +31,13 @@ mod secrets;
 mod server;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod vendors;
 mod wait;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod ways;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex};
@@ -53,6 +58,27 @@ const ORG: &str = "canary-org-77@AdobeOrg";
 /// A page of two runs, and the answer to a trigger.
 const RUNS: &str = r#"{"runsSchedules":[{"id":"a"},{"id":"b"}]}"#;
 const TAKEN: &str = r#"{"message":"taken","statusCode":202}"#;
+
+#[test]
+fn every_fault_from_1_to_60_has_a_test_of_its_number() {
+    let sources = [
+        include_str!("answers.rs"),
+        include_str!("compressed.rs"),
+        include_str!("done_or_not.rs"),
+        include_str!("http2.rs"),
+        include_str!("load.rs"),
+        include_str!("nothing_sent.rs"),
+        include_str!("pages.rs"),
+        include_str!("proxies.rs"),
+        include_str!("secrets.rs"),
+        include_str!("tls.rs"),
+        include_str!("vendors.rs"),
+        include_str!("wait.rs"),
+    ];
+    let tests = sources.iter().flat_map(|source| source.split("fn fault_").skip(1));
+    let tested: BTreeSet<u8> = tests.filter_map(|name| name.get(..2)?.parse().ok()).collect();
+    assert_eq!(tested, (1..=60).collect());
+}
 
 /// A client with secrets of every kind, whose pauses take no time.
 fn builder() -> ClientBuilder<Adobe> {

@@ -150,3 +150,22 @@ async fn fault_04_with_an_authority_of_ones_own_everything_works_and_fails_as_el
         assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Interrupted, reads));
     }
 }
+
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+#[tokio::test]
+async fn fault_04_no_vendors_credential_goes_to_a_server_that_is_not_trusted() {
+    use crate::ways::{Setup, WAYS};
+
+    for way in WAYS {
+        for trigger in [false, true] {
+            let server = Server::start_tls(self_signed(), [Answer::json("200 OK", "{}")]).await;
+            let setup = Setup { base_url: url(&server), trigger, ..Setup::default() };
+            let called = way.call(setup).await;
+            let error = called.failed.as_ref().unwrap();
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Tls, false));
+            assert_eq!((error.attempts().len(), server.connections()), (1, 1), "{}", way.name);
+            assert_eq!(server.requests().len(), 0);
+            called.assert_no_secret();
+        }
+    }
+}
