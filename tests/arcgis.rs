@@ -410,6 +410,27 @@ async fn a_run_that_failed_is_an_answer_and_the_same_words_elsewhere_are_an_erro
 }
 
 #[tokio::test]
+async fn a_login_whose_answer_cannot_be_read_shows_no_password() {
+    let (script, _, builder) = scripted();
+    let client = builder.credential(user()).build().unwrap();
+    script.answer(200, r#"{"canary-password":nul"#);
+    let error = client.send(GetTask::new("t1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    assert!(error.report().contains("at `REDACTED`"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn a_portal_that_sends_the_password_back_later_is_not_quoted() {
+    let (script, clock, builder) = scripted();
+    let client = builder.credential(user()).build().unwrap();
+    script.answer(200, token("canary-1", &clock));
+    script.answer(200, r#"{"error":{"code":400,"message":"canary-password is too old"}}"#);
+    let error = client.send(GetTask::new("t1")).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Rejected, 2));
+    assert!(!error.report().contains("canary"), "{}", error.report());
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_names_the_base_url_to_set() {
     let (script, _, builder) = scripted();
     let client = builder.credential(ReadyToken::new("canary-token")).build().unwrap();

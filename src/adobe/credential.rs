@@ -141,6 +141,7 @@ impl TokenSource for ImsToken {
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        request.hide(self.client_secret.expose_secret());
         request.set_secret_header(API_KEY, self.client_id.expose_secret())?;
         request.set_bearer(token)
     }

@@ -157,6 +157,7 @@ impl TokenSource for UserLogin {
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        request.hide(self.password.expose_secret());
         apply(request, token, Some(&self.referer))
     }
 }
@@ -259,6 +260,7 @@ impl TokenSource for AppLogin {
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        request.hide(self.client_secret.expose_secret());
         apply(request, token, None)
     }
 }

@@ -213,7 +213,8 @@ pub trait TokenSource: Debug + Send + Sync {
     /// Puts a token on a request, and whatever goes with it. Left out, `Authorization: Bearer …`.
     ///
     /// A token in a header must be [secret](ApiRequest::set_secret_header), one in a URL or body
-    /// [hidden](ApiRequest::hide): by that a refused token is recognised, too.
+    /// [hidden](ApiRequest::hide): by that a refused token is recognised, too. [Hide](ApiRequest::hide) also what tokens
+    /// are asked for with: the server that gave the token knows it, and may send it back.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), without the value.

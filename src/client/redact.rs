@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use http::HeaderMap;
-use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::Url;
 
-use super::request::{ApiRequest, UNRESERVED};
+use super::request::ApiRequest;
 
 /// Query members whose values may be shown. Everything else may hold a secret or personal data.
 const SHOWN_QUERY: [&str; 15] = [
@@ -90,7 +90,8 @@ impl fmt::Display for CurlLine<'_> {
                 let value = request.secrets().scrub(value);
                 write!(f, "{separator}{name}={}", Quoted(&value))?;
             } else {
-                write!(f, "{separator}{}=${}", Quoted(name), Variable(name))?;
+                let name = request.secrets().scrub(name);
+                write!(f, "{separator}{}=${}", Quoted(&name), Variable(&name))?;
             }
         }
         f.write_str("\"")
@@ -163,12 +164,6 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-fn replace(text: &mut Cow<'_, str>, secret: &str) {
-    if text.contains(secret) {
-        *text = Cow::Owned(text.replace(secret, REDACTED));
-    }
-}
-
 /// The secrets of one call: what must never be printed, even when the server sends it back.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<SecretString>);
@@ -188,21 +183,28 @@ impl Secrets {
         self.0.iter().any(|known| known.expose_secret() == secret)
     }
 
-    /// The text with every known secret replaced, also where the secret is percent-encoded, or a field of a form.
+    /// The text with every known secret replaced, in whatever case, also where it is percent-encoded or escaped as in JSON.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut scrubbed = Cow::Borrowed(text);
+        // All are looked for in the text as it came: a secret that is part of another one must not tear it apart.
         let secrets = self.0.iter().map(SecretString::expose_secret);
-        for secret in secrets.filter(|secret| secret.len() >= SHORTEST_SECRET) {
-            replace(&mut scrubbed, secret);
-            // The usual token needs no encoding.
-            if secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-                continue;
-            }
-            replace(&mut scrubbed, &utf8_percent_encode(secret, UNRESERVED).to_string());
-            let field: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            replace(&mut scrubbed, &field);
+        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
+        let mut places: Vec<Range<usize>> =
+            secrets.flat_map(|secret| places(secret, text)).collect();
+        if places.is_empty() {
+            return Cow::Borrowed(text);
         }
-        scrubbed
+        places.sort_unstable_by_key(|place| place.start);
+        let mut scrubbed = String::with_capacity(text.len());
+        let mut done = 0;
+        for place in places {
+            if place.start >= done {
+                scrubbed.push_str(text.get(done..place.start).unwrap_or_default());
+                scrubbed.push_str(REDACTED);
+            }
+            done = done.max(place.end);
+        }
+        scrubbed.push_str(text.get(done..).unwrap_or_default());
+        Cow::Owned(scrubbed)
     }
 
     /// As [`scrub`](Self::scrub), for every text inside a JSON value.
@@ -224,6 +226,41 @@ impl Secrets {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// Where the secret stands in the text, overlaps included.
+fn places(secret: &str, text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.char_indices().filter_map(move |(start, _)| {
+        let rest = text.as_bytes().get(start..)?;
+        Some(start..start + length_at_start(secret.as_bytes(), rest)?)
+    })
+}
+
+/// How long the secret is at the start of the text; `None` if the text begins with something else.
+fn length_at_start(secret: &[u8], text: &[u8]) -> Option<usize> {
+    if text.get(..secret.len())?.eq_ignore_ascii_case(secret) {
+        return Some(secret.len());
+    }
+    let mut rest = text;
+    for byte in secret {
+        rest = match rest {
+            [b'%', high, low, rest @ ..] if of_hex(*high, *low) == Some(*byte) => rest,
+            [b'+', rest @ ..] if *byte == b' ' => rest,
+            [b'\\', letter, rest @ ..] | [letter, rest @ ..]
+                if letter.eq_ignore_ascii_case(byte) =>
+            {
+                rest
+            }
+            _ => return None,
+        };
+    }
+    Some(text.len() - rest.len())
+}
+
+fn of_hex(high: u8, low: u8) -> Option<u8> {
+    let digit =
+        |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? * 16 + digit(low)?)
 }
 
 impl fmt::Debug for Secrets {
@@ -272,12 +309,14 @@ mod tests {
             .query("limit", Some(5))
             .query("json", Some("{\"api_key\":\"canary\"}"))
             .query("the token", Some("canary"))
+            .query("x-opensesame", Some(1))
             .header(ACCEPT, "text/`x` \"q\"")
             .header(HeaderName::from_static("x-org"), "canary")
             .json(&"canary")
             .finish()
             .unwrap();
         request.set_secret_header(AUTHORIZATION, "Bearer canary").unwrap();
+        request.hide("opensesame");
         let text = CurlLine(&request).to_string();
         assert_eq!(
             text,
@@ -285,7 +324,8 @@ mod tests {
                 r#"curl --request POST --header "accept: text/\`x\` \"q\"" --header "x-org: $X_ORG" "#,
                 r#"--header "content-type: application/json" --header "authorization: $AUTHORIZATION" "#,
                 r#"--data-binary "$BODY" "#,
-                r#""https://host/base/runs/a%24%28b%29?limit=5&json=$JSON&the%20token=$THE_20TOKEN""#,
+                r#""https://host/base/runs/a%24%28b%29?limit=5&json=$JSON&the%20token=$THE_20TOKEN"#,
+                r#"&x-REDACTED=$X_REDACTED""#,
             )
         );
         assert_eq!(CurlLine(&request.reported()).to_string(), text, "nothing is lost on the way");
@@ -298,6 +338,10 @@ mod tests {
         secrets.add("abc"); // too short to search for, and a secret all the same
         assert_eq!(secrets.scrub("bad token can/ary+1, abc"), "bad token REDACTED, abc");
         assert_eq!(secrets.scrub("?t=can%2Fary%2B1"), "?t=REDACTED");
+        // Servers encode in their own way, and lower the case of host names.
+        for sent_back in ["can%2fary%2b1", "%63an/ary%2B1", r"can\/ary+1", "CAN/ARY+1"] {
+            assert_eq!(secrets.scrub(sent_back), "REDACTED", "{sent_back}");
+        }
         let mut value = serde_json::json!({"can/ary+1": ["x can/ary+1", 1, null]});
         secrets.scrub_value(&mut value);
         assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
@@ -309,6 +353,18 @@ mod tests {
                 "password=REDACTED&f=json"
             );
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_part_of_another_one_shows_nothing_of_it() {
+        let mut secrets = Secrets::default();
+        for secret in ["canary", "canary-123", "23-more", "a b%25"] {
+            secrets.add(secret);
+        }
+        assert_eq!(secrets.scrub("x canary-123 y"), "x REDACTED y");
+        assert_eq!(secrets.scrub("canary-123-more, canary"), "REDACTED, REDACTED");
+        assert_eq!(secrets.scrub("a b%25 a+b%2525 a%20b%2525"), "REDACTED REDACTED REDACTED");
+        assert_eq!(secrets.scrub("üanary 10%"), "üanary 10%");
     }
 
     #[test]

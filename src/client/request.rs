@@ -276,8 +276,11 @@ impl ApiRequest {
     pub(crate) fn insert_secret(&mut self, name: HeaderName, mut value: HeaderValue) {
         value.set_sensitive(true);
         if let Ok(text) = value.to_str() {
-            // `Bearer abc` hides `abc` wherever it stands.
-            self.secrets.add(text.rsplit(' ').next().unwrap_or(text));
+            // `Bearer abc` hides `abc` wherever it stands, and what has no scheme is hidden whole.
+            self.secrets.add(text);
+            if let Some((_, token)) = text.split_once(' ') {
+                self.secrets.add(token);
+            }
         }
         self.headers.insert(name, value);
     }
@@ -750,6 +753,15 @@ mod tests {
         assert_eq!(request.redacted_url(), url);
         assert!(!request.is_confidential());
         assert!(get(&["tokens"]).confidential().finish().unwrap().is_confidential());
+    }
+
+    #[test]
+    fn a_secret_header_of_several_words_is_hidden_whole() {
+        let mut request = get(&["a"]).query("an opensesame", Some(1)).finish().unwrap();
+        request.set_secret_header(HeaderName::from_static("x-key"), "opensesame now").unwrap();
+        request.set_secret_header(header::AUTHORIZATION, "Digest one two").unwrap();
+        assert_eq!(request.secrets().scrub("opensesame now, one two"), "REDACTED, REDACTED");
+        assert!(request.secrets().contain("one two"), "a token with a space is recognised");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, StatusCode, header};
 use super::redact::{CurlLine, Printable, ShownHeaders};
 use super::request::ApiRequest;
 use super::retry;
-use crate::error::{Attempt, Report};
+use crate::error::{Attempt, Error, Report};
 
 /// What came around an answer's body.
 #[derive(Clone)]
@@ -62,6 +62,14 @@ impl Meta {
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
+    }
+
+    /// The error without the secrets of the request, for whoever decodes an answer after its call has ended.
+    pub(crate) fn scrub(&self, mut error: Error) -> Error {
+        if let Some(sent) = &self.sent {
+            error.set().scrub(sent.secrets());
+        }
+        error
     }
 
     /// The server's own time when it answered, from the `Date` header.

@@ -167,6 +167,11 @@ impl TokenSource for ClientToken {
         let life = answer.expires_in.map_or(Self::LIFE, Duration::from_secs);
         Ok(Token::new(answer.access_token, life))
     }
+
+    fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
+        request.hide(self.client_secret.expose_secret());
+        request.set_bearer(token)
+    }
 }
 
 /// Where the host's other services are: the base URL without its last part, `api`.

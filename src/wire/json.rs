@@ -19,10 +19,12 @@ use crate::wire::drift::Watch;
 /// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
 /// and path, never a value: the parser's own text quotes the answer.
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
-    let text = str::from_utf8(body).map_err(|error| explain_binary(meta, body, error))?;
+    let text =
+        str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
     // Some gateways put a byte order mark first.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let value = serde_json::from_str(text).map_err(|error| explain::<T>(meta, text, &error))?;
+    let value =
+        serde_json::from_str(text).map_err(|error| meta.scrub(explain::<T>(meta, text, &error)))?;
     if let Some(watch) = meta.extension::<Watch>() {
         watch.look::<T>(meta.operation, text);
     }
