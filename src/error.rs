@@ -457,8 +457,8 @@ impl Error {
 
     /// Whether the call may have started, changed or deleted something at the vendor although it failed.
     ///
-    /// Always false for calls that are safe to repeat. Never false by mistake: a lost or unreadable answer and every
-    /// 408, 500, 502, 503 and 504 that does not say "not accepted" count as "may have".
+    /// Always false for calls that are safe to repeat. Never false by mistake: a lost or unreadable answer, every 408, and
+    /// every 5xx but 501, 505 and 511 that does not say "not accepted" count as "may have".
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         let not_idempotent = self.0.idempotency == Some(Idempotency::NotIdempotent);

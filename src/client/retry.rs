@@ -151,8 +151,13 @@ impl Ending {
             Self::Unreadable(Some(status)) => status.is_success(),
             Self::Answered(status, Advice::None) => {
                 // 302 and 303 may be the vendor's way to say "done, look there". A failure that stands for a success is
-                // one that nobody understands.
-                status.is_success() || matches!(status.as_u16(), 302 | 303 | 408 | 500 | 502..=504)
+                // one that nobody understands; so is a status that no standard has, such as a gateway's own for "the
+                // server behind me did not answer in time" (520 to 530, 598, 599).
+                let clear = matches!(
+                    status.as_u16(),
+                    300 | 301 | 304..=407 | 409..=499 | 501 | 505 | 511
+                );
+                !clear
             }
             Self::Answered(_, Advice::NotAccepted | Advice::Permanent | Advice::Refresh) => false,
         }
@@ -287,11 +292,11 @@ mod tests {
         {
             assert!(ending.may_have_run(), "{ending:?}");
         }
-        for code in [200, 202, 408, 500, 502, 503, 504] {
+        for code in [200, 202, 408, 500, 502, 503, 504, 507, 520, 524, 529, 599, 999] {
             assert!(Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
             assert!(!Ending::Answered(status(code), Advice::NotAccepted).may_have_run(), "{code}");
         }
-        for code in [307, 400, 401, 403, 404, 409, 422, 429] {
+        for code in [307, 400, 401, 403, 404, 409, 422, 429, 498, 501, 505, 511] {
             assert!(!Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
         }
         assert!(!Ending::NotSent.may_have_run());
