@@ -81,7 +81,7 @@ pub struct Pages<E: PagedEndpoint> {
     prefetch: bool,
     state: State<E::Item>,
     guard: Guard,
-    /// Keys of the page before, for vendors whose pages overlap.
+    /// Keys of the last page that had any, for vendors whose pages overlap.
     edge: HashSet<Box<str>>,
     /// Of the page to be given out next.
     cursor: Option<Cursor>,
@@ -219,9 +219,11 @@ impl<E: PagedEndpoint> Pages<E> {
 
     /// Takes a page in: drops what the page before had, and moves on.
     fn turn(&mut self, mut page: Page<E::Item>) -> Page<E::Item> {
-        let keys = page.items.iter().filter_map(E::key).map(Into::into).collect();
-        let edge = std::mem::replace(&mut self.edge, keys);
-        if !edge.is_empty() {
+        let keys: HashSet<Box<str>> =
+            page.items.iter().filter_map(E::key).map(Into::into).collect();
+        // An empty page has no edge of its own: the next one overlaps with what came before it.
+        if !keys.is_empty() {
+            let edge = std::mem::replace(&mut self.edge, keys);
             page.items.retain(|item| E::key(item).is_none_or(|key| !edge.contains(key)));
         }
         self.guard.count(page.items.is_empty());
