@@ -466,7 +466,7 @@ async fn a_failed_run_says_why_whichever_way_the_vendor_tells_it() {
             200,
             r#"{"meta":{"status_code":"FAILURE"},"error":{"message":"odd."}}"#.to_owned(),
             Phase::Failed,
-            Some("odd."),
+            Some("odd"),
         ),
     ] {
         script.answer(status, body.clone());
