@@ -326,8 +326,9 @@ impl Failure {
         Self { message: Some(message.into()), ..Self::default() }
     }
 
-    /// There may be a reason, but asking for it has failed. The run is known to have failed all the same.
-    pub(crate) fn not_fetched(error: &Error) -> Self {
+    /// There may be a reason, but asking for it has failed: for providers, as a run is known to have failed all the same.
+    #[must_use]
+    pub fn not_fetched(error: &Error) -> Self {
         Self::new(format!("why could not be asked: {error}"))
     }
 
