@@ -23,7 +23,7 @@ const HTTP_1_1_REQUIRED: u32 = 0xd;
 
 /// What the server does once it has read a request.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     /// Answers with 200 and this body.
     Answer(&'static str),
     /// Ends the request's stream with this code: `RST_STREAM`.
@@ -45,14 +45,14 @@ enum Act {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Last {
+pub(crate) enum Last {
     /// The stream of this request.
     This,
     /// The stream before it.
     Before,
 }
 
-struct Server {
+pub(crate) struct Server {
     port: u16,
     state: Arc<State>,
 }
@@ -67,7 +67,7 @@ struct State {
 
 impl Server {
     /// A server that does this, once for each request; the last again and again.
-    async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
+    pub(crate) async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, state) = Self::state(&listener, acts);
         let accepting = Arc::clone(&state);
@@ -104,7 +104,11 @@ impl Server {
         (listener.local_addr().unwrap().port(), state)
     }
 
-    fn requests(&self) -> usize {
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn requests(&self) -> usize {
         self.state.requests.lock().unwrap().len()
     }
 
@@ -228,7 +232,7 @@ impl State {
 fn client_of(server: &Server) -> adobe::Client {
     let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
     builder()
-        .base_url(format!("http://127.0.0.1:{}", server.port))
+        .base_url(server.url())
         .transport(ReqwestTransport::from_builder(http).unwrap())
         .build()
         .unwrap()

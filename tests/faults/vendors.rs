@@ -16,6 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::assert_no_canary;
+use crate::http2;
 use crate::server::{Answer, Server, Then};
 use crate::ways::{Setup, WAYS, Way, holds_secret};
 
@@ -190,6 +191,27 @@ async fn fault_49_no_vendors_secret_is_in_what_layers_below_say_of_a_call_that_g
 }
 
 #[tokio::test]
+async fn fault_49_no_vendors_secret_is_in_what_layers_below_say_of_http_2() {
+    let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    let transport = ReqwestTransport::from_builder(http).unwrap();
+    for way in WAYS {
+        for trigger in [false, true] {
+            let server = http2::Server::start([http2::Act::Close]).await;
+            let log = Log::default();
+            let told = log.listen();
+            let base_url = server.url();
+            let setup = Setup { base_url, trigger, ..Setup::default() }.over(&transport);
+            let called = way.call(setup).await;
+            drop(told);
+            assert_eq!(server.requests(), if trigger { 1 } else { 3 }, "{}", way.name);
+            called.assert_no_secret();
+            let text = log.text();
+            assert!(text.contains("h2::") && !holds_secret(&text, way.secrets), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn fault_50_a_vendors_secret_that_the_server_sends_back_is_cut_out() {
     let transport = transport();
     for way in WAYS {
@@ -222,6 +244,39 @@ async fn fault_50_a_vendors_secret_that_the_server_sends_back_is_cut_out() {
             assert_eq!(server.requests().len(), 1);
         }
     }
+}
+
+#[tokio::test]
+async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out_too() {
+    let mode = mode::ApiToken::new("canary-id", "canary-secret");
+    let said =
+        r#"{"message":"canary-id:canary-secret, Y2FuYXJ5LWlkOmNhbmFyeS1zZWNyZXQ=, canary-secret"}"#;
+    for (status, requests) in [(400, 1), (500, 3)] {
+        let client = mode::Client::builder().workspace("initech").credential(mode.clone());
+        let (script, _, client) = scripted(client);
+        for _ in 0..3 {
+            script.answer(status, said);
+        }
+        let error = client.send(mode::GetReportRun::new("r1", "n1")).await.unwrap_err();
+        assert_eq!((error.status().unwrap().as_u16(), script.sent().len()), (status, requests));
+        assert!(!error.report().contains("Y2FuYXJ5"), "{}", error.report());
+        assert_no_canary(&error, &client);
+    }
+    let login = arcgis::GenerateToken::new("m.bolton", "canary-password");
+    let (script, _, client) = scripted(arcgis::Client::builder().credential(login));
+    script.answer(200, r#"{"error":{"code":400,"message":"not canary-password","details":[]}}"#);
+    let error = client.send(create_task()).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
+    assert!(!error.may_have_run());
+    assert_no_canary(&error, &client);
+
+    let app = foundry::ClientCredentials::new("canary-app", "canary-client-secret");
+    let (script, _, client) = scripted(foundry::Client::builder().credential(app));
+    script.answer(400, r#"{"error":"invalid_client","error_description":"canary-client-secret"}"#);
+    let error = client.send(foundry::RunSchedule::new("ri.scheduler.main.schedule.1")).await;
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
+    assert_no_canary(&error, &client);
 }
 
 /// Whether a client of this vendor with this credential is refused when it is built, without showing why.
@@ -271,13 +326,12 @@ async fn fault_53_what_stands_in_a_name_and_password_is_encoded() {
         .credential(token)
         .base_url(server.url())
         .clock(ManualClock::new())
-        .build();
-    if let Ok(client) = client {
-        client.send(mode::GetReportRun::new("r1", "n1")).await.unwrap();
-        let seen = server.requests();
-        let line = seen[0].head.lines().find(|line| line.starts_with("authorization:")).unwrap();
-        assert!(line.is_ascii() && !line.contains("canary"));
-    }
+        .build()
+        .unwrap();
+    client.send(mode::GetReportRun::new("r1", "n1")).await.unwrap();
+    let seen = server.requests();
+    let line = seen[0].head.lines().find(|line| line.starts_with("authorization:")).unwrap();
+    assert!(line.is_ascii() && !line.contains("canary"));
 }
 
 /// A client of this vendor whose answers are written in the test.
