@@ -8,16 +8,18 @@
 mod shared;
 
 use std::fmt::Display;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 use scheduled_runs::{
-    CallOptions, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, RunSnapshot, Target,
+    Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, RunSnapshot, Target,
 };
 
 use shared::vendors::{Connected, connect, parse};
@@ -88,18 +90,10 @@ async fn show(argument: &str, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The newest runs, newest first, page by page.
+/// The newest runs that say when they began, newest first.
 async fn list(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Vec<RunSnapshot>> {
-    let (mut runs, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = provider.list_runs(target, cursor, &CallOptions::default()).await?;
-        runs.extend(page.items.into_iter().filter(|run| run.created.is_some()));
-        cursor = page.next;
-        if cursor.is_none() || runs.len() >= RUNS {
-            runs.truncate(RUNS);
-            return Ok(runs);
-        }
-    }
+    let dated = provider.runs(target).try_filter(|run| ready(run.created.is_some()));
+    dated.take(RUNS).try_collect().await
 }
 
 /// Asks for each run that ended without saying how long it took, or failed without saying why. Where the vendor tells no

@@ -81,8 +81,7 @@ pub struct Pages<E: PagedEndpoint> {
     prefetch: bool,
     state: State<E::Item>,
     guard: Guard,
-    /// Keys of the last page that had any, for vendors whose pages overlap.
-    edge: HashSet<Box<str>>,
+    edge: Edge,
     /// Of the page to be given out next.
     cursor: Option<Cursor>,
 }
@@ -115,7 +114,7 @@ impl<E: PagedEndpoint> Pages<E> {
             prefetch: false,
             state: State::Idle,
             guard: Guard::new(),
-            edge: HashSet::new(),
+            edge: Edge::default(),
             cursor: None,
         }
     }
@@ -219,13 +218,7 @@ impl<E: PagedEndpoint> Pages<E> {
 
     /// Takes a page in: drops what the page before had, and moves on.
     fn turn(&mut self, mut page: Page<E::Item>) -> Page<E::Item> {
-        let keys: HashSet<Box<str>> =
-            page.items.iter().filter_map(E::key).map(Into::into).collect();
-        // An empty page has no edge of its own: the next one overlaps with what came before it.
-        if !keys.is_empty() {
-            let edge = std::mem::replace(&mut self.edge, keys);
-            page.items.retain(|item| E::key(item).is_none_or(|key| !edge.contains(key)));
-        }
+        self.edge.cut(&mut page.items, E::key);
         self.guard.count(page.items.is_empty());
         self.cursor.clone_from(&page.next);
         if page.next.is_some() {
@@ -416,8 +409,24 @@ impl<E: PagedEndpoint> Stream for Items<E> {
     }
 }
 
+/// Keys of the last page that had any, for vendors whose pages overlap.
+#[derive(Default)]
+pub(crate) struct Edge(HashSet<Box<str>>);
+
+impl Edge {
+    /// Drops the items that the page before had.
+    pub(crate) fn cut<T>(&mut self, items: &mut Vec<T>, key: impl Fn(&T) -> Option<&str>) {
+        let keys: HashSet<Box<str>> = items.iter().filter_map(&key).map(Into::into).collect();
+        // An empty page has no edge of its own: the next one overlaps with what came before it.
+        if !keys.is_empty() {
+            let edge = std::mem::replace(&mut self.0, keys);
+            items.retain(|item| key(item).is_none_or(|key| !edge.contains(key)));
+        }
+    }
+}
+
 /// Ends walks that would not end. It remembers a bounded number of cursors, however long the list.
-struct Guard {
+pub(crate) struct Guard {
     pages: usize,
     max_pages: usize,
     empty: usize,
@@ -431,7 +440,7 @@ struct Guard {
 impl Guard {
     const RECENT: usize = 32;
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             pages: 0,
             max_pages: 100_000,
@@ -443,7 +452,7 @@ impl Guard {
     }
 
     /// Whether the page at this cursor may be fetched.
-    fn admit(&mut self, operation: &'static str, cursor: Option<&Cursor>) -> Result<()> {
+    pub(crate) fn admit(&mut self, operation: &'static str, cursor: Option<&Cursor>) -> Result<()> {
         let endless =
             |message| Err(Error::new(ErrorKind::Pagination, message).with_operation(operation));
         if self.pages >= self.max_pages {
@@ -475,7 +484,7 @@ impl Guard {
         Error::new(ErrorKind::Pagination, message).with_operation(operation)
     }
 
-    fn count(&mut self, empty: bool) {
+    pub(crate) fn count(&mut self, empty: bool) {
         self.empty = if empty { self.empty + 1 } else { 0 };
     }
 }

@@ -498,6 +498,25 @@ mod many {
     }
 
     #[tokio::test]
+    async fn no_wait_looks_more_often_than_the_vendor_likes() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let looks = || [[Phase::Running; 9].as_slice(), &[Phase::Succeeded]].concat();
+        let floor = provider.capabilities().poll_floor;
+        assert_eq!(floor, Duration::from_secs(1));
+
+        provider.wait(&provider.add_run(&target, looks())).every(Duration::ZERO).await.unwrap();
+        assert_eq!((provider.looks(), provider.manual_clock().elapsed()), (10, 9 * floor));
+        assert!(provider.manual_clock().sleeps().iter().all(|pause| *pause == floor));
+
+        // A jitter that halves pauses does not halve the floor.
+        let runs: Vec<_> = (0..1000).map(|_| provider.add_run(&target, looks())).collect();
+        let wait = provider.wait_all(runs).every(Duration::ZERO).jitter(0.5);
+        assert_eq!(wait.ends().count().await, 1000);
+        assert!(provider.manual_clock().sleeps().iter().all(|pause| *pause >= floor));
+    }
+
+    #[tokio::test]
     async fn runs_end_in_their_order_and_failed_ones_say_why() {
         let provider = FakeProvider::new();
         let (one, other) = (provider.target("one"), provider.target("other"));
@@ -558,5 +577,73 @@ mod many {
         assert_eq!((begun.phase, provider.looks()), (Phase::Running, 4));
         assert_eq!(provider.manual_clock().sleeps(), [2, 6, 10].map(seconds));
         assert_eq!(begun.success().unwrap_err().kind(), ErrorKind::Config, "it has not ended");
+    }
+}
+
+mod lists {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    async fn ids(client: &adobe::Client) -> (Vec<String>, Option<Error>) {
+        let (mut ids, mut runs) = (Vec::new(), client.runs(&target()));
+        loop {
+            match runs.try_next().await {
+                Ok(Some(run)) => ids.push(run.run.id().to_owned()),
+                Ok(None) => return (ids, None),
+                Err(error) => return (ids, Some(error)),
+            }
+        }
+    }
+
+    /// A page of three runs, and where the next one begins.
+    fn page(runs: [&str; 3], next: &str) -> String {
+        let runs =
+            runs.map(|id| format!(r#"{{"id":"{id}","created":"2026-03-01T0{}Z"}}"#, &id[1..]));
+        format!(r#"{{"runsSchedules":[{}],"_page":{{"next":"{next}","count":3}}}}"#, runs.join(","))
+    }
+
+    #[tokio::test]
+    async fn the_runs_of_a_target_are_walked_page_by_page_and_each_comes_once() {
+        let (script, _, client) = scripted();
+        script.answer(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        script.answer(200, page(["a7:00:00", "z6:00:00", "y5:00:00"], "2026-03-01T05:00:00Z"));
+        script.answer(200, NO_RUNS);
+        let (ids, error) = ids(&client).await;
+        assert_eq!(ids, ["c9:00:00", "b8:00:00", "a7:00:00", "z6:00:00", "y5:00:00"]);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(script.sent().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_page_is_asked_for_when_its_first_run_is() {
+        let (script, _, client) = scripted();
+        script.answer(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        let newest: Vec<_> = client.runs(&target()).take(3).try_collect().await.unwrap();
+        assert_eq!((newest.len(), script.sent().len()), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_runs_that_turns_in_a_circle_ends_and_a_failed_page_says_where_to_go_on() {
+        let (script, _, client) = scripted();
+        let circle = page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z");
+        (0..5).for_each(|_| script.answer(200, circle.clone()));
+        let (_, error) = ids(&client).await;
+        assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
+        assert!(script.sent().len() < 5);
+
+        let (script, _, client) = scripted();
+        script.answer(200, circle.clone());
+        script.answer(404, "{}");
+        let (seen, error) = ids(&client).await;
+        assert_eq!(seen.len(), 3);
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let options = CallOptions::default();
+        script.answer(200, NO_RUNS);
+        let rest = client.list_runs(&target(), error.cursor().cloned(), &options).await.unwrap();
+        assert!(rest.items.is_empty());
+        let asked = script.sent();
+        assert_eq!(asked[1].url(), asked[2].url(), "the page that failed is asked for again");
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait, WaitAll};
 use crate::client::{CallOptions, Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::paging::{Cursor, Page};
+use crate::paging::{Cursor, Edge, Guard, Page};
 
 /// One vendor's runs. Object safe and open: write your own vendor, or a fake, and everything in [`RunProviderExt`] works.
 #[async_trait]
@@ -250,6 +252,34 @@ pub trait RunProviderExt: RunProvider {
         async move { self.get_run(run, &CallOptions::default()).await }
     }
 
+    /// The runs of a target, newest first, page after page, with the client's own limits. A page is asked for when its
+    /// first run is.
+    ///
+    /// A list that does not end is [`ErrorKind::Pagination`]. An error is the stream's last item; where its
+    /// [`cursor`](Error::cursor) is set, [`list_runs`](RunProvider::list_runs) goes on from there.
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use scheduled_runs::{Phase, Result, RunProvider, RunProviderExt, Target};
+    ///
+    /// /// How many of the last hundred runs failed.
+    /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<usize> {
+    ///     let mut runs = provider.runs(target);
+    ///     let (mut seen, mut failed) = (0, 0);
+    ///     while let Some(run) = runs.try_next().await? {
+    ///         failed += usize::from(run.phase == Phase::Failed);
+    ///         seen += 1;
+    ///         if seen == 100 {
+    ///             break;
+    ///         }
+    ///     }
+    ///     Ok(failed)
+    /// }
+    /// ```
+    fn runs(&self, target: &Target) -> BoxStream<'_, Result<RunSnapshot>> {
+        walk(self, target.clone())
+    }
+
     /// Asks the vendor to end a run, with the client's own limits.
     fn cancel(&self, run: &RunRef) -> impl Future<Output = Result<CancelOutcome>> + Send {
         async move { self.cancel_run(run, &CallOptions::default()).await }
@@ -277,6 +307,42 @@ pub trait RunProviderExt: RunProvider {
 }
 
 impl<P: RunProvider + ?Sized> RunProviderExt for P {}
+
+/// The list of runs, with the guards of every other walk.
+fn walk<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: Target,
+) -> BoxStream<'_, Result<RunSnapshot>> {
+    /// Where the walk is.
+    struct Walk {
+        target: Target,
+        /// Of the next page.
+        cursor: Option<Cursor>,
+        over: bool,
+        guard: Guard,
+        edge: Edge,
+    }
+    let begin =
+        Walk { target, cursor: None, over: false, guard: Guard::new(), edge: Edge::default() };
+    let pages = stream::try_unfold(begin, move |mut walk| async move {
+        if walk.over {
+            return Ok(None);
+        }
+        let cursor = walk.cursor.take();
+        walk.guard.admit("runs.list", cursor.as_ref())?;
+        let options = CallOptions::default();
+        let page = provider.list_runs(&walk.target, cursor.clone(), &options).await;
+        let mut page = page.map_err(|mut error| {
+            error.set().cursor(cursor);
+            error
+        })?;
+        walk.edge.cut(&mut page.items, |run| Some(run.run.id()));
+        walk.guard.count(page.items.is_empty());
+        (walk.over, walk.cursor) = (page.next.is_none(), page.next);
+        Ok(Some((stream::iter(page.items).map(Ok), walk)))
+    });
+    pages.try_flatten().boxed()
+}
 
 #[async_trait]
 impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {

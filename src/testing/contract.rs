@@ -7,7 +7,7 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::client::CallOptions;
 use crate::error::{Delivery, ErrorKind};
@@ -220,6 +220,13 @@ async fn the_list_has_the_newest_run_first(subject: &dyn Subject) {
     let run = triggered(subject, Phase::Succeeded).await;
     let seen = listed(subject).await;
     assert!(seen.iter().any(|seen| seen.run == run), "a triggered run is listed");
+    let walked = subject.provider().runs(&subject.target()).try_collect::<Vec<_>>().await;
+    let walked = walked.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(
+        walked.iter().filter(|seen| seen.run == run).count(),
+        1,
+        "a walk over all runs ends and meets each run once"
+    );
 }
 
 /// A vendor that starts runs by itself alone.
