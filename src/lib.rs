@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod error;
+pub mod guide;
 pub mod paging;
 pub mod run;
 mod trace;

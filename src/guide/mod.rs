@@ -1,0 +1,33 @@
+//! The guide: how things are done with this crate, one page each. Every program in it is compiled and, where it can be,
+//! run against the fakes.
+//!
+//! | page | question |
+//! |---|---|
+//! | [`credentials`] | Which credential do I take, and what happens to it? |
+//! | [`waiting`] | How do I wait for one run or a thousand, and go on after a restart? |
+//! | [`did_it_run`] | The answer to my trigger was lost: did it start a run? |
+//! | [`errors`] | What went wrong, what may I do about it, and why did the run fail? |
+//! | [`observing`] | What does the crate do all day, and what does the vendor send that it does not know? |
+//! | [`paging`] | How do I walk a long list, faster, and from where I stopped? |
+//! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
+
+#[doc = include_str!("credentials.md")]
+pub mod credentials {}
+
+#[doc = include_str!("did_it_run.md")]
+pub mod did_it_run {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("observing.md")]
+pub mod observing {}
+
+#[doc = include_str!("paging.md")]
+pub mod paging {}
+
+#[doc = include_str!("transport.md")]
+pub mod transport {}
+
+#[doc = include_str!("waiting.md")]
+pub mod waiting {}
