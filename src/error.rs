@@ -189,7 +189,7 @@ pub enum Delivery {
 }
 
 /// One try of a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
     /// When the attempt began, by this machine's clock.
@@ -226,7 +226,7 @@ impl Attempt {
 }
 
 /// What the vendor itself said about a failure, with the known secrets of the call removed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VendorError {
     /// The vendor's code, as text even where the wire has a number.

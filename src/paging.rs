@@ -25,6 +25,7 @@ pub struct Cursor(Box<str>);
 
 impl Cursor {
     /// A cursor from a vendor's token.
+    #[must_use]
     pub fn new(token: impl Into<Box<str>>) -> Self {
         Self(token.into())
     }
@@ -44,7 +45,7 @@ impl fmt::Debug for Cursor {
 }
 
 /// One page of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The items, in the vendor's order.
@@ -63,6 +64,7 @@ impl<T> Page<T> {
     }
 
     /// The same page with other items.
+    #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         let Self { items, next, total } = self;
         Page { items: items.into_iter().map(change).collect(), next, total }
@@ -74,6 +76,7 @@ impl<T> Page<T> {
 /// An empty or short page is not the end. A cursor that repeats is [`ErrorKind::Pagination`], told before the page is
 /// fetched again. After an error the stream is over, and [`cursor`](Self::cursor) still says where to resume. Dropping it
 /// cancels the request in flight.
+#[must_use = "a list asks nothing until it is polled"]
 pub struct Pages<E: PagedEndpoint> {
     client: Client<E::Api>,
     request: E,
@@ -120,42 +123,36 @@ impl<E: PagedEndpoint> Pages<E> {
     }
 
     /// Starts at a page that an earlier walk stopped at.
-    #[must_use]
     pub fn resume_at(mut self, cursor: Cursor) -> Self {
         self.cursor = Some(cursor);
         self
     }
 
     /// Asks for the next page while the caller works on this one. At most one page is ahead.
-    #[must_use]
     pub fn prefetch(mut self) -> Self {
         self.prefetch = true;
         self
     }
 
     /// Most pages of one walk; more is [`ErrorKind::Pagination`]. Default 100,000.
-    #[must_use]
     pub fn max_pages(mut self, pages: usize) -> Self {
         self.guard.max_pages = pages;
         self
     }
 
     /// Most empty pages in a row; more is [`ErrorKind::Pagination`]. Default 1,000.
-    #[must_use]
     pub fn max_empty_pages(mut self, pages: usize) -> Self {
         self.guard.max_empty = pages;
         self
     }
 
     /// Limits for each page's call.
-    #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
     }
 
     /// The same walk, item by item.
-    #[must_use]
     pub fn items(self) -> Items<E> {
         Items { page: Vec::new().into_iter(), at: self.cursor.clone(), pages: self }
     }
@@ -327,6 +324,7 @@ impl<E: PagedEndpoint> Stream for Pages<E> {
 impl<E: PagedEndpoint> Unpin for Pages<E> {}
 
 /// A list, item by item: a [`Stream`] with a `next` of its own. Made by [`Client::items`].
+#[must_use = "a list asks nothing until it is polled"]
 pub struct Items<E: PagedEndpoint> {
     pages: Pages<E>,
     page: std::vec::IntoIter<E::Item>,
@@ -344,13 +342,11 @@ impl<E: PagedEndpoint> fmt::Debug for Items<E> {
 
 impl<E: PagedEndpoint> Items<E> {
     /// As [`Pages::resume_at`].
-    #[must_use]
     pub fn resume_at(self, cursor: Cursor) -> Self {
         self.pages.resume_at(cursor).items()
     }
 
     /// As [`Pages::prefetch`].
-    #[must_use]
     pub fn prefetch(mut self) -> Self {
         self.pages = self.pages.prefetch();
         self

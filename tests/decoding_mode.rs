@@ -61,7 +61,7 @@ async fn a_list_of_report_runs() {
         (Some(true), Some(false))
     );
     let parameters: Value =
-        serde_json::from_str(going_on.parameters.as_ref().unwrap().get()).unwrap();
+        serde_json::from_str(going_on.parameters.as_ref().unwrap().json()).unwrap();
     assert_eq!(parameters["days"], 7);
     assert_eq!(
         going_on.query_runs_link().unwrap().href,
@@ -87,7 +87,7 @@ async fn a_query_run_that_failed() {
     assert_eq!(run.error_message.as_deref(), Some("there is no table orders"));
     assert_eq!(run.query().unwrap().as_str(), "d3e4f5a6b7c8");
     assert!(run.result_link().unwrap().href.ends_with("/results"));
-    assert_eq!(run.parameters.as_ref().unwrap().get(), r#"{ "region": "emea" }"#);
+    assert_eq!(run.parameters.as_ref().unwrap().json(), r#"{ "region": "emea" }"#);
 }
 
 #[tokio::test]

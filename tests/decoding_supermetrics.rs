@@ -87,7 +87,7 @@ async fn a_run_that_succeeded() {
         (query.compare_type.as_deref(), query.compare_end_date.as_deref()),
         (Some("none"), None)
     );
-    assert_eq!(query.settings.as_ref().unwrap().get(), r#"{ "no_headers": false }"#);
+    assert_eq!(query.settings.as_ref().unwrap().json(), r#"{ "no_headers": false }"#);
     let field = &query.fields[2];
     assert_eq!(
         (field.id.as_deref(), field.field_id.as_deref()),

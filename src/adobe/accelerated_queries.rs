@@ -24,13 +24,13 @@ use crate::wire::{json, lenient};
 ///
 /// Source: Query Service API, "Accelerated queries", `POST /accelerated-queries`. Each call takes a place in the store, so
 /// it is not repeated once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunAcceleratedQuery {
     body: RunBody,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RunBody {
     db_name: String,
@@ -121,7 +121,7 @@ impl Endpoint for RunAcceleratedQuery {
 pub type Row = Map<String, Value>;
 
 /// The result of an accelerated query.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AcceleratedResult {

@@ -38,7 +38,7 @@ fn about<E: Endpoint>(method: Method, base: &Url, below: &[&str]) -> RequestBuil
 /// names no parameters, but its links have those of the other lists.
 ///
 /// Source: Query Service API, "Accounts", `GET /accounts`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAccounts {
     list: ListQuery,
@@ -83,7 +83,7 @@ impl PagedEndpoint for ListAccounts {
 }
 
 /// A condition on the accounts of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountFilter(pub(super) String);
 
 impl AccountFilter {
@@ -94,6 +94,7 @@ impl AccountFilter {
     }
 
     /// A condition in the vendor's own words. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -206,7 +207,7 @@ impl Endpoint for UpdateAccount {
 ///
 /// Source: Query Service API, "Accounts", `DELETE /accounts/{id}`. Not repeated once it may have arrived: what the vendor
 /// answers the second time is not documented.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DeleteAccount {
     id: AccountId,
@@ -327,7 +328,7 @@ impl Account {
 }
 
 /// What the service says about a deletion.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedAccount {
     /// `Success` in the guide's sample.

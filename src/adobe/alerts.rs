@@ -34,7 +34,7 @@ const ALERTS: &str = "alert-subscriptions";
 ///
 /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions` and
 /// `GET /alert-subscriptions/user-subscriptions/{email}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAlerts {
     list: ListQuery,
@@ -133,7 +133,7 @@ struct AlertAnswer {
 }
 
 /// A condition on the alerts of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertFilter(pub(super) String);
 
 impl AlertFilter {
@@ -162,6 +162,7 @@ impl AlertFilter {
     }
 
     /// A condition in the vendor's own words. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -174,13 +175,13 @@ impl AlertFilter {
 ///
 /// Source: Query Service API, "Alert subscriptions", `POST /alert-subscriptions`. Not repeated once it may have arrived:
 /// what the vendor does with people who have subscribed already is not documented.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateAlert {
     body: CreateBody,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CreateBody {
     asset_id: AssetId,
@@ -188,7 +189,7 @@ struct CreateBody {
     subscriptions: NewSubscriptions,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NewSubscriptions {
     email_ids: Vec<Box<str>>,
@@ -254,7 +255,7 @@ impl Endpoint for CreateAlert {
 /// Lists the alerts of one query or schedule with their subscribers: at most one alert of each type. 404 if it has none.
 ///
 /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions/{asset}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAssetAlerts {
     asset: AssetId,
@@ -287,7 +288,7 @@ impl Endpoint for ListAssetAlerts {
 ///
 /// The vendor answers with a list; samples hold one alert. Source: Query Service API, "Alert subscriptions",
 /// `GET /alert-subscriptions/{asset}/{type}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetAlert {
     asset: AssetId,
@@ -298,7 +299,7 @@ pub struct GetAlert {
 ///
 /// Source: Query Service API, "Alert subscriptions", `PATCH /alert-subscriptions/{asset}/{type}` with one bare operation.
 /// Not repeated once it may have arrived: what the vendor answers the second time is not documented.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct EnableAlert {
     asset: AssetId,
@@ -308,7 +309,7 @@ pub struct EnableAlert {
 /// Keeps an alert from notifying anyone; its subscribers stay.
 ///
 /// Source and repetition as for [`EnableAlert`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DisableAlert {
     asset: AssetId,
@@ -319,7 +320,7 @@ pub struct DisableAlert {
 ///
 /// Source: Query Service API, "Alert subscriptions", `DELETE /alert-subscriptions/{asset}/{type}`. Not repeated once it may
 /// have arrived: a second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DeleteAlert {
     asset: AssetId,
@@ -447,7 +448,7 @@ impl From<&QueryId> for AssetId {
 
 /// One alert of a query or schedule. What asks for it names [`asset_id`](Self::asset_id) and
 /// [`alert_type`](Self::alert_type), not its own id.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Alert {

@@ -18,7 +18,7 @@ use crate::wire::{json, lenient};
 /// For credentials that do not expire with the token see [`CreateAccount`](super::CreateAccount).
 ///
 /// Source: Query Service API, "Connection parameters", `GET /connection_parameters`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetConnectionParameters;
 

@@ -57,6 +57,7 @@ impl ImsToken {
     const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
     /// Client id and client secret of an OAuth Server-to-Server credential.
+    #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -93,6 +94,7 @@ impl fmt::Debug for ImsToken {
 
 impl ServerToServer {
     /// Client id and client secret of an OAuth Server-to-Server credential.
+    #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         ImsToken::new(client_id, client_secret).into()
     }
@@ -156,6 +158,7 @@ pub struct AccessToken {
 
 impl AccessToken {
     /// API key and token; the token without the word `Bearer`.
+    #[must_use]
     pub fn new(api_key: impl Into<SecretString>, token: impl Into<SecretString>) -> Self {
         Self { api_key: api_key.into(), token: Bearer::new(token) }
     }

@@ -18,7 +18,7 @@ const PATH: [&str; 2] = ["security", "ip-access"];
 /// Needs the Data Distiller add-on and a **user's token**: [`AccessToken`](super::AccessToken), not server-to-server.
 ///
 /// Source: Data Distiller Authorization API, "IP Access", `GET /security/ip-access`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetIpAccess;
 
@@ -50,13 +50,13 @@ impl Endpoint for GetIpAccess {
 ///
 /// Source: Data Distiller Authorization API, "IP Access", `PUT /security/ip-access`. Repeating it does no harm: the second
 /// time writes the same list once more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SetIpAccess {
     body: SetBody,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SetBody {
     ip_ranges: Vec<IpRange>,
@@ -94,7 +94,7 @@ impl Endpoint for SetIpAccess {
 ///
 /// Needs what [`GetIpAccess`] needs. Source: Data Distiller Authorization API, "IP Access", `DELETE /security/ip-access`.
 /// Not repeated once it may have arrived: the second time would not say what the first one deleted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DeleteIpAccess;
 
@@ -124,13 +124,13 @@ impl Endpoint for DeleteIpAccess {
 ///
 /// Needs what [`GetIpAccess`] needs. Source: Data Distiller Authorization API, "IP Validation",
 /// `POST /security/validate/ip-access`. It changes nothing, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ValidateIpAccess {
     body: ValidateBody,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ValidateBody {
     ip_address: String,
@@ -174,6 +174,7 @@ pub struct IpRange {
 
 impl IpRange {
     /// One address (`198.51.100.7`) or a range in CIDR notation (`192.0.2.0/24`).
+    #[must_use]
     pub fn new(ip_range: impl Into<String>) -> Self {
         Self { ip_range: ip_range.into(), description: None }
     }
@@ -233,7 +234,7 @@ impl DeletedIpAccess {
 }
 
 /// Whether SQL clients at an address may reach the sandbox.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IpValidation {

@@ -30,7 +30,7 @@ pub enum Field {
 /// Source: Query Service API reference, parameters of every list. The cursor is a key-set one: `start` is the ordering
 /// value of the page's first item, inclusive. So `orderby` and `limit` are always sent, and only the query of a next
 /// link is used: links may leave out `limit` and `property`, and name hosts that clients must not call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListQuery {
     pub(super) field: Field,
     pub(super) newest_first: bool,

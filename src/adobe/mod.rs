@@ -176,12 +176,13 @@ pub const BASE_URL: &str = "https://platform.adobe.io/data/foundation/query";
 pub type Client = crate::Client<Adobe>;
 
 /// The schedule of this id, as a target for triggers and waits.
+#[must_use]
 pub fn target(schedule: impl Into<ScheduleId>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
 }
 
 /// Query Service, as a type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Adobe {}
 
@@ -194,14 +195,12 @@ pub struct Options {
 
 impl ClientBuilder<Adobe> {
     /// The organization, `…@AdobeOrg`, sent as `x-gw-ims-org-id`. Required.
-    #[must_use]
     pub fn org_id(mut self, id: impl Into<SecretString>) -> Self {
         self.options.org_id = Some(id.into());
         self
     }
 
     /// The sandbox's name, all lower case, sent as `x-sandbox-name`. Required.
-    #[must_use]
     pub fn sandbox(mut self, name: impl Into<String>) -> Self {
         self.options.sandbox = Some(name.into());
         self
@@ -238,7 +237,7 @@ impl Api for Adobe {
 }
 
 /// What the service answers when it took a request: the work itself comes later.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Accepted {

@@ -24,7 +24,7 @@ use crate::wire::{json, lenient, time};
 /// Lists queries of the sandbox, oldest first unless told otherwise.
 ///
 /// Source: Query Service API, "Queries", `GET /queries`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListQueries {
     list: ListQuery,
@@ -89,7 +89,7 @@ impl PagedEndpoint for ListQueries {
 }
 
 /// A condition on the queries of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryFilter(pub(super) String);
 
 /// A field that can be compared with every operator.
@@ -120,36 +120,43 @@ impl fmt::Display for QueryField {
 /// Conditions on one field, or on one property.
 impl QueryFilter {
     /// `field == value`.
+    #[must_use]
     pub fn equals(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}=={value}"))
     }
 
     /// `field != value`.
+    #[must_use]
     pub fn differs(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}!={value}"))
     }
 
     /// `field > value`.
+    #[must_use]
     pub fn greater(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}>{value}"))
     }
 
     /// `field >= value`.
+    #[must_use]
     pub fn at_least(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}>={value}"))
     }
 
     /// `field < value`.
+    #[must_use]
     pub fn less(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}<{value}"))
     }
 
     /// `field <= value`.
+    #[must_use]
     pub fn at_most(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}<={value}"))
     }
 
     /// `field` contains `value`.
+    #[must_use]
     pub fn contains(field: QueryField, value: impl fmt::Display) -> Self {
         Self(format!("{field}~{value}"))
     }
@@ -173,6 +180,7 @@ impl QueryFilter {
     }
 
     /// Reads any of these datasets, at most ten.
+    #[must_use]
     pub fn referenced_datasets<I: AsRef<str>>(ids: impl IntoIterator<Item = I>) -> Self {
         let mut any = String::new();
         for id in ids {
@@ -226,6 +234,7 @@ impl QueryFilter {
     }
 
     /// A condition in the vendor's own words. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -235,7 +244,7 @@ impl QueryFilter {
 ///
 /// Source: Query Service API, "Queries", `POST /queries`. Each call starts a query, so it is never sent again once it may
 /// have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateQuery {
     query: QueryDef,
@@ -270,7 +279,7 @@ impl Endpoint for CreateQuery {
 /// Gets one query, with the reasons if it failed.
 ///
 /// Source: Query Service API, "Queries", `GET /queries/{id}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetQuery {
     query: QueryId,
@@ -302,7 +311,7 @@ impl Endpoint for GetQuery {
 ///
 /// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the bare object `{"op":"cancel"}`. Not repeated once
 /// it may have arrived: the second time would be a 409 for a first one that worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CancelQuery {
     query: QueryId,
@@ -319,7 +328,7 @@ impl CancelQuery {
 ///
 /// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the bare object `{"op":"soft_delete"}`. Not repeated
 /// once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SoftDeleteQuery {
     query: QueryId,
@@ -398,11 +407,13 @@ pub struct QueryDef {
 
 impl QueryDef {
     /// This SQL on this database, for example `prod:all`.
+    #[must_use]
     pub fn sql(db_name: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { db_name: Some(db_name.into()), sql: Some(sql.into()), ..Self::default() }
     }
 
     /// This template on this database.
+    #[must_use]
     pub fn template(db_name: impl Into<String>, template_id: impl Into<TemplateId>) -> Self {
         Self {
             db_name: Some(db_name.into()),
@@ -491,7 +502,7 @@ pub struct NewDataset {
 }
 
 /// One query.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Query {
@@ -596,7 +607,7 @@ impl QueryState {
 }
 
 /// What went wrong in a query.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct QueryError {

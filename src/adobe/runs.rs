@@ -33,7 +33,7 @@ use crate::wire::{json, lenient, time};
 ///     .filter(RunFilter::state(RunState::Failed))
 ///     .filter(RunFilter::external_trigger(true));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListRuns {
     schedule: ScheduleId,
@@ -80,7 +80,7 @@ impl PagedEndpoint for ListRuns {
 }
 
 /// A condition on the runs of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFilter(pub(super) String);
 
 impl RunFilter {
@@ -115,6 +115,7 @@ impl RunFilter {
     }
 
     /// A condition in the vendor's own words, for example `state==QUARANTINED`. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -125,7 +126,7 @@ impl RunFilter {
 ///
 /// A schedule that is disabled refuses it. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
 /// Each call starts a run, so it is never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct TriggerRun {
     schedule: ScheduleId,
@@ -157,7 +158,7 @@ impl Endpoint for TriggerRun {
 /// Gets one run with its tasks.
 ///
 /// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs/{run}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetRun {
     schedule: ScheduleId,
@@ -192,7 +193,7 @@ impl Endpoint for GetRun {
 /// Source: Query Service API, "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the bare object
 /// `{"op":"cancel"}`. The state of a run after that is not documented. Not repeated once it may have arrived: what the
 /// vendor answers the second time is not documented either.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CancelRun {
     schedule: ScheduleId,
@@ -266,7 +267,7 @@ open_enum! {
 }
 
 /// One run of a schedule.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Run {
@@ -305,7 +306,7 @@ open_enum! {
 /// How one task of a run stands.
 ///
 /// It does not say why a task failed: that is in the run's query, see [`Query::errors`](super::Query::errors).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskStatus {

@@ -22,7 +22,7 @@ use crate::wire::{json, lenient, time};
 /// Lists the schedules of the sandbox, oldest first unless told otherwise.
 ///
 /// Source: Query Service API, "Scheduled queries", `GET /schedules`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListSchedules {
     list: ListQuery,
@@ -67,7 +67,7 @@ impl PagedEndpoint for ListSchedules {
 }
 
 /// A condition on the schedules of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleFilter(pub(super) String);
 
 impl ScheduleFilter {
@@ -96,6 +96,7 @@ impl ScheduleFilter {
     }
 
     /// A condition in the vendor's own words. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -106,13 +107,13 @@ impl ScheduleFilter {
 /// The schedule runs under the account that created it and fails when that account loses access: use a technical
 /// account. Source: Query Service API, "Scheduled queries", `POST /schedules`. Each call creates a schedule, so it is
 /// never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {
     body: CreateBody,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct CreateBody {
     query: QueryDef,
     schedule: Timetable,
@@ -182,7 +183,7 @@ fn check_cron(cron: Option<&str>) -> Result<()> {
 /// Gets one schedule.
 ///
 /// Source: Query Service API, "Scheduled queries", `GET /schedules/{id}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetSchedule {
     schedule: ScheduleId,
@@ -214,7 +215,7 @@ impl Endpoint for GetSchedule {
 ///
 /// Source: Query Service API, "Scheduled queries", `PATCH /schedules/{id}`. Not repeated once it may have arrived: the
 /// vendor answers "already in that state" with the same status as other refusals.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct EnableSchedule {
     schedule: ScheduleId,
@@ -223,7 +224,7 @@ pub struct EnableSchedule {
 /// Keeps a schedule from running. Refused with 400 if it is disabled already, or still registering: try later.
 ///
 /// Source and repetition as for [`EnableSchedule`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DisableSchedule {
     schedule: ScheduleId,
@@ -232,7 +233,7 @@ pub struct DisableSchedule {
 /// Changes when a schedule runs.
 ///
 /// Source and repetition as for [`EnableSchedule`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SetCron {
     schedule: ScheduleId,
@@ -325,7 +326,7 @@ impl Endpoint for SetCron {
 ///
 /// Source: Query Service API, "Scheduled queries", `DELETE /schedules/{id}`. Not repeated once it may have arrived: a
 /// second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DeleteSchedule {
     schedule: ScheduleId,
@@ -408,7 +409,7 @@ impl From<&ScheduleId> for Target {
 }
 
 /// One schedule.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Schedule {
@@ -449,7 +450,7 @@ open_enum! {
 }
 
 /// When a schedule runs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Timetable {

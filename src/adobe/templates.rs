@@ -21,7 +21,7 @@ use crate::wire::{json, lenient, time};
 /// nowhere: a walk in such pages ends with [`ErrorKind::Pagination`](crate::ErrorKind::Pagination).
 ///
 /// Source: Query Service API, "Query templates", `GET /query-templates`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListTemplates {
     list: ListQuery,
@@ -67,7 +67,7 @@ impl PagedEndpoint for ListTemplates {
 }
 
 /// A condition on the templates of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateFilter(pub(super) String);
 
 impl TemplateFilter {
@@ -97,6 +97,7 @@ impl TemplateFilter {
     }
 
     /// A condition in the vendor's own words. It cannot hold a comma.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -105,7 +106,7 @@ impl TemplateFilter {
 /// Counts the query templates of the sandbox.
 ///
 /// Source: Query Service API reference, `GET /query-templates/count`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CountTemplates {
     user: Option<String>,
@@ -148,7 +149,7 @@ impl Endpoint for CountTemplates {
 ///
 /// Source: Query Service API, "Query templates", `POST /query-templates`. Each call creates a template, so it is never
 /// sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateTemplate {
     template: TemplateDef,
@@ -183,7 +184,7 @@ impl Endpoint for CreateTemplate {
 /// Gets one query template.
 ///
 /// Source: Query Service API, "Query templates", `GET /query-templates/{id}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetTemplate {
     template: TemplateId,
@@ -216,7 +217,7 @@ impl Endpoint for GetTemplate {
 ///
 /// Source: Query Service API, "Query templates", `PUT /query-templates/{id}`. Repeating it does no harm: the second time
 /// writes the same once more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateTemplate {
     id: TemplateId,
@@ -254,7 +255,7 @@ impl Endpoint for UpdateTemplate {
 ///
 /// Source: Query Service API, "Query templates", `DELETE /query-templates/{id}`. Not repeated once it may have arrived: a
 /// second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DeleteTemplate {
     template: TemplateId,
@@ -320,7 +321,7 @@ impl TemplateDef {
 }
 
 /// One query template.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Template {
@@ -346,7 +347,7 @@ pub struct Template {
 }
 
 /// How many query templates there are.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TemplateCount {

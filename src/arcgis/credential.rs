@@ -77,6 +77,7 @@ impl fmt::Debug for UserLogin {
 
 impl GenerateToken {
     /// Name and password of a user. Upper and lower case count in both.
+    #[must_use]
     pub fn new(username: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
         UserLogin {
             username: username.into(),
@@ -192,6 +193,7 @@ impl fmt::Debug for AppLogin {
 
 impl AppToken {
     /// Client id and client secret of an application that is registered with the portal.
+    #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         AppLogin {
             client_id: client_id.into(),
@@ -274,6 +276,7 @@ pub struct ReadyToken {
 
 impl ReadyToken {
     /// This token, without the word `Bearer`.
+    #[must_use]
     pub fn new(token: impl Into<SecretString>) -> Self {
         Self { token: Bearer::new(token), referer: None }
     }

@@ -248,7 +248,7 @@ struct Field {
     days: Option<Days>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Days {
     OfMonth,
     OfWeek,

@@ -10,7 +10,7 @@ use crate::client::{ApiRequest, RequestBuilder};
 use crate::error::{Error, Result};
 
 /// A task as it is written. What is left out is not sent: an empty field is a value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Definition {
     pub(super) title: Option<String>,
     /// In the spelling of the vendor: `CreateBackup`.

@@ -26,7 +26,7 @@ request! {
 ///
 /// Source: "Update (Limits)", `POST /admin/system/limits/update`, since 11.5 (Kubernetes), and
 /// `POST /portaladmin/system/limits/update`, since 11.2. The second time changes nothing, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateLimits {
     limits: Vec<(LimitName, u64)>,

@@ -17,7 +17,7 @@ use crate::wire::lenient;
 ///
 /// The first page is asked for without either, unless the caller sets a size: the lists of the administrator API document
 /// neither, and begin to count at 0, those of the sharing API at 1.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Paging {
     pub(super) num: Option<u32>,
     pub(super) cursor: Option<Cursor>,
@@ -88,7 +88,7 @@ impl Paging {
 }
 
 /// Where a list goes on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Position {
     /// Of the next page, as the server counts.
     start: u64,

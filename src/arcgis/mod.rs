@@ -206,7 +206,7 @@ pub const VENDOR: Vendor = Vendor::new("arcgis");
 pub type Client = crate::Client<ArcGis>;
 
 /// ArcGIS Enterprise, as a type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArcGis {}
 
@@ -236,7 +236,6 @@ impl ClientBuilder<ArcGis> {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn server_time_zone(mut self, zone: impl TimeZone + Send + Sync + 'static) -> Self {
         self.options.zone = Some(ServerZone::new(zone));
         self

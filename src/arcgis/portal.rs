@@ -46,7 +46,7 @@ open_enum! {
 }
 
 /// A portal.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Portal {
@@ -76,7 +76,7 @@ impl Portal {
 }
 
 /// What a portal tells everybody.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Info {
@@ -91,7 +91,7 @@ pub struct Info {
 }
 
 /// Where tokens come from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AuthInfo {

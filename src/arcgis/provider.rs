@@ -18,11 +18,13 @@ use crate::paging::{Cursor, Page};
 use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target, foreign};
 
 /// A task of the administrator API, as a target for waits.
+#[must_use]
 pub fn target(task: impl Into<TaskId>) -> Target {
     Target::new(VENDOR, encoded(task.into().as_str()))
 }
 
 /// A task of a user, as a target for waits.
+#[must_use]
 pub fn user_target(user: impl Into<Username>, task: impl Into<TaskId>) -> Target {
     let (user, task) = (user.into(), task.into());
     Target::new(VENDOR, format!("{}/{}", encoded(user.as_str()), encoded(task.as_str())))
@@ -96,7 +98,7 @@ async fn list<E: PagedEndpoint<Api = ArcGis, Item: Into<Run>>>(
 }
 
 /// What a target names.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Task {
     Admin(TaskId),
     User(Username, TaskId),

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::wire::{json, lenient};
 
 /// The two APIs of a portal.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// The administrator API.
     Admin,
@@ -146,7 +146,7 @@ macro_rules! request {
         $method:ident $place:ident [$($segment:expr),+] -> $output:ty = $decode:path, $operation:literal, $idempotency:ident
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             $($part: $id),*

@@ -21,7 +21,7 @@ use crate::wire::json;
 /// The docs call them completed runs, and name states of runs that are not: do not take it for granted that they are over.
 ///
 /// Source: Enterprise Administrator API, "Runs", `GET /admin/system/tasks/{task}/runs`, since 10.9. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListTaskRuns {
     task: TaskId,
@@ -65,7 +65,7 @@ request! {
 ///
 /// Source: Enterprise Administrator API, "Update (Run)", `POST /admin/system/tasks/{task}/runs/{run}/update`, since 10.9. The
 /// second time changes nothing, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateTaskRun {
     task: TaskId,
@@ -121,7 +121,7 @@ request! {
 }
 
 /// One run of a task.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskRun {

@@ -23,7 +23,7 @@ use crate::wire::{json, open_enum};
 /// Lists the scheduled tasks of a deployment.
 ///
 /// Source: Enterprise Administrator API, "Tasks", `GET /admin/system/tasks`, since 10.9. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListTasks {
     paging: Paging,
@@ -69,7 +69,7 @@ request! {
 ///
 /// Source: Enterprise Administrator API, "Create Task", `POST /admin/system/tasks/createTask`, since 10.9.1. Each call
 /// creates a task, so it is never sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateTask {
     definition: Definition,
@@ -106,7 +106,7 @@ impl Endpoint for CreateTask {
 /// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9. Inferred: that
 /// the service may reset what is not sent; the vendor's own client sends everything. The second time changes nothing
 /// more, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateTask {
     task: TaskId,
@@ -215,7 +215,7 @@ open_enum! {
 }
 
 /// A scheduled task of a deployment.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "TaskFields<Box<str>>")]
 #[non_exhaustive]
 pub struct Task {

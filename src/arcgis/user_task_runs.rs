@@ -22,7 +22,7 @@ use crate::wire::json;
 ///
 /// Source: ArcGIS REST API, "Runs", `GET /sharing/rest/community/users/{user}/tasks/{task}/runs`, since 10.8.1. Safe to
 /// repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListUserTaskRuns {
     user: Username,
@@ -69,7 +69,7 @@ request! {
 ///
 /// Source: ArcGIS REST API, "Update Run", `POST …/users/{user}/tasks/{task}/runs/{run}/update`, since 10.8.1. The second time
 /// changes nothing, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateUserTaskRun {
     user: Username,
@@ -137,7 +137,7 @@ request! {
 /// One run of a user's task.
 ///
 /// Only the id, the status, the result and the task are documented; the rest is read where it comes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UserTaskRun {

@@ -21,7 +21,7 @@ use crate::paging::Page;
 use crate::wire::{json, open_enum};
 
 /// Which tasks of a list are wanted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Filter {
     item_id: Option<String>,
     active: Option<bool>,
@@ -67,7 +67,7 @@ macro_rules! filter_setters {
 ///
 /// Source: ArcGIS REST API, "All User Scheduled Tasks", `GET /sharing/rest/community/users/{user}/tasks`, since 10.8.1; the
 /// vendor's own client for paging. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListUserTasks {
     user: Username,
@@ -105,7 +105,7 @@ impl Endpoint for ListUserTasks {
 ///
 /// Source: ArcGIS REST API, "All Scheduled Tasks (Organization)", `GET /sharing/rest/portals/{portal}/allScheduledTasks`,
 /// since 10.8.1. The newest page lists it as POST; its sample and the vendor's own client send GET. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListScheduledTasks {
     portal: String,
@@ -194,7 +194,7 @@ request! {
 /// Source: ArcGIS REST API, "Create Task", `POST /sharing/rest/community/users/{user}/tasks/createTask`, since 10.8.1; the
 /// page's sample has a task's id in the path, the vendor's own client has none. Each call creates a task, so it is never
 /// sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateUserTask {
     user: Username,
@@ -250,7 +250,7 @@ impl Endpoint for CreateUserTask {
 ///
 /// Source: ArcGIS REST API, "Update Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/update`, since 10.8.1. The
 /// second time changes nothing more, so it is safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateUserTask {
     user: Username,
@@ -399,7 +399,7 @@ open_enum! {
 }
 
 /// A scheduled task of a user.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "TaskFields<UserTaskType>")]
 #[non_exhaustive]
 pub struct UserTask {

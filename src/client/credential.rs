@@ -105,6 +105,7 @@ pub struct Bearer(SecretString);
 
 impl Bearer {
     /// A token that does not expire, or whose renewal is someone else's work. Without the word `Bearer`.
+    #[must_use]
     pub fn new(token: impl Into<SecretString>) -> Self {
         Self(token.into())
     }
@@ -163,6 +164,7 @@ pub struct Basic {
 
 impl Basic {
     /// User and password, for many vendors a token and its secret.
+    #[must_use]
     pub fn new(user: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
         Self { user: user.into(), password: password.into() }
     }
@@ -232,6 +234,7 @@ pub struct Token {
 
 impl Token {
     /// A token that expires after `life`, counted from now.
+    #[must_use]
     pub fn new(value: impl Into<SecretString>, life: Duration) -> Self {
         Self { value: value.into(), life }
     }

@@ -155,13 +155,14 @@ pub struct Service {
 
 impl Service {
     /// A service at this base URL.
+    #[must_use]
     pub fn new(base_url: impl Into<Cow<'static, str>>, dialect: impl Dialect + 'static) -> Self {
         Self { base_url: base_url.into(), dialect: Arc::new(dialect) }
     }
 }
 
 /// Time and size limits of one client; [`Call`] can tighten or widen most of them for one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     connect: Duration,
@@ -241,7 +242,7 @@ impl Limits {
 }
 
 /// What one call does differently from its client's settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// Limit for the whole call.
@@ -344,7 +345,6 @@ impl Debug for Core {
 
 impl<A: Api> Client<A> {
     /// Starts a client.
-    #[must_use]
     pub fn builder() -> ClientBuilder<A> {
         ClientBuilder::new()
     }
@@ -569,6 +569,7 @@ impl<A: Api> Calls<'_, A> {
 }
 
 /// Builds a [`Client`]: the settings all vendors share, and in each vendor's module the settings of that vendor.
+#[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder<A: Api> {
     pub(crate) options: A::Options,
     base_url: Option<String>,
@@ -611,56 +612,48 @@ impl<A: Api> ClientBuilder<A> {
     }
 
     /// Who is calling. Left out, requests go without a credential.
-    #[must_use]
     pub fn credential(mut self, credential: impl Credential + 'static) -> Self {
         self.credential = Some(Arc::new(credential));
         self
     }
 
     /// Where requests go. Default: the vendor's own service.
-    #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
     /// What carries requests. Default: [`ReqwestTransport`].
-    #[must_use]
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
     /// What pauses and waits are measured with. Default: [`SystemClock`].
-    #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
     /// The `User-Agent` header. Default: this crate's name and version.
-    #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = Some(name.into());
         self
     }
 
     /// Time and size limits.
-    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// How often and how patiently calls are repeated.
-    #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
     /// Lets credentials travel over plain `http://` to hosts other than this machine. Whoever sees the traffic has them.
-    #[must_use]
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
         self
@@ -678,7 +671,6 @@ impl<A: Api> ClientBuilder<A> {
     /// let builder = scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
     /// # }
     /// ```
-    #[must_use]
     pub fn on_drift(mut self, told: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
         self.drift = Some(Box::new(told));
         self

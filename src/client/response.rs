@@ -107,17 +107,20 @@ impl<T> Response<T> {
     }
 
     /// The decoded answer alone.
+    #[must_use]
     pub fn into_inner(self) -> T {
         self.value
     }
 
     /// Status, headers, request id and attempts.
+    #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
 
     /// Several lines about the call: the request, also as a `curl` command whose secrets are shell variables, and each
     /// attempt with its time, status, duration, pause and request id. It holds no secret and no body.
+    #[must_use]
     pub fn report(&self) -> String {
         let Meta { operation, status, request_id, attempts, sent, .. } = &self.meta;
         let mut text = format!("{operation}: HTTP {}", status.as_u16());
@@ -134,6 +137,7 @@ impl<T> Response<T> {
     }
 
     /// The answer's body as it came.
+    #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }

@@ -13,7 +13,7 @@ use super::request::Idempotency;
 ///
 /// Whether a call may be repeated at all is not a setting: a call that starts, changes or deletes something is never
 /// sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     max_attempts: u32,

@@ -22,7 +22,7 @@ use crate::wire::{json, lenient, open_enum, open_union, time};
 /// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE), unless it is
 /// [forced](Action::force_build). Source: Foundry API reference, Orchestration v2, "Create Build". Each call starts a build,
 /// so it is never sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateBuild {
     action: Action,
@@ -89,7 +89,7 @@ batch! {
 /// let request = SearchBuilds::new(SearchBuildsFilter::and([failed, master]))
 ///     .order_by(TimeField::Started, Direction::Descending);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SearchBuilds {
     filter: SearchBuildsFilter,
@@ -98,7 +98,7 @@ pub struct SearchBuilds {
     preview: Option<Preview>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct OrderBy {
     field: TimeField,
     direction: Direction,
@@ -246,6 +246,7 @@ impl SearchBuildsFilter {
     }
 
     /// This very build.
+    #[must_use]
     pub fn rid(build: impl Into<BuildRid>) -> Self {
         Self::equal(EqualField::Rid, build.into().as_str())
     }
@@ -263,11 +264,13 @@ impl SearchBuildsFilter {
     }
 
     /// All of these hold.
+    #[must_use]
     pub fn and(filters: impl IntoIterator<Item = Self>) -> Self {
         Self::And { items: filters.into_iter().collect() }
     }
 
     /// One of these holds.
+    #[must_use]
     pub fn or(filters: impl IntoIterator<Item = Self>) -> Self {
         Self::Or { items: filters.into_iter().collect() }
     }
@@ -331,7 +334,7 @@ by_rid! {
 }
 
 /// One build.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Build {

@@ -52,6 +52,7 @@ impl ClientToken {
     const LIFE: Duration = Duration::from_secs(3600);
 
     /// Client id and client secret of a third-party application.
+    #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -103,6 +104,7 @@ impl fmt::Debug for ClientToken {
 
 impl ClientCredentials {
     /// Client id and client secret of a third-party application.
+    #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         ClientToken::new(client_id, client_secret).into()
     }

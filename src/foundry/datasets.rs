@@ -14,7 +14,7 @@ use crate::paging::{Cursor, Page};
 ///
 /// A change of a schedule may take up to an hour to show. It needs the scope `api:datasets-read` beside
 /// `api:orchestration-read`. Source: Foundry API reference, Datasets v2, "Get Dataset Schedules". Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListDatasetSchedules {
     dataset: DatasetRid,

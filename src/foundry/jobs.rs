@@ -38,7 +38,7 @@ batch! {
 /// Lists the jobs of one build. Their order is not documented.
 ///
 /// Source: Foundry API reference, Orchestration v2, "List Jobs Of Build". Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListBuildJobs {
     build: BuildRid,
@@ -90,7 +90,7 @@ impl PagedEndpoint for ListBuildJobs {
 }
 
 /// One job of a build. It does not say why it failed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Job {

@@ -126,12 +126,13 @@ pub const VENDOR: Vendor = Vendor::new("foundry");
 pub type Client = crate::Client<Foundry>;
 
 /// The schedule of this RID, as a target for triggers and waits.
+#[must_use]
 pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
 }
 
 /// Foundry, as a type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foundry {}
 
@@ -146,7 +147,6 @@ impl ClientBuilder<Foundry> {
     /// The host, `example.palantirfoundry.com`. Required, unless [`base_url`](Self::base_url) is set.
     ///
     /// A scheme and a path in front of the API are taken too: `https://gateway.example/foundry/`.
-    #[must_use]
     pub fn hostname(mut self, host: impl Into<String>) -> Self {
         self.options.hostname = Some(host.into());
         self
@@ -154,7 +154,6 @@ impl ClientBuilder<Foundry> {
 
     /// When calls ask for features in preview. Default: where the operation is in preview today. A request's own setting
     /// comes before it.
-    #[must_use]
     pub fn preview(mut self, when: Preview) -> Self {
         self.options.preview = when;
         self

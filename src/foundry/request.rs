@@ -107,7 +107,7 @@ macro_rules! by_rid {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             $field: $rid,
@@ -160,7 +160,7 @@ macro_rules! batch {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             $field: Vec<$rid>,
@@ -245,7 +245,7 @@ pub(super) fn batch_of<K: DeserializeOwned + Ord, T: DeserializeOwned>(
 }
 
 /// Size and place of a page, for lists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Paging {
     pub(super) page_size: Option<u32>,
     pub(super) cursor: Option<Cursor>,

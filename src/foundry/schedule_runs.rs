@@ -28,7 +28,7 @@ by_rid! {
 /// Lists the runs of one schedule. Inferred: newest first; the vendor says "most recent".
 ///
 /// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule". Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListScheduleRuns {
     schedule: ScheduleRid,
@@ -80,7 +80,7 @@ impl PagedEndpoint for ListScheduleRuns {
 }
 
 /// One run of a schedule. It has no state of its own: see [`result`](Self::result), and the build that it names.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ScheduleRun {

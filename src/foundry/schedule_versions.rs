@@ -27,7 +27,7 @@ by_rid! {
 }
 
 /// One version of a schedule.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ScheduleVersion {

@@ -35,7 +35,7 @@ batch! {
 }
 
 /// What a schedule is made of, for [`CreateSchedule`] and [`ReplaceSchedule`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Definition {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ macro_rules! definition_setters {
 ///
 /// Source: Foundry API reference, Orchestration v2, "Create Schedule"; in preview. Each call creates a schedule, so it is
 /// never sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {
     definition: Definition,
@@ -132,7 +132,7 @@ impl Endpoint for CreateSchedule {
 ///
 /// Source: Foundry API reference, Orchestration v2, "Replace Schedule"; in preview. Each call makes a new version of the
 /// schedule, so it is never sent again once it may have been carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ReplaceSchedule {
     schedule: ScheduleRid,
@@ -215,7 +215,7 @@ fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
 }
 
 /// One schedule.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Schedule {
@@ -249,7 +249,7 @@ pub struct Schedule {
 }
 
 /// What a run of a schedule may change.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AffectedResources {

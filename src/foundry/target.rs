@@ -48,16 +48,19 @@ fn rids<R: Into<BuildableRid>>(rids: impl IntoIterator<Item = R>) -> Vec<Buildab
 
 impl BuildTarget {
     /// These and nothing else.
+    #[must_use]
     pub fn manual<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
         Self::Manual { target_rids: rids(targets) }
     }
 
     /// These, and all they are made of.
+    #[must_use]
     pub fn upstream<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
         Self::Upstream { target_rids: rids(targets), ignored_rids: Vec::new() }
     }
 
     /// All that lies between inputs, which are not made, and targets, which are.
+    #[must_use]
     pub fn connecting<I: Into<BuildableRid>, R: Into<BuildableRid>>(
         inputs: impl IntoIterator<Item = I>,
         targets: impl IntoIterator<Item = R>,
@@ -105,6 +108,7 @@ impl ScopeMode {
     }
 
     /// Under the schedule's own rights, in these projects.
+    #[must_use]
     pub fn project<R: Into<ProjectRid>>(projects: impl IntoIterator<Item = R>) -> Self {
         Self::Project { project_rids: projects.into_iter().map(Into::into).collect() }
     }
@@ -113,7 +117,7 @@ impl ScopeMode {
 /// What a schedule does when it is started, and what a build is told.
 ///
 /// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same members.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Action {

@@ -29,6 +29,7 @@ pub struct ApiToken {
 
 impl ApiToken {
     /// Token and secret, as Mode showed them when the token was made.
+    #[must_use]
     pub fn new(token: impl Into<SecretString>, secret: impl Into<SecretString>) -> Self {
         let secret = secret.into();
         let has_secret = !secret.expose_secret().is_empty();
@@ -63,7 +64,7 @@ impl Credential for ApiToken {
 /// account and the workspace are no checks: the one answers 400 to API tokens, the other 200 to anybody.)
 ///
 /// Source: Mode API reference, `GET /api/verify`. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Verify {}
 
@@ -94,7 +95,7 @@ impl Endpoint for Verify {
 }
 
 /// Whom a credential belongs to.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Verification {
     /// The workspace's username, as [`workspace`](crate::ClientBuilder::workspace) takes it.

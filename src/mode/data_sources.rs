@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::list::{End, list};
 use super::{id, relations, request};
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{json, lenient, time};
+use crate::wire::{RawJson, json, lenient, time};
 
 list! {
     /// Lists the data sources of the workspace. They all come at once.
@@ -37,7 +36,7 @@ id! {
 }
 
 /// One data source.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DataSource {
     /// Token.
@@ -93,7 +92,7 @@ pub struct DataSource {
     /// What members may do with it, for example `View` or `Query`.
     pub default_access_level: Option<Box<str>>,
     /// Settings of its kind of database, as they came.
-    pub custom_attributes: Option<Box<RawValue>>,
+    pub custom_attributes: Option<RawJson>,
     /// Number of the workspace, as text.
     #[serde(default, deserialize_with = "lenient::text")]
     pub account_id: Option<Box<str>>,

@@ -65,7 +65,7 @@ id! {
 /// One run of a dataset.
 ///
 /// The reference names its members after datasets; answers have been seen that name them after reports. Both are read.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DatasetRun {
     /// Token.

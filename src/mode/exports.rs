@@ -53,7 +53,7 @@ open_enum! {
 }
 
 /// How far a run's PDF is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct PdfExport {
     /// State.

@@ -40,7 +40,7 @@ impl Field {
 /// The one condition a list takes, for example `updated_at.lt.2026-01-01T00:00:00Z`.
 ///
 /// Source: Mode API reference, parameter `filter` of lists. Times are sent without their fraction of a second.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(pub(super) String);
 
 impl Filter {
@@ -57,6 +57,7 @@ impl Filter {
     }
 
     /// A condition in the vendor's own words.
+    #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
@@ -68,7 +69,7 @@ impl Filter {
 }
 
 /// How a list ends that comes without counters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// It takes no notice of `page`: the first answer is the whole list.
     AtOnce,
@@ -79,7 +80,7 @@ pub(super) enum End {
 }
 
 /// Order, filter and page size of one list request, and the page it stands at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ListQuery {
     pub(super) per_page: Option<u32>,
     pub(super) filter: Option<String>,
@@ -191,7 +192,7 @@ impl End {
 }
 
 /// What a cursor holds: the page, and what the pages before it said.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Position {
     /// Counted from 1.
     page: u64,
@@ -357,7 +358,7 @@ macro_rules! list {
         GET [$($segment:expr),+] -> $item:ty, $operation:literal, $end:expr
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             $($part: $token,)*

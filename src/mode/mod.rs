@@ -148,12 +148,13 @@ pub const BASE_URL: &str = "https://app.mode.com/api";
 pub type Client = crate::Client<Mode>;
 
 /// The report of this token, as a target for triggers and waits.
+#[must_use]
 pub fn target(report: impl Into<ReportToken>) -> Target {
     Target::new(VENDOR, report.into().as_str())
 }
 
 /// Mode, as a type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {}
 
@@ -168,7 +169,6 @@ impl ClientBuilder<Mode> {
     ///
     /// It becomes the last part of the base URL. A [`base_url`](Self::base_url) of your own must end with the workspace, as
     /// in `https://proxy.example/api/acme`.
-    #[must_use]
     pub fn workspace(mut self, username: impl Into<String>) -> Self {
         self.options.workspace = Some(username.into());
         self
@@ -215,7 +215,7 @@ macro_rules! request {
         $(, accept $accept:literal)?
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             $($part: $token),+

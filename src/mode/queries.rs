@@ -34,7 +34,7 @@ request! {
 ///
 /// Source: Mode API reference, "Queries", `POST /{workspace}/reports/{report}/queries`. Each call adds a query, so it is
 /// never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateQuery {
     report: ReportToken,
@@ -45,7 +45,7 @@ pub struct CreateQuery {
 ///
 /// Source: Mode API reference, "Queries", `PATCH /{workspace}/reports/{report}/queries/{query}`. The second time changes
 /// nothing more, so that it is repeated when its answer is lost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateQuery {
     report: ReportToken,
@@ -53,7 +53,7 @@ pub struct UpdateQuery {
     query: QueryBody,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct QueryBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_query: Option<String>,
@@ -194,7 +194,7 @@ id! {
 }
 
 /// One query of a report.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Query {
     /// Token.

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::list::{End, counted, list, page_setters};
 use super::queries::QueryToken;
@@ -10,7 +9,7 @@ use super::report_runs::{ReportRunToken, RunState};
 use super::reports::ReportToken;
 use super::{id, relations, request};
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{json, lenient, time};
+use crate::wire::{RawJson, json, lenient, time};
 
 list! {
     /// Lists the query runs of one run of a report. They all come at once.
@@ -54,7 +53,7 @@ id! {
 }
 
 /// One run of a query, as part of a run of its report.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueryRun {
     /// Token.
@@ -91,7 +90,7 @@ pub struct QueryRun {
     /// Token of the dbt metric behind it.
     pub dbt_metric_token: Option<Box<str>>,
     /// The parameters it ran with, as they came: an object, though documented as a text.
-    pub parameters: Option<Box<RawValue>>,
+    pub parameters: Option<RawJson>,
     /// The SQL as it was written.
     pub raw_source: Option<Box<str>>,
     /// The SQL as it ran.

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::list::{End, counted, list, order_setters, page_setters};
@@ -17,7 +16,7 @@ use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::Result;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{json, lenient, time};
+use crate::wire::{RawJson, json, lenient, time};
 
 list! {
     /// Lists the runs of a report. Ask for an order: the vendor's own is not documented.
@@ -50,7 +49,7 @@ impl ListReportRuns {
 ///
 /// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs`. Each call starts a run, so it is
 /// never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateReportRun {
     report: ReportToken,
@@ -95,7 +94,7 @@ impl Endpoint for CreateReportRun {
 ///
 /// Source: Mode API reference, "Report Runs": the same path as [`CreateReportRun`] with another body. Never sent again once
 /// it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RefreshReportDatasets {
     report: ReportToken,
@@ -234,7 +233,7 @@ open_enum! {
 /// One run of a report.
 ///
 /// It does not say why it failed: that is in its query runs, see [`QueryRun`](super::QueryRun).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ReportRun {
     /// Token.
@@ -244,9 +243,9 @@ pub struct ReportRun {
     /// How its notebook stands.
     pub python_state: Option<PythonState>,
     /// The parameters it ran with, as they came.
-    pub parameters: Option<Box<RawValue>>,
+    pub parameters: Option<RawJson>,
     /// Its form fields, as they came; [`GetReportRunOptions`] has them as a type.
-    pub form_fields: Option<Box<RawValue>>,
+    pub form_fields: Option<RawJson>,
     /// When it was created. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created_at: Option<DateTime<Utc>>,
@@ -306,13 +305,13 @@ relations! {
 }
 
 /// One form field of a run: a parameter of its report.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct FormField {
     /// The parameter's name.
     pub name: Option<Box<str>>,
     /// The values it may take, as they came.
-    pub options: Option<Box<RawValue>>,
+    pub options: Option<RawJson>,
     /// Why the values could not be had.
     #[serde(default, deserialize_with = "lenient::text")]
     pub options_error: Option<Box<str>>,
@@ -433,7 +432,7 @@ mod tests {
             r#"{"_embedded":{"form_fields":[{"name":"region","options":["emea"],"source_size":2}]}}"#,
         );
         assert_eq!(list.first().unwrap().source_size.as_deref(), Some("2"));
-        assert_eq!(list.first().unwrap().options.as_ref().unwrap().get(), r#"["emea"]"#);
+        assert_eq!(list.first().unwrap().options.as_ref().unwrap().json(), r#"["emea"]"#);
         assert_eq!(read(r#"{"name":"region","options":"x"}"#).len(), 1);
         assert!(read("{}").is_empty());
         assert!(read(r#"{"_embedded":{"form_fields":null}}"#).is_empty());

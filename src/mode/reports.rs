@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::data_sources::DataSourceToken;
 use super::list::{End, list, order_setters, page_setters};
@@ -13,7 +12,7 @@ use super::{id, relations, request};
 use crate::run::Target;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{json, lenient, time};
+use crate::wire::{RawJson, json, lenient, time};
 
 request! {
     /// Gets one report.
@@ -95,7 +94,7 @@ open_enum! {
 }
 
 /// One report or dataset.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Token.
@@ -181,7 +180,7 @@ pub struct Report {
     /// The beginning of its SQL.
     pub query_preview: Option<Box<str>>,
     /// The datasets it imports, as they came: a list, though documented as a text.
-    pub imported_datasets: Option<Box<RawValue>>,
+    pub imported_datasets: Option<RawJson>,
     /// Name of the space it is in. In lists only.
     pub collection_name: Option<Box<str>>,
     /// Token of the space it is in. In lists only.

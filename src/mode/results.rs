@@ -29,7 +29,7 @@ pub type Row = Map<String, Value>;
 ///
 /// Source: Mode API reference, "Query Runs",
 /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.json`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetQueryRunRows {
     report: ReportToken,
@@ -127,7 +127,7 @@ request! {
 }
 
 /// A file.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Content {
     /// What it is, as its content type says.

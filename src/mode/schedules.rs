@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc, Weekday};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::list::{End, list, page_setters};
@@ -18,7 +17,7 @@ use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::{Error, Result};
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{json, lenient, time};
+use crate::wire::{RawJson, json, lenient, time};
 
 list! {
     /// Lists the schedules of a report.
@@ -46,7 +45,7 @@ request! {
 /// Source: Mode API reference, "Report Schedules", `POST /{workspace}/reports/{report}/schedules`. The reference shows a
 /// bare body; the service's own forms, and the callers known, wrap it in `report_schedule`, and so does this. Each call adds
 /// a schedule, so it is never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {
     report: ReportToken,
@@ -57,7 +56,7 @@ pub struct CreateSchedule {
 ///
 /// Source: Mode API reference, "Report Schedules", `PATCH /{workspace}/reports/{report}/schedules/{schedule}`. The second
 /// time changes nothing more, so that it is repeated when its answer is lost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateSchedule {
     report: ReportToken,
@@ -65,7 +64,7 @@ pub struct UpdateSchedule {
     schedule: ScheduleBody,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct ScheduleBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -296,7 +295,7 @@ open_enum! {
 }
 
 /// One schedule of a report.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Schedule {
     /// Token.
@@ -323,7 +322,7 @@ pub struct Schedule {
     /// Name of the time zone.
     pub time_zone: Option<Box<str>>,
     /// The parameters it runs the report with, as they came: an object, though documented as a text.
-    pub parameters: Option<Box<RawValue>>,
+    pub parameters: Option<RawJson>,
     /// How long a run may take before the next one is started all the same.
     #[serde(default, deserialize_with = "lenient::seconds")]
     pub timeout: Option<Duration>,

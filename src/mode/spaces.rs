@@ -72,7 +72,7 @@ open_enum! {
 }
 
 /// One space.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Space {
     /// Token.

@@ -81,6 +81,7 @@ pub struct Target {
 
 impl Target {
     /// The thing of this id at this vendor.
+    #[must_use]
     pub fn new(vendor: Vendor, id: impl Into<Box<str>>) -> Self {
         Self { vendor, id: id.into() }
     }
@@ -98,6 +99,7 @@ impl Target {
     }
 
     /// A run of it.
+    #[must_use]
     pub fn run(&self, id: impl Into<Box<str>>) -> RunRef {
         RunRef { target: self.clone(), id: id.into() }
     }
@@ -214,7 +216,7 @@ macro_rules! text_form {
 text_form!(Target RunRef);
 
 /// What is known about a run at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunSnapshot {
     /// Which run.
@@ -322,6 +324,7 @@ pub struct Failure {
 
 impl Failure {
     /// A reason in words.
+    #[must_use]
     pub fn new(message: impl Into<Box<str>>) -> Self {
         Self { message: Some(message.into()), ..Self::default() }
     }

@@ -207,7 +207,7 @@ impl Triggered {
 }
 
 /// The newest runs of a target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecentRuns {
     /// The runs, newest first.

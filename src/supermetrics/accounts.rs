@@ -16,7 +16,7 @@ use crate::wire::{json, lenient, time};
 /// Lists the logins at a data source with the accounts that each reaches. They come at once.
 ///
 /// Source: Supermetrics API, "Get accounts", `GET /query/accounts`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAccounts {
     ds_id: String,
@@ -82,7 +82,7 @@ impl Endpoint for ListAccounts {
 }
 
 /// A login at a data source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Login {
     /// The login's name, as [`Query::user`](super::Query::user) takes it.
@@ -96,7 +96,7 @@ pub struct Login {
 }
 
 /// An account at a data source.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Account {
     /// Id, as [`Query::accounts`](super::Query::accounts) takes it.

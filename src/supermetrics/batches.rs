@@ -27,7 +27,7 @@ use crate::wire::{id, json, lenient, open_enum, time};
 /// Source: Supermetrics API, "Create batched query", `POST /query/batch`. Each call makes a batch, so it is never sent
 /// again once it may have arrived. The vendor lists no batches: an answer that is lost leaves a batch that runs and is
 /// not found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateBatch {
     queries: Vec<BatchEntry>,
@@ -143,7 +143,7 @@ impl Endpoint for CreateBatch {
 }
 
 /// One query of a batch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum BatchEntry {
@@ -170,7 +170,7 @@ macro_rules! of_batch {
     ($(#[$meta:meta])* $name:ident $method:ident [$($segment:literal)?] -> $output:ty = $decode:path,
      $operation:literal, $idempotency:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
             batch: BatchId,
@@ -227,7 +227,7 @@ of_batch! {
 /// [`schedule_id`](BatchQuery::schedule_id).
 ///
 /// Source: Supermetrics API, "Get batch status", `GET /query/batch/{batch_id}/status`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListBatchQueries {
     batch: BatchId,
@@ -329,7 +329,7 @@ open_enum! {
 }
 
 /// A batch.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Batch {
     /// Id.
@@ -375,7 +375,7 @@ pub struct Batch {
 }
 
 /// How far a batch is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchStatus {
     /// How it stands.
@@ -421,7 +421,7 @@ impl<'de> Deserialize<'de> for BatchStatus {
 }
 
 /// How many queries of a batch stand how.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct BatchProgress {
     /// Not started.
@@ -440,7 +440,7 @@ pub struct BatchProgress {
 
 /// One query of a batch. The link to its results is left out: [`ListRows`](super::ListRows) and
 /// [`GetResults`](super::GetResults) have them by the id of the run.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct BatchQuery {
     /// Id of the run.
@@ -464,7 +464,7 @@ pub struct BatchQuery {
 }
 
 /// Which part of a split query a query of a batch is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct SplitInfo {
     /// Its accounts.
@@ -477,7 +477,7 @@ pub struct SplitInfo {
 }
 
 /// What came of a query of a batch.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct BatchResult {
     /// Rows of the result.

@@ -29,6 +29,7 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// The key, without the word `Bearer`.
+    #[must_use]
     pub fn new(key: impl Into<SecretString>) -> Self {
         Self { key: key.into(), in_parameters: false }
     }
@@ -97,7 +98,7 @@ fn with_key(json: &str, key: &str) -> Option<String> {
 /// The answer's shape is not documented: it is given as it came, `null` where it is empty.
 ///
 /// Source: the vendor's n8n connector, `GET /me` at the root of the host, whatever the base URL. Safe to repeat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetMe {}
 

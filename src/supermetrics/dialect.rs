@@ -195,7 +195,7 @@ impl Sense {
 }
 
 /// Why the vendor refused a call, or why a run failed: the same object in both places.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryError {
     /// For programs: `QUERY_AUTH_UNAVAILABLE`.

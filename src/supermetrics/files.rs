@@ -62,7 +62,7 @@ open_enum! {
 /// Ok(client.send(GetResults::new(id)).await?.into_inner())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DownloadQuery {
     query: Query,
@@ -108,7 +108,7 @@ impl Endpoint for DownloadQuery {
 /// asked for. Whether the line of headers comes with each part, and whether Parquet is cut at all, is not documented.
 ///
 /// Source: Supermetrics API, "Get results", `GET /query/results`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetResults {
     run: ScheduleId,
@@ -159,7 +159,7 @@ impl Endpoint for GetResults {
 }
 
 /// What came of asking for a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Download {
     /// The file.
@@ -184,7 +184,7 @@ impl Download {
 }
 
 /// A file, as it came.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct File {
     /// What the server calls it: a media type without parameters, in small letters.

@@ -28,7 +28,7 @@ use crate::wire::{json, lenient, time};
 /// let week = Utc::now() - TimeDelta::days(7);
 /// let failed = ListHistory::new().ds_ids(["GAWA"]).states([QueryState::Failure]).since_time(week);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListHistory {
     ds_ids: Option<Texts>,
@@ -190,7 +190,7 @@ impl<T> ListAnswer<T> {
 }
 
 /// One run in the history.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// When it was asked for. Inferred: UTC.

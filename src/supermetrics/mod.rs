@@ -210,7 +210,7 @@ pub fn target(query: &Query) -> Target {
 }
 
 /// Supermetrics, as a type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Supermetrics {}
 

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 /// # let text = serde_json::to_string(&query).unwrap();
 /// # assert_eq!(serde_json::from_str::<Query>(&text).unwrap(), query);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "a query does nothing until it is run"]
 pub struct Query {
     pub(super) ds_id: String,
@@ -406,7 +406,7 @@ const SET: [&str; 24] = [
 ];
 
 /// Texts as the vendor takes them: a list, or one text with commas.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Texts {
@@ -428,7 +428,7 @@ impl Texts {
 }
 
 /// Which accounts of the data source are asked about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Accounts {
@@ -454,7 +454,7 @@ impl Accounts {
 }
 
 /// Which fields the rows have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Fields {
@@ -466,6 +466,7 @@ pub enum Fields {
 
 impl Fields {
     /// Fields as objects, which say more than an id. Their members are not documented.
+    #[must_use]
     pub fn objects(fields: impl IntoIterator<Item = Map<String, Value>>) -> Self {
         Self::Objects(fields.into_iter().collect())
     }

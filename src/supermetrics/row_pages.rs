@@ -38,7 +38,7 @@ const LAST_OFFSET: u32 = 1_000_000;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListRows {
     run: ScheduleId,
@@ -111,7 +111,7 @@ impl OffsetPages for ListRows {
 /// longer, are [`NotFound`](ErrorKind::NotFound).
 ///
 /// Source: Supermetrics API, "Get results", `GET /query/results` with `offset` and `limit`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListResults {
     run: ScheduleId,

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::wire::{lenient, open_enum};
 
 /// One cell of a row. The documentation knows texts only; numbers come as well.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cell {
     /// Nothing.
@@ -152,7 +152,7 @@ open_enum! {
 }
 
 /// A field of the query, as the answer describes it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Field {
     /// Id as the query asked for it.
@@ -184,7 +184,7 @@ impl Field {
 }
 
 /// A column of the rows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Column {
     /// Its name in the row of headers, for people.
@@ -215,7 +215,7 @@ impl Column {
 }
 
 /// The columns of some rows, and where each stands.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Columns {
     list: Vec<Column>,
     positions: HashMap<Box<str>, usize>,
@@ -247,7 +247,7 @@ impl Columns {
 }
 
 /// One row. Cells stand in the order of the columns.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     columns: Arc<Columns>,
     cells: Vec<Cell>,

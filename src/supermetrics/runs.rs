@@ -9,7 +9,6 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::dialect::QueryError;
@@ -20,7 +19,7 @@ use super::schedule_id::ScheduleId;
 use super::{Format, Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::{json, lenient, open_enum, time};
+use crate::wire::{RawJson, json, lenient, open_enum, time};
 
 /// Runs a query and holds the call open until it ends, at most for its [`sync_timeout`](Query::sync_timeout).
 ///
@@ -39,7 +38,7 @@ use crate::wire::{json, lenient, open_enum, time};
 /// let query = Query::new("GAWA").fields(["date", "sessions"]).start_date("yesterday").end_date("yesterday");
 /// let request = RunQuery::new(query.schedule_id(ScheduleId::unique("report")));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunQuery {
     query: Query,
@@ -89,7 +88,7 @@ impl Endpoint for RunQuery {
 ///
 /// Source: Supermetrics API, "Async queries": `GET|POST /query/data/{format}` with `sync_timeout=0`. Never sent again
 /// once it may have arrived, as [`RunQuery`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct StartQuery {
     query: Query,
@@ -164,7 +163,7 @@ pub(super) fn data_call<E: Endpoint>(
 /// results are kept for an hour after the end.
 ///
 /// Source: Supermetrics API, "Get status", `GET /query/status`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetStatus {
     schedule_id: ScheduleId,
@@ -284,7 +283,7 @@ impl QueryState {
 }
 
 /// What the vendor says about one run of a query: how it stands, and its rows once it has succeeded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryRun {
     /// The vendor's id for this answer's request: quote it to their support.
@@ -478,7 +477,7 @@ struct PageLinks {
 }
 
 /// How far a run is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueryProgress {
     /// Parts that are done.
@@ -490,7 +489,7 @@ pub struct QueryProgress {
 }
 
 /// How busy the queue of the whole licence is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Workflow {
     /// Tasks that wait.
@@ -502,7 +501,7 @@ pub struct Workflow {
 }
 
 /// A query as the vendor understood it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ResolvedQuery {
     /// First day, `2026-02-01`.
@@ -527,7 +526,7 @@ pub struct ResolvedQuery {
     /// Last day that was compared with.
     pub compare_end_date: Option<Box<str>>,
     /// Settings, as they came.
-    pub settings: Option<Box<RawValue>>,
+    pub settings: Option<RawJson>,
     /// Greatest age in minutes of cached results that was allowed.
     #[serde(default, deserialize_with = "lenient::count")]
     pub cache_minutes: Option<u64>,
@@ -540,14 +539,13 @@ impl ResolvedQuery {
             #[serde(default, deserialize_with = "lenient::boolean")]
             no_headers: Option<bool>,
         }
-        let settings = self.settings.as_ref().map(|settings| settings.get());
-        let settings = settings.and_then(|text| serde_json::from_str::<Settings>(text).ok());
+        let settings = self.settings.as_ref().and_then(|settings| settings.read::<Settings>().ok());
         settings.and_then(|settings| settings.no_headers).unwrap_or(false)
     }
 }
 
 /// What came of a query.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ResultInfo {
     /// Columns of a row; 0 where there is no data.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::fmt::Display;
 use url::Url;
 
@@ -15,12 +14,12 @@ use super::runs::{QueryRun, RunQuery};
 use super::{Format, Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::{id, json, lenient};
+use crate::wire::{RawJson, id, json, lenient};
 
 /// Gets what a stored query asks.
 ///
 /// Source: Supermetrics API, "Get query", `GET /query/{query_id}`. Safe to repeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetSavedQuery {
     query: SavedQueryId,
@@ -53,7 +52,7 @@ impl Endpoint for GetSavedQuery {
 }
 
 /// What a stored query may be asked differently. All else is as it was stored.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Changes {
     #[serde(skip_serializing_if = "Option::is_none")]
     date_range_type: Option<String>,
@@ -161,7 +160,7 @@ macro_rules! change_setters {
 ///
 /// Source: Supermetrics API, "Short URLs", `GET /query/s/{query_id}/json`. Each call may start a run, so it is never
 /// sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunSavedQuery {
     query: SavedQueryId,
@@ -195,7 +194,7 @@ impl Endpoint for RunSavedQuery {
 /// Runs a stored query and gets its result as a file, as [`DownloadQuery`](super::DownloadQuery) does.
 ///
 /// Source: Supermetrics API, "Short URLs", `GET /query/s/{query_id}/{format}`. Never sent again once it may have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct DownloadSavedQuery {
     query: SavedQueryId,
@@ -233,7 +232,7 @@ id! {
 }
 
 /// A stored query.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct SavedQuery {
     /// Id.
@@ -247,7 +246,7 @@ pub struct SavedQuery {
     /// The group it belongs to.
     pub group_info: Option<QueryGroup>,
     /// What it asks, as it came. [`query`](Self::query) has it as a type.
-    pub query_params: Option<Box<RawValue>>,
+    pub query_params: Option<RawJson>,
 }
 
 impl SavedQuery {
@@ -256,7 +255,7 @@ impl SavedQuery {
     /// # Errors
     /// [`ErrorKind::Decode`] if the stored parameters are none, or not in their documented shape.
     pub fn query(&self) -> Result<Query> {
-        let text = self.query_params.as_ref().map_or("null", |parameters| parameters.get());
+        let text = self.query_params.as_ref().map_or("null", RawJson::json);
         serde_json::from_str(text).map_err(|_| {
             Error::new(ErrorKind::Decode, "the stored parameters do not have the documented shape")
         })
@@ -264,7 +263,7 @@ impl SavedQuery {
 }
 
 /// The data source of a stored query.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DataSourceInfo {
     /// Id, as [`Query::new`] takes it.
@@ -274,7 +273,7 @@ pub struct DataSourceInfo {
 }
 
 /// A group of stored queries.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueryGroup {
     /// Id.

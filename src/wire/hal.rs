@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::client::link_target;
 use crate::error::{Error, ErrorKind, Result};
+use crate::wire::RawJson;
 
 /// Where something else is. Follow it with [`Client::follow`](crate::Client::follow).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,6 +54,7 @@ impl From<Spelling> for Link {
 
 impl Link {
     /// A plain link.
+    #[must_use]
     pub fn new(href: impl Into<String>) -> Self {
         Spelling::Text(href.into()).into()
     }
@@ -71,9 +73,9 @@ impl Link {
 }
 
 /// The links of an answer, by name. Kept as they came and parsed when one is asked for.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Links(Option<Box<RawValue>>);
+pub struct Links(Option<RawJson>);
 
 impl Links {
     /// The link of this name; of several the first. `None` if there is none, or it is not a link.
@@ -97,7 +99,7 @@ impl Links {
     }
 
     fn members(&self) -> BTreeMap<String, &RawValue> {
-        self.0.as_deref().and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+        self.0.as_ref().and_then(|raw| serde_json::from_str(raw.json()).ok()).unwrap_or_default()
     }
 }
 
@@ -108,9 +110,9 @@ impl fmt::Debug for Links {
 }
 
 /// Resources inside an answer, by name. Kept as they came and parsed when one is asked for.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Embedded(Option<Box<RawValue>>);
+pub struct Embedded(Option<RawJson>);
 
 impl Embedded {
     /// The resource of this name.
@@ -120,8 +122,8 @@ impl Embedded {
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let members: BTreeMap<String, &RawValue> = self
             .0
-            .as_deref()
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .as_ref()
+            .and_then(|raw| serde_json::from_str(raw.json()).ok())
             .unwrap_or_default();
         let member = members.get(name).map(|member| serde_json::from_str(member.get())).transpose();
         member.map_err(|_| {
@@ -132,7 +134,7 @@ impl Embedded {
 
 impl fmt::Debug for Embedded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Embedded").field(&self.0.as_ref().map(|raw| raw.get().len())).finish()
+        f.debug_tuple("Embedded").field(&self.0.as_ref().map(|raw| raw.json().len())).finish()
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 ///     r#"{"body":[{"op":"replace","path":"/state","value":"disable"}]}"#,
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Operation {
@@ -67,6 +67,7 @@ pub enum Operation {
 
 impl Operation {
     /// Replaces the value at `path`, a JSON Pointer.
+    #[must_use]
     pub fn replace(path: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::Replace { path: path.into(), value: value.into() }
     }

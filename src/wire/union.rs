@@ -1,65 +1,15 @@
 //! Unions from the wire: what we do not know is kept, and is never an error.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{self, DeserializeOwned};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::drift;
-use crate::error::Error;
+use super::{RawJson, drift};
 
 /// Deepest nesting of objects and lists inside a union that is read; what is deeper is kept unread.
 const DEEPEST: usize = 96;
-
-/// A variant of a union that this version of the crate has no name for: its JSON, kept and sent back unchanged.
-#[derive(Clone)]
-pub struct RawVariant(Box<RawValue>);
-
-impl RawVariant {
-    /// Keeps a JSON text, for a variant that the vendor knows and this crate does not.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is not JSON.
-    pub fn parse(json: impl Into<String>) -> crate::Result<Self> {
-        let raw = RawValue::from_string(json.into());
-        raw.map(Self).map_err(|_| Error::config("the variant of a union is not JSON"))
-    }
-
-    /// The JSON text.
-    #[must_use]
-    pub fn json(&self) -> &str {
-        self.0.get()
-    }
-}
-
-impl fmt::Debug for RawVariant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.json())
-    }
-}
-
-impl PartialEq for RawVariant {
-    fn eq(&self, other: &Self) -> bool {
-        self.json() == other.json()
-    }
-}
-
-impl Eq for RawVariant {}
-
-impl Serialize for RawVariant {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawVariant {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::deserialize(deserializer).map(Self)
-    }
-}
 
 /// Declares a public union: an object whose member `type` names the variant, the variant's own members beside it.
 ///
@@ -106,7 +56,7 @@ macro_rules! __open_union {
         $(#[$meta])*
         ///
         /// A variant that this version does not know, or cannot read, is kept as `Unknown` and sent back unchanged.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum $name {
             $(
@@ -115,7 +65,7 @@ macro_rules! __open_union {
                 $variant { $( $(#[doc = $field_doc])* $field: $type, )* },
             )+
             /// Anything else, as the vendor sent it.
-            Unknown($crate::wire::RawVariant),
+            Unknown($crate::wire::RawJson),
         }
 
         const _: () = {
@@ -141,7 +91,7 @@ macro_rules! __open_union {
 
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                    let raw = $crate::wire::RawVariant::deserialize(deserializer)?;
+                    let raw = $crate::wire::RawJson::deserialize(deserializer)?;
                     Ok(match $crate::wire::open_union_read(&raw)? {
                         $( Some(Read::$variant { $($field),* }) => Self::$variant { $($field),* }, )+
                         None => Self::Unknown(raw),
@@ -167,7 +117,7 @@ pub use __open_union as open_union;
 ///
 /// # Errors
 /// None, but for a look whose error is to tell where the union stands.
-pub fn read<T: DeserializeOwned, E: de::Error>(raw: &RawVariant) -> Result<Option<T>, E> {
+pub fn read<T: DeserializeOwned, E: de::Error>(raw: &RawJson) -> Result<Option<T>, E> {
     let one = Variant::of(raw);
     drift::union(|| one.as_ref()?.read(), || one.as_ref().map(Variant::look).unwrap_or_default())
 }
@@ -181,7 +131,7 @@ struct Variant<'a> {
 }
 
 impl<'a> Variant<'a> {
-    fn of(RawVariant(raw): &'a RawVariant) -> Option<Self> {
+    fn of(RawJson(raw): &'a RawJson) -> Option<Self> {
         // Reading recurses once for each level; keeping does not.
         if depth(raw.get()) > DEEPEST {
             return None;
@@ -315,8 +265,8 @@ mod tests {
             assert!(matches!(&shape, Shape::Unknown(raw) if raw.json() == json), "{json}");
             assert_eq!(serde_json::to_string(&[&shape]).unwrap(), format!("[{json}]"));
         }
-        assert_eq!(RawVariant::parse("{").unwrap_err().kind(), crate::ErrorKind::Config);
-        assert_eq!(format!("{:?}", RawVariant::parse("[1]").unwrap()), "[1]");
+        assert_eq!(RawJson::parse("{").unwrap_err().kind(), crate::ErrorKind::Config);
+        assert_eq!(format!("{:?}", RawJson::parse("[1]").unwrap()), "[1]");
     }
 
     #[test]

@@ -88,7 +88,6 @@ impl FakeAdobe {
 
     /// A client of this fake, with settings still to change: base URL, organization, sandbox, and OAuth
     /// server-to-server against the fake's own token endpoint are set.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder<Adobe> {
         let source =
             ImsToken::new(Self::CLIENT_ID, Self::CLIENT_SECRET).token_url(self.token_url());

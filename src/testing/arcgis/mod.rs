@@ -122,7 +122,6 @@ impl FakeArcGis {
 
     /// A client of this fake, with settings still to change: base URL, and name and password of
     /// [`USERNAME`](Self::USERNAME) are set.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder<ArcGis> {
         crate::arcgis::Client::builder()
             .credential(GenerateToken::new(Self::USERNAME, Self::PASSWORD))

@@ -93,7 +93,6 @@ impl FakeFoundry {
 
     /// A client of this fake, with settings still to change: base URL, and client credentials against the fake's own
     /// token endpoint are set.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder<Foundry> {
         crate::foundry::Client::builder()
             .credential(ClientCredentials::new(Self::CLIENT_ID, Self::CLIENT_SECRET))

@@ -80,7 +80,6 @@ impl FakeMode {
     }
 
     /// A client of this fake, with settings still to change: base URL, workspace and credential are set.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder<Mode> {
         crate::mode::Client::builder()
             .credential(ApiToken::new(Self::API_TOKEN, Self::API_SECRET))

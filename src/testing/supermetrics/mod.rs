@@ -93,7 +93,6 @@ impl FakeSupermetrics {
     }
 
     /// A client of this fake, with settings still to change: base URL and credential are set.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder<Supermetrics> {
         crate::supermetrics::Client::builder()
             .credential(ApiKey::new(Self::API_KEY))
