@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scheduled_runs::arcgis::{
-    self, ListScheduledTasks, ListTaskRuns, ListTasks, ListUserTaskRuns, ListUserTasks, TaskStatus,
+    self, ListScheduledTasks, ListTaskRuns, ListTasks, ListUserTaskRuns, ListUserTasks, RunStatus,
     Time,
 };
 use scheduled_runs::client::PagedEndpoint;
 use scheduled_runs::testing::arcgis::FakeArcGis;
-use scheduled_runs::{ErrorKind, Result};
+use scheduled_runs::{ErrorKind, Phase, Result};
 
 /// Tasks whose runs are listed at the same time.
 const AT_ONCE: usize = 4;
@@ -117,7 +117,7 @@ async fn of_users(client: &arcgis::Client, user: &str, since: DateTime<Utc>) -> 
 }
 
 /// When a run was created, how it stands, and what came of it.
-type Outcome = (Option<Time>, Option<TaskStatus>, Option<Box<str>>);
+type Outcome = (Option<Time>, Option<RunStatus>, Option<Box<str>>);
 
 /// The runs of these tasks that failed since then. Both kinds of tasks have their own type of run.
 async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
@@ -131,7 +131,9 @@ async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
         for run in client.items(task.runs).try_collect().await? {
             let (created, status, result) = outcome(run);
             let created = created.and_then(|time| time.utc());
-            let Some(status) = status.filter(TaskStatus::is_failure) else { continue };
+            let Some(status) = status.filter(|status| status.phase() == Phase::Failed) else {
+                continue;
+            };
             // One without a date may be of this week.
             if created.is_none_or(|created| created >= since) {
                 rows.push(Row {

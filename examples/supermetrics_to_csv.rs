@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
 
 async fn export(file: &Path) -> Result<(), Box<dyn Error>> {
     // The fake lives as long as this variable.
-    let (client, query, page_rows, _fake) = connect().await?;
+    let (client, query, limit, _fake) = connect().await?;
     println!("Running the query; its rows go to {}.", file.display());
     let wait = client.trigger_and_wait(&supermetrics::target(&query)).every(Duration::from_secs(2));
     let done = wait.on_update(show).await?.success()?;
@@ -44,7 +44,7 @@ async fn export(file: &Path) -> Result<(), Box<dyn Error>> {
     let mut csv = csv::Writer::from_path(&part)?;
     let mut written = 0;
     // One page is in memory at a time, however many rows there are.
-    let mut pages = client.pages(ListRows::new(done.run.id()).page_rows(page_rows));
+    let mut pages = client.pages(ListRows::new(done.run.id()).limit(limit));
     while let Some(page) = pages.next().await {
         let page = page?;
         if let Some(first) = page.items.first().filter(|_| written == 0) {

@@ -31,7 +31,7 @@ pub mod __private {
     pub use serde;
 }
 
-pub use self::client::{CallOptions, Client, ClientBuilder, Response};
+pub use self::client::{CallOptions, Client, ClientBuilder, Response, Vendor};
 pub use self::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
 pub use self::paging::{Cursor, Items, Page, Pages};
 pub use self::run::{

@@ -403,7 +403,7 @@ async fn a_run_that_failed_is_an_answer_and_the_same_words_elsewhere_are_an_erro
     let admin = client.send(GetTaskRun::new("t1", "r1")).await.unwrap();
     assert_eq!(admin.result.as_deref(), Some("no space left"));
     let user = client.send(GetUserTaskRun::new("u", "t1", "r1")).await.unwrap();
-    assert!(user.status.as_ref().unwrap().is_failure());
+    assert!(user.status.as_ref().unwrap().phase() == Phase::Failed);
     assert_eq!(client.send(ListTaskRuns::new("t1")).await.unwrap().items.len(), 1);
     let error = client.send(EnableTask::new("t1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);

@@ -6,6 +6,8 @@
 
 mod mutations;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use scheduled_runs::adobe::{
     AlertStatus, AlertType, Channel, CreateAccount, DeleteIpAccess, ErrorType, GetAlert,
@@ -94,8 +96,8 @@ async fn schedules_and_queries() {
     let queries = decode(ListQueries::new(), QUERIES).await.unwrap();
     let query = &queries.items[0];
     assert_eq!(
-        (&query.state, query.is_ctas, query.elapsed_ms),
-        (&Some(QueryState::Failed), Some(true), Some(9800))
+        (&query.state, query.is_ctas, query.elapsed),
+        (&Some(QueryState::Failed), Some(true), Some(Duration::from_millis(9800)))
     );
     assert_eq!(query.errors[0].error_type, Some(ErrorType::User));
     assert_eq!(

@@ -14,12 +14,12 @@ use chrono::{DateTime, FixedOffset, Utc};
 use scheduled_runs::arcgis::{
     self, ArcGis, CreateTask, CronSchedule, DeleteUserTaskRun, DeploymentType, GetInfo, GetPortal,
     GetTask, GetTaskRun, GetUserTask, ListTaskRuns, ListTasks, ListUserTaskRuns, ListUserTasks,
-    TaskState, TaskStatus, TaskType, Time, UserTaskType,
+    RunStatus, TaskState, TaskType, Time, UserTaskType,
 };
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::wire::Drift;
-use scheduled_runs::{ErrorKind, Response, Result};
+use scheduled_runs::{ErrorKind, Phase, Response, Result};
 use serde_json::Value;
 
 use self::mutations::{Change, Mutation};
@@ -116,16 +116,19 @@ async fn runs_of_the_deployments_tasks() {
         page.next.as_ref().unwrap().as_str(),
         "start=2&read=2&size=2&first=e0e1e2e3e4e5e6e7e8e9f0f1f2f3f4f5"
     );
-    assert_eq!(done.status, Some(TaskStatus::Succeeded));
+    assert_eq!(done.status, Some(RunStatus::Succeeded));
     assert_eq!(
         (done.result.as_deref(), done.url.as_deref()),
         (Some("2 backups were deleted."), None)
     );
-    assert_eq!(failed.status, Some(TaskStatus::Failed));
+    assert_eq!(failed.status, Some(RunStatus::Failed));
     assert_eq!(failed.task.as_ref().unwrap().id.as_str(), "a0a1a2a3a4a5a6a7a8a9b0b1b2b3b4b5");
 
     let run = decode(GetTaskRun::new("t", "r"), TASK_RUN_FAILED).await.unwrap();
-    assert!(run.status.as_ref().unwrap().is_failure(), "a run that failed is a healthy answer");
+    assert!(
+        run.status.as_ref().unwrap().phase() == Phase::Failed,
+        "a run that failed is a healthy answer"
+    );
     assert_eq!(run.result.as_deref(), Some("The store vault cannot be reached."));
 }
 
@@ -148,9 +151,9 @@ async fn tasks_and_runs_of_users() {
     let page = decode(ListUserTaskRuns::new("m.bolton", "t"), USER_TASK_RUNS).await.unwrap();
     let [failed, going_on] = &page.items[..] else { panic!("two runs") };
     assert_eq!((page.total, page.next.is_none()), (None, true));
-    assert_eq!(failed.status, Some(TaskStatus::SubmitFailed));
+    assert_eq!(failed.status, Some(RunStatus::SubmitFailed));
     assert_eq!(failed.task.as_ref().unwrap().title.as_deref(), Some("hourly counts"));
-    assert_eq!(going_on.status, Some(TaskStatus::Executing));
+    assert_eq!(going_on.status, Some(RunStatus::Executing));
     assert!(going_on.created.is_none() && going_on.result.is_none());
 }
 

@@ -12,11 +12,11 @@ use scheduled_runs::client::Endpoint;
 use scheduled_runs::mode::{
     CreateReportRun, DeleteQuery, DownloadReportRun, ExportPdf, Format, Frequency, GetQueryRun,
     GetReport, GetReportRun, GetReportRunRows, ListDataSources, ListDatasetRuns, ListQueries,
-    ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces, PdfState, PythonState, ReportKind,
-    ReportRun, RunState, SpaceKind, Verify,
+    ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces, PdfState, PythonState, ReportRun,
+    ReportType, RunState, SpaceType, Verify,
 };
 use scheduled_runs::testing::ScriptedTransport;
-use scheduled_runs::{ErrorKind, Response, Result, mode};
+use scheduled_runs::{ErrorKind, Phase, Response, Result, mode};
 use serde_json::{Value, json};
 
 const REPORT_RUNS: &str = include_str!("fixtures/mode/report_runs.json");
@@ -72,7 +72,7 @@ async fn a_list_of_report_runs() {
     let embedded: Vec<Value> = going_on.embedded.get("query_runs").unwrap().unwrap();
     assert_eq!(embedded[0]["token"], "b1c2d3e4f5a6");
 
-    assert!(done.state.as_ref().unwrap().is_success());
+    assert_eq!(done.state.as_ref().unwrap().phase(), Phase::Succeeded);
     assert_eq!((&done.python_state, done.purge_completed_at), (&Some(PythonState::None), None));
 }
 
@@ -96,7 +96,7 @@ async fn reports_and_datasets() {
     let [report, dataset] = &page.items[..] else { panic!("two reports") };
     assert_eq!(
         (&report.kind, &dataset.kind),
-        (&Some(ReportKind::Report), &Some(ReportKind::Dataset))
+        (&Some(ReportType::Report), &Some(ReportType::Dataset))
     );
     assert_eq!(
         (report.id.as_deref(), dataset.id.as_deref()),
@@ -137,7 +137,7 @@ async fn queries_schedules_data_sources_and_spaces() {
         (sales.viewable, sales.viewed, sales.free_default),
         (Some(true), Some(false), Some(true))
     );
-    assert_eq!(sales.kind, Some(SpaceKind::Custom));
+    assert_eq!(sales.kind, Some(SpaceType::Custom));
     assert_eq!(lunar.kind.as_ref().unwrap().as_str(), "lunar");
 }
 
@@ -302,7 +302,7 @@ async fn a_link_of_an_answer_is_followed_within_the_vendor_and_templates_are_not
     let page = client.send(ListReportRuns::new("0c1d2e3f4a5b")).await.unwrap();
     let run: Response<ReportRun> =
         client.follow(&page.items[0].self_link().unwrap()).await.unwrap();
-    assert!(run.state.as_ref().unwrap().is_success());
+    assert_eq!(run.state.as_ref().unwrap().phase(), Phase::Succeeded);
     let sent = script.sent();
     assert_eq!(
         sent[1].url().as_str(),

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::supermetrics::{
     BatchState, CancelBatch, Cell, Column, CreateBatch, FieldSplit, FieldType, GetBatch,
-    GetBatchStatus, GetSavedQuery, GetStatus, ListAccounts, ListBatchQueries, ListHistory,
+    GetBatchStatus, GetQueryStatus, GetSavedQuery, ListAccounts, ListBatchQueries, ListHistory,
     ListRows, Query, QueryRun, QueryState, RunQuery, SplitPolicy,
 };
 use scheduled_runs::testing::ScriptedTransport;
@@ -48,7 +48,7 @@ async fn decode<E: Endpoint<Api = supermetrics::Supermetrics>>(
 }
 
 async fn status(body: &str) -> QueryRun {
-    decode(GetStatus::new("x"), body).await.unwrap().into_inner()
+    decode(GetQueryStatus::new("x"), body).await.unwrap().into_inner()
 }
 
 fn at(text: &str) -> Option<DateTime<Utc>> {
@@ -267,7 +267,7 @@ async fn members_may_be_missing_null_or_new() {
         for mutation in mutations::of(fixture) {
             let body = &mutation.body;
             let decoded = match kind {
-                "run" => decode(GetStatus::new("x"), body).await.map(drop),
+                "run" => decode(GetQueryStatus::new("x"), body).await.map(drop),
                 "history" => decode(ListHistory::new(), body).await.map(drop),
                 "accounts" => decode(ListAccounts::new("GA"), body).await.map(drop),
                 "batch" => decode(GetBatch::new("b"), body).await.map(drop),
@@ -311,7 +311,7 @@ async fn an_answer_nobody_can_read_leaves_a_run_in_doubt_and_a_read_not() {
         let error = decode(RunQuery::new(Query::new("GA")), body).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, true), "{body:?}");
         assert!(!error.to_string().contains("log in"));
-        let error = decode(GetStatus::new("x"), body).await.unwrap_err();
+        let error = decode(GetQueryStatus::new("x"), body).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, false), "{body:?}");
         let error = decode(ListRows::new("x"), body).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{body:?}");

@@ -221,10 +221,10 @@ async fn supermetrics_answers_tell_nothing_but_news() {
     use supermetrics::*;
 
     let mut all = Fixtures::new(|| Client::builder().clock(ManualClock::new()));
-    all.hold("run_going_on", GetStatus::new("x"), &["/meta/status_code"]).await;
+    all.hold("run_going_on", GetQueryStatus::new("x"), &["/meta/status_code"]).await;
     all.hold(
         "run_success",
-        GetStatus::new("x"),
+        GetQueryStatus::new("x"),
         &[
             "/meta/query/fields/*/field_split",
             "/meta/query/fields/*/field_type",
@@ -234,11 +234,11 @@ async fn supermetrics_answers_tell_nothing_but_news() {
     .await;
     all.hold(
         "run_split",
-        GetStatus::new("x"),
+        GetQueryStatus::new("x"),
         &["/meta/query/fields/*/field_split", "/meta/query/fields/*/field_type"],
     )
     .await;
-    all.hold("run_failed", GetStatus::new("x"), &["/meta/status_code"]).await;
+    all.hold("run_failed", GetQueryStatus::new("x"), &["/meta/status_code"]).await;
     all.hold("history", ListHistory::new(), &["/data/*/status_code"]).await;
     all.hold("accounts", ListAccounts::new("GA"), &[]).await;
     all.hold(

@@ -14,8 +14,8 @@ use futures_util::StreamExt as _;
 use http::Response;
 use scheduled_runs::client::{ApiRequest, Clock, TransportErrorKind};
 use scheduled_runs::supermetrics::{
-    ApiKey, CreateBatch, Download, DownloadQuery, Format, GetMe, GetResults, GetSavedQuery,
-    GetStatus, ListAccounts, ListBatchQueries, ListHistory, ListResults, ListRows, Query,
+    ApiKey, CreateBatch, Download, DownloadQuery, Format, GetMe, GetQueryStatus, GetResults,
+    GetSavedQuery, ListAccounts, ListBatchQueries, ListHistory, ListResults, ListRows, Query,
     QueryState, Row, RunQuery, RunSavedQuery, ScheduleId, StartQuery,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -113,7 +113,7 @@ async fn every_request_carries_the_key_in_its_header_and_nowhere_else() {
 async fn a_key_in_the_parameters_goes_where_the_parameters_are() {
     let (script, _, client) = scripted_with(ApiKey::new(KEY).in_parameters());
     (0..5).for_each(|_| script.answer(200, state("RUNNING")));
-    client.send(GetStatus::new("s-1")).await.unwrap();
+    client.send(GetQueryStatus::new("s-1")).await.unwrap();
     client.send(RunQuery::new(query())).await.unwrap();
     client.send(RunQuery::new(query()).post()).await.unwrap();
     let batch = CreateBatch::new([query()]);
@@ -179,7 +179,7 @@ async fn no_output_shows_the_key_wherever_it_goes_and_whatever_comes_back() {
                 let target = supermetrics::target(&query());
                 let mut errors = Vec::new();
                 errors.extend(client.send(RunQuery::new(query())).await.err());
-                errors.extend(client.send(GetStatus::new("s")).await.err());
+                errors.extend(client.send(GetQueryStatus::new("s")).await.err());
                 errors.extend(client.items(ListRows::new("s")).try_collect().await.err());
                 errors.extend(client.send(GetResults::new("s")).await.err());
                 errors.extend(client.send(ListAccounts::new("GA")).await.err());
@@ -200,7 +200,7 @@ async fn a_link_that_holds_the_key_is_neither_followed_nor_kept() {
         format!(r#"https://elsewhere.example/x?json={{"api_key":"{KEY}","offset_start":2}}"#);
     script.answer(200, page(&["a", "b"], &json!({ "paginate": { "next": link } })));
     script.answer(200, page(&["c"], &json!({ "paginate": {} })));
-    let mut pages = client.pages(ListRows::new("s-1").page_rows(2));
+    let mut pages = client.pages(ListRows::new("s-1").limit(2));
     let first = pages.next().await.unwrap().unwrap();
     let cursor = pages.cursor().unwrap();
     assert_eq!(serde_json::to_string(cursor).unwrap(), r#""offset=2""#);
@@ -266,7 +266,10 @@ async fn rows_without_headers_are_read_from_the_first_on() {
     (0..4).for_each(|_| script.answer(200, body));
     assert_eq!(texts(client.send(RunQuery::new(query().no_headers())).await.unwrap().rows()), "ab");
     assert_eq!(texts(client.send(RunQuery::new(query())).await.unwrap().rows()), "b");
-    assert_eq!(texts(client.send(GetStatus::new("s").no_headers()).await.unwrap().rows()), "ab");
+    assert_eq!(
+        texts(client.send(GetQueryStatus::new("s").no_headers()).await.unwrap().rows()),
+        "ab"
+    );
     let rows = client.items(ListRows::new("s").no_headers()).try_collect().await.unwrap();
     assert_eq!(texts(&rows), "ab");
 }
@@ -278,7 +281,7 @@ async fn rows_come_page_by_page_without_the_headers_that_each_page_repeats() {
     script.answer(200, page(&["a", "b"], &total));
     script.answer(200, page(&["c", "d"], &total));
     script.answer(200, page(&["e"], &total));
-    let rows = client.items(ListRows::new("s-1").page_rows(2)).try_collect().await.unwrap();
+    let rows = client.items(ListRows::new("s-1").limit(2)).try_collect().await.unwrap();
     assert_eq!(texts(&rows), "abcde");
     let offsets: Vec<_> = script.sent().iter().map(parameters).collect();
     assert_eq!(
@@ -292,7 +295,7 @@ async fn rows_come_page_by_page_without_the_headers_that_each_page_repeats() {
 
     // Resumed in another process.
     script.answer(200, page(&["e"], &total));
-    let rest = client.items(ListRows::new("s-1").page_rows(2)).resume_at(Cursor::new("offset=4"));
+    let rest = client.items(ListRows::new("s-1").limit(2)).resume_at(Cursor::new("offset=4"));
     assert_eq!(texts(&rest.try_collect().await.unwrap()), "e");
 }
 
@@ -314,7 +317,7 @@ async fn counted_rows_are_fetched_side_by_side() {
     let (script, _, client) = scripted();
     script.answer(200, page(&["a", "b"], &json!({ "result": { "total_rows": 3 } })));
     script.answer(200, page(&["c"], &json!({ "result": { "total_rows": 3 } })));
-    let pages = client.pages(ListRows::new("s-1").page_rows(100)).concurrent(4);
+    let pages = client.pages(ListRows::new("s-1").limit(100)).concurrent(4);
     let rows: Vec<_> = pages.map(|page| texts(&page.unwrap().items)).collect().await;
     assert_eq!(rows, ["ab", "c"]);
     assert_eq!(parameters(&script.sent()[1])["offset_start"], 2);
@@ -506,7 +509,7 @@ async fn the_request_id_is_that_of_the_body_and_else_that_of_a_header() {
     ] {
         let answer = Response::builder().status(404).header("x-request-id", "proxy-1");
         script.answer_with(answer.body(body.into()).unwrap());
-        let error = client.send(GetStatus::new("s-1")).await.unwrap_err();
+        let error = client.send(GetQueryStatus::new("s-1")).await.unwrap_err();
         assert_eq!(error.request_id(), Some(id));
         assert_eq!(error.attempts()[0].request_id.as_deref(), Some(id));
     }
@@ -520,7 +523,7 @@ async fn a_run_that_has_expired_says_so() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(
         error.to_string(),
-        "supermetrics.queries.status: not found or expired: status and results are kept for an hour after the end: no \
+        "supermetrics.queries.get_status: not found or expired: status and results are kept for an hour after the end: no \
          (HTTP 400, code STATUS_NOT_FOUND, request id rq-9)"
     );
 }
@@ -700,7 +703,7 @@ async fn many_looks_keep_to_the_vendors_rate() {
     (0..100).for_each(|_| script.answer(200, state("RUNNING")));
     let begun = clock.now();
     for _ in 0..100 {
-        client.send(GetStatus::new("s")).await.unwrap();
+        client.send(GetQueryStatus::new("s")).await.unwrap();
     }
     assert!(clock.now() - begun >= Duration::from_secs(5));
 }

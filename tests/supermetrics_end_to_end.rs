@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use scheduled_runs::supermetrics::{
     ApiKey, BatchState, CancelBatch, Cell, CreateBatch, Download, DownloadQuery,
-    DownloadSavedQuery, Format, GetBatch, GetBatchStatus, GetMe, GetResults, GetSavedQuery,
-    GetStatus, ListAccounts, ListBatchQueries, ListHistory, ListResults, ListRows, Query,
+    DownloadSavedQuery, Format, GetBatch, GetBatchStatus, GetMe, GetQueryStatus, GetResults,
+    GetSavedQuery, ListAccounts, ListBatchQueries, ListHistory, ListResults, ListRows, Query,
     QueryState, RunQuery, RunSavedQuery, StartQuery,
 };
 use scheduled_runs::testing::ManualClock;
@@ -97,13 +97,13 @@ async fn a_query_is_started_watched_and_read_in_every_form_of_answer() {
         let id = done.run.id();
         // Objects name their columns for people alone.
         let day = |row: &supermetrics::Row| -> Row { row.deserialize().unwrap() };
-        let rows = client.items(ListRows::new(id).page_rows(10)).try_collect().await.unwrap();
+        let rows = client.items(ListRows::new(id).limit(10)).try_collect().await.unwrap();
         let days: Vec<Row> = rows.iter().map(day).collect();
         assert_eq!(days.len(), 25, "{shape:?} {links:?} {last:?}");
         assert!(
             rows[0].get("date").is_some() && rows[0].get("Clicks").and_then(Cell::as_f64).is_some()
         );
-        let pages = client.pages(ListRows::new(id).page_rows(10)).concurrent(3);
+        let pages = client.pages(ListRows::new(id).limit(10)).concurrent(3);
         let again: Vec<_> = pages
             .map(|page| page.unwrap().items.iter().map(day).collect::<Vec<_>>())
             .collect()
@@ -111,7 +111,7 @@ async fn a_query_is_started_watched_and_read_in_every_form_of_answer() {
         assert_eq!(again.concat(), days);
         let results = client.items(ListResults::new(id).limit(10)).try_collect().await.unwrap();
         assert_eq!(results.iter().map(day).collect::<Vec<_>>(), days);
-        assert_eq!(client.send(GetStatus::new(id)).await.unwrap().rows().len(), 25);
+        assert_eq!(client.send(GetQueryStatus::new(id)).await.unwrap().rows().len(), 25);
     }
 }
 
@@ -156,7 +156,9 @@ async fn files_come_in_every_format() {
             panic!("{name} goes on")
         };
         let id = run.schedule_id.unwrap();
-        while client.send(GetStatus::new(&id)).await.unwrap().state != Some(QueryState::Success) {}
+        while client.send(GetQueryStatus::new(&id)).await.unwrap().state
+            != Some(QueryState::Success)
+        {}
         let later = client.send(GetResults::new(&id)).await.unwrap().into_inner();
 
         fake.next_run(Plan::succeeds(2).after_polls(0));
@@ -264,7 +266,7 @@ async fn errors_mean_the_same_in_every_shape_and_with_every_status() {
             fake.error_shape(shape);
             fake.errors_inside_200(inside);
             let kind = |error: Error| error.kind();
-            let unknown = client.send(GetStatus::new("nobody")).await.map(drop);
+            let unknown = client.send(GetQueryStatus::new("nobody")).await.map(drop);
             assert_eq!(unknown.map_err(kind), Err(ErrorKind::NotFound), "{shape:?} {inside}");
             let refused =
                 fake.client_builder().credential(ApiKey::new("api_wrong")).build().unwrap();
@@ -322,10 +324,10 @@ async fn a_key_in_the_parameters_opens_every_door() {
     client.send(CancelBatch::new(&batch.batch_id)).await.unwrap();
     fake.next_run(Plan::succeeds(25));
     let done = client.trigger_and_wait(&supermetrics::target(&query())).await.unwrap();
-    let rows = client.send(ListRows::new(done.run.id()).page_rows(10)).await.unwrap();
+    let rows = client.send(ListRows::new(done.run.id()).limit(10)).await.unwrap();
     assert!(!format!("{rows:?} {}", rows.report()).contains(FakeSupermetrics::API_KEY));
     assert_eq!(
-        client.items(ListRows::new(done.run.id()).page_rows(10)).try_collect().await.unwrap().len(),
+        client.items(ListRows::new(done.run.id()).limit(10)).try_collect().await.unwrap().len(),
         25
     );
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
 use scheduled_runs::client::{
     ApiRequest, Clock, Credential, CredentialContext, Endpoint, Idempotency, Limits, Meta,
     TransportErrorKind,
 };
-use scheduled_runs::run::{Capabilities, RecentRuns, Triggered, Vendor};
+use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
 use scheduled_runs::{

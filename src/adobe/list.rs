@@ -17,7 +17,7 @@ use crate::wire::{json, lenient, time};
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Field {
+pub enum TimeField {
     /// When it was created. For runs: the time they stand for.
     #[default]
     Created,
@@ -32,7 +32,7 @@ pub enum Field {
 /// link is used: links may leave out `limit` and `property`, and name hosts that clients must not call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListQuery {
-    pub(super) field: Field,
+    pub(super) field: TimeField,
     pub(super) newest_first: bool,
     pub(super) limit: u32,
     pub(super) start: Option<DateTime<Utc>>,
@@ -44,7 +44,7 @@ impl Default for ListQuery {
     fn default() -> Self {
         // 20 is the documented default; it is sent, for a page is known to be full only by its limit.
         Self {
-            field: Field::Created,
+            field: TimeField::Created,
             newest_first: false,
             limit: 20,
             start: None,
@@ -68,8 +68,8 @@ impl ListQuery {
     /// The value of `orderby`.
     pub(super) fn order(&self) -> String {
         let field = match self.field {
-            Field::Created => "created",
-            Field::Updated => "updated",
+            TimeField::Created => "created",
+            TimeField::Updated => "updated",
         };
         let sign = if self.newest_first { "-" } else { "" };
         format!("{sign}{field}")
@@ -222,8 +222,8 @@ macro_rules! order_setters {
             self
         }
 
-        /// What "new" and "old" mean. Default: [`Created`](crate::adobe::Field::Created).
-        pub fn order_by(mut self, field: crate::adobe::Field) -> Self {
+        /// What "new" and "old" mean. Default: [`Created`](crate::adobe::TimeField::Created).
+        pub fn order_by(mut self, field: crate::adobe::TimeField) -> Self {
             self.list.field = field;
             self
         }

@@ -141,7 +141,7 @@ pub use self::ip_access::{
     DeleteIpAccess, DeletedIpAccess, GetIpAccess, IpAccess, IpRange, IpValidation, SetIpAccess,
     ValidateIpAccess,
 };
-pub use self::list::Field;
+pub use self::list::TimeField;
 pub use self::queries::{
     CancelQuery, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries, NewDataset, Query,
     QueryDef, QueryError, QueryField, QueryFilter, QueryId, QueryState, SoftDeleteQuery,

@@ -105,22 +105,12 @@ fn schedule_of(target: &Target) -> Result<&str> {
 }
 
 fn phase(run: &Run) -> Phase {
-    match &run.state {
-        Some(RunState::Success) => Phase::Succeeded,
-        Some(RunState::Failed) => Phase::Failed,
-        Some(RunState::InProgress) | None => {
-            let waiting =
-                |state: &TaskState| matches!(state, TaskState::Queued | TaskState::QueuedForRetry);
-            let all_wait = run.tasks.iter().all(|task| task.state.as_ref().is_some_and(waiting));
-            if all_wait && !run.tasks.is_empty() { Phase::Queued } else { Phase::Running }
-        }
-        // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED, and
-        // those that took too long TIMEOUT.
-        Some(RunState::Unknown(state)) => match state.as_str().to_ascii_uppercase().as_str() {
-            "KILLED" | "CANCELLED" | "CANCELED" => Phase::Cancelled,
-            "TIMEOUT" => Phase::Failed,
-            _ => Phase::Unknown,
-        },
+    let waiting =
+        |state: &TaskState| matches!(state, TaskState::Queued | TaskState::QueuedForRetry);
+    let all_wait = run.tasks.iter().all(|task| task.state.as_ref().is_some_and(waiting));
+    match run.state.as_ref().map_or(Phase::Running, RunState::phase) {
+        Phase::Running if all_wait && !run.tasks.is_empty() => Phase::Queued,
+        phase => phase,
     }
 }
 
@@ -170,7 +160,7 @@ async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Fai
     let said = task.and_then(|task| {
         let failure = Failure::new(task.message.clone()?);
         Some(match &task.task_id {
-            Some(id) => failure.where_(format!("task {id}")),
+            Some(id) => failure.part(format!("task {id}")),
             None => failure,
         })
     });
@@ -179,7 +169,7 @@ async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Fai
 
 fn failure_of(query: &Query) -> Option<Failure> {
     let error = query.errors.first()?;
-    let mut failure = Failure::default().where_(format!("query {}", query.id));
+    let mut failure = Failure::default().part(format!("query {}", query.id));
     failure.code.clone_from(&error.code);
     failure.message.clone_from(&error.message);
     Some(failure)
@@ -189,5 +179,5 @@ fn ended_badly(query: &Query) -> Option<Failure> {
     let state = query.state.as_ref().filter(|state| {
         matches!(state, QueryState::Failed | QueryState::Killed | QueryState::Timeout)
     })?;
-    Some(Failure::new(format!("the query ended as {state}")).where_(format!("query {}", query.id)))
+    Some(Failure::new(format!("the query ended as {state}")).part(format!("query {}", query.id)))
 }

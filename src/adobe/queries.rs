@@ -7,15 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::list::{ListQuery, clause, list_setters, timestamp};
+use super::runs::RunId;
+use super::schedules::ScheduleId;
 use super::templates::TemplateId;
 use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
+use crate::run::Phase;
 use crate::wire::hal::Links;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
@@ -204,21 +207,21 @@ impl QueryFilter {
 
     /// Sent by this schedule.
     #[must_use]
-    pub fn schedule(id: &str) -> Self {
-        Self(clause("scheduleId", "==", id))
+    pub fn schedule(schedule: impl Into<ScheduleId>) -> Self {
+        Self(clause("scheduleId", "==", schedule.into()))
     }
 
     /// Sent by this run of a schedule. The vendor's example has the *decoded* id, see
     /// [`RunId::decode`](super::RunId::decode).
     #[must_use]
-    pub fn schedule_run(id: &str) -> Self {
-        Self(clause("scheduleRunId", "==", id))
+    pub fn schedule_run(run: impl Into<RunId>) -> Self {
+        Self(clause("scheduleRunId", "==", run.into()))
     }
 
     /// Made from this template.
     #[must_use]
-    pub fn template(id: &str) -> Self {
-        Self(clause("templateId", "==", id))
+    pub fn template(template: impl Into<TemplateId>) -> Self {
+        Self(clause("templateId", "==", template.into()))
     }
 
     /// Made from a template whose name contains this.
@@ -530,9 +533,9 @@ pub struct Query {
     /// When it was last changed.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated: Option<DateTime<Utc>>,
-    /// How long it took, in milliseconds.
-    #[serde(rename = "elapsedTime", default, deserialize_with = "lenient::count")]
-    pub elapsed_ms: Option<u64>,
+    /// How long it took.
+    #[serde(rename = "elapsedTime", default, deserialize_with = "milliseconds")]
+    pub elapsed: Option<Duration>,
     /// Rows of the result.
     #[serde(default, deserialize_with = "lenient::count")]
     pub row_count: Option<u64>,
@@ -555,13 +558,13 @@ pub struct Query {
     pub links: Links,
 }
 
-impl Query {
-    /// How long it took.
-    #[must_use]
-    pub fn elapsed(&self) -> Option<Duration> {
-        self.elapsed_ms.map(Duration::from_millis)
-    }
+fn milliseconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Duration>, D::Error> {
+    Ok(lenient::count(deserializer)?.map(Duration::from_millis))
+}
 
+impl Query {
     /// The datasets it read.
     #[must_use]
     pub fn referenced_datasets(&self) -> Vec<DatasetRef> {
@@ -599,10 +602,23 @@ open_enum! {
 }
 
 impl QueryState {
-    /// Whether the query is over. A state without a name here is not.
+    /// The phase it stands for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Submitted => Phase::Queued,
+            Self::InProgress => Phase::Running,
+            Self::Success => Phase::Succeeded,
+            Self::Failed | Self::Timeout => Phase::Failed,
+            Self::Killed => Phase::Cancelled,
+            Self::Unknown(_) => Phase::Unknown,
+        }
+    }
+
+    /// Whether the query is over; never true for a state that is unknown here.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Success | Self::Failed | Self::Killed | Self::Timeout)
+        self.phase().is_terminal()
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Accepted, Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
+use crate::run::Phase;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
 use crate::wire::{json, lenient, time};
@@ -303,6 +304,32 @@ open_enum! {
     }
 }
 
+impl RunState {
+    /// The phase it stands for. [`RunProvider::get_run`](crate::RunProvider::get_run) says as well whether all tasks of a
+    /// run still wait.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Success => Phase::Succeeded,
+            Self::InProgress => Phase::Running,
+            Self::Failed => Phase::Failed,
+            // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED, and
+            // those that took too long TIMEOUT.
+            Self::Unknown(state) => match state.as_str().to_ascii_uppercase().as_str() {
+                "KILLED" | "CANCELLED" | "CANCELED" => Phase::Cancelled,
+                "TIMEOUT" => Phase::Failed,
+                _ => Phase::Unknown,
+            },
+        }
+    }
+
+    /// Whether the run is over.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.phase().is_terminal()
+    }
+}
+
 /// How one task of a run stands.
 ///
 /// It does not say why a task failed: that is in the run's query, see [`Query::errors`](super::Query::errors).
@@ -357,7 +384,7 @@ mod tests {
         );
         let all = ListRuns::new("nightly")
             .newest_first()
-            .order_by(super::super::Field::Updated)
+            .order_by(super::super::TimeField::Updated)
             .limit(4)
             .start(utc("2020-01-08T12:30:00Z"))
             .filter(RunFilter::created_after(utc("2020-01-01T00:00:00.5Z")))

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
+use super::templates::TemplateId;
 use super::{Accepted, Adobe, Client, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint, RequestBuilder};
 use crate::error::{Error, ErrorKind, Result};
@@ -85,8 +86,8 @@ impl ScheduleFilter {
 
     /// Made from this query template.
     #[must_use]
-    pub fn template(id: &str) -> Self {
-        Self(clause("templateId", "==", id))
+    pub fn template(template: impl Into<TemplateId>) -> Self {
+        Self(clause("templateId", "==", template.into()))
     }
 
     /// Made by this user, for example `…@techacct.adobe.com`.

@@ -9,6 +9,7 @@ use super::cron::CronSchedule;
 use super::parameters::{self, Parameters};
 use super::tasks::TaskType;
 use super::time::{self, Time};
+use crate::run::Phase;
 use crate::wire::{id, lenient, open_enum};
 
 id! {
@@ -28,7 +29,7 @@ id! {
 
 open_enum! {
     /// State of a run. Source: both APIs.
-    TaskStatus {
+    RunStatus {
         /// Waiting for its time.
         Scheduled = "scheduled",
         /// Going on.
@@ -44,17 +45,24 @@ open_enum! {
     }
 }
 
-impl TaskStatus {
-    /// Whether the run is over. Inferred from the names; never true for a status that is unknown here.
+impl RunStatus {
+    /// The phase it stands for. Inferred from the names.
     #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Succeeded | Self::Skipped) || self.is_failure()
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Scheduled => Phase::Queued,
+            Self::Executing => Phase::Running,
+            Self::Succeeded => Phase::Succeeded,
+            Self::Skipped => Phase::Skipped,
+            Self::Failed | Self::SubmitFailed => Phase::Failed,
+            Self::Unknown(_) => Phase::Unknown,
+        }
     }
 
-    /// Whether the run is over, not as wanted.
+    /// Whether the run is over; never true for a status that is unknown here.
     #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Failed | Self::SubmitFailed)
+    pub fn is_terminal(&self) -> bool {
+        self.phase().is_terminal()
     }
 }
 

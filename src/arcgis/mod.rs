@@ -2,6 +2,7 @@
 //!
 //! ```no_run
 //! use chrono::{Duration, Utc};
+//! use scheduled_runs::Phase;
 //! use scheduled_runs::arcgis::{Client, GenerateToken, ListTaskRuns, ListTasks};
 //!
 //! # async fn program() -> scheduled_runs::Result<()> {
@@ -16,7 +17,7 @@
 //! while let Some(task) = tasks.next().await {
 //!     let task = task?;
 //!     for run in client.items(ListTaskRuns::new(&task.id)).try_collect().await? {
-//!         let failed = run.status.is_some_and(|status| status.is_failure());
+//!         let failed = run.status.is_some_and(|status| status.phase() == Phase::Failed);
 //!         let created = run.created.and_then(|created| created.utc());
 //!         if failed && created.is_none_or(|created| created > week) {
 //!             println!("{:?} {}: {:?}", task.title, run.run_id, run.result);
@@ -175,7 +176,7 @@ use chrono::TimeZone;
 
 pub use self::credential::{AppLogin, AppToken, GenerateToken, ReadyToken, UserLogin};
 pub use self::cron::CronSchedule;
-pub use self::fields::{RunId, TaskId, TaskState, TaskStatus, Username};
+pub use self::fields::{RunId, RunStatus, TaskId, TaskState, Username};
 pub use self::limits::{GetLimits, Limit, LimitName, UpdateLimits};
 pub use self::parameters::{BackupParameters, Parameters, RetentionUnit};
 pub use self::portal::{AuthInfo, DeploymentType, GetInfo, GetPortal, Info, Portal};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
-use super::fields::{RunId, TaskId, TaskStatus, Username};
+use super::fields::{RunId, RunStatus, TaskId, Username};
 use super::{
     ArcGis, Client, GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns, TaskRun, Time,
     UserTaskRun, VENDOR,
@@ -125,7 +125,7 @@ impl Task {
 /// What runs of both APIs have in common.
 struct Run {
     id: RunId,
-    status: Option<TaskStatus>,
+    status: Option<RunStatus>,
     result: Option<Box<str>>,
     created: Option<Time>,
     modified: Option<Time>,
@@ -146,14 +146,7 @@ from_runs!(TaskRun UserTaskRun);
 
 impl Run {
     fn phase(&self) -> Phase {
-        match self.status {
-            Some(TaskStatus::Scheduled) => Phase::Queued,
-            Some(TaskStatus::Executing) => Phase::Running,
-            Some(TaskStatus::Succeeded) => Phase::Succeeded,
-            Some(TaskStatus::Skipped) => Phase::Skipped,
-            Some(TaskStatus::Failed | TaskStatus::SubmitFailed) => Phase::Failed,
-            Some(TaskStatus::Unknown(_)) | None => Phase::Unknown,
-        }
+        self.status.as_ref().map_or(Phase::Unknown, RunStatus::phase)
     }
 
     fn snapshot(&self, target: &Target) -> RunSnapshot {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ArcGis;
-use super::fields::{self, RunId, TaskId, TaskStatus};
+use super::fields::{self, RunId, RunStatus, TaskId};
 use super::list::{Paging, paged};
 use super::request::{Changed, Place, dated, request, start};
 use super::tasks::Task;
@@ -70,7 +70,7 @@ request! {
 pub struct UpdateTaskRun {
     task: TaskId,
     run: RunId,
-    status: TaskStatus,
+    status: RunStatus,
     result: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl UpdateTaskRun {
     pub fn new(
         task: impl Into<TaskId>,
         run: impl Into<RunId>,
-        status: impl Into<TaskStatus>,
+        status: impl Into<RunStatus>,
     ) -> Self {
         Self { task: task.into(), run: run.into(), status: status.into(), result: None }
     }
@@ -129,7 +129,7 @@ pub struct TaskRun {
     #[serde(deserialize_with = "fields::run_id")]
     pub run_id: RunId,
     /// How it stands; where it is missing, the run does not count as over.
-    pub status: Option<TaskStatus>,
+    pub status: Option<RunStatus>,
     /// What came of it, in words: of a failed run, why.
     #[serde(default, deserialize_with = "fields::filled")]
     pub result: Option<Box<str>>,
@@ -159,6 +159,7 @@ impl Dated for TaskRun {
 mod tests {
     use super::*;
     use crate::arcgis::tests::request_text;
+    use crate::run::Phase;
 
     #[test]
     fn runs_are_asked_for_below_their_task() {
@@ -180,11 +181,11 @@ mod tests {
             )
         };
         assert_eq!(
-            request_text(&UpdateTaskRun::new("t1", "r1", TaskStatus::Executing).result("a&b c")),
+            request_text(&UpdateTaskRun::new("t1", "r1", RunStatus::Executing).result("a&b c")),
             post("update", "status=executing&result=a%26b+c&f=json")
         );
         assert_eq!(
-            request_text(&UpdateTaskRun::new("t1", "r1", TaskStatus::SubmitFailed)),
+            request_text(&UpdateTaskRun::new("t1", "r1", RunStatus::SubmitFailed)),
             post("update", "status=submitfailed&f=json")
         );
         assert_eq!(request_text(&DeleteTaskRun::new("t1", "r1")), post("delete", "f=json"));
@@ -201,9 +202,9 @@ mod tests {
             ("submitFailed", true, true),
             ("cancelled", false, false),
         ] {
-            let status = TaskStatus::from(status);
+            let status = RunStatus::from(status);
             assert_eq!(
-                (status.is_terminal(), status.is_failure()),
+                (status.is_terminal(), status.phase() == Phase::Failed),
                 (terminal, failure),
                 "{status}"
             );

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ArcGis;
-use super::fields::{self, RunId, TaskId, TaskStatus, Username};
+use super::fields::{self, RunId, RunStatus, TaskId, Username};
 use super::list::{Paging, paged};
 use super::request::{Changed, Place, dated, request, start};
 use super::time::{self, Dated, Time};
@@ -75,7 +75,7 @@ pub struct UpdateUserTaskRun {
     user: Username,
     task: TaskId,
     run: RunId,
-    status: TaskStatus,
+    status: RunStatus,
     result: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl UpdateUserTaskRun {
         user: impl Into<Username>,
         task: impl Into<TaskId>,
         run: impl Into<RunId>,
-        status: impl Into<TaskStatus>,
+        status: impl Into<RunStatus>,
     ) -> Self {
         Self {
             user: user.into(),
@@ -145,7 +145,7 @@ pub struct UserTaskRun {
     #[serde(deserialize_with = "fields::run_id")]
     pub run_id: RunId,
     /// How it stands; where it is missing, the run does not count as over.
-    pub status: Option<TaskStatus>,
+    pub status: Option<RunStatus>,
     /// What came of it, in words: of a failed run, why.
     #[serde(default, deserialize_with = "fields::filled")]
     pub result: Option<Box<str>>,
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 request_text(
-                    &UpdateUserTaskRun::new("u", "t1", "r1", TaskStatus::Failed).result("no"),
+                    &UpdateUserTaskRun::new("u", "t1", "r1", RunStatus::Failed).result("no"),
                 ),
                 format!("POST {path}/r1/update{form}status=failed&result=no&f=json"),
             ),

@@ -27,6 +27,7 @@ mod transport;
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,19 +96,6 @@ impl Vendor {
         !name.is_empty()
     }
 
-    /// A vendor named at run time.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is empty or has other characters.
-    pub fn from_name(name: &str) -> Result<Self> {
-        if !Self::is_name(name.as_bytes()) {
-            return Err(Error::config(
-                "a vendor's name is lower-case letters, digits, `-` and `_`",
-            ));
-        }
-        Ok(Self(Cow::Owned(name.to_owned())))
-    }
-
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -115,9 +103,23 @@ impl Vendor {
     }
 }
 
+/// A vendor named at run time.
+impl FromStr for Vendor {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if !Self::is_name(name.as_bytes()) {
+            return Err(Error::config(
+                "a vendor's name is lower-case letters, digits, `-` and `_`",
+            ));
+        }
+        Ok(Self(Cow::Owned(name.to_owned())))
+    }
+}
+
 impl fmt::Display for Vendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(&self.0)
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Action, BuildRid, Foundry, JobRid, Preview, RetryBackoff, ScheduleRi
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
+use crate::run::Phase;
 use crate::wire::{json, lenient, open_enum, open_union, time};
 
 /// Starts a build, without a schedule.
@@ -382,6 +383,26 @@ open_enum! {
         Failed = "FAILED",
         /// Over, because someone ended it.
         Canceled = "CANCELED",
+    }
+}
+
+impl BuildStatus {
+    /// The phase it stands for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Running => Phase::Running,
+            Self::Succeeded => Phase::Succeeded,
+            Self::Failed => Phase::Failed,
+            Self::Canceled => Phase::Cancelled,
+            Self::Unknown(_) => Phase::Unknown,
+        }
+    }
+
+    /// Whether the build is over; never true for a status that is unknown here.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.phase().is_terminal()
     }
 }
 

@@ -43,7 +43,7 @@ impl ListDatasetSchedules {
 impl Endpoint for ListDatasetSchedules {
     type Api = Foundry;
     type Output = Page<ScheduleRid>;
-    const OPERATION: &'static str = "foundry.datasets.list_schedules";
+    const OPERATION: &'static str = "foundry.schedules.list_of_dataset";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {

@@ -13,6 +13,7 @@ use super::{BuildRid, DatasetRid, Foundry, JobRid, MediaSetRid, Preview, Transac
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
+use crate::run::Phase;
 use crate::wire::{json, lenient, open_enum, open_union, time};
 
 by_rid! {
@@ -130,6 +131,28 @@ open_enum! {
         Canceled = "CANCELED",
         /// Over before it began.
         DidNotRun = "DID_NOT_RUN",
+    }
+}
+
+impl JobStatus {
+    /// The phase it stands for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Waiting => Phase::Queued,
+            Self::Running => Phase::Running,
+            Self::Succeeded => Phase::Succeeded,
+            Self::Failed => Phase::Failed,
+            Self::Canceled => Phase::Cancelled,
+            Self::DidNotRun => Phase::Skipped,
+            Self::Unknown(_) => Phase::Unknown,
+        }
+    }
+
+    /// Whether the job is over; never true for a status that is unknown here.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.phase().is_terminal()
     }
 }
 

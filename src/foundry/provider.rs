@@ -157,13 +157,7 @@ fn build_of(run: &ScheduleRun) -> Option<&BuildRid> {
 }
 
 fn phase_of_build(build: &Build) -> Phase {
-    match &build.status {
-        Some(BuildStatus::Running) => Phase::Running,
-        Some(BuildStatus::Succeeded) => Phase::Succeeded,
-        Some(BuildStatus::Failed) => Phase::Failed,
-        Some(BuildStatus::Canceled) => Phase::Cancelled,
-        Some(BuildStatus::Unknown(_)) | None => Phase::Unknown,
-    }
+    build.status.as_ref().map_or(Phase::Unknown, BuildStatus::phase)
 }
 
 fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSnapshot {
@@ -202,8 +196,8 @@ async fn why(calls: &Calls<'_, Foundry>, build: &Build) -> Failure {
     let failed = |job: Job| (job.status == Some(JobStatus::Failed)).then_some(job);
     match calls.find(ListBuildJobs::new(&build.rid), failed).await {
         Ok(Some(job)) => failure_of(&job),
-        Ok(None) => Failure::default().where_(format!("build {}", build.rid)),
-        Err(error) => Failure::not_fetched(&error).where_(format!("build {}", build.rid)),
+        Ok(None) => Failure::default().part(format!("build {}", build.rid)),
+        Err(error) => Failure::not_fetched(&error).part(format!("build {}", build.rid)),
     }
 }
 
@@ -214,5 +208,5 @@ fn failure_of(job: &Job) -> Failure {
         }
         None => Failure::new("a job of the build failed; the vendor does not say why"),
     };
-    failure.where_(format!("job {}", job.rid))
+    failure.part(format!("job {}", job.rid))
 }

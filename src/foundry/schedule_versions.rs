@@ -22,7 +22,7 @@ by_rid! {
     /// Source: Foundry API reference, Orchestration v2, `getScheduleOfScheduleVersion`; in preview. Safe to repeat.
     GetScheduleOfVersion(version: ScheduleVersionRid) -> Option<Schedule> {
         GET "scheduleVersions" / rid / "schedule",
-        in_preview, Safe, "foundry.schedule_versions.get_schedule", optional,
+        in_preview, Safe, "foundry.schedules.get_of_version", optional,
     }
 }
 

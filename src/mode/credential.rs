@@ -78,7 +78,7 @@ impl Verify {
 impl Endpoint for Verify {
     type Api = Mode;
     type Output = Verification;
-    const OPERATION: &'static str = "mode.verify";
+    const OPERATION: &'static str = "mode.credentials.verify";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {

@@ -1,4 +1,4 @@
-//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportKind::Dataset), with a report's token.
+//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset), with a report's token.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ list! {
     ///
     /// Source: Mode API reference, "Datasets", `GET /{workspace}/spaces/{space}/datasets`. Safe to repeat.
     ListSpaceDatasets { space: SpaceToken } "The datasets of this space."
-    GET ["spaces", space, "datasets"] -> Report, "mode.datasets.of_space", End::Empty
+    GET ["spaces", space, "datasets"] -> Report, "mode.datasets.list_of_space", End::Empty
 }
 
 impl ListSpaceDatasets {

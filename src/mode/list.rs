@@ -20,7 +20,7 @@ use crate::wire::{json, lenient};
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Field {
+pub enum TimeField {
     /// When it was created.
     #[default]
     Created,
@@ -28,7 +28,7 @@ pub enum Field {
     Updated,
 }
 
-impl Field {
+impl TimeField {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created_at",
@@ -46,13 +46,13 @@ pub struct Filter(pub(super) String);
 impl Filter {
     /// Created or changed after this time.
     #[must_use]
-    pub fn after(field: Field, time: DateTime<Utc>) -> Self {
+    pub fn after(field: TimeField, time: DateTime<Utc>) -> Self {
         Self::compare(field, "gt", time)
     }
 
     /// Created or changed before this time.
     #[must_use]
-    pub fn before(field: Field, time: DateTime<Utc>) -> Self {
+    pub fn before(field: TimeField, time: DateTime<Utc>) -> Self {
         Self::compare(field, "lt", time)
     }
 
@@ -62,7 +62,7 @@ impl Filter {
         Self(condition.into())
     }
 
-    fn compare(field: Field, operator: &str, time: DateTime<Utc>) -> Self {
+    fn compare(field: TimeField, operator: &str, time: DateTime<Utc>) -> Self {
         let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
         Self(format!("{}.{operator}.{time}", field.as_str()))
     }
@@ -456,13 +456,13 @@ macro_rules! order_setters {
             self.list.order = Some(order.to_owned());
             self.list
                 .order_by
-                .get_or_insert_with(|| crate::mode::Field::Created.as_str().to_owned());
+                .get_or_insert_with(|| crate::mode::TimeField::Created.as_str().to_owned());
             self
         }
 
         /// What "new" and "old" mean; newest first unless told otherwise. Default:
-        /// [`Created`](crate::mode::Field::Created).
-        pub fn order_by(mut self, field: crate::mode::Field) -> Self {
+        /// [`Created`](crate::mode::TimeField::Created).
+        pub fn order_by(mut self, field: crate::mode::TimeField) -> Self {
             self.list.order.get_or_insert_with(|| "desc".to_owned());
             self.list.order_by = Some(field.as_str().to_owned());
             self

@@ -109,7 +109,7 @@ pub use self::datasets::{
     ListSpaceDatasets,
 };
 pub use self::exports::{DownloadPdf, ExportPdf, PdfExport, PdfState};
-pub use self::list::{Field, Filter};
+pub use self::list::{Filter, TimeField};
 pub use self::queries::{
     CreateQuery, DeleteQuery, GetQuery, ListQueries, Query, QueryToken, UpdateQuery,
 };
@@ -119,8 +119,8 @@ pub use self::report_runs::{
     PythonState, RefreshReportDatasets, ReportRun, ReportRunToken, RunState,
 };
 pub use self::reports::{
-    ArchiveReport, GetReport, ListDataSourceReports, ListSpaceReports, Report, ReportKind,
-    ReportToken, UnarchiveReport,
+    ArchiveReport, GetReport, ListDataSourceReports, ListSpaceReports, Report, ReportToken,
+    ReportType, UnarchiveReport,
 };
 pub use self::results::{
     Content, DownloadQueryRun, DownloadReport, DownloadReportRun, Format, GetQueryRunRows,
@@ -130,7 +130,7 @@ pub use self::schedules::{
     CreateSchedule, Cron, DeleteSchedule, Frequency, GetSchedule, ListSchedules, Schedule,
     ScheduleToken, UpdateSchedule,
 };
-pub use self::spaces::{GetSpace, ListSpaces, Space, SpaceFilter, SpaceKind, SpaceToken};
+pub use self::spaces::{GetSpace, ListSpaces, Space, SpaceFilter, SpaceToken, SpaceType};
 
 use self::dialect::ModeDialect;
 use crate::client::{Api, ClientBuilder, Meta, PathSegment, Service, Vendor};

@@ -85,14 +85,7 @@ fn report_of(target: &Target) -> Result<&str> {
 }
 
 fn phase(state: Option<&RunState>) -> Phase {
-    match state {
-        Some(RunState::Pending | RunState::Enqueued) => Phase::Queued,
-        Some(RunState::Running | RunState::RunningNotebook) => Phase::Running,
-        Some(RunState::Succeeded | RunState::Completed) => Phase::Succeeded,
-        Some(RunState::Failed) => Phase::Failed,
-        Some(RunState::Cancelled) => Phase::Cancelled,
-        Some(RunState::Unknown(_)) | None => Phase::Unknown,
-    }
+    state.map_or(Phase::Unknown, RunState::phase)
 }
 
 fn snapshot(target: &Target, run: &ReportRun) -> RunSnapshot {
@@ -119,7 +112,7 @@ async fn why(
     // Inferred: a run whose queries are all well has failed in its notebook.
     let in_notebook = || {
         (run.python_state == Some(PythonState::Failed))
-            .then(|| Failure::new("the report's notebook failed").where_("notebook"))
+            .then(|| Failure::new("the report's notebook failed").part("notebook"))
     };
     let queries = match answer {
         Ok(answer) => answer.into_inner().items,
@@ -137,15 +130,18 @@ fn failure_of(query: &QueryRun) -> Option<Failure> {
     let mut failure = Failure::default();
     failure.code.clone_from(&query.error_code);
     failure.message.clone_from(&query.error_message);
-    failure.where_ = Some(place(query));
+    failure.part = Some(place(query));
     failure.log_url.clone_from(&query.help_url);
     Some(failure)
 }
 
 fn ended_badly(query: &QueryRun) -> Option<Failure> {
-    let state = query.state.as_ref().filter(|state| state.is_terminal() && !state.is_success())?;
+    let state = query
+        .state
+        .as_ref()
+        .filter(|state| state.is_terminal() && state.phase() != Phase::Succeeded)?;
     let mut failure = Failure::new(format!("the query ended as {state}"));
-    failure.where_ = Some(place(query));
+    failure.part = Some(place(query));
     Some(failure)
 }
 

@@ -26,7 +26,7 @@ list! {
     /// the one that the link `query_runs` of a query has, `GET /{workspace}/reports/{report}/queries/{query}/runs`. Safe to
     /// repeat.
     ListQueryHistory { report: ReportToken, query: QueryToken } "The runs of this query of this report."
-    GET ["reports", report, "queries", query, "runs"] -> QueryRun, "mode.query_runs.history", End::Empty
+    GET ["reports", report, "queries", query, "runs"] -> QueryRun, "mode.query_runs.list_of_query", End::Empty
 }
 
 counted!(ListQueryHistory);

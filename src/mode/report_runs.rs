@@ -14,6 +14,7 @@ use super::reports::{Report, ReportToken};
 use super::{Mode, id, relations, request};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
 use crate::error::Result;
+use crate::run::Phase;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
 use crate::wire::{RawJson, json, lenient, time};
@@ -25,10 +26,10 @@ list! {
     /// [`filter`](Self::filter) is documented, and has been seen to fail with 500 each time.
     ///
     /// ```
-    /// use scheduled_runs::mode::{Field, ListReportRuns};
+    /// use scheduled_runs::mode::{TimeField, ListReportRuns};
     ///
     /// // The runs that changed last.
-    /// let request = ListReportRuns::new("f2lkg3hwjj9a").newest_first().order_by(Field::Updated).per_page(4);
+    /// let request = ListReportRuns::new("f2lkg3hwjj9a").newest_first().order_by(TimeField::Updated).per_page(4);
     /// ```
     ListReportRuns { report: ReportToken } "The runs of this report."
     GET ["reports", report, "runs"] -> ReportRun, "mode.report_runs.list", End::Empty
@@ -156,7 +157,7 @@ request! {
     /// Source: Mode API reference, "Form Fields", `GET /{workspace}/reports/{report}/runs/{run}/options`. Safe to repeat.
     GetReportRunOptions { report: ReportToken, run: ReportRunToken } "The fields of this run of this report."
     GET ["reports", report, "runs", run, "options"] -> Vec<FormField> = form_fields,
-    "mode.report_runs.options", Safe
+    "mode.report_runs.get_options", Safe
 }
 
 request! {
@@ -199,16 +200,23 @@ open_enum! {
 }
 
 impl RunState {
-    /// Whether the run is over. Never true for a state that is unknown here.
+    /// The phase it stands for.
     #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        self.is_success() || matches!(self, Self::Failed | Self::Cancelled)
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Pending | Self::Enqueued => Phase::Queued,
+            Self::Running | Self::RunningNotebook => Phase::Running,
+            Self::Succeeded | Self::Completed => Phase::Succeeded,
+            Self::Failed => Phase::Failed,
+            Self::Cancelled => Phase::Cancelled,
+            Self::Unknown(_) => Phase::Unknown,
+        }
     }
 
-    /// Whether the run is over as wanted: two states mean that.
+    /// Whether the run is over; never true for a state that is unknown here.
     #[must_use]
-    pub fn is_success(&self) -> bool {
-        matches!(self, Self::Succeeded | Self::Completed)
+    pub fn is_terminal(&self) -> bool {
+        self.phase().is_terminal()
     }
 }
 
@@ -340,7 +348,7 @@ fn form_fields(meta: &Meta, body: &Bytes) -> Result<Vec<FormField>> {
 mod tests {
     use super::*;
     use crate::mode::tests::{request_text, utc};
-    use crate::mode::{Field, Filter};
+    use crate::mode::{Filter, TimeField};
 
     #[test]
     fn runs_are_listed_with_order_and_filter_when_asked() {
@@ -351,9 +359,9 @@ mod tests {
             "GET /acme/reports/r1/runs?order=desc&order_by=created_at&per_page=5"
         );
         let changed = ListReportRuns::new("r1")
-            .order_by(Field::Updated)
-            .filter(Filter::before(Field::Created, utc("2026-01-01T00:00:00Z")))
-            .filter(Filter::after(Field::Updated, utc("2026-02-03T04:05:06.789Z")));
+            .order_by(TimeField::Updated)
+            .filter(Filter::before(TimeField::Created, utc("2026-01-01T00:00:00Z")))
+            .filter(Filter::after(TimeField::Updated, utc("2026-02-03T04:05:06.789Z")));
         assert_eq!(
             request_text(&changed),
             "GET /acme/reports/r1/runs?filter=updated_at.gt.2026-02-03T04%3A05%3A06Z&order=desc&order_by=updated_at"
@@ -406,19 +414,19 @@ mod tests {
 
     #[test]
     fn two_states_mean_success_and_what_is_unknown_is_not_over() {
-        for (state, over, good) in [
-            ("pending", false, false),
-            ("enqueued", false, false),
-            ("running", false, false),
-            ("running_notebook", false, false),
-            ("succeeded", true, true),
-            ("completed", true, true),
-            ("failed", true, false),
-            ("cancelled", true, false),
-            ("postponed", false, false),
+        for (state, over, phase) in [
+            ("pending", false, Phase::Queued),
+            ("enqueued", false, Phase::Queued),
+            ("running", false, Phase::Running),
+            ("running_notebook", false, Phase::Running),
+            ("succeeded", true, Phase::Succeeded),
+            ("Completed", true, Phase::Succeeded),
+            ("failed", true, Phase::Failed),
+            ("cancelled", true, Phase::Cancelled),
+            ("postponed", false, Phase::Unknown),
         ] {
             let state = RunState::from(state);
-            assert_eq!((state.is_terminal(), state.is_success()), (over, good), "{state}");
+            assert_eq!((state.is_terminal(), state.phase()), (over, phase), "{state}");
         }
     }
 

@@ -27,7 +27,7 @@ list! {
     ///
     /// Source: Mode API reference, "Reports", `GET /{workspace}/spaces/{space}/reports`. Safe to repeat.
     ListSpaceReports { space: SpaceToken } "The reports of this space."
-    GET ["spaces", space, "reports"] -> Report, "mode.reports.of_space", End::Empty
+    GET ["spaces", space, "reports"] -> Report, "mode.reports.list_of_space", End::Empty
 }
 
 impl ListSpaceReports {
@@ -46,7 +46,7 @@ list! {
     ///
     /// Source: Mode API reference, "Reports", `GET /{workspace}/data_sources/{data_source}/reports`. Safe to repeat.
     ListDataSourceReports { data_source: DataSourceToken } "The reports that read this data source."
-    GET ["data_sources", data_source, "reports"] -> Report, "mode.reports.of_data_source",
+    GET ["data_sources", data_source, "reports"] -> Report, "mode.reports.list_of_data_source",
     End::EmptyAfterRows(MOST_QUERIES)
 }
 
@@ -85,7 +85,7 @@ impl From<&ReportToken> for Target {
 
 open_enum! {
     /// What a report is.
-    ReportKind {
+    ReportType {
         /// A report.
         Report = "Report",
         /// A dataset: a report that others import.
@@ -108,7 +108,7 @@ pub struct Report {
     pub description: Option<Box<str>>,
     /// Whether it is a report or a dataset.
     #[serde(rename = "type")]
-    pub kind: Option<ReportKind>,
+    pub kind: Option<ReportType>,
     /// The space it is in.
     pub space_token: Option<SpaceToken>,
     /// Number of the workspace, as text.
@@ -234,7 +234,7 @@ relations! {
 mod tests {
     use super::*;
     use crate::mode::tests::{request_text, utc};
-    use crate::mode::{Field, Filter};
+    use crate::mode::{Filter, TimeField};
 
     #[test]
     fn reports_are_got_listed_and_archived() {
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(request_text(&UnarchiveReport::new("r1")), "PATCH /acme/reports/r1/unarchive");
         let recent = ListSpaceReports::new("s1")
             .oldest_first()
-            .filter(Filter::after(Field::Updated, utc("2026-01-02T03:04:05Z")));
+            .filter(Filter::after(TimeField::Updated, utc("2026-01-02T03:04:05Z")));
         assert_eq!(
             request_text(&recent),
             "GET /acme/spaces/s1/reports?filter=updated_at.gt.2026-01-02T03%3A04%3A05Z&order=asc&order_by=created_at"

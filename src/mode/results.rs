@@ -58,7 +58,7 @@ impl GetQueryRunRows {
 impl Endpoint for GetQueryRunRows {
     type Api = Mode;
     type Output = Vec<Row>;
-    const OPERATION: &'static str = "mode.query_runs.rows";
+    const OPERATION: &'static str = "mode.query_runs.get_rows";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
@@ -102,7 +102,7 @@ request! {
     /// API reference, "Export", `GET /{workspace}/reports/{report}/runs/{run}/results/content.json`. Safe to repeat.
     GetReportRunRows { report: ReportToken, run: ReportRunToken } "The rows of this run of this report."
     GET ["reports", report, "runs", run, "results", "content.json"] -> Vec<Row> = json::decode,
-    "mode.report_runs.rows", Safe, accept "application/json"
+    "mode.report_runs.get_rows", Safe, accept "application/json"
 }
 
 request! {

@@ -61,7 +61,7 @@ id! {
 
 open_enum! {
     /// Who a space is for.
-    SpaceKind {
+    SpaceType {
         /// Those it is shared with.
         Custom = "custom",
         /// One person.
@@ -82,7 +82,7 @@ pub struct Space {
     pub id: Option<Box<str>>,
     /// Who it is for.
     #[serde(rename = "space_type")]
-    pub kind: Option<SpaceKind>,
+    pub kind: Option<SpaceType>,
     /// Name.
     pub name: Option<Box<str>>,
     /// Description.

@@ -23,9 +23,8 @@ pub use self::trigger::Trigger;
 pub(crate) use self::trigger::foreign;
 pub use self::wait::Wait;
 pub use self::wait_all::WaitAll;
-pub use crate::client::Vendor;
 
-use crate::client::UNRESERVED;
+use crate::client::{UNRESERVED, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a run stands.
@@ -50,6 +49,31 @@ pub enum Phase {
 }
 
 impl Phase {
+    const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Unknown,
+    ];
+
+    /// Its name, as it is printed and serialised: `queued`, `running`, `succeeded`, `failed`, `cancelled`, `skipped`,
+    /// `unknown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether the run is over.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -59,15 +83,16 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
-            Self::Unknown => "unknown",
-        })
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Phase {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Self::ALL.into_iter().find(|phase| phase.as_str() == text);
+        named.ok_or_else(|| Error::config("this is not the name of a phase"))
     }
 }
 
@@ -119,7 +144,7 @@ impl FromStr for Target {
         let Some((vendor, id)) = parts else {
             return Err(Error::config("a target is written `vendor:id`"));
         };
-        Ok(Self { vendor: Vendor::from_name(vendor)?, id: decoded(id)? })
+        Ok(Self { vendor: vendor.parse()?, id: decoded(id)? })
     }
 }
 
@@ -317,7 +342,7 @@ pub struct Failure {
     /// The vendor's sentence.
     pub message: Option<Box<str>>,
     /// The part of the run that failed: a task, a query, a job.
-    pub where_: Option<Box<str>>,
+    pub part: Option<Box<str>>,
     /// Where the vendor shows more.
     pub log_url: Option<Box<str>>,
 }
@@ -344,8 +369,8 @@ impl Failure {
 
     /// Sets the part of the run that failed.
     #[must_use]
-    pub fn where_(mut self, part: impl Into<Box<str>>) -> Self {
-        self.where_ = Some(part.into());
+    pub fn part(mut self, part: impl Into<Box<str>>) -> Self {
+        self.part = Some(part.into());
         self
     }
 
@@ -361,7 +386,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
         f.write_str(message.unwrap_or("the vendor gives no reason").trim_end_matches('.'))?;
-        match (&self.code, &self.where_) {
+        match (&self.code, &self.part) {
             (Some(code), Some(place)) => write!(f, " (code {code}, in {place})")?,
             (Some(code), None) => write!(f, " (code {code})")?,
             (None, Some(place)) => write!(f, " (in {place})")?,
@@ -399,6 +424,15 @@ mod tests {
     }
 
     #[test]
+    fn phases_print_as_they_are_serialised_and_parse_back() {
+        for phase in Phase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
+            assert_eq!(phase.to_string().parse::<Phase>().unwrap(), phase);
+        }
+        assert_eq!("done".parse::<Phase>().unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
     fn what_is_no_run_is_refused() {
         for text in
             ["", "acme", "acme:", "acme:a", "acme:a/", "acme:/b", ":a/b", "Acme:a/b", "acme:a/b%ff"]
@@ -416,7 +450,7 @@ mod tests {
         let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
         assert_eq!(text(&run), "run acme:nightly/7 failed; the vendor gives no reason");
         run.failure =
-            Some(Failure::new("table orders does not exist").code("58000").where_("query 4711"));
+            Some(Failure::new("table orders does not exist").code("58000").part("query 4711"));
         assert_eq!(
             text(&run),
             "run acme:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"

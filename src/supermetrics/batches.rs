@@ -212,7 +212,7 @@ of_batch! {
     /// Gets how far a batch is, with the first of its queries. [`ListBatchQueries`] has them all.
     ///
     /// Source: Supermetrics API, "Get batch status", `GET /query/batch/{batch_id}/status`. Safe to repeat.
-    GetBatchStatus GET ["status"] -> BatchStatus = json::decode, "supermetrics.batches.status", Safe
+    GetBatchStatus GET ["status"] -> BatchStatus = json::decode, "supermetrics.batches.get_status", Safe
 }
 
 of_batch! {

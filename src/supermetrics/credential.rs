@@ -112,7 +112,7 @@ impl GetMe {
 impl Endpoint for GetMe {
     type Api = Supermetrics;
     type Output = Value;
-    const OPERATION: &'static str = "supermetrics.me";
+    const OPERATION: &'static str = "supermetrics.me.get";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {

@@ -11,7 +11,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use super::runs::{GetStatus, QueryState};
+use super::runs::{GetQueryStatus, QueryState};
 use crate::client::{Advice, Answer, Dialect, Endpoint, Rate, Refusal, Verdict};
 use crate::error::{ErrorKind, VendorError};
 
@@ -57,7 +57,8 @@ impl Dialect for SupermetricsDialect {
         // A failed run is what was asked about: the answer, not a failure of the call.
         let run_failed = head.state.as_ref().is_some_and(QueryState::is_failure)
             || sense.as_ref().is_some_and(|sense| sense.about_query) && head.names_error();
-        if answer.operation == GetStatus::OPERATION && run_failed && code != "STATUS_NOT_FOUND" {
+        if answer.operation == GetQueryStatus::OPERATION && run_failed && code != "STATUS_NOT_FOUND"
+        {
             return Verdict::Success;
         }
         let meant = said.status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -685,7 +686,7 @@ mod tests {
 
     #[test]
     fn a_failed_run_is_an_answer_to_who_asks_how_it_stands_and_a_refused_look_is_none() {
-        let status = |status, body: &str| judge_as(GetStatus::OPERATION, status, body);
+        let status = |status, body: &str| judge_as(GetQueryStatus::OPERATION, status, body);
         for code in [
             "QUERY_ERROR",
             "QUERY_AUTH_UNAVAILABLE",

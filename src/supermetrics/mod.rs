@@ -44,7 +44,7 @@
 //! | run a query, have its rows | [`RunQuery`] | never |
 //! | start a query | [`StartQuery`] | never |
 //! | run a query, have its result as a file | [`DownloadQuery`] | never |
-//! | how a run stands, with its rows | [`GetStatus`] | yes |
+//! | how a run stands, with its rows | [`GetQueryStatus`] | yes |
 //! | all rows of a run, page by page | [`ListRows`], [`ListResults`] | yes |
 //! | the result of a run as a file | [`GetResults`] | yes |
 //! | what was run | [`ListHistory`] | yes |
@@ -119,7 +119,7 @@
 //! | `STATUS_NOT_FOUND` has a status | three are told: it is [`NotFound`](crate::ErrorKind::NotFound) whichever comes |
 //! | `LICENSE_DAILY_QUERY_LIMIT_EXCEEDED` is a 429 | waiting for minutes does not help: it is not repeated |
 //! | `QUERY_AUTH_UNAVAILABLE` is a 403 | it is about the login at the data source and not about the key: the error says so |
-//! | the status of a failed query is an error | or the state `FAILURE` with no reason: [`GetStatus`] answers alike for both |
+//! | the status of a failed query is an error | or the state `FAILURE` with no reason: [`GetQueryStatus`] answers alike for both |
 //! | there are six states | a seventh, `PROCESS_EXITED`, counts as failed; what is unknown never counts as over |
 //! | states are in capitals | in any case |
 //! | `data` is a list of rows | empty, null, missing, a list of objects, or an object with `rows`: all are read |
@@ -176,8 +176,8 @@ pub use self::query::{Accounts, Fields, Query, Texts};
 pub use self::row_pages::{ListResults, ListRows};
 pub use self::rows::{Cell, Column, Field, FieldSplit, FieldType, Row};
 pub use self::runs::{
-    GetStatus, Offsets, QueryProgress, QueryRun, QueryState, ResolvedQuery, ResultInfo, RunQuery,
-    StartQuery, Workflow,
+    GetQueryStatus, Offsets, QueryProgress, QueryRun, QueryState, ResolvedQuery, ResultInfo,
+    RunQuery, StartQuery, Workflow,
 };
 pub use self::saved_queries::{
     DataSourceInfo, DownloadSavedQuery, GetSavedQuery, QueryGroup, RunSavedQuery, SavedQuery,
@@ -201,7 +201,7 @@ pub type Client = crate::Client<Supermetrics>;
 
 /// This query, as a target for triggers and waits. The target's id is the query as JSON.
 ///
-/// A run of it is read by its id, `run.id()`: with [`ListRows`] and [`GetStatus`]. Its
+/// A run of it is read by its id, `run.id()`: with [`ListRows`] and [`GetQueryStatus`]. Its
 /// [`sync_timeout`](Query::sync_timeout) does not count. What the vendor would refuse is told by the trigger.
 #[must_use]
 pub fn target(query: &Query) -> Target {

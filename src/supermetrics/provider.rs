@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Client, GetStatus, HistoryEntry, ListHistory, Query, QueryError, QueryRun, QueryState,
+    Client, GetQueryStatus, HistoryEntry, ListHistory, Query, QueryError, QueryRun, QueryState,
     ScheduleId, StartQuery, Supermetrics, VENDOR,
 };
 use crate::client::{Api, CallOptions, Clock, PagedEndpoint as _, Vendor};
@@ -42,7 +42,7 @@ impl RunProvider for Client {
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         belongs_here(run.target())?;
         // One row: the rest is not looked at here.
-        let request = GetStatus::new(run.id()).offset_start(0).offset_end(0);
+        let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
         let answer = self.call(request).options(options.clone()).send().await?;
         Ok(snapshot(run, &answer))
     }
@@ -159,14 +159,7 @@ fn listed(target: &Target, ids: &Ids, entries: Vec<HistoryEntry>) -> Vec<RunSnap
 }
 
 fn phase(state: Option<&QueryState>) -> Phase {
-    match state {
-        Some(QueryState::Scheduled | QueryState::Queued) => Phase::Queued,
-        Some(QueryState::Running) => Phase::Running,
-        Some(QueryState::Success) => Phase::Succeeded,
-        Some(QueryState::Failure | QueryState::ProcessExited) => Phase::Failed,
-        Some(QueryState::Stopped) => Phase::Cancelled,
-        Some(QueryState::Unknown(_)) | None => Phase::Unknown,
-    }
+    state.map_or(Phase::Unknown, QueryState::phase)
 }
 
 fn snapshot(run: &RunRef, answer: &QueryRun) -> RunSnapshot {

@@ -42,7 +42,7 @@ const LAST_OFFSET: u32 = 1_000_000;
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListRows {
     run: ScheduleId,
-    page_rows: u32,
+    limit: u32,
     no_headers: Option<bool>,
     cursor: Option<Cursor>,
 }
@@ -50,16 +50,16 @@ pub struct ListRows {
 impl ListRows {
     /// The rows of this run.
     pub fn new(run: impl Into<ScheduleId>) -> Self {
-        Self { run: run.into(), page_rows: 10_000, no_headers: None, cursor: None }
+        Self { run: run.into(), limit: 10_000, no_headers: None, cursor: None }
     }
 
     /// Rows of a page, 1 to 1,000,000. Default 10,000.
-    pub fn page_rows(mut self, rows: u32) -> Self {
-        self.page_rows = rows;
+    pub fn limit(mut self, rows: u32) -> Self {
+        self.limit = rows;
         self
     }
 
-    /// As [`GetStatus::no_headers`](super::GetStatus::no_headers).
+    /// As [`GetQueryStatus::no_headers`](super::GetQueryStatus::no_headers).
     pub fn no_headers(mut self) -> Self {
         self.no_headers = Some(true);
         self
@@ -73,10 +73,10 @@ impl Endpoint for ListRows {
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let page = check_range("page_rows", Some(self.page_rows), 1..=LAST_OFFSET);
+        let page = check_range("limit", Some(self.limit), 1..=LAST_OFFSET);
         let start = page.and_then(|()| offset_of(self.cursor.as_ref()));
         let start = start.map_err(|error| error.with_operation(Self::OPERATION))?;
-        let end = start.saturating_add(self.page_rows - 1).min(LAST_OFFSET);
+        let end = start.saturating_add(self.limit - 1).min(LAST_OFFSET);
         status_call::<Self>(base, &self.run, Some(start), Some(end))
     }
 
@@ -96,11 +96,11 @@ impl PagedEndpoint for ListRows {
 
 impl OffsetPages for ListRows {
     fn page_count(&self, first: &Page<Row>) -> usize {
-        page_count(first, self.page_rows)
+        page_count(first, self.limit)
     }
 
     fn nth(&self, _: &Page<Row>, number: usize) -> Cursor {
-        nth(number, self.page_rows)
+        nth(number, self.limit)
     }
 }
 
@@ -132,7 +132,7 @@ impl ListResults {
         self
     }
 
-    /// As [`GetStatus::no_headers`](super::GetStatus::no_headers).
+    /// As [`GetQueryStatus::no_headers`](super::GetQueryStatus::no_headers).
     pub fn no_headers(mut self) -> Self {
         self.no_headers = Some(true);
         self
@@ -284,7 +284,7 @@ mod tests {
             request_text(&ListRows::new("s-1")),
             r#"GET /query/status?json={"schedule_id":"s-1","offset_start":0,"offset_end":9999}"#
         );
-        let rows = ListRows::new("s-1").page_rows(100);
+        let rows = ListRows::new("s-1").limit(100);
         assert_eq!(
             request_text(&rows.at(&Cursor::new("offset=100"))),
             r#"GET /query/status?json={"schedule_id":"s-1","offset_start":100,"offset_end":199}"#
@@ -309,7 +309,7 @@ mod tests {
         let base = Url::parse("https://host").unwrap();
         let foreign = Cursor::new("page=2");
         for (error, says) in [
-            (ListRows::new("s").page_rows(0).to_request(&base), "`page_rows` is 0"),
+            (ListRows::new("s").limit(0).to_request(&base), "`limit` is 0"),
             (ListRows::new("").to_request(&base), "`schedule_id` is empty"),
             (ListRows::new("s").at(&foreign).to_request(&base), "another vendor's list"),
             (ListResults::new("s").limit(100_001).to_request(&base), "`limit` is 100001"),

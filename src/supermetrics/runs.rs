@@ -19,6 +19,7 @@ use super::schedule_id::ScheduleId;
 use super::{Format, Supermetrics, json_parameters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Phase;
 use crate::wire::{RawJson, json, lenient, open_enum, time};
 
 /// Runs a query and holds the call open until it ends, at most for its [`sync_timeout`](Query::sync_timeout).
@@ -29,7 +30,7 @@ use crate::wire::{RawJson, json, lenient, open_enum, time};
 ///
 /// Source: Supermetrics API, "Get data", `GET|POST /query/data/json`. Each call may start a run that counts against the
 /// licence, and a [`schedule_id`](Query::schedule_id) does not change that: the vendor merges equal ids only as long as
-/// the run lasts. So it is never sent again once it may have arrived; [`GetStatus`] tells what became of a run whose id
+/// the run lasts. So it is never sent again once it may have arrived; [`GetQueryStatus`] tells what became of a run whose id
 /// was chosen.
 ///
 /// ```
@@ -165,14 +166,14 @@ pub(super) fn data_call<E: Endpoint>(
 /// Source: Supermetrics API, "Get status", `GET /query/status`. Safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
-pub struct GetStatus {
+pub struct GetQueryStatus {
     schedule_id: ScheduleId,
     offset_start: Option<u32>,
     offset_end: Option<u32>,
     headers: Option<bool>,
 }
 
-impl GetStatus {
+impl GetQueryStatus {
     /// The run of this id.
     pub fn new(run: impl Into<ScheduleId>) -> Self {
         Self { schedule_id: run.into(), offset_start: None, offset_end: None, headers: None }
@@ -199,10 +200,10 @@ impl GetStatus {
     }
 }
 
-impl Endpoint for GetStatus {
+impl Endpoint for GetQueryStatus {
     type Api = Supermetrics;
     type Output = QueryRun;
-    const OPERATION: &'static str = "supermetrics.queries.status";
+    const OPERATION: &'static str = "supermetrics.queries.get_status";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
@@ -269,16 +270,28 @@ open_enum! {
 }
 
 impl QueryState {
-    /// Whether the run is over. Never true for a state that is unknown here.
+    /// The phase it stands for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Scheduled | Self::Queued => Phase::Queued,
+            Self::Running => Phase::Running,
+            Self::Success => Phase::Succeeded,
+            Self::Failure | Self::ProcessExited => Phase::Failed,
+            Self::Stopped => Phase::Cancelled,
+            Self::Unknown(_) => Phase::Unknown,
+        }
+    }
+
+    /// Whether the run is over; never true for a state that is unknown here.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        *self == Self::Success || self.is_failure()
+        self.phase().is_terminal()
     }
 
     /// Whether the run is over, and not as wanted.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Failure | Self::Stopped | Self::ProcessExited)
+    pub(super) fn is_failure(&self) -> bool {
+        self.is_terminal() && *self != Self::Success
     }
 }
 
@@ -649,16 +662,16 @@ mod tests {
     #[test]
     fn a_status_is_asked_for_by_the_id_and_for_rows_by_their_offsets() {
         assert_eq!(
-            request_text(&GetStatus::new("s-1")),
+            request_text(&GetQueryStatus::new("s-1")),
             r#"GET /query/status?json={"schedule_id":"s-1"}"#
         );
         assert_eq!(
-            request_text(&GetStatus::new("s-1").offset_start(100).offset_end(199)),
+            request_text(&GetQueryStatus::new("s-1").offset_start(100).offset_end(199)),
             r#"GET /query/status?json={"schedule_id":"s-1","offset_start":100,"offset_end":199}"#
         );
         // An id of the vendor's is sent back whatever it looks like.
         assert_eq!(
-            request_text(&GetStatus::new("4226...51c0/ü")),
+            request_text(&GetQueryStatus::new("4226...51c0/ü")),
             r#"GET /query/status?json={"schedule_id":"4226...51c0/ü"}"#
         );
     }
@@ -676,15 +689,15 @@ mod tests {
                 "supermetrics.queries.start: `max_rows` is 0",
             ),
             (
-                GetStatus::new("").to_request(&base),
-                "supermetrics.queries.status: `schedule_id` is empty",
+                GetQueryStatus::new("").to_request(&base),
+                "supermetrics.queries.get_status: `schedule_id` is empty",
             ),
             (
-                GetStatus::new("s").offset_start(2).offset_end(1).to_request(&base),
+                GetQueryStatus::new("s").offset_start(2).offset_end(1).to_request(&base),
                 "`offset_end` comes before",
             ),
             (
-                GetStatus::new("s").offset_end(1_000_001).to_request(&base),
+                GetQueryStatus::new("s").offset_end(1_000_001).to_request(&base),
                 "`offset_end` is 1000001",
             ),
         ] {

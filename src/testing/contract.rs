@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::client::CallOptions;
+use crate::client::{CallOptions, Vendor};
 use crate::error::{Delivery, ErrorKind};
 use crate::run::{
-    CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target, Vendor,
+    CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
 };
 
 /// A provider under test, and what the test may do behind its back.

@@ -58,6 +58,14 @@ macro_rules! __id {
             }
         }
 
+        impl ::std::str::FromStr for $name {
+            type Err = ::std::convert::Infallible;
+
+            fn from_str(id: &str) -> ::std::result::Result<Self, Self::Err> {
+                Ok(id.into())
+            }
+        }
+
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(&self.0)
@@ -97,6 +105,7 @@ mod tests {
             let id: ThingId = serde_json::from_str(&json).unwrap();
             assert_eq!((id.as_str(), serde_json::to_string(&id).unwrap()), (text, json));
             assert_eq!(ThingId::from(&id), id);
+            assert_eq!(text.parse::<ThingId>().unwrap(), id);
         }
         assert_eq!(format!("[{:<3}]", ThingId::from("a".to_owned())), "[a  ]");
         assert!(serde_json::from_str::<ThingId>("7").is_err());

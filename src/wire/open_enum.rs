@@ -96,6 +96,12 @@ macro_rules! __open_enum {
             }
         }
 
+        impl ::std::convert::AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
         impl ::std::convert::From<&str> for $name {
             fn from(text: &str) -> Self {
                 $( if $crate::wire::open_enum_same(text, $text) { return Self::$variant; } )+

@@ -48,7 +48,7 @@ const UNTYPED: &[(&str, &str)] = &[
     ("mode.", "/form_fields"),
     ("mode.", "/imported_datasets"),
     ("mode.", "/parameters"),
-    ("mode.report_runs.rows", ""),
+    ("mode.report_runs.get_rows", ""),
     ("supermetrics.", "/error"),
     ("supermetrics.", "/settings"),
     ("supermetrics.saved_queries.get", "/query_params"),

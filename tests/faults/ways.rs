@@ -206,5 +206,5 @@ fn super_call(
     let start = supermetrics::StartQuery::new(query);
     let builder = supermetrics::Client::builder().credential(key);
     let start = if post { start.post() } else { start };
-    Box::pin(call(setup, builder, supermetrics::GetStatus::new("s1"), start))
+    Box::pin(call(setup, builder, supermetrics::GetQueryStatus::new("s1"), start))
 }

@@ -243,7 +243,7 @@ fn answers_of_arcgis() {
                 DeleteTask::new("t"),
                 ListTaskRuns::new("t"),
                 GetTaskRun::new("t", "r"),
-                UpdateTaskRun::new("t", "r", TaskStatus::Executing),
+                UpdateTaskRun::new("t", "r", RunStatus::Executing),
                 DeleteTaskRun::new("t", "r"),
                 ListUserTasks::new("u"),
                 ListScheduledTasks::new(),
@@ -254,7 +254,7 @@ fn answers_of_arcgis() {
                 DeleteUserTask::new("u", "t"),
                 ListUserTaskRuns::new("u", "t"),
                 GetUserTaskRun::new("u", "t", "r"),
-                UpdateUserTaskRun::new("u", "t", "r", TaskStatus::Executing),
+                UpdateUserTaskRun::new("u", "t", "r", RunStatus::Executing),
                 DeleteUserTaskRun::new("u", "t", "r"),
                 GetLimits::new(),
                 UpdateLimits::new("ExecuteNotebooksUserLimit", 15),
@@ -476,7 +476,7 @@ fn answers_of_supermetrics() {
                 ListBatchQueries::new("b"),
             ),
             2 => {
-                let run = case.send(&client, GetStatus::new("s")).await;
+                let run = case.send(&client, GetQueryStatus::new("s")).await;
                 for row in run.iter().flat_map(QueryRun::rows) {
                     for cell in row.cells() {
                         let _ = (format!("{cell} {cell:?}"), cell.as_f64());
@@ -492,8 +492,8 @@ fn answers_of_supermetrics() {
                 RunQuery::new(query()),
                 RunQuery::new(query()).post(),
                 StartQuery::new(query()),
-                GetStatus::new("s"),
-                GetStatus::new("s").no_headers(),
+                GetQueryStatus::new("s"),
+                GetQueryStatus::new("s").no_headers(),
                 GetResults::new("s"),
                 DownloadQuery::new(query(), Format::Csv),
                 ListHistory::new(),

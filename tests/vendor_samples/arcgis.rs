@@ -7,7 +7,7 @@ use http::Method;
 use scheduled_runs::arcgis::{
     self, AppToken, ArcGis, CreateUserTask, CronSchedule, DeleteTaskRun, DeleteUserTask,
     DeleteUserTaskRun, EnableTask, GenerateToken, GetInfo, GetTask, GetTaskRun, GetUserTask,
-    ListTaskRuns, ListTasks, ListUserTasks, Parameters, TaskStatus, UpdateLimits, UpdateTaskRun,
+    ListTaskRuns, ListTasks, ListUserTasks, Parameters, RunStatus, UpdateLimits, UpdateTaskRun,
     UpdateUserTask, UpdateUserTaskRun, UserTaskType,
 };
 use scheduled_runs::client::{ApiRequest, Endpoint};
@@ -260,7 +260,7 @@ fn forms(text: &str) -> usize {
             checked += 1;
         };
     let update =
-        UpdateTaskRun::new(task, run, TaskStatus::Executing).result("GP Jobs have been cleaned.");
+        UpdateTaskRun::new(task, run, RunStatus::Executing).result("GP Jobs have been cleaned.");
     same("admin: update run", update.to_request(&base()), &|_| {});
     let delete = DeleteTaskRun::new(task, run).to_request(&base());
     same("admin: delete run", delete, &|path| *path = path.replace("/system/", "/admin/system/"));
@@ -288,7 +288,7 @@ fn forms(text: &str) -> usize {
     .max_occurrences(30);
     same("sharing: update task", update.to_request(&base()), &|_| {});
     let (task, run) = ("308a978eeea1487bb9a46a14c4545b44", "8b8c7778ec2d4d8886cd2aa0aaf77ed9");
-    let update = UpdateUserTaskRun::new(user, task, run, TaskStatus::Executing);
+    let update = UpdateUserTaskRun::new(user, task, run, RunStatus::Executing);
     same("sharing: update run", update.to_request(&base()), &|_| {});
     let delete = DeleteUserTask::new(user, "6ea7cdac8dec466aabaa1ec258e3e601");
     same("sharing: delete task", delete.to_request(&base()), &|_| {});

@@ -199,7 +199,7 @@ async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items
     .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
-    if E::OPERATION == "mode.reports.of_data_source" {
+    if E::OPERATION == "mode.reports.list_of_data_source" {
         script.answer(200, r#"{"_links":{"self":{"href":""}},"_embedded":{}}"#);
     } else {
         script.answer(200, body.to_owned());

@@ -3,8 +3,8 @@
 use http::{Response, StatusCode};
 use scheduled_runs::client::{Endpoint, PagedEndpoint as _};
 use scheduled_runs::supermetrics::{
-    Cell, GetStatus, ListAccounts, ListHistory, ListResults, ListRows, Query, QueryState, RunQuery,
-    StartQuery,
+    Cell, GetQueryStatus, ListAccounts, ListHistory, ListResults, ListRows, Query, QueryState,
+    RunQuery, StartQuery,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Cursor, ErrorKind, supermetrics};
@@ -44,7 +44,7 @@ async fn check(name: &str, body: &str) -> usize {
         }
         "cli_query_page_1" | "cli_query_page_2_last" => {
             let first = name.ends_with('1');
-            let mut request = ListRows::new("s").page_rows(3);
+            let mut request = ListRows::new("s").limit(3);
             if !first {
                 request = request.at(&Cursor::new("offset=3"));
             }
@@ -59,7 +59,7 @@ async fn check(name: &str, body: &str) -> usize {
         }
         "cli_query_success_data_object" => {
             let numbers = |run: &supermetrics::QueryRun| run.rows()[0].cells().len();
-            decodes(GetStatus::new("s").no_headers(), body, numbers).await
+            decodes(GetQueryStatus::new("s").no_headers(), body, numbers).await
         }
         "cli_query_success_table" => {
             let cell = |run: &supermetrics::QueryRun| {
@@ -74,18 +74,18 @@ async fn check(name: &str, body: &str) -> usize {
             decodes(RunQuery::new(Query::new("GA")), body, empty).await
         }
         "pysdk_data_success_lowercase" => {
-            decodes(GetStatus::new("s").no_headers(), body, |run| run.rows().len()).await
+            decodes(GetQueryStatus::new("s").no_headers(), body, |run| run.rows().len()).await
         }
         "pysdk_results_request_id_as_schedule_id" => {
             decodes(ListResults::new("s").no_headers(), body, |page| page.items.len()).await
         }
-        "cli_query_failure_data_null" => is(GetStatus::new("s"), body, "FAILURE").await,
-        "cli_query_scheduled_data_null" => is(GetStatus::new("s"), body, "SCHEDULED").await,
-        "pysdk_pending_no_data_key" => is(GetStatus::new("s"), body, "pending").await,
+        "cli_query_failure_data_null" => is(GetQueryStatus::new("s"), body, "FAILURE").await,
+        "cli_query_scheduled_data_null" => is(GetQueryStatus::new("s"), body, "SCHEDULED").await,
+        "pysdk_pending_no_data_key" => is(GetQueryStatus::new("s"), body, "pending").await,
         "query_data_async_queued_202" => {
             is(StartQuery::new(Query::new("GA")), body, "QUEUED").await
         }
-        "query_status_running_200" => is(GetStatus::new("s"), body, "RUNNING").await,
+        "query_status_running_200" => is(GetQueryStatus::new("s"), body, "RUNNING").await,
         "viadot_data_pivoted_no_data" => {
             let described = |run: &supermetrics::QueryRun| {
                 assert!(run.is_success() && run.rows().is_empty());
@@ -148,7 +148,7 @@ fn check_request(name: &str, body: &str) -> usize {
         | "request_query_status_async_page"
         | "request_query_status_spec_example" => {
             let sample: Value = serde_json::from_str(body).unwrap();
-            sends(&GetStatus::new(sample["schedule_id"].as_str().unwrap()), &sample)
+            sends(&GetQueryStatus::new(sample["schedule_id"].as_str().unwrap()), &sample)
         }
         other => panic!("{other} has no request here: add one, or list it with a reason"),
     }
