@@ -22,7 +22,7 @@ use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{
-    CallOptions, CancelOutcome, Client, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
+    CallOptions, CancelOutcome, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
     RunProviderExt as _, adobe,
 };
 
@@ -255,7 +255,7 @@ async fn a_failed_run_says_why_in_the_words_of_its_query() {
         let done = client.trigger_and_wait(&adobe::target(NIGHTLY)).await.unwrap();
         let failure = done.failure.clone().unwrap();
         assert_eq!(failure.code.as_deref(), Some("42P01"));
-        assert!(failure.where_.unwrap().starts_with("query "));
+        assert!(failure.part.unwrap().starts_with("query "));
         let error = done.success().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RunFailed);
         assert!(
@@ -282,7 +282,7 @@ async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
     assert!(decoded.starts_with("scheduled__"));
 
     let snapshot = client.snapshot(&run).await.unwrap();
-    assert!(snapshot.failure.unwrap().where_.unwrap().starts_with("query "));
+    assert!(snapshot.failure.unwrap().part.unwrap().starts_with("query "));
     // The second request, for the queries, is refused: the run is known to have failed all the same.
     let asked = fake.requests().len();
     let look = std::pin::pin!(client.snapshot(&run));
@@ -291,7 +291,7 @@ async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
         .unwrap();
     let failure = snapshot.failure.unwrap();
     assert_eq!((snapshot.phase, failure.code), (Phase::Failed, None));
-    assert!(failure.where_.unwrap().starts_with("task "));
+    assert!(failure.part.unwrap().starts_with("task "));
 }
 
 #[tokio::test]
@@ -901,18 +901,8 @@ async fn a_transport_is_told_whose_bodies_may_not_be_kept() {
 }
 
 #[test]
-fn what_crosses_threads_does_and_what_must_be_object_safe_is() {
-    fn crosses<T: Send + Sync + Unpin + 'static>() {}
+fn what_a_client_is_asked_to_do_may_move_to_another_thread() {
     fn moves<T: Send>(_: &T) {}
-    crosses::<Client<adobe::Adobe>>();
-    crosses::<scheduled_runs::ClientBuilder<adobe::Adobe>>();
-    crosses::<scheduled_runs::Response<adobe::Run>>();
-    crosses::<scheduled_runs::RunRef>();
-    crosses::<Box<dyn scheduled_runs::RunProvider>>();
-    crosses::<Box<dyn scheduled_runs::client::Transport>>();
-    crosses::<Box<dyn scheduled_runs::client::Credential>>();
-    crosses::<Box<dyn scheduled_runs::client::Clock>>();
-    crosses::<Box<dyn scheduled_runs::client::Dialect>>();
     let build = || {
         adobe::Client::builder()
             .org_id("1@AdobeOrg")

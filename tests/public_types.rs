@@ -1,0 +1,222 @@
+//! What all public types promise: they cross threads and can be kept anywhere, and traits that are meant to be objects are.
+
+const fn crosses<T: Send + Sync + Unpin + 'static>() {}
+
+/// For what holds the caller's closures, or an answer under way.
+#[cfg(feature = "adobe")]
+const fn moves<T: Send + Unpin + 'static>() {}
+
+macro_rules! cross {
+    ($($type:ty),+ $(,)?) => { $( crosses::<$type>(); )+ };
+}
+
+/// The types of the vendors: each must cross threads, and each that the vendor's module names must stand here.
+macro_rules! vendors {
+    ($( $vendor:ident $feature:literal { $($name:ident)* } )*) => {$(
+        #[cfg(feature = $feature)]
+        #[test]
+        fn $vendor() {
+            cross!($(scheduled_runs::$vendor::$name),*);
+            let listed = [$(stringify!($name)),*];
+            let source = include_str!(concat!("../src/", $feature, "/mod.rs"));
+            for name in exported(source) {
+                assert!(listed.contains(&name), "{name} is public and not in this list");
+            }
+        }
+    )*};
+}
+
+/// The types that a module exports from its parts, or declares itself.
+fn exported(source: &str) -> impl Iterator<Item = &str> {
+    let parts = source.split("\npub use self::").skip(1).filter_map(|rest| rest.split(';').next());
+    let own = ["struct ", "enum ", "type "].into_iter().flat_map(move |kind| {
+        let declared =
+            source.split("\npub ").skip(1).filter_map(move |rest| rest.strip_prefix(kind));
+        declared.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next())
+    });
+    let is_type = |name: &&str| {
+        name.starts_with(|c: char| c.is_uppercase()) && name.contains(|c: char| c.is_lowercase())
+    };
+    parts.flat_map(|part| part.split(|c: char| !c.is_alphanumeric())).chain(own).filter(is_type)
+}
+
+vendors! {
+    adobe "adobe" {
+        AcceleratedResult Accepted AccessToken Account AccountFilter AccountId Adobe Alert
+        AlertFilter AlertStatus AlertType AssetId CancelQuery CancelRun Channel Client Column
+        ConnectionParameters CountTemplates CreateAccount CreateAlert CreateQuery CreateSchedule
+        CreateTemplate DatasetRef DecodedRunId DeleteAccount DeleteAlert DeleteIpAccess
+        DeleteSchedule DeleteTemplate DeletedAccount DeletedIpAccess DisableAlert DisableSchedule
+        EnableAlert EnableSchedule ErrorType GetAlert GetConnectionParameters GetIpAccess GetQuery
+        GetRun GetSchedule GetTemplate ImsToken IpAccess IpRange IpValidation ListAccounts
+        ListAlerts ListAssetAlerts ListQueries ListRuns ListSchedules ListTemplates NewDataset
+        Options Query QueryDef QueryError QueryField QueryFilter QueryId QueryState Row Run
+        RunAcceleratedQuery RunFilter RunId RunKind RunState Schedule ScheduleFilter ScheduleId
+        ScheduleState ServerToServer SetCron SetIpAccess SoftDeleteQuery Subscriptions TargetDataset
+        TaskState TaskStatus Template TemplateCount TemplateDef TemplateFilter TemplateId TimeField
+        Timetable TriggerRun UpdateAccount UpdateTemplate ValidateIpAccess
+    }
+    arcgis "arcgis" {
+        AppLogin AppToken ArcGis AuthInfo BackupParameters Changed Client CreateTask CreateUserTask
+        CronSchedule DeleteTask DeleteTaskRun DeleteUserTask DeleteUserTaskRun DeploymentType
+        DisableTask DisableUserTask EnableTask EnableUserTask GenerateToken GetInfo GetLimits
+        GetPortal GetTask GetTaskRun GetUserTask GetUserTaskRun Info Limit LimitName
+        ListScheduledTasks ListTaskRuns ListTasks ListUserTaskRuns ListUserTasks Options Parameters
+        Portal ReadyToken RetentionUnit RunId RunStatus Task TaskId TaskRun TaskState TaskType Time
+        UpdateLimits UpdateTask UpdateTaskRun UpdateUserTask UpdateUserTaskRun UserLogin UserTask
+        UserTaskRun UserTaskType Username
+    }
+    foundry "foundry" {
+        Action AffectedResources Build BuildRid BuildStatus BuildTarget BuildableRid CancelBuild
+        Client ClientCredentials ClientToken CreateBuild CreateSchedule DatasetRid DeleteSchedule
+        Direction EqualField Foundry GetAffectedResources GetBuild GetBuilds GetJob GetJobs
+        GetSchedule GetScheduleOfVersion GetScheduleVersion GetSchedules Job JobOutput JobRid
+        JobStatus ListBuildJobs ListDatasetSchedules ListScheduleRuns MediaSetRid Options
+        PauseSchedule Preview ProjectRid ReplaceSchedule RetryBackoff RunSchedule Schedule
+        ScheduleRid ScheduleRun ScheduleRunErrorName ScheduleRunResult ScheduleRunRid
+        ScheduleVersion ScheduleVersionRid ScopeMode SearchBuilds SearchBuildsFilter TableRid
+        TimeField TimeUnit TransactionRid Trigger UnpauseSchedule UserToken
+    }
+    mode "mode" {
+        ApiToken ArchiveReport Client CloneReportRun Content CreateDatasetRun CreateQuery
+        CreateReportRun CreateSchedule Cron DataSource DataSourceToken DatasetRun DatasetRunToken
+        DeleteQuery DeleteSchedule DownloadPdf DownloadQueryRun DownloadReport DownloadReportRun
+        ExportPdf Filter FormField Format Frequency GetDataSource GetDatasetRun GetQuery GetQueryRun
+        GetQueryRunRows GetReport GetReportRun GetReportRunOptions GetReportRunRows GetSchedule
+        GetSpace ListDataSourceReports ListDataSources ListDatasetRuns ListQueries ListQueryHistory
+        ListQueryRuns ListReportRuns ListSchedules ListSpaceDatasets ListSpaceReports ListSpaces
+        Mode Options PdfExport PdfState PythonState Query QueryRun QueryRunToken QueryToken
+        RefreshReportDatasets Report ReportRun ReportRunToken ReportToken ReportType Row RunState
+        Schedule ScheduleToken Space SpaceFilter SpaceToken SpaceType TimeField UnarchiveReport
+        UpdateQuery UpdateSchedule Verification Verify
+    }
+    supermetrics "supermetrics" {
+        Account Accounts ApiKey Batch BatchEntry BatchId BatchProgress BatchQuery BatchResult
+        BatchState BatchStatus CancelBatch Cell Client Column CreateBatch DataSourceInfo Download
+        DownloadQuery DownloadSavedQuery Field FieldSplit FieldType Fields File Format GetBatch
+        GetBatchStatus GetMe GetQueryStatus GetResults GetSavedQuery HistoryEntry ListAccounts
+        ListBatchQueries ListHistory ListResults ListRows Login Offsets Options Query QueryError
+        QueryGroup QueryProgress QueryRun QueryState ResolvedQuery ResultInfo Row RunQuery
+        RunSavedQuery SavedQuery SavedQueryId ScheduleId SplitInfo SplitPolicy StartQuery
+        Supermetrics Texts Workflow
+    }
+}
+
+#[test]
+fn core_types() {
+    use scheduled_runs::client::*;
+    use scheduled_runs::error::{Attempt, VendorError};
+    use scheduled_runs::run::{Capabilities, Failure, Progress, RecentRuns, Triggered};
+    use scheduled_runs::wire::{Drift, RawJson, Unrecognized, hal, patch};
+    use scheduled_runs::{
+        CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, RunRef, RunSnapshot,
+        Target, TimeoutPhase,
+    };
+
+    cross!(
+        Advice,
+        Answer<'static>,
+        ApiRequest,
+        Basic,
+        Bearer,
+        BodyLimits,
+        CallOptions,
+        CredentialContext<'static>,
+        Idempotency,
+        Limits,
+        LinkPolicy,
+        Meta,
+        PathSegment<'static>,
+        Rate,
+        Refusal,
+        RequestBuilder,
+        ReqwestTransport,
+        Response<()>,
+        RetryPolicy,
+        Service,
+        SystemClock,
+        Token,
+        TransportError,
+        TransportErrorKind,
+        Vendor,
+        Verdict,
+    );
+    cross!(Attempt, Delivery, Error, ErrorKind, TimeoutPhase, VendorError);
+    cross!(
+        CancelOutcome,
+        Capabilities,
+        Failure,
+        Phase,
+        Progress,
+        RecentRuns,
+        RunRef,
+        RunSnapshot,
+        Target,
+        Triggered,
+    );
+    cross!(Cursor, Page<()>, Drift, RawJson, Unrecognized);
+    cross!(hal::Embedded, hal::Link, hal::Links, patch::Operation, patch::Patch);
+    // Made for objects.
+    cross!(
+        Box<dyn scheduled_runs::RunProvider>,
+        Box<dyn Clock>,
+        Box<dyn Credential>,
+        Box<dyn Dialect>,
+        Box<dyn TokenSource>,
+        Box<dyn Transport>,
+    );
+}
+
+#[cfg(feature = "adobe")]
+#[test]
+fn what_a_client_makes() {
+    use scheduled_runs::adobe::{Adobe, Client, ImsToken, ListRuns};
+    use scheduled_runs::client::{CachedToken, Call, Calls, RawCall};
+    use scheduled_runs::{ClientBuilder, Items, Pages};
+
+    cross!(
+        Client,
+        ClientBuilder<Adobe>,
+        CachedToken<ImsToken>,
+        Call<'static, ListRuns>,
+        Calls<'static, Adobe>,
+        RawCall<'static, Adobe>,
+    );
+    moves::<Pages<ListRuns>>();
+    moves::<Items<ListRuns>>();
+    moves::<scheduled_runs::run::Trigger<'static, Client>>();
+    moves::<scheduled_runs::run::Wait<'static, Client>>();
+    moves::<scheduled_runs::run::WaitAll<'static, Client>>();
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn fakes() {
+    use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport, SeenRequest};
+    cross!(FakeProvider, ManualClock, ScriptedTransport, SeenRequest);
+    #[cfg(feature = "adobe")]
+    {
+        use scheduled_runs::testing::adobe::*;
+        cross!(FakeAdobe, LinkForm, NewRun, Plan);
+    }
+    #[cfg(feature = "arcgis")]
+    {
+        use scheduled_runs::testing::arcgis::*;
+        cross!(AdminErrors, Deployment, FakeArcGis, NewRun, Plan, TextDates);
+    }
+    #[cfg(feature = "foundry")]
+    {
+        use scheduled_runs::testing::foundry::*;
+        cross!(FakeFoundry, NewRun, Plan, UnionForm);
+    }
+    #[cfg(feature = "mode")]
+    {
+        use scheduled_runs::testing::mode::*;
+        cross!(FakeMode, NewRun, Plan);
+    }
+    #[cfg(feature = "supermetrics")]
+    {
+        use scheduled_runs::testing::supermetrics::*;
+        cross!(ErrorShape, FakeSupermetrics, LastPage, NewRun, NextLinks, NoData, Plan, RowShape);
+    }
+}
