@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::client::{ApiRequest, CurlLine, Idempotency, Printable, Vendor};
 use crate::paging::Cursor;
-use crate::run::{RunRef, RunSnapshot};
+use crate::run::{Failure, RunRef, RunSnapshot};
 
 /// `std::result::Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,9 +96,9 @@ pub enum ErrorKind {
     Pagination,
     /// The vendor has no such operation.
     Unsupported,
-    /// The run did not end within the wait's limit. It goes on at the vendor.
+    /// The run did not end within the wait's limit. It goes on at the vendor; [`Error::run`] says which one it is.
     WaitTimeout,
-    /// The run ended without success.
+    /// The run ended without success; [`Error::failure`] says why, [`Error::last_snapshot`] how it ended.
     RunFailed,
     /// More than one run may be the one that was meant, or none can be told apart.
     Ambiguous,
@@ -242,6 +242,26 @@ pub struct VendorError {
 }
 
 impl VendorError {
+    /// What the vendor said in words.
+    #[must_use]
+    pub fn new(message: impl Into<Box<str>>) -> Self {
+        Self { message: Some(message.into()), ..Self::default() }
+    }
+
+    /// Sets the vendor's code.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Box<str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Sets the vendor's name or type for this class of failure.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     pub(crate) fn scrub(&mut self, secrets: &crate::client::Secrets) {
         let texts = [&mut self.code, &mut self.name, &mut self.message, &mut self.instance_id];
         for text in texts.into_iter().flatten() {
@@ -431,6 +451,12 @@ impl Error {
     #[must_use]
     pub fn last_snapshot(&self) -> Option<&RunSnapshot> {
         self.0.last_snapshot.as_deref()
+    }
+
+    /// Why the run failed, in the vendor's words; [`ErrorKind::RunFailed`] only. `None` where the vendor gives no reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.last_snapshot()?.failure.as_ref()
     }
 
     /// The runs that may be the one that was meant; [`ErrorKind::Ambiguous`] only.
@@ -738,11 +764,7 @@ mod tests {
             .set()
             .call(&Vendor::new("acme"), &read(), vec![attempt.clone(), attempt])
             .answer(StatusCode::UNAUTHORIZED, &HeaderMap::new(), Some("4f1c"), &Bytes::new())
-            .vendor_error(Some(VendorError {
-                code: Some("401013".into()),
-                message: Some("token has expired".into()),
-                ..VendorError::default()
-            }));
+            .vendor_error(Some(VendorError::new("token has expired").code("401013")));
         assert_eq!(
             error.to_string(),
             "acme.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts"

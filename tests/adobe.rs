@@ -413,9 +413,9 @@ async fn wrong_credentials_are_told_apart() {
         assert!(error.request_id().is_some());
         assert_eq!(error.attempts().len(), 1);
     }
-    let source =
-        adobe::ImsToken::new(FakeAdobe::CLIENT_ID, "wrong-secret").token_url(fake.token_url());
-    let wrong = client(fake.client_builder().credential(adobe::ServerToServer::from(source)));
+    let source = adobe::ServerToServer::new(FakeAdobe::CLIENT_ID, "wrong-secret")
+        .token_url(fake.token_url());
+    let wrong = client(fake.client_builder().credential(source));
     let before = fake.requests().len();
     let error = wrong.send(GetSchedule::new(NIGHTLY)).await.unwrap_err();
     assert_eq!(

@@ -1224,14 +1224,14 @@ async fn a_run_without_a_build_cannot_be_finished() {
 
 #[tokio::test]
 async fn the_client_sends_its_secret_in_either_form() {
-    use scheduled_runs::foundry::{Client, ClientCredentials, ClientToken, GetSchedule};
+    use scheduled_runs::foundry::{Client, ClientCredentials, GetSchedule};
 
     let fake = FakeFoundry::start().await;
     for basic in [false, true] {
-        let token = ClientToken::new(FakeFoundry::CLIENT_ID, FakeFoundry::CLIENT_SECRET);
+        let token = ClientCredentials::new(FakeFoundry::CLIENT_ID, FakeFoundry::CLIENT_SECRET);
         let token = if basic { token.basic_auth() } else { token };
         let builder = Client::builder().base_url(fake.base_url());
-        let client = builder.credential(ClientCredentials::from(token)).build().unwrap();
+        let client = builder.credential(token).build().unwrap();
         client.send(GetSchedule::new(FakeFoundry::NIGHTLY_ORDERS)).await.unwrap();
     }
     assert_eq!(fake.token_requests(), 2);

@@ -13,8 +13,8 @@ use scheduled_runs::client::{
     ApiRequest, BodyLimits, Clock as _, SystemClock, Transport, TransportError,
 };
 use scheduled_runs::foundry::{
-    self, CancelBuild, ClientCredentials, ClientToken, GetBuild, GetJob, GetSchedule,
-    ListScheduleRuns, Preview, RunSchedule, UserToken, error_name,
+    self, CancelBuild, ClientCredentials, GetBuild, GetJob, GetSchedule, ListScheduleRuns, Preview,
+    RunSchedule, UserToken, error_name,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
@@ -388,7 +388,7 @@ async fn preview_is_set_for_the_client_the_request_and_raw_calls() {
 }
 
 /// A client whose first answer is a token.
-fn application(token: ClientToken) -> (ScriptedTransport, foundry::Client) {
+fn application(token: ClientCredentials) -> (ScriptedTransport, foundry::Client) {
     let script = ScriptedTransport::default();
     script.answer(
         200,
@@ -396,12 +396,12 @@ fn application(token: ClientToken) -> (ScriptedTransport, foundry::Client) {
     );
     let builder = foundry::Client::builder().hostname("gateway.example/foundry");
     let builder = builder.transport(script.clone()).clock(ManualClock::new());
-    (script, builder.credential(ClientCredentials::from(token)).build().unwrap())
+    (script, builder.credential(token).build().unwrap())
 }
 
 #[tokio::test]
 async fn a_token_is_fetched_once_with_the_secret_in_the_form() {
-    let (script, client) = application(ClientToken::new("the-id", "the secret"));
+    let (script, client) = application(ClientCredentials::new("the-id", "the secret"));
     script.answer(200, "{}");
     script.answer(200, "{}");
     client.send(ListScheduleRuns::new(SCHEDULE)).await.unwrap();
@@ -425,7 +425,7 @@ async fn a_token_is_fetched_once_with_the_secret_in_the_form() {
 
 #[tokio::test]
 async fn scopes_and_basic_authentication_are_sent_as_asked() {
-    let token = ClientToken::new("the-id", "the-secret")
+    let token = ClientCredentials::new("the-id", "the-secret")
         .scopes(["api:orchestration-read", "api:orchestration-write"])
         .basic_auth()
         .token_url("https://login.example/token");
@@ -443,7 +443,7 @@ async fn scopes_and_basic_authentication_are_sent_as_asked() {
 
 #[tokio::test]
 async fn a_stale_token_is_renewed_once_and_the_call_sent_again() {
-    let (script, client) = application(ClientToken::new("the-id", "the-secret"));
+    let (script, client) = application(ClientCredentials::new("the-id", "the-secret"));
     script.answer(401, refusal("UNAUTHORIZED", "Default:Unauthorized"));
     script.answer(200, r#"{"access_token":"tok-2"}"#);
     script.answer(200, run(Value::Null).to_string());

@@ -80,13 +80,13 @@ async fn adobe(target: Option<Target>) -> Result<Connected> {
         let target = target.unwrap_or_else(|| adobe::target("nightly-orders"));
         return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
     };
-    let mut token = adobe::ImsToken::new(id, secret);
+    let mut token = adobe::ServerToServer::new(id, secret);
     if let Some(url) = variable("ADOBE_TOKEN_URL") {
         token = token.token_url(url);
     }
     let base_url = variable("ADOBE_BASE_URL");
     let client = adobe::Client::builder()
-        .credential(adobe::ServerToServer::from(token))
+        .credential(token)
         .org_id(org)
         .sandbox(sandbox)
         .base_url(base_url.unwrap_or_else(|| adobe::BASE_URL.to_owned()))

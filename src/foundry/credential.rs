@@ -23,15 +23,13 @@ pub type UserToken = Bearer;
 /// OAuth 2 client credentials: fetches tokens for the service user of a third-party application.
 ///
 /// Tokens live about one hour; each is kept until shortly before its end and asked for once however many calls wait. They
-/// are fetched from `https://<host>/multipass/api/oauth2/token`, beside the client's own base URL. For scopes, HTTP Basic
-/// or another URL build a [`ClientToken`] and convert it:
+/// are fetched from `https://<host>/multipass/api/oauth2/token`, beside the client's own base URL.
 ///
 /// ```
-/// use scheduled_runs::foundry::{ClientCredentials, ClientToken};
+/// use scheduled_runs::foundry::ClientCredentials;
 ///
-/// let token = ClientToken::new("client id", "client secret")
+/// let credential = ClientCredentials::new("client id", "client secret")
 ///     .scopes(["api:orchestration-read", "api:orchestration-write"]);
-/// let credential = ClientCredentials::from(token);
 /// ```
 ///
 /// Source: Foundry API reference, "Authentication"; the vendor's own libraries for what is sent.
@@ -50,42 +48,6 @@ pub struct ClientToken {
 impl ClientToken {
     /// How long a token counts as good if the answer does not say.
     const LIFE: Duration = Duration::from_secs(3600);
-
-    /// Client id and client secret of a third-party application.
-    #[must_use]
-    pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        Self {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-            scopes: Vec::new(),
-            basic_auth: false,
-            token_url: None,
-        }
-    }
-
-    /// What the token may be used for, such as `api:orchestration-read`. Left out, all that the application may.
-    ///
-    /// Sent as they are: the vendor's Python library adds `offline_access`, which a token without a user does not need.
-    #[must_use]
-    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes = scopes.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Sends id and secret in an `Authorization: Basic` header, as the vendor's TypeScript library does. Default: in the
-    /// form, as the Python library does.
-    #[must_use]
-    pub fn basic_auth(mut self) -> Self {
-        self.basic_auth = true;
-        self
-    }
-
-    /// Another place to get tokens from. Default: `/multipass/api/oauth2/token` on the client's host.
-    #[must_use]
-    pub fn token_url(mut self, url: impl Into<String>) -> Self {
-        self.token_url = Some(url.into());
-        self
-    }
 
     fn own_url(&self) -> Result<Option<Url>> {
         let url = self.token_url.as_deref().map(Url::parse).transpose();
@@ -106,7 +68,36 @@ impl ClientCredentials {
     /// Client id and client secret of a third-party application.
     #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        ClientToken::new(client_id, client_secret).into()
+        ClientToken {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            scopes: Vec::new(),
+            basic_auth: false,
+            token_url: None,
+        }
+        .into()
+    }
+
+    /// What the token may be used for, such as `api:orchestration-read`. Left out, all that the application may.
+    ///
+    /// Sent as they are: the vendor's Python library adds `offline_access`, which a token without a user does not need.
+    #[must_use]
+    pub fn scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        self.with_source(|token| ClientToken { scopes, ..token })
+    }
+
+    /// Sends id and secret in an `Authorization: Basic` header, as the vendor's TypeScript library does. Default: in the
+    /// form, as the Python library does.
+    #[must_use]
+    pub fn basic_auth(self) -> Self {
+        self.with_source(|token| ClientToken { basic_auth: true, ..token })
+    }
+
+    /// Another place to get tokens from. Default: `/multipass/api/oauth2/token` on the client's host.
+    #[must_use]
+    pub fn token_url(self, url: impl Into<String>) -> Self {
+        self.with_source(|token| ClientToken { token_url: Some(url.into()), ..token })
     }
 }
 

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_client_that_could_not_work_is_not_built() {
         let host = || Client::builder().hostname("example.palantirfoundry.com");
-        let application = || ClientToken::new("id", "canary-secret");
+        let application = || ClientCredentials::new("id", "canary-secret");
         for (builder, says) in [
             (Client::builder(), "where to send requests is not known"),
             (Client::builder().hostname(""), "the hostname is empty"),
@@ -247,14 +247,8 @@ mod tests {
             (host().credential(UserToken::new("")), "token is empty"),
             (host().credential(ClientCredentials::new("", "canary")), "client id is empty"),
             (host().credential(ClientCredentials::new("id", "")), "client secret is empty"),
-            (
-                host().credential(ClientCredentials::from(application().scopes(["a b"]))),
-                "a scope is empty or holds a space",
-            ),
-            (
-                host().credential(ClientCredentials::from(application().token_url("canary"))),
-                "the token URL is not a URL",
-            ),
+            (host().credential(application().scopes(["a b"])), "a scope is empty or holds a space"),
+            (host().credential(application().token_url("canary")), "the token URL is not a URL"),
             (
                 Client::builder().hostname("http://host").credential(UserToken::new("canary")),
                 "clear text",
@@ -269,15 +263,15 @@ mod tests {
 
     #[test]
     fn no_debug_print_shows_a_secret() {
-        let token = || ClientToken::new("canary-id", "canary-secret");
+        let token = || ClientCredentials::new("canary-id", "canary-secret");
         let builder = Client::builder()
             .hostname("http://localhost")
-            .credential(ClientCredentials::from(token().basic_auth().scopes(["s"])));
+            .credential(token().basic_auth().scopes(["s"]));
         let printed = [
             format!("{builder:?}"),
             format!("{:?}", builder.build().unwrap()),
             format!("{:?}", token()),
-            format!("{:?}", ClientCredentials::from(token())),
+            format!("{:?}", token()),
             format!("{:?}", UserToken::new("canary-token")),
         ];
         assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");

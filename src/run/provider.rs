@@ -17,6 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Edge, Guard, Page};
 
 /// One vendor's runs. Object safe and open: write your own vendor, or a fake, and everything in [`RunProviderExt`] works.
+///
+/// Over a [`Client`](crate::Client) of your own vendor, implement it for a type of yours that holds the client, and send
+/// with [`client.calls(options)`](crate::Client::calls), which keeps to the limits of the call.
 #[async_trait]
 pub trait RunProvider: Debug + Send + Sync + 'static {
     /// The vendor's name, as it stands in [`Target`] and [`RunRef`].
@@ -25,7 +28,8 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// What this vendor can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// What waits are measured with.
+    /// What waits are measured with. Give out your client's own [`clock`](crate::Client::clock), or tests that set one wait
+    /// real time.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }

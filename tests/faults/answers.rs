@@ -259,8 +259,7 @@ impl Dialect for CodeInside {
         if code.is_null() {
             return Verdict::Success;
         }
-        let mut error = VendorError::default();
-        error.code = Some(code.to_string().into());
+        let error = VendorError::default().code(code.to_string());
         let meant = code.as_u64().and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
         let refusal = Refusal::by_status(meant.unwrap_or(answer.status), Some(error));
         Verdict::Failure(match code.as_u64() {

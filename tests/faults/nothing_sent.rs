@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::dns::{Name, Resolve, Resolving};
-use scheduled_runs::adobe::{Client, ImsToken, ServerToServer};
+use scheduled_runs::adobe::{Client, ServerToServer};
 use scheduled_runs::client::{Clock, Limits, ReqwestTransport};
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::{Delivery, ErrorKind, TimeoutPhase};
@@ -153,11 +153,12 @@ fn fault_05_a_credential_is_not_sent_in_clear_text() {
 #[tokio::test]
 async fn fault_05_a_client_secret_is_not_sent_in_clear_text_either() {
     let (script, _, _) = scripted();
-    let token = ImsToken::new("canary-id-1", "canary-secret-2").token_url("http://ims.example/");
+    let token =
+        ServerToServer::new("canary-id-1", "canary-secret-2").token_url("http://ims.example/");
     let client = Client::builder()
         .org_id(ORG)
         .sandbox("dev")
-        .credential(ServerToServer::from(token))
+        .credential(token)
         .transport(script.clone())
         .build()
         .unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, Method, header};
 use scheduled_runs::adobe::{
-    AccessToken, Adobe, Client, GetRun, ImsToken, ListRuns, ServerToServer, TriggerRun,
+    AccessToken, Adobe, Client, GetRun, ListRuns, ServerToServer, TriggerRun,
 };
 use scheduled_runs::client::{
     Basic, Bearer, CachedToken, CredentialContext, ReqwestTransport, RetryPolicy, Token,
@@ -98,7 +98,6 @@ async fn fault_49_nothing_that_can_be_printed_shows_a_secret() {
         format!("{:?}", builder().build().err().map(|error| error.report())),
         format!("{:?}", builder().transport(Answers::new(|_, _| answer(200, ""))).build().unwrap()),
         format!("{:?}", AccessToken::new(KEY, TOKEN)),
-        format!("{:?}", ImsToken::new("canary-id", "canary-secret")),
         format!("{:?}", ServerToServer::new("canary-id", "canary-secret")),
         format!("{:?}", Bearer::new(TOKEN)),
         format!("{:?}", Basic::new("canary-user", "canary-password")),
@@ -245,12 +244,8 @@ async fn fault_50_a_client_secret_that_the_token_server_sends_back_is_cut_out() 
     for status in ["400 Bad", "503 Busy"] {
         let tokens = Server::start([Answer::json(status, echo)]).await;
         let vendor = Server::start([Answer::json("202 Accepted", TAKEN)]).await;
-        let source = ImsToken::new("canary-id-1", "canary-secret-2").token_url(tokens.url());
-        let client = builder()
-            .base_url(vendor.url())
-            .credential(ServerToServer::from(source))
-            .build()
-            .unwrap();
+        let source = ServerToServer::new("canary-id-1", "canary-secret-2").token_url(tokens.url());
+        let client = builder().base_url(vendor.url()).credential(source).build().unwrap();
         let error = client.send(trigger()).await.unwrap_err();
         assert_eq!((error.kind(), vendor.connections()), (ErrorKind::Auth, 0));
         assert!(!error.may_have_run());

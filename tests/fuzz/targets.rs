@@ -1,7 +1,7 @@
 //! What inputs are fed to: the requests of each vendor, its lists, and its runs.
 
 use chrono::{DateTime, Utc};
-use scheduled_runs::client::{CachedToken, LinkPolicy, PagedEndpoint};
+use scheduled_runs::client::{LinkPolicy, PagedEndpoint};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{CallOptions, Client, Cursor, RunProvider, RunProviderExt, Target};
 use scheduled_runs::{adobe, arcgis, foundry, mode, supermetrics, wire};
@@ -290,8 +290,7 @@ fn answers_of_foundry() {
         let builder = Client::builder().hostname("x.palantirfoundry.com").preview(Preview::Always);
         let builder = match case.rng.u8(..4) {
             0 => builder.credential(ClientCredentials::new("client-id", CANARY)),
-            1 => builder
-                .credential(CachedToken::from(ClientToken::new("client-id", CANARY).basic_auth())),
+            1 => builder.credential(ClientCredentials::new("client-id", CANARY).basic_auth()),
             _ => builder.credential(UserToken::new(CANARY)),
         };
         let client = case.client(builder);

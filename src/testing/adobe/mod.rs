@@ -28,7 +28,7 @@ use serde_json::json;
 use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::{Request, ResponseTemplate};
 
-use crate::adobe::{Adobe, ImsToken, Row, ServerToServer};
+use crate::adobe::{Adobe, Row, ServerToServer};
 use crate::client::ClientBuilder;
 
 use super::server::{Desk, Fake, Server, common_knobs, request_id, token_knobs, trigger_knobs};
@@ -90,9 +90,9 @@ impl FakeAdobe {
     /// server-to-server against the fake's own token endpoint are set.
     pub fn client_builder(&self) -> ClientBuilder<Adobe> {
         let source =
-            ImsToken::new(Self::CLIENT_ID, Self::CLIENT_SECRET).token_url(self.token_url());
+            ServerToServer::new(Self::CLIENT_ID, Self::CLIENT_SECRET).token_url(self.token_url());
         crate::adobe::Client::builder()
-            .credential(ServerToServer::from(source))
+            .credential(source)
             .org_id(Self::ORG_ID)
             .sandbox(Self::SANDBOX)
             .base_url(self.base_url())
