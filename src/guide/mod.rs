@@ -10,6 +10,8 @@
 //! | [`observing`] | What does the crate do all day, and what does the vendor send that it does not know? |
 //! | [`paging`] | How do I walk a long list, faster, and from where I stopped? |
 //! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
+//! | [`testing`] | Which fake do I test with, and how do I test the day on which an answer is lost? |
+//! | [`own_provider`] | How do I write a vendor of my own? |
 
 #[doc = include_str!("credentials.md")]
 pub mod credentials {}
@@ -23,8 +25,14 @@ pub mod errors {}
 #[doc = include_str!("observing.md")]
 pub mod observing {}
 
+#[doc = include_str!("own_provider.md")]
+pub mod own_provider {}
+
 #[doc = include_str!("paging.md")]
 pub mod paging {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
 
 #[doc = include_str!("transport.md")]
 pub mod transport {}
