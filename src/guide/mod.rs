@@ -12,6 +12,7 @@
 //! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
 //! | [`testing`] | Which fake do I test with, and how do I test the day on which an answer is lost? |
 //! | [`own_provider`] | How do I write a vendor of my own? |
+//! | [`migrating`] | I come from a vendor's Python client: what is what here? |
 
 #[doc = include_str!("credentials.md")]
 pub mod credentials {}
@@ -21,6 +22,9 @@ pub mod did_it_run {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("migrating.md")]
+pub mod migrating {}
 
 #[doc = include_str!("observing.md")]
 pub mod observing {}
