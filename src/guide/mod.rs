@@ -12,6 +12,7 @@
 //! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
 //! | [`testing`] | Which fake do I test with, and how do I test the day on which an answer is lost? |
 //! | [`own_provider`] | How do I write a vendor of my own? |
+//! | [`job_queue`] | How do I hand a run to a job queue or workflow engine? |
 //! | [`migrating`] | I come from a vendor's Python client: what is what here? |
 
 #[doc = include_str!("credentials.md")]
@@ -22,6 +23,9 @@ pub mod did_it_run {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("job_queue.md")]
+pub mod job_queue {}
 
 #[doc = include_str!("migrating.md")]
 pub mod migrating {}
