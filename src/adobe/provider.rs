@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
-    Target, Triggered, foreign,
+    Target, Triggered,
 };
 
 /// Runs looked at to find the one that was just triggered.
@@ -41,7 +41,7 @@ impl RunProvider for Client {
     }
 
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
-        let schedule = schedule_of(run.target())?;
+        let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.calls(options);
         let answer = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &answer);
@@ -57,19 +57,19 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListRuns::new(schedule_of(target)?).newest_first().limit(PAGE);
+        let first = ListRuns::new(target.id_at(&VENDOR)?).newest_first().limit(PAGE);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = self.call(request).options(options.clone()).send().await?.into_inner();
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        self.call(TriggerRun::new(schedule_of(target)?)).options(options.clone()).send().await?;
+        self.call(TriggerRun::new(target.id_at(&VENDOR)?)).options(options.clone()).send().await?;
         Ok(Triggered::new(None))
     }
 
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
-        let request = ListRuns::new(schedule_of(target)?)
+        let request = ListRuns::new(target.id_at(&VENDOR)?)
             .newest_first()
             .limit(RECENT)
             .filter(RunFilter::external_trigger(true));
@@ -81,7 +81,7 @@ impl RunProvider for Client {
     }
 
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
-        let schedule = schedule_of(run.target())?;
+        let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.calls(options);
         let is_over = async || -> Result<bool> {
             Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())
@@ -98,10 +98,6 @@ impl RunProvider for Client {
             Err(error) => Err(error),
         }
     }
-}
-
-fn schedule_of(target: &Target) -> Result<&str> {
-    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
 }
 
 fn phase(run: &Run) -> Phase {

@@ -15,7 +15,7 @@ use super::{
 use crate::client::{Api, CallOptions, Clock, PagedEndpoint, UNRESERVED, Vendor};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
-use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target, foreign};
+use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target};
 
 /// A task of the administrator API, as a target for waits.
 #[must_use]
@@ -106,18 +106,16 @@ enum Task {
 
 impl Task {
     fn of(target: &Target) -> Result<Self> {
-        if *target.vendor() != VENDOR {
-            return Err(foreign(target, &VENDOR));
-        }
+        let id = target.id_at(&VENDOR)?;
         let decoded = |id: &str| match percent_decode_str(id).decode_utf8() {
             Ok(id) => Ok(Cow::into_owned(id)),
             Err(_) => Err(Error::config(
                 "the target names no task; make it with `arcgis::target` or `arcgis::user_target`",
             )),
         };
-        Ok(match target.id().split_once('/') {
+        Ok(match id.split_once('/') {
             Some((user, task)) => Self::User(decoded(user)?.into(), decoded(task)?.into()),
-            None => Self::Admin(decoded(target.id())?.into()),
+            None => Self::Admin(decoded(id)?.into()),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
-    Target, Triggered, foreign,
+    Target, Triggered,
 };
 
 /// Looks for the build of a run that shall be cancelled, one second apart.
@@ -62,7 +62,7 @@ impl RunProvider for Client {
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
         let calls = self.calls(options);
-        let first = ListScheduleRuns::new(schedule_of(target)?);
+        let first = ListScheduleRuns::new(target.id_at(&VENDOR)?);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = calls.send(request).await?.into_inner();
         let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
@@ -78,7 +78,7 @@ impl RunProvider for Client {
     }
 
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        let request = RunSchedule::new(schedule_of(target)?);
+        let request = RunSchedule::new(target.id_at(&VENDOR)?);
         let run = self.call(request).options(options.clone()).send().await?;
         Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
     }
@@ -86,7 +86,7 @@ impl RunProvider for Client {
     /// Runs that the schedule's own trigger started have no author and are left out. Two that people start at once are not
     /// told apart by guessing.
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
-        let request = ListScheduleRuns::new(schedule_of(target)?);
+        let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
         let answer = self.call(request).options(options.clone()).send().await?;
         let ours = answer.items.iter().filter(|run| run.created_by.is_some());
         let runs = ours.map(|run| snapshot(target, run, None)).collect();
@@ -119,13 +119,9 @@ impl RunProvider for Client {
     }
 }
 
-fn schedule_of(target: &Target) -> Result<&str> {
-    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
-}
-
 /// The run, from the list of its schedule's runs: there is no operation that gets one.
 async fn find(calls: &Calls<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
-    let request = ListScheduleRuns::new(schedule_of(run.target())?);
+    let request = ListScheduleRuns::new(run.target().id_at(&VENDOR)?);
     let found =
         calls.find(request, |found| (found.rid.as_str() == run.id()).then_some(found)).await?;
     found.ok_or_else(|| {

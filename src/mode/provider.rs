@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::{
     Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot, Target, Triggered,
-    foreign,
 };
 
 /// A report is the target, and is run with the default values of its parameters. The vendor names the run it starts, and
@@ -38,7 +37,7 @@ impl RunProvider for Client {
     }
 
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
-        let report = report_of(run.target())?;
+        let report = run.target().id_at(&VENDOR)?;
         let answer =
             self.call(GetReportRun::new(report, run.id())).options(options.clone()).send().await?;
         let mut snapshot = snapshot(run.target(), &answer);
@@ -54,21 +53,21 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListReportRuns::new(report_of(target)?).newest_first();
+        let first = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = self.call(request).options(options.clone()).send().await?.into_inner();
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        let request = CreateReportRun::new(report_of(target)?);
+        let request = CreateReportRun::new(target.id_at(&VENDOR)?);
         let run = self.call(request).options(options.clone()).send().await?;
         Ok(Triggered::new(Some(target.run(run.token.as_str()))))
     }
 
     /// Inferred: a run that links to a schedule was started by it.
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
-        let request = ListReportRuns::new(report_of(target)?).newest_first();
+        let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
         let answer = self.call(request).options(options.clone()).send().await?;
         let (scheduled, others): (Vec<_>, Vec<_>) =
             answer.items.iter().partition(|run| run.report_schedule_link().is_some());
@@ -78,10 +77,6 @@ impl RunProvider for Client {
         let recent = RecentRuns::new(snapshots(others), answer.meta().server_date());
         Ok(recent.doubtful(snapshots(scheduled)))
     }
-}
-
-fn report_of(target: &Target) -> Result<&str> {
-    if *target.vendor() == VENDOR { Ok(target.id()) } else { Err(foreign(target, &VENDOR)) }
 }
 
 fn phase(state: Option<&RunState>) -> Phase {

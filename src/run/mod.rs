@@ -20,7 +20,6 @@ pub use self::provider::{
     CancelOutcome, Capabilities, RecentRuns, RunProvider, RunProviderExt, Triggered,
 };
 pub use self::trigger::Trigger;
-pub(crate) use self::trigger::foreign;
 pub use self::wait::Wait;
 pub use self::wait_all::WaitAll;
 
@@ -121,6 +120,19 @@ impl Target {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The vendor's id, for a provider of this vendor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the target is another vendor's.
+    pub fn id_at(&self, vendor: &Vendor) -> Result<&str> {
+        if self.vendor == *vendor {
+            return Ok(&self.id);
+        }
+        let message =
+            format!("{self} does not belong to {vendor}; ask the provider of its own vendor");
+        Err(Error::config(message))
     }
 
     /// A run of it.

@@ -118,9 +118,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
 
     async fn send_once(&self) -> Result<RunRef> {
         let capabilities = self.provider.capabilities();
-        if self.target.vendor() != &self.provider.vendor() {
-            return Err(foreign(&self.target, &self.provider.vendor()));
-        }
+        self.target.id_at(&self.provider.vendor())?;
         // Listed first: if even that fails, nothing has been started.
         let unnamed = !capabilities.trigger_names_run;
         let to_verify = self.verify && !capabilities.caller_names_run;
@@ -294,11 +292,6 @@ impl Search {
     async fn sleep(&self, pause: Duration) {
         self.clock.sleep(pause.min(self.grace.saturating_sub(self.waited()))).await;
     }
-}
-
-/// A target or run was given to the provider of another vendor.
-pub(crate) fn foreign(what: &impl fmt::Display, vendor: &super::Vendor) -> Error {
-    Error::config(format!("{what} does not belong to {vendor}; ask the provider of its own vendor"))
 }
 
 impl<'p, P: RunProvider + ?Sized> IntoFuture for Trigger<'p, P> {

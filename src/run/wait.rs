@@ -215,9 +215,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             Subject::Run(run) => (run, false),
             Subject::Trigger(trigger) => (trigger.send().await?, true),
         };
-        if run.vendor() != &self.provider.vendor() {
-            return Err(super::foreign(&run, &self.provider.vendor()));
-        }
+        run.target().id_at(&self.provider.vendor())?;
         let clock = self.provider.clock();
         Ok(Watch {
             provider: self.provider,

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, Progress, RecentRuns, RunProvider, RunRef,
-    RunSnapshot, Target, Triggered, foreign,
+    RunSnapshot, Target, Triggered,
 };
 
 /// A query is the target, and `schedule_id` is the id of its runs. A query that names none gets a new one for each run:
@@ -40,7 +40,7 @@ impl RunProvider for Client {
     }
 
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
-        belongs_here(run.target())?;
+        run.target().id_at(&VENDOR)?;
         // One row: the rest is not looked at here.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
         let answer = self.call(request).options(options.clone()).send().await?;
@@ -88,7 +88,7 @@ impl RunProvider for Client {
     }
 
     async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
-        belongs_here(run.target())?;
+        run.target().id_at(&VENDOR)?;
         let message = "the vendor cannot end one query, only a batch: see `CancelBatch`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
@@ -98,10 +98,6 @@ impl RunProvider for Client {
 /// URLs.
 const LONGEST_IN_URL: usize = 1500;
 
-fn belongs_here(target: &Target) -> Result<()> {
-    if *target.vendor() == VENDOR { Ok(()) } else { Err(foreign(target, &VENDOR)) }
-}
-
 /// The query of a target, and the ids of its runs.
 struct Ids {
     query: Query,
@@ -110,11 +106,11 @@ struct Ids {
 
 impl Ids {
     fn of(target: &Target) -> Result<Self> {
-        belongs_here(target)?;
-        let query: Query = serde_json::from_str(target.id()).map_err(|_| {
+        let id = target.id_at(&VENDOR)?;
+        let query: Query = serde_json::from_str(id).map_err(|_| {
             Error::config("the target is no query; make it with `supermetrics::target`")
         })?;
-        let prefix = format!("sr-{:016x}", stable_hash(target.id()));
+        let prefix = format!("sr-{:016x}", stable_hash(id));
         Ok(Self { query, prefix })
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target,
-    Triggered, foreign,
+    Triggered,
 };
 
 /// What the looks at a run see that nobody planned.
@@ -193,9 +193,7 @@ impl RunProvider for FakeProvider {
     }
 
     async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
-        if run.vendor() != &Self::VENDOR {
-            return Err(foreign(run, &Self::VENDOR));
-        }
+        run.target().id_at(&Self::VENDOR)?;
         let mut state = lock(&self.state);
         state.looks += 1;
         if let Some(error) = state.faults.pop_front() {
@@ -225,9 +223,7 @@ impl RunProvider for FakeProvider {
     }
 
     async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
-        if target.vendor() != &Self::VENDOR {
-            return Err(foreign(target, &Self::VENDOR));
-        }
+        target.id_at(&Self::VENDOR)?;
         let planned = lock(&self.state).plans.pop_front();
         let run = self.add_run(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
         let mut state = lock(&self.state);
