@@ -14,6 +14,10 @@
 //! | [`own_provider`] | How do I write a vendor of my own? |
 //! | [`job_queue`] | How do I hand a run to a job queue or workflow engine? |
 //! | [`migrating`] | I come from a vendor's Python client: what is what here? |
+//! | [`architecture`] | Why is it built this way, and what was rejected? |
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
 
 #[doc = include_str!("credentials.md")]
 pub mod credentials {}

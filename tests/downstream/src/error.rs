@@ -71,7 +71,7 @@ impl Error {
     /// The vendor's reason, of a report that failed.
     #[must_use]
     pub fn reason(&self) -> Option<&Failure> {
-        self.cause().last_snapshot()?.failure.as_ref()
+        self.cause().failure()
     }
 
     /// Everything a person on call needs: this error, what the vendor said, and each attempt. It holds no secret.
