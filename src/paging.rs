@@ -279,22 +279,30 @@ impl<E: OffsetPages> Pages<E> {
         let first = cursor.as_ref().map_or_else(|| request.clone(), |cursor| request.at(cursor));
         let begin = cursor.clone();
         let walk = stream::once(fetch(first, cursor)).flat_map(move |first| {
-            let mut cursors = Vec::new();
+            let mut numbers = 0..0;
+            let mut counters = Page::new(Vec::new(), None);
             let mut endless = None;
             if let Ok(first) = &first {
                 let count = request.page_count(first);
-                let pages = (0..count.min(guard.max_pages)).map(|page| request.nth(first, page));
+                counters = Page { items: Vec::new(), next: first.next.clone(), total: first.total };
+                let mut pages = 0..count.min(guard.max_pages);
                 // The walk goes on after the page it began with: the first, or the one it resumed at.
-                cursors = match &begin {
-                    None => pages.skip(1).collect(),
-                    Some(begin) => pages.skip_while(|page| page != begin).skip(1).collect(),
+                numbers = match &begin {
+                    None => 1..pages.end,
+                    Some(begin) => {
+                        pages.find(|page| request.nth(&counters, *page) == *begin);
+                        pages
+                    }
                 };
                 endless = (count > guard.max_pages).then(|| Err(guard.too_many(E::OPERATION)));
             }
             let (request, fetch, rest) = (request.clone(), fetch.clone(), rest.clone());
-            let counted = cursors.len() + 1;
-            let later = stream::iter(cursors)
-                .map(move |cursor| spawned(fetch(request.at(&cursor), Some(cursor))))
+            let counted = numbers.len() + 1;
+            let later = stream::iter(numbers)
+                .map(move |number| {
+                    let cursor = request.nth(&counters, number);
+                    spawned(fetch(request.at(&cursor), Some(cursor)))
+                })
                 .buffered(requests.max(1));
             let pages = stream::iter([first]).chain(later).zip(stream::iter(1..));
             let pages = pages.flat_map(move |(page, number)| {

@@ -1,13 +1,15 @@
 //! A vendor of one's own, written outside the crate: what a downstream crate would write, and how its lists are walked.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
+use std::cell::Cell;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use http::{Method, Response};
 use scheduled_runs::client::{
     Answer, Api, ApiRequest, Bearer, BodyLimits, Dialect, Endpoint, Idempotency, Limits,
@@ -142,12 +144,18 @@ impl PagedEndpoint for List {
     }
 }
 
+thread_local! {
+    /// How often a page was named by its number, in this test's thread.
+    static NAMED: Cell<usize> = const { Cell::new(0) };
+}
+
 impl OffsetPages for List {
     fn page_count(&self, first: &Page<u32>) -> usize {
         usize::try_from(first.total.unwrap_or(1)).unwrap()
     }
 
     fn nth(&self, _: &Page<u32>, number: usize) -> Cursor {
+        NAMED.set(NAMED.get() + 1);
         Cursor::new(number.to_string())
     }
 }
@@ -248,6 +256,53 @@ async fn prefetching_asks_for_one_page_ahead_and_dropping_cancels_it() {
     server.0.gate.as_ref().unwrap().add_permits(100);
     tokio::task::yield_now().await;
     assert_eq!(*server.0.asked.lock().unwrap(), [0, 1]);
+}
+
+/// The pages asked for after each page given out, when all that can go on without the caller has gone on.
+async fn asked_after_each_page(
+    server: &Server,
+    walk: impl Stream<Item = Result<Page<u32>>>,
+) -> Vec<usize> {
+    let (mut walk, mut asked) = (pin!(walk), Vec::new());
+    while let Some(page) = walk.next().await {
+        assert_eq!(page.unwrap().items[0] as usize, asked.len() * 10);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        asked.push(server.0.asked.lock().unwrap().len());
+    }
+    asked
+}
+
+#[tokio::test]
+async fn no_more_pages_are_asked_for_than_may_be_held() {
+    let list = || serving(Counts { pages: 20, ..Counts::default() });
+    let (server, client) = list();
+    let plain = asked_after_each_page(&server, client.pages(List { page: 0 })).await;
+    assert_eq!(plain, (1..=20).collect::<Vec<_>>());
+
+    let (server, client) = list();
+    let ahead = asked_after_each_page(&server, client.pages(List { page: 0 }).prefetch()).await;
+    assert_eq!(ahead, (2..=20).chain([20]).collect::<Vec<_>>(), "one page ahead of the caller's");
+
+    for held in [1, 2, 8] {
+        let (server, client) = list();
+        let walk = client.pages(List { page: 0 }).concurrent(held);
+        let asked = asked_after_each_page(&server, walk).await;
+        // The caller holds one of them; how many there are is known from the first page only.
+        let most: Vec<_> = (2..=20).map(|given| (given + held - 1).min(20)).collect();
+        assert_eq!((asked[0], &asked[1..]), (1, &*most), "{held} at once");
+    }
+}
+
+#[tokio::test]
+async fn a_concurrent_walk_of_a_long_list_remembers_few_of_its_pages() {
+    let (_, client) = serving(Counts { pages: 100_000, ..Counts::default() });
+    let mut walk = pin!(client.pages(List { page: 0 }).concurrent(4));
+    for _ in 0..3 {
+        walk.next().await.unwrap().unwrap();
+    }
+    assert_eq!(NAMED.get(), 5, "four pages after the first, and one for each that was given out");
 }
 
 #[tokio::test]

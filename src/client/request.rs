@@ -76,7 +76,7 @@ pub trait OffsetPages: PagedEndpoint {
     /// How many pages the whole list has, as the first page tells.
     fn page_count(&self, first: &Page<Self::Item>) -> usize;
 
-    /// The cursor of a page; the first page has number 0.
+    /// The cursor of a page; the first page has number 0. `first` comes without its items.
     fn nth(&self, first: &Page<Self::Item>, number: usize) -> Cursor;
 }
 
