@@ -112,6 +112,7 @@ impl Endpoint for RunAcceleratedQuery {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<AcceleratedResult> {
         json::decode(meta, body)
     }

@@ -63,6 +63,7 @@ impl Endpoint for ListAccounts {
         self.list.write(about::<Self>(Method::GET, base, &["accounts"]), &[]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Account>> {
         self.list.decode(meta, body)
     }
@@ -140,6 +141,7 @@ impl Endpoint for CreateAccount {
         self.account.write(about::<Self>(Method::POST, base, &["accounts"]))
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Account> {
         json::decode(meta, body)
     }
@@ -198,6 +200,7 @@ impl Endpoint for UpdateAccount {
         self.account.write(about::<Self>(Method::PUT, base, &["accounts", self.id.as_str()]))
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Account> {
         json::decode(meta, body)
     }
@@ -230,6 +233,7 @@ impl Endpoint for DeleteAccount {
         about::<Self>(Method::DELETE, base, &["accounts", self.id.as_str()]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<DeletedAccount> {
         json::decode(meta, body)
     }

@@ -98,6 +98,7 @@ impl Endpoint for ListAlerts {
         Ok(request)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Alert>> {
         let answer: AlertAnswer = json::decode(meta, body)?;
         let next = answer.links.get("next").filter(|_| !answer.items.is_empty());
@@ -247,6 +248,7 @@ impl Endpoint for CreateAlert {
         builder.finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
         json::decode(meta, body)
     }
@@ -278,6 +280,7 @@ impl Endpoint for ListAssetAlerts {
         ApiRequest::of::<Self>(Method::GET, base, &[ALERTS, self.asset.as_str()]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
         Ok(json::decode::<AlertAnswer>(meta, body)?.items)
     }
@@ -375,6 +378,7 @@ impl Endpoint for GetAlert {
         about::<Self>(Method::GET, base, &self.asset, &self.alert_type).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
         Ok(json::decode::<AlertAnswer>(meta, body)?.items)
     }
@@ -392,6 +396,7 @@ impl Endpoint for EnableAlert {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
         json::decode(meta, body)
     }
@@ -409,6 +414,7 @@ impl Endpoint for DisableAlert {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
         json::decode(meta, body)
     }
@@ -424,6 +430,7 @@ impl Endpoint for DeleteAlert {
         about::<Self>(Method::DELETE, base, &self.asset, &self.alert_type).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }

@@ -40,6 +40,7 @@ impl Endpoint for GetConnectionParameters {
         builder.confidential().finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ConnectionParameters> {
         json::decode(meta, body)
     }

@@ -39,6 +39,7 @@ impl Endpoint for GetIpAccess {
         ApiRequest::of::<Self>(Method::GET, base, &PATH).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpAccess> {
         json::decode(meta, body)
     }
@@ -85,6 +86,7 @@ impl Endpoint for SetIpAccess {
         builder.finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpAccess> {
         json::decode(meta, body)
     }
@@ -115,6 +117,7 @@ impl Endpoint for DeleteIpAccess {
         ApiRequest::of::<Self>(Method::DELETE, base, &PATH).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<DeletedIpAccess> {
         json::decode(meta, body)
     }
@@ -155,6 +158,7 @@ impl Endpoint for ValidateIpAccess {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpValidation> {
         json::decode(meta, body)
     }

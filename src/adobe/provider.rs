@@ -40,6 +40,7 @@ impl RunProvider for Client {
         Client::clock(self)
     }
 
+    #[inline]
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.calls(options);
@@ -51,6 +52,7 @@ impl RunProvider for Client {
         Ok(snapshot)
     }
 
+    #[inline]
     async fn list_runs(
         &self,
         target: &Target,
@@ -63,11 +65,13 @@ impl RunProvider for Client {
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
+    #[inline]
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         self.call(TriggerRun::new(target.id_at(&VENDOR)?)).options(options.clone()).send().await?;
         Ok(Triggered::new(None))
     }
 
+    #[inline]
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let request = ListRuns::new(target.id_at(&VENDOR)?)
             .newest_first()
@@ -80,6 +84,7 @@ impl RunProvider for Client {
         Ok(RecentRuns::new(runs, answer.meta().server_date()))
     }
 
+    #[inline]
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
         let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.calls(options);

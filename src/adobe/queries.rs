@@ -72,6 +72,7 @@ impl Endpoint for ListQueries {
         self.list.write(ApiRequest::of::<Self>(Method::GET, base, &["queries"]), &more).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Query>> {
         self.list.decode(meta, body)
     }
@@ -274,6 +275,7 @@ impl Endpoint for CreateQuery {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
         json::decode(meta, body)
     }
@@ -305,6 +307,7 @@ impl Endpoint for GetQuery {
         ApiRequest::of::<Self>(Method::GET, base, &["queries", self.query.as_str()]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
         json::decode(meta, body)
     }
@@ -358,6 +361,7 @@ macro_rules! patch {
                     .finish()
             }
 
+            #[inline]
             fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
                 json::decode(meta, body)
             }

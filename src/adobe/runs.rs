@@ -61,6 +61,7 @@ impl Endpoint for ListRuns {
         self.list.write(ApiRequest::of::<Self>(Method::GET, base, &path), &[]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Run>> {
         self.list.decode(meta, body)
     }
@@ -151,6 +152,7 @@ impl Endpoint for TriggerRun {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }
@@ -184,6 +186,7 @@ impl Endpoint for GetRun {
         ApiRequest::of::<Self>(Method::GET, base, &path).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Run> {
         json::decode(meta, body)
     }
@@ -221,6 +224,7 @@ impl Endpoint for CancelRun {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }

@@ -48,6 +48,7 @@ impl Endpoint for ListSchedules {
         self.list.write(ApiRequest::of::<Self>(Method::GET, base, &["schedules"]), &[]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Schedule>> {
         self.list.decode(meta, body)
     }
@@ -165,6 +166,7 @@ impl Endpoint for CreateSchedule {
         builder.finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
         json::decode(meta, body)
     }
@@ -207,6 +209,7 @@ impl Endpoint for GetSchedule {
         ApiRequest::of::<Self>(Method::GET, base, &["schedules", self.schedule.as_str()]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
         json::decode(meta, body)
     }
@@ -283,6 +286,7 @@ impl Endpoint for EnableSchedule {
         patch::<Self>(base, &self.schedule, "/state", "enable").finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }
@@ -298,6 +302,7 @@ impl Endpoint for DisableSchedule {
         patch::<Self>(base, &self.schedule, "/state", "disable").finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }
@@ -317,6 +322,7 @@ impl Endpoint for SetCron {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }
@@ -351,6 +357,7 @@ impl Endpoint for DeleteSchedule {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }

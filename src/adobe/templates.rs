@@ -47,6 +47,7 @@ impl Endpoint for ListTemplates {
         self.list.write(builder, &[]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Template>> {
         self.list.decode(meta, body)
     }
@@ -140,6 +141,7 @@ impl Endpoint for CountTemplates {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<TemplateCount> {
         json::decode(meta, body)
     }
@@ -176,6 +178,7 @@ impl Endpoint for CreateTemplate {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
         json::decode(meta, body)
     }
@@ -208,6 +211,7 @@ impl Endpoint for GetTemplate {
         ApiRequest::of::<Self>(Method::GET, base, &path).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
         json::decode(meta, body)
     }
@@ -246,6 +250,7 @@ impl Endpoint for UpdateTemplate {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
         json::decode(meta, body)
     }
@@ -279,6 +284,7 @@ impl Endpoint for DeleteTemplate {
         ApiRequest::of::<Self>(Method::DELETE, base, &path).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
         json::decode(meta, body)
     }

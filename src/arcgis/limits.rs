@@ -76,6 +76,7 @@ impl Endpoint for UpdateLimits {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }

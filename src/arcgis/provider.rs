@@ -52,6 +52,7 @@ impl RunProvider for Client {
         Client::clock(self)
     }
 
+    #[inline]
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let (id, target) = (run.id(), run.target());
         let run: Run = match Task::of(target)? {
@@ -68,6 +69,7 @@ impl RunProvider for Client {
         Ok(RunSnapshot { failure, ..run.snapshot(target) })
     }
 
+    #[inline]
     async fn list_runs(
         &self,
         target: &Target,

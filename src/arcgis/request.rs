@@ -173,6 +173,7 @@ macro_rules! request {
                 start::<Self>(http::Method::$method, base, Place::$place, path).finish()
             }
 
+            #[inline]
             fn decode(
                 &self,
                 meta: &$crate::client::Meta,

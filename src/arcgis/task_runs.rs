@@ -46,6 +46,7 @@ impl Endpoint for ListTaskRuns {
         self.paging.write(start::<Self>(Method::GET, base, Place::Admin, &path)).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<TaskRun>> {
         self.paging.page(meta, body, Self::key)
     }
@@ -105,6 +106,7 @@ impl Endpoint for UpdateTaskRun {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }

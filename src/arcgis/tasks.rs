@@ -47,6 +47,7 @@ impl Endpoint for ListTasks {
         self.paging.write(builder).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Task>> {
         self.paging.page(meta, body, Self::key)
     }
@@ -95,6 +96,7 @@ impl Endpoint for CreateTask {
         self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }
@@ -170,6 +172,7 @@ impl Endpoint for UpdateTask {
         self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }

@@ -48,6 +48,7 @@ impl Endpoint for ListUserTaskRuns {
         self.paging.write(start::<Self>(Method::GET, base, Place::Sharing, &path)).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<UserTaskRun>> {
         self.paging.page(meta, body, Self::key)
     }
@@ -119,6 +120,7 @@ impl Endpoint for UpdateUserTaskRun {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }

@@ -96,6 +96,7 @@ impl Endpoint for ListUserTasks {
         self.paging.write(self.filter.write(builder)).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<UserTask>> {
         self.paging.page(meta, body, Self::key)
     }
@@ -159,6 +160,7 @@ impl Endpoint for ListScheduledTasks {
         self.paging.write(builder).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<UserTask>> {
         self.paging.page(meta, body, Self::key)
     }
@@ -239,6 +241,7 @@ impl Endpoint for CreateUserTask {
         self.definition.write(builder, self.task_url.clone().map(|url| ("taskURL", url)))
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }
@@ -343,6 +346,7 @@ impl Endpoint for UpdateUserTask {
         self.definition.write(builder, active.into_iter().chain(task_url))
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
         json::decode(meta, body)
     }

@@ -52,6 +52,7 @@ impl Endpoint for CreateBuild {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Build> {
         json::decode(meta, body)
     }
@@ -157,6 +158,7 @@ impl Endpoint for SearchBuilds {
         checked(builder.json(&body), self.paging.check()).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Build>> {
         page_of(meta, body)
     }

@@ -54,6 +54,7 @@ impl Endpoint for ListDatasetSchedules {
         self.paging.write(builder.query("branchName", self.branch_name.as_deref())).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<ScheduleRid>> {
         page_of(meta, body)
     }

@@ -71,6 +71,7 @@ impl Endpoint for ListBuildJobs {
         self.paging.write(builder).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Job>> {
         page_of(meta, body)
     }

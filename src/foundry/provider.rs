@@ -40,6 +40,7 @@ impl RunProvider for Client {
         Client::clock(self)
     }
 
+    #[inline]
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let calls = self.calls(options);
         let found = find(&calls, run).await?;
@@ -55,6 +56,7 @@ impl RunProvider for Client {
     }
 
     /// Inferred: newest first. One call for the runs, and one for each 100 builds.
+    #[inline]
     async fn list_runs(
         &self,
         target: &Target,
@@ -77,6 +79,7 @@ impl RunProvider for Client {
         }))
     }
 
+    #[inline]
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let request = RunSchedule::new(target.id_at(&VENDOR)?);
         let run = self.call(request).options(options.clone()).send().await?;
@@ -85,6 +88,7 @@ impl RunProvider for Client {
 
     /// Runs that the schedule's own trigger started have no author and are left out. Two that people start at once are not
     /// told apart by guessing.
+    #[inline]
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
         let answer = self.call(request).options(options.clone()).send().await?;
@@ -95,6 +99,7 @@ impl RunProvider for Client {
 
     /// Only builds can be cancelled. A run without one yet is looked at again for a few seconds; one that has none even
     /// then is not cancelled, and the error says so.
+    #[inline]
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
         let calls = self.calls(options);
         for look in 1..=LOOKS {

@@ -140,6 +140,7 @@ macro_rules! by_rid {
                     .finish()
             }
 
+            #[inline]
             fn decode(
                 &self,
                 meta: &$crate::client::Meta,
@@ -198,6 +199,7 @@ macro_rules! batch {
                 }
             }
 
+            #[inline]
             fn decode(
                 &self,
                 meta: &$crate::client::Meta,

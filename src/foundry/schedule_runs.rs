@@ -60,6 +60,7 @@ impl Endpoint for ListScheduleRuns {
         self.paging.write(builder).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<ScheduleRun>> {
         page_of(meta, body)
     }

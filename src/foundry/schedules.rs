@@ -120,6 +120,7 @@ impl Endpoint for CreateSchedule {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
         json::decode(meta, body)
     }
@@ -166,6 +167,7 @@ impl Endpoint for ReplaceSchedule {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
         json::decode(meta, body)
     }

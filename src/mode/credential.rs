@@ -89,6 +89,7 @@ impl Endpoint for Verify {
         ApiRequest::of::<Self>(Method::GET, &api, &["verify"]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Verification> {
         json::decode(meta, body)
     }

@@ -384,6 +384,7 @@ macro_rules! list {
                 list.write($crate::client::ApiRequest::of::<Self>(http::Method::GET, base, path)).finish()
             }
 
+            #[inline]
             fn decode(
                 &self,
                 meta: &$crate::client::Meta,

@@ -242,6 +242,7 @@ macro_rules! request {
                     .finish()
             }
 
+            #[inline]
             fn decode(
                 &self,
                 meta: &$crate::client::Meta,

@@ -36,6 +36,7 @@ impl RunProvider for Client {
         Client::clock(self)
     }
 
+    #[inline]
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         let report = run.target().id_at(&VENDOR)?;
         let answer =
@@ -47,6 +48,7 @@ impl RunProvider for Client {
         Ok(snapshot)
     }
 
+    #[inline]
     async fn list_runs(
         &self,
         target: &Target,
@@ -59,6 +61,7 @@ impl RunProvider for Client {
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
+    #[inline]
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let request = CreateReportRun::new(target.id_at(&VENDOR)?);
         let run = self.call(request).options(options.clone()).send().await?;
@@ -66,6 +69,7 @@ impl RunProvider for Client {
     }
 
     /// Inferred: a run that links to a schedule was started by it.
+    #[inline]
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
         let answer = self.call(request).options(options.clone()).send().await?;

@@ -153,6 +153,7 @@ impl Endpoint for CreateQuery {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
         json::decode(meta, body)
     }
@@ -174,6 +175,7 @@ impl Endpoint for UpdateQuery {
         }
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Query>> {
         super::changed(meta, body)
     }

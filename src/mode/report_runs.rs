@@ -86,6 +86,7 @@ impl Endpoint for CreateReportRun {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ReportRun> {
         json::decode(meta, body)
     }
@@ -138,6 +139,7 @@ impl Endpoint for RefreshReportDatasets {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ReportRun> {
         json::decode(meta, body)
     }

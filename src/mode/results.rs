@@ -79,6 +79,7 @@ impl Endpoint for GetQueryRunRows {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Row>> {
         json::decode(meta, body)
     }

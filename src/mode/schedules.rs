@@ -151,6 +151,7 @@ impl Endpoint for CreateSchedule {
         self.schedule.write::<Self>(Method::POST, base, &path)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
         json::decode(meta, body)
     }
@@ -167,6 +168,7 @@ impl Endpoint for UpdateSchedule {
         self.schedule.write::<Self>(Method::PATCH, base, &path)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Schedule>> {
         super::changed(meta, body)
     }

@@ -70,6 +70,7 @@ impl Endpoint for ListAccounts {
         json_parameters(builder, &parameters).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
         #[derive(Deserialize)]
         struct Answer {

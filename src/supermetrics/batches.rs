@@ -137,6 +137,7 @@ impl Endpoint for CreateBatch {
         ApiRequest::of::<Self>(Method::POST, base, &["query", "batch"]).json(self).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Batch> {
         batch(meta, body)
     }
@@ -194,6 +195,7 @@ macro_rules! of_batch {
                 ApiRequest::of::<Self>(Method::$method, base, &path).finish()
             }
 
+            #[inline]
             fn decode(&self, meta: &Meta, body: &Bytes) -> Result<$output> {
                 $decode(meta, body)
             }
@@ -266,6 +268,7 @@ impl Endpoint for ListBatchQueries {
             .finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<BatchQuery>> {
         let answer: ListAnswer<BatchQuery> = json::decode(meta, body)?;
         let total = answer.total();

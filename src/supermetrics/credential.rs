@@ -121,6 +121,7 @@ impl Endpoint for GetMe {
         ApiRequest::of::<Self>(Method::GET, &root, &["me"]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Value> {
         if body.trim_ascii().is_empty() { Ok(Value::Null) } else { json::decode(meta, body) }
     }

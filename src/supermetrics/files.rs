@@ -93,6 +93,7 @@ impl Endpoint for DownloadQuery {
         data_call::<Self>(base, &self.format, &self.query, self.post)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Download> {
         Download::read(meta, body)
     }
@@ -145,6 +146,7 @@ impl Endpoint for GetResults {
         results_call::<Self>(base, &self.run, self.offset, self.limit)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<File> {
         match Download::read(meta, body)? {
             Download::File(file) => Ok(file),

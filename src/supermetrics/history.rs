@@ -135,6 +135,7 @@ impl Endpoint for ListHistory {
         json_parameters(builder, &parameters).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<HistoryEntry>> {
         let answer: ListAnswer<HistoryEntry> = json::decode(meta, body)?;
         let total = answer.total();

@@ -39,6 +39,7 @@ impl RunProvider for Client {
         Client::clock(self)
     }
 
+    #[inline]
     async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
         run.target().id_at(&VENDOR)?;
         // One row: the rest is not looked at here.
@@ -47,6 +48,7 @@ impl RunProvider for Client {
         Ok(snapshot(run, &answer))
     }
 
+    #[inline]
     async fn list_runs(
         &self,
         target: &Target,
@@ -61,6 +63,7 @@ impl RunProvider for Client {
         Ok(Page::new(runs, next))
     }
 
+    #[inline]
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let ids = Ids::of(target)?;
         let id = ids.next();
@@ -80,6 +83,7 @@ impl RunProvider for Client {
         }
     }
 
+    #[inline]
     async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
         let ids = Ids::of(target)?;
         let answer = self.call(history(&ids)).options(options.clone()).send().await?;
@@ -87,6 +91,7 @@ impl RunProvider for Client {
         Ok(RecentRuns::new(listed(target, &ids, answer.into_inner().items), server_time))
     }
 
+    #[inline]
     async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
         run.target().id_at(&VENDOR)?;
         let message = "the vendor cannot end one query, only a batch: see `CancelBatch`";

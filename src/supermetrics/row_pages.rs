@@ -80,6 +80,7 @@ impl Endpoint for ListRows {
         status_call::<Self>(base, &self.run, Some(start), Some(end))
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Row>> {
         let run = QueryRun::read(meta, body, self.no_headers)?;
         page(run, self.cursor.as_ref(), None)
@@ -151,6 +152,7 @@ impl Endpoint for ListResults {
         results_call::<Self>(base, &self.run, offset, self.limit)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Row>> {
         let run = QueryRun::read(meta, body, self.no_headers)?;
         page(run, self.cursor.as_ref(), Some(self.limit))

@@ -76,6 +76,7 @@ impl Endpoint for RunQuery {
         data_call::<Self>(base, &Format::Json, &self.query, self.post)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
         let run = QueryRun::read(meta, body, Some(self.query.has_no_headers()))?;
         run.unless_failed().map_err(|error| error.with_operation(Self::OPERATION))
@@ -128,6 +129,7 @@ impl Endpoint for StartQuery {
     }
 
     /// A result that is in the vendor's cache may come at once, and in its own format.
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
         if self.format == Format::Json || super::files::status_body(meta, body)?.is_some() {
             return QueryRun::read(meta, body, Some(self.query.has_no_headers()));
@@ -210,6 +212,7 @@ impl Endpoint for GetQueryStatus {
         status_call::<Self>(base, &self.schedule_id, self.offset_start, self.offset_end)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
         let mut run = QueryRun::read(meta, body, self.headers.map(|headers| !headers))?;
         run.schedule_id.get_or_insert_with(|| self.schedule_id.clone());

@@ -42,6 +42,7 @@ impl Endpoint for GetSavedQuery {
         ApiRequest::of::<Self>(Method::GET, base, &["query", self.query.as_str()]).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<SavedQuery> {
         #[derive(Deserialize)]
         struct Answer {
@@ -186,6 +187,7 @@ impl Endpoint for RunSavedQuery {
         self.changes.request::<Self>(base, &self.query, &Format::Json)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
         QueryRun::read(meta, body, None)?.unless_failed()
     }
@@ -221,6 +223,7 @@ impl Endpoint for DownloadSavedQuery {
         self.changes.request::<Self>(base, &self.query, &self.format)
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Download> {
         Download::read(meta, body)
     }
