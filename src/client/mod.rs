@@ -712,14 +712,15 @@ impl<A: Api> ClientBuilder<A> {
         let default_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
         let user_agent =
             header_value("user agent", self.user_agent.as_deref().unwrap_or(default_agent))?;
-        let tls = cfg!(any(feature = "rustls", feature = "native-tls"));
+        let tls =
+            cfg!(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"));
         let transport = if let Some(transport) = self.transport {
             transport
         } else if base_url.scheme() == "http" || tls {
             Arc::new(ReqwestTransport::for_base(&base_url, self.limits.connect)?)
         } else {
             return Err(Error::config(
-                "https needs TLS: switch on the feature `rustls` or `native-tls` of scheduled-runs",
+                "https needs TLS: switch on one of the features `rustls`, `rustls-no-provider` and `native-tls` of scheduled-runs",
             ));
         };
         let unread = service.dialect.unread();

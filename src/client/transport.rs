@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -209,7 +210,8 @@ impl ReqwestTransport {
     /// that are not compressed, and unpacks none.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if TLS cannot be set up.
+    /// [`ErrorKind::Config`] if TLS cannot be set up; with the feature `rustls-no-provider` alone, if the program has
+    /// installed no cryptography.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
         Self::from_builder(plain(connect_timeout))
     }
@@ -230,15 +232,22 @@ impl ReqwestTransport {
     /// other origins and requests twice.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the builder cannot build.
+    /// [`ErrorKind::Config`] if the builder cannot build, or panics: with the feature `rustls-no-provider` alone it does
+    /// so in a program that has installed no cryptography.
     pub fn from_builder(builder: reqwest::ClientBuilder) -> Result<Self> {
         let builder = builder
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never());
-        builder.build().map(Self).map_err(|error| {
-            Error::config("the HTTP client could not be set up").with_source(error.without_url())
-        })
+        let failed = "the HTTP client could not be set up";
+        match catch_unwind(AssertUnwindSafe(|| builder.build())) {
+            Ok(Ok(http)) => Ok(Self(http)),
+            Ok(Err(error)) => Err(Error::config(failed).with_source(error.without_url())),
+            Err(panic) => {
+                let why = panic.downcast_ref::<&str>().copied().unwrap_or("reqwest panicked");
+                Err(Error::config(format!("{failed}: {why}")))
+            }
+        }
     }
 }
 

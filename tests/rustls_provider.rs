@@ -1,0 +1,61 @@
+//! TLS with cryptography that the program installs: `cargo test --no-default-features --features
+//! adobe,rustls-no-provider --test rustls_provider`.
+#![cfg(all(
+    feature = "adobe",
+    feature = "rustls-no-provider",
+    not(any(feature = "rustls", feature = "native-tls"))
+))]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+
+#[path = "faults/certificates.rs"]
+#[allow(dead_code, reason = "other tests need more kinds of certificates")]
+mod certificates;
+
+use scheduled_runs::ErrorKind;
+use scheduled_runs::adobe::{AccessToken, Client, ListRuns};
+use scheduled_runs::client::ReqwestTransport;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::rustls::crypto::ring;
+
+use self::certificates::Authority;
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n{\"runsSchedules\":[{\"id\":\"by ring\"}]}";
+
+// One test, for what a program has installed cannot be taken out again.
+#[tokio::test]
+async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
+    let builder = || {
+        Client::builder()
+            .credential(AccessToken::new("canary", "key"))
+            .org_id("o@AdobeOrg")
+            .sandbox("prod")
+    };
+    let http = || reqwest::Client::builder().no_proxy();
+    let built = builder().build().unwrap_err();
+    for error in [built, ReqwestTransport::from_builder(http()).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("install a crypto provider"), "{error}");
+    }
+
+    ring::default_provider().install_default().unwrap();
+    builder().build().unwrap();
+    let authority = Authority::new();
+    let (tls, listener) =
+        (authority.server(&["127.0.0.1"], 2100), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    let heard = tokio::spawn(async move {
+        let mut stream = tls.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_buf(&mut heard).await.unwrap();
+        stream.write_all(ANSWER).await.unwrap();
+        heard
+    });
+    let certificate = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let transport = ReqwestTransport::from_builder(http().tls_certs_only([certificate])).unwrap();
+    let client = builder().base_url(base).transport(transport).build().unwrap();
+    let runs = client.send(ListRuns::new("nightly")).await.unwrap();
+    assert_eq!(runs.items[0].id.as_str(), "by ring");
+    assert!(heard.await.unwrap().starts_with(b"GET /schedules/nightly/runs"));
+}
