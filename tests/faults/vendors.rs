@@ -1,8 +1,9 @@
 //! Faults of every vendor's client: no secret is shown, in whichever way the vendor has it sent, and nothing is started
 //! twice.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use scheduled_runs::{
     Client, ClientBuilder, ErrorKind, TimeoutPhase, adobe, arcgis, foundry, mode, supermetrics,
 };
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::assert_no_canary;
@@ -20,13 +20,24 @@ use crate::http2;
 use crate::server::{Answer, Server, Then};
 use crate::ways::{Setup, WAYS, Way, holds_secret};
 
-/// Everything that is told to `tracing` and `log` on this thread, as text.
+/// Everything that is told to `tracing` and `log` on this thread while it listens, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Log {
+thread_local! {
+    static LISTENING: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Hands what is told to the log that listens on the thread, if one does.
+struct Ear;
+
+impl io::Write for Ear {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
+        LISTENING.with_borrow(|log| {
+            if let Some(Log(heard)) = log {
+                heard.lock().unwrap().extend_from_slice(text);
+            }
+        });
         Ok(text.len())
     }
 
@@ -35,26 +46,32 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
+/// Listens as long as it lives.
+struct Told;
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+impl Drop for Told {
+    fn drop(&mut self) {
+        LISTENING.set(None);
     }
 }
 
 impl Log {
-    /// Listens to this crate and all it depends on, as loud as they can be, as long as the guard lives.
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        // One test is the first.
-        let _ = tracing_log::LogTracer::init();
-        let everything = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_span_events(FmtSpan::CLOSE)
-            .with_ansi(false)
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(everything)
+    /// Listens to this crate and all it depends on, as loud as they can be.
+    fn listen(&self) -> Told {
+        // One subscriber for all threads: while those of single threads come and go, `tracing` misses events.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_log::LogTracer::init().unwrap();
+            let everything = tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::TRACE)
+                .with_span_events(FmtSpan::CLOSE)
+                .with_ansi(false)
+                .with_writer(|| Ear)
+                .finish();
+            tracing::subscriber::set_global_default(everything).unwrap();
+        });
+        LISTENING.set(Some(self.clone()));
+        Told
     }
 
     fn text(&self) -> String {
