@@ -189,7 +189,7 @@ fn pause(session: Session<'_>, failure: &Failure, tried: usize) -> Next {
     let limited = matches!(failure.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
     let tried = u32::try_from(tried).unwrap_or(u32::MAX);
     let asked = failure.error.retry_after();
-    match session.core.retry.pause(tried, limited, asked, fastrand::f64(), left) {
+    match session.core.retry.pause(tried, limited, asked, retry::draw(), left) {
         Some(pause) if session.core.budget.take() => Next::Repeat(pause),
         _ => Next::GiveUp,
     }

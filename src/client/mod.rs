@@ -50,6 +50,7 @@ pub use self::request::{
 };
 pub use self::response::{Meta, Response};
 pub use self::retry::RetryPolicy;
+pub(crate) use self::retry::draw;
 pub use self::transport::{
     BodyLimits, ReqwestTransport, Transport, TransportError, TransportErrorKind,
 };

@@ -1,5 +1,6 @@
 //! Whether to repeat, and after what pause. Pure: no clock, no network.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -185,6 +186,12 @@ pub(crate) fn decide(idempotency: Idempotency, ending: Ending) -> Decision {
     if safe && ending.worth_repeating() { Decision::Repeat } else { Decision::GiveUp }
 }
 
+/// Random in 0..1, from the keys that the standard library draws for its hash maps.
+pub(crate) fn draw() -> f64 {
+    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
+    f64::from(random) / (f64::from(u32::MAX) + 1.0)
+}
+
 /// The pause a server asks for: seconds, or a date measured against the answer's own `Date`.
 ///
 /// Of several headers the longest pause counts. What cannot be read is no pause; what lies in the past is zero.
@@ -237,6 +244,17 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_are_spread_over_the_whole_interval() {
+        let mut tenths = [0_u32; 10];
+        for _ in 0..10_000 {
+            let draw = draw();
+            let tenth = (1..10).rposition(|tenth| draw >= f64::from(tenth) / 10.0);
+            tenths[tenth.map_or(0, |tenth| tenth + 1)] += 1;
+        }
+        assert!(tenths.iter().all(|tenth| (800..1200).contains(tenth)), "{tenths:?}");
+    }
 
     use Decision::{GiveUp, RefreshAndRepeat, Repeat};
     use Idempotency::{Idempotent, NotIdempotent, Safe};

@@ -10,7 +10,7 @@ use futures_core::stream::BoxStream;
 use futures_util::stream;
 
 use super::{RunProvider, RunRef, RunSnapshot, Trigger};
-use crate::client::{CallOptions, Clock, within};
+use crate::client::{CallOptions, Clock, draw, within};
 use crate::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
 use crate::trace::{self, Span};
 
@@ -281,7 +281,7 @@ impl<P: RunProvider + ?Sized> Watch<'_, P> {
             let left =
                 self.left().max(if self.pause.is_none() { FIRST_LOOK } else { Duration::ZERO });
             self.looks = self.looks.saturating_add(1);
-            self.pause = Some(self.settings.pauses.after(self.looks, self.floor, fastrand::f64()));
+            self.pause = Some(self.settings.pauses.after(self.looks, self.floor, draw()));
             let mut options = self.settings.options.clone();
             options.left = Some(left);
             let look = within(left, self.provider.get_run(&self.run, &options)).await;

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::wait::{FIRST_LOOK, Settings, pause_setters};
 use super::{Phase, RunProvider, RunRef, RunSnapshot, Target};
-use crate::client::{CallOptions, Clock};
+use crate::client::{CallOptions, Clock, draw};
 use crate::error::{Error, ErrorKind, Result};
 use crate::trace::{self, Span};
 
@@ -106,7 +106,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     /// The pause that is due, then a look at every run.
     async fn look(&mut self) {
         if self.rounds > 0 {
-            let pause = self.settings.pauses.after(self.rounds, self.floor, fastrand::f64());
+            let pause = self.settings.pauses.after(self.rounds, self.floor, draw());
             self.clock.sleep(pause.max(self.asked).min(self.left())).await;
             if self.left().is_zero() {
                 self.out_of_time();

@@ -7,8 +7,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::de::{self, DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Deserializer;
+
+use super::place::{Path, Step};
 
 /// A member or a value of an answer that this version of the crate has no name for: the vendor's API has moved on.
 ///
@@ -79,7 +81,7 @@ impl Watch {
         drop(catch_unwind(AssertUnwindSafe(|| {
             let is_known =
                 |key: &Key| self.known(|known| known.contains(&(operation, key.clone())));
-            for news in news::<T>(text, &is_known).1 {
+            for news in news::<T>(text, 0, &is_known).1 {
                 self.tell(operation, news);
             }
         })));
@@ -112,9 +114,11 @@ pub(super) struct News {
     value: Option<Box<str>>,
 }
 
-/// Reads a text, and what in it has no name. Places of what is known need not be looked for.
+/// Reads a text, and what in it has no name. Places of what is known need not be looked for. Places are told from the `root`
+/// on: the outermost names are left out.
 fn news<T: DeserializeOwned>(
     text: &str,
+    root: usize,
     is_known: &dyn Fn(&Key) -> bool,
 ) -> (Option<T>, Vec<News>) {
     let mut members = BTreeMap::new();
@@ -139,9 +143,8 @@ fn news<T: DeserializeOwned>(
     let mut place = |reading| {
         looks += 1;
         let path = || {
-            let mut reader = Deserializer::from_str(text);
-            let read = serde_path_to_error::deserialize::<_, T>(&mut reader);
-            read.err().map(|error| Place::of_value(error.path()))
+            let error = serde_json::from_str::<T>(text).err()?;
+            Some(Place::of_value(&Path::of(text, &error), root))
         };
         (looks <= MOST_LOOKED_FOR).then(|| Reading::with(reading, path).0.unwrap_or_default())
     };
@@ -189,13 +192,10 @@ impl Place {
         }
     }
 
-    fn of_value(path: &serde_path_to_error::Path) -> Self {
-        use serde_path_to_error::Segment;
-
-        path.iter().fold(Self::default(), |place, segment| match segment {
-            Segment::Seq { index } => place.index(*index),
-            Segment::Map { key } => place.member(key),
-            Segment::Enum { .. } | Segment::Unknown => place,
+    fn of_value(path: &Path, root: usize) -> Self {
+        path.steps().skip(root).fold(Self::default(), |place, step| match step {
+            Step::Index(index) => place.index(*index),
+            Step::Member(name) => place.member(name),
         })
     }
 
@@ -278,16 +278,20 @@ pub(super) fn refuses(value: &str) -> bool {
     })
 }
 
+/// Called by a union before it is read: whether it is the one whose place is wanted, so that it is to be an error.
+pub(super) fn asks_for_this_union() -> bool {
+    READING.with_borrow(|reading| matches!(reading, Reading::Until(0)))
+}
+
 /// Called by a union to read its variant, which it keeps as text: what is unknown in it has its place in that text.
-pub(super) fn union<T, E: de::Error>(
+pub(super) fn union<T>(
     read: impl FnOnce() -> Option<T>,
     look: impl FnOnce() -> (Option<T>, Vec<News>),
-) -> Result<Option<T>, E> {
+) -> Option<T> {
     let (read, reading) = match READING.take() {
         Reading::Kept => (read(), Reading::Kept),
         Reading::AllBut(values) => (read(), Reading::AllBut(values)),
-        Reading::Until(0) => return Err(E::custom("the union that was looked for")),
-        Reading::Until(others) => (read(), Reading::Until(others - 1)),
+        Reading::Until(others) => (read(), Reading::Until(others.saturating_sub(1))),
         Reading::Noting(mut noted) => {
             let (read, news) = look();
             for mut news in news {
@@ -302,7 +306,7 @@ pub(super) fn union<T, E: de::Error>(
         }
     };
     READING.set(reading);
-    Ok(read)
+    read
 }
 
 /// Reads the variant of a union, `{tag: fields}`, and what in it has no name.
@@ -313,7 +317,7 @@ pub(super) fn variant<T: DeserializeOwned>(
     wrapped: bool,
 ) -> (Option<T>, Vec<News>) {
     let text = format!("{{{}:{fields}}}", serde_json::Value::from(tag));
-    let (read, mut news) = news::<T>(&text, &|_| false);
+    let (read, mut news) = news::<T>(&text, 1, &|_| false);
     if read.is_none() {
         let place = if wrapped { Place::default() } else { Place::default().member("type") };
         return (None, vec![News { key: Box::default(), place, value: Some(tag.into()) }]);

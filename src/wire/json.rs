@@ -7,9 +7,10 @@ use http::header;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::client::Meta;
+use crate::client::{Meta, Printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::drift::Watch;
+use crate::wire::place::Path;
 
 /// Reads an answer as JSON of type `T`.
 ///
@@ -24,7 +25,7 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     // Some gateways put a byte order mark first.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value =
-        serde_json::from_str(text).map_err(|error| meta.scrub(explain::<T>(meta, text, &error)))?;
+        serde_json::from_str(text).map_err(|error| meta.scrub(explain(meta, text, &error)))?;
     if let Some(watch) = meta.extension::<Watch>() {
         watch.look::<T>(meta.operation, text);
     }
@@ -42,7 +43,7 @@ fn explain_binary(meta: &Meta, body: &Bytes, error: Utf8Error) -> Error {
 }
 
 #[cold]
-fn explain<T: DeserializeOwned>(meta: &Meta, text: &str, error: &serde_json::Error) -> Error {
+fn explain(meta: &Meta, text: &str, error: &serde_json::Error) -> Error {
     let operation = meta.operation;
     if text.trim_start().starts_with('<') {
         let message = format!(
@@ -61,12 +62,8 @@ fn explain<T: DeserializeOwned>(meta: &Meta, text: &str, error: &serde_json::Err
         Category::Syntax => ("is not JSON", is_at_end(text, error)),
         Category::Data | Category::Io => ("does not have the documented shape", false),
     };
-    // The path needs a second, slower parse: it is made only now that one has failed.
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let path = serde_path_to_error::deserialize::<_, T>(&mut reader)
-        .err()
-        .map(|error| error.path().to_string());
-    let path = path.filter(|path| path != ".");
+    let path = Path::of(text, error);
+    let path = (!path.is_empty()).then(|| Printable(&path.to_string()).to_string());
     let at = path.as_ref().map(|path| format!(" at `{path}`")).unwrap_or_default();
     let message =
         format!("the answer {what}{at} (line {}, column {})", error.line(), error.column());

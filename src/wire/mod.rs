@@ -7,6 +7,7 @@ pub mod json;
 pub mod lenient;
 mod open_enum;
 pub mod patch;
+mod place;
 mod raw;
 pub mod time;
 mod union;
@@ -19,4 +20,4 @@ pub use self::open_enum::{same as open_enum_same, text as open_enum_text};
 pub use self::raw::RawJson;
 pub use self::union::open_union;
 #[doc(hidden)]
-pub use self::union::read as open_union_read;
+pub use self::union::{read as open_union_read, text as open_union_text};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{RawJson, drift};
@@ -91,8 +92,8 @@ macro_rules! __open_union {
 
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                    let raw = $crate::wire::RawJson::deserialize(deserializer)?;
-                    Ok(match $crate::wire::open_union_read(&raw)? {
+                    let raw = $crate::wire::open_union_text(deserializer)?;
+                    Ok(match $crate::wire::open_union_read(&raw) {
                         $( Some(Read::$variant { $($field),* }) => Self::$variant { $($field),* }, )+
                         None => Self::Unknown(raw),
                     })
@@ -113,11 +114,22 @@ macro_rules! __open_union {
 
 pub use __open_union as open_union;
 
-/// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
+/// The union, unread.
 ///
 /// # Errors
-/// None, but for a look whose error is to tell where the union stands.
-pub fn read<T: DeserializeOwned, E: de::Error>(raw: &RawJson) -> Result<Option<T>, E> {
+/// Those of the reader, and one at the union's beginning for a look that asks where it stands.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Error> {
+    if drift::asks_for_this_union() {
+        // An object is no unit. Only errors of the reader's own have an exact place.
+        <()>::deserialize(deserializer)?;
+        return Err(de::Error::custom("the union that was looked for"));
+    }
+    RawJson::deserialize(deserializer)
+}
+
+/// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
+#[must_use]
+pub fn read<T: DeserializeOwned>(raw: &RawJson) -> Option<T> {
     let one = Variant::of(raw);
     drift::union(|| one.as_ref()?.read(), || one.as_ref().map(Variant::look).unwrap_or_default())
 }

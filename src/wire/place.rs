@@ -1,0 +1,192 @@
+//! Where in a JSON text something stands.
+
+use std::fmt;
+use std::ops::Range;
+
+/// The way to a value, from the outermost inwards. More than [`DEEPEST`](Path::DEEPEST) steps are left out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Path(Vec<Step>);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Index(usize),
+    Member(String),
+}
+
+/// An object or a list that the text is in.
+enum Level {
+    List(usize),
+    /// With the name of the member that was read last; in a list of members, `None` means that a name is due.
+    Object(Option<Range<usize>>),
+}
+
+impl Path {
+    /// As deep as the parser goes.
+    const DEEPEST: usize = 128;
+
+    /// To what the parser was at when it stopped with this error: the value that ends or begins there.
+    pub(super) fn of(text: &str, error: &serde_json::Error) -> Self {
+        // The parser counts lines from 1, and in each of them bytes.
+        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+        let end = lines.map(str::len).sum::<usize>().saturating_add(error.column());
+        Self::at(text, end.min(text.len()))
+    }
+
+    fn at(text: &str, end: usize) -> Self {
+        let bytes = text.as_bytes().get(..end).unwrap_or_default();
+        let (mut levels, mut deeper, mut at) = (Vec::new(), 0_usize, 0);
+        while let Some(byte) = bytes.get(at) {
+            let begin = at;
+            at += 1;
+            match byte {
+                b'"' => {
+                    at = end_of_text(bytes, at);
+                    if let (Some(Level::Object(name @ None)), 0) = (levels.last_mut(), deeper) {
+                        *name = Some(begin..at);
+                    }
+                }
+                b'{' | b'[' if levels.len() == Self::DEEPEST => deeper += 1,
+                b'{' => levels.push(Level::Object(None)),
+                b'[' => levels.push(Level::List(0)),
+                b'}' | b']' if deeper > 0 => deeper -= 1,
+                b'}' | b']' => drop(levels.pop()),
+                b',' if deeper == 0 => match levels.last_mut() {
+                    Some(Level::List(index)) => *index += 1,
+                    Some(Level::Object(name)) => *name = None,
+                    None => {}
+                },
+                _ => {}
+            }
+        }
+        let steps = levels.into_iter().filter_map(|level| match level {
+            Level::List(index) => Some(Step::Index(index)),
+            Level::Object(name) => serde_json::from_str(text.get(name?)?).ok().map(Step::Member),
+        });
+        Self(steps.collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.0.iter()
+    }
+}
+
+/// Behind the quotation mark that ends the text which begins here.
+fn end_of_text(bytes: &[u8], begin: usize) -> usize {
+    let mut escaped = false;
+    let rest = bytes.get(begin..).unwrap_or_default();
+    let ends = |byte: &u8| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    };
+    rest.iter().position(ends).map_or(bytes.len(), |length| begin + length + 1)
+}
+
+/// `runs[3].id`.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Member(name) if depth == 0 => f.write_str(name)?,
+                Step::Member(name) => write!(f, ".{name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only where it does not decode matters")]
+    struct Run {
+        id: u64,
+        tasks: Option<Vec<Run>>,
+        settings: Option<BTreeMap<String, Vec<bool>>>,
+        state: Option<State>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    enum State {
+        Good,
+    }
+
+    fn path<T: DeserializeOwned>(text: &str) -> String {
+        let error = serde_json::from_str::<T>(text).err().unwrap();
+        Path::of(text, &error).to_string()
+    }
+
+    #[test]
+    fn the_place_of_an_error_is_the_value_that_is_wrong() {
+        for (text, place) in [
+            (r#"{"id": "x"}"#, "id"),
+            (r#"{"id": {"a": 1}}"#, "id"),
+            (r#"{"id": [1, 2]}"#, "id"),
+            (r#"{"id": null}"#, "id"),
+            (r#"{"id": -1}"#, "id"),
+            (r#"{"id": 1, "tasks": 5}"#, "tasks"),
+            (
+                r#"{"id": 1, "tasks": [{"id": 1}, {"id": 2, "tasks": [{"id": true}]}]}"#,
+                "tasks[1].tasks[0].id",
+            ),
+            ("{\"id\": 1,\r\n \"tasks\": [\n{\"id\": 1},\n\n{\"id\": \"Zürich\"}]}", "tasks[1].id"),
+            (
+                r#"{"id": 1, "settings": {"a,\"b\\": [true, false], "c\"]": [true, 7]}}"#,
+                r#"settings.c"][1]"#,
+            ),
+            (r#"{"id": 1, "settings": {"\u0061": 1}}"#, "settings.a"),
+            (r#"{"x": [{"y": "]}"}, 2], "id": 1, "state": "Odd"}"#, "state"),
+            // What is missing is missing in the whole.
+            (r#"{"id": 1, "tasks": [{"id": 1}, {}]}"#, "tasks[1]"),
+            ("{}", ""),
+            ("[]", ""),
+            ("7", ""),
+        ] {
+            assert_eq!(path::<Run>(text), place, "{text}");
+        }
+        assert_eq!(path::<Vec<Run>>(r#"[{"id": 1}, {"id": []}]"#), "[1].id");
+        assert_eq!(path::<Vec<u8>>("[1, 2, 300]"), "[2]");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let text = format!(r#"{{"id":1,"x":{}"#, "[".repeat(1_000_000));
+        let error = serde_json::from_str::<Run>(&text).unwrap_err();
+        assert_eq!(Path::of(&text, &error).0.len(), Path::DEEPEST);
+        let closed = format!(r#"{{"x":{}{},"id":"a"}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert_eq!(path::<Run>(&closed), "id");
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_is_found_again(names in prop::collection::vec(any::<String>(), 1..5), before in any::<String>()) {
+            let json = |text: &String| serde_json::to_string(text).unwrap();
+            let mut text = String::new();
+            for name in &names {
+                let (before, name) = (json(&before), json(name));
+                text = [&*text, "{", &before, ": [", &before, ", {}],\n", &name, " : "].concat();
+            }
+            let end = text.len();
+            let steps: Vec<_> = names.into_iter().map(Step::Member).collect();
+            prop_assert_eq!(Path::at(&text, end), Path(steps));
+        }
+
+        #[test]
+        fn no_text_and_no_place_is_a_panic(text in any::<String>(), end in 0_usize..200) {
+            let _ = Path::at(&text, end).to_string();
+        }
+    }
+}
