@@ -262,7 +262,7 @@ impl VendorError {
         self
     }
 
-    pub(crate) fn scrub(&mut self, secrets: &crate::client::Secrets) {
+    pub(crate) fn scrub(&mut self, secrets: &crate::client::Secrets<'_>) {
         let texts = [&mut self.code, &mut self.name, &mut self.message, &mut self.instance_id];
         for text in texts.into_iter().flatten() {
             *text = secrets.scrub(text).into();
@@ -585,7 +585,7 @@ impl Set<'_> {
         self
     }
 
-    pub(crate) fn scrub(self, secrets: &crate::client::Secrets) -> Self {
+    pub(crate) fn scrub(self, secrets: &crate::client::Secrets<'_>) -> Self {
         self.0.message = secrets.scrub(&self.0.message).into_owned().into();
         if let Some(error) = &mut self.0.vendor_error {
             error.scrub(secrets);

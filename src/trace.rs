@@ -28,7 +28,7 @@ pub(crate) struct Span {
 impl Span {
     /// One call, with all its attempts.
     pub(crate) fn call(vendor: &Vendor, request: &ApiRequest) -> Self {
-        Self {
+        let this = Self {
             #[cfg(feature = "tracing")]
             span: tracing::info_span!(
                 "scheduled_runs.call",
@@ -38,13 +38,18 @@ impl Span {
                 http.request.method = request.method().as_str(),
                 server.address = request.url().host_str(),
                 server.port = request.url().port_or_known_default(),
-                url.full = request.redacted_url(),
+                url.full = tracing::field::Empty,
                 http.request.resend_count = tracing::field::Empty,
                 http.response.status_code = tracing::field::Empty,
                 request_id = tracing::field::Empty,
                 error.r#type = tracing::field::Empty,
             ),
+        };
+        #[cfg(feature = "tracing")]
+        if !this.span.is_disabled() {
+            this.span.record("url.full", request.redacted_url());
         }
+        this
     }
 
     /// A wait for one run.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::dialect::ImsDialect;
+use crate::client::credential::SecretHeader;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
     TokenSource, header_value,
@@ -142,7 +143,7 @@ impl TokenSource for ImsToken {
 /// A ready token with the API key (client id) it was made for. It is not renewed.
 #[derive(Clone)]
 pub struct AccessToken {
-    api_key: SecretString,
+    api_key: SecretHeader,
     token: Bearer,
 }
 
@@ -150,7 +151,7 @@ impl AccessToken {
     /// API key and token; the token without the word `Bearer`.
     #[must_use]
     pub fn new(api_key: impl Into<SecretString>, token: impl Into<SecretString>) -> Self {
-        Self { api_key: api_key.into(), token: Bearer::new(token) }
+        Self { api_key: SecretHeader::new(api_key), token: Bearer::new(token) }
     }
 }
 
@@ -163,12 +164,12 @@ impl fmt::Debug for AccessToken {
 #[async_trait]
 impl Credential for AccessToken {
     fn check(&self) -> Result<()> {
-        header_value("API key", self.api_key.expose_secret())?;
+        header_value("API key", self.api_key.secret())?;
         self.token.check()
     }
 
-    async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
-        request.set_secret_header(API_KEY, self.api_key.expose_secret())?;
-        self.token.apply(request, context).await
+    async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        self.api_key.apply(request, API_KEY, |key| header_value("API key", key))?;
+        self.token.put(request)
     }
 }

@@ -29,6 +29,9 @@ pub mod gateway {
     pub const TOO_MANY_REQUESTS: &str = "429050";
 }
 
+const ORG_ID: HeaderName = HeaderName::from_static("x-gw-ims-org-id");
+const SANDBOX: HeaderName = HeaderName::from_static("x-sandbox-name");
+
 /// Query Service behind the gateway.
 #[derive(Debug)]
 pub(super) struct AdobeDialect {
@@ -53,8 +56,8 @@ const UNREAD: [&str; 11] = [
 
 impl Dialect for AdobeDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
-        request.insert_secret(HeaderName::from_static("x-gw-ims-org-id"), self.org_id.clone());
-        request.insert_default(HeaderName::from_static("x-sandbox-name"), &self.sandbox);
+        request.insert_secret(ORG_ID, self.org_id.clone());
+        request.insert_default(SANDBOX, &self.sandbox);
         request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
         Ok(())
     }
@@ -65,7 +68,7 @@ impl Dialect for AdobeDialect {
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
         // Inferred: no source shows the gateway's error inside a success; it would read as an empty list.
-        if answer.status.is_success() && !answer.text().starts_with("{\"error_code\"") {
+        if answer.status.is_success() && !answer.begins_with("{\"error_code\"") {
             return Verdict::Success;
         }
         let error = read_error(answer);

@@ -1,5 +1,6 @@
 //! What all lists of this vendor share: order, filters, and pages with a key-set cursor.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -66,13 +67,13 @@ impl ListQuery {
     }
 
     /// The value of `orderby`.
-    pub(super) fn order(&self) -> String {
-        let field = match self.field {
-            TimeField::Created => "created",
-            TimeField::Updated => "updated",
-        };
-        let sign = if self.newest_first { "-" } else { "" };
-        format!("{sign}{field}")
+    pub(super) fn order(&self) -> &'static str {
+        match (self.field, self.newest_first) {
+            (TimeField::Created, false) => "created",
+            (TimeField::Created, true) => "-created",
+            (TimeField::Updated, false) => "updated",
+            (TimeField::Updated, true) => "-updated",
+        }
     }
 
     /// The value of `property`: all filters must hold.
@@ -89,17 +90,18 @@ impl ListQuery {
         if let Err(error) = self.check() {
             return builder.fail(error);
         }
-        let mut pairs = vec![
-            ("orderby".to_owned(), self.order()),
-            ("limit".to_owned(), self.limit.to_string()),
+        let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
+            ("orderby".into(), self.order().into()),
+            ("limit".into(), self.limit.to_string().into()),
         ];
-        pairs.extend(self.start.map(|start| ("start".to_owned(), timestamp(start))));
-        pairs.extend(self.property().map(|filters| ("property".to_owned(), filters)));
-        let more =
-            more.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
+        pairs.extend(self.start.map(|start| ("start".into(), timestamp(start).into())));
+        pairs.extend(self.property().map(|filters| ("property".into(), filters.into())));
+        let more = more
+            .iter()
+            .filter_map(|(name, value)| Some(((*name).into(), value.as_deref()?.into())));
         pairs.extend(more);
         let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
-        for (name, value) in form_urlencoded::parse(overlay.as_bytes()).into_owned() {
+        for (name, value) in form_urlencoded::parse(overlay.as_bytes()) {
             match pairs.iter_mut().find(|(known, _)| *known == name) {
                 // Only these move on. Links print a filter raw, so that a plus sign or ampersand in it is lost.
                 Some((_, known)) if name == "orderby" || name == "start" => *known = value,

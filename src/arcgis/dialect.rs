@@ -130,11 +130,7 @@ fn is_page(answer: &Answer<'_>) -> bool {
     let html = content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
     });
-    match answer.text().bytes().next() {
-        Some(b'<') => true,
-        Some(b'{' | b'[') => false,
-        _ => html,
-    }
+    answer.begins_with("<") || (html && !answer.begins_with("{") && !answer.begins_with("["))
 }
 
 fn page(answer: &Answer<'_>) -> Refusal {

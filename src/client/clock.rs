@@ -5,7 +5,9 @@
 )]
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -49,6 +51,12 @@ impl Clock for SystemClock {
 
 /// The future's output, or `None` if it takes longer than `limit`.
 pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // What is there at once needs no timer.
+    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+    {
+        return Some(output);
+    }
     tokio::time::timeout(limit, future).await.ok()
 }
 

@@ -1,13 +1,14 @@
 //! Who is calling: credentials, and tokens that are cached and renewed.
 
 use std::fmt::{self, Debug};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::header;
+use http::header::{self, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use url::Url;
@@ -77,7 +78,8 @@ impl CredentialContext<'_> {
         request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
         request.set_confidential();
         let session = Session { dialect, credential: None, ..self.session };
-        exchange::run(session, request, &mut |_, _| Ok(())).await
+        let again = request.clone();
+        exchange::run(session, request, &|| Ok(again.clone()), &mut |_, _| Ok(())).await
     }
 
     /// Where the client's requests go: some vendors give out tokens beside it.
@@ -99,19 +101,58 @@ impl CredentialContext<'_> {
     }
 }
 
+/// A secret and the header that it makes, which is checked and written once.
+#[derive(Clone)]
+pub(crate) struct SecretHeader {
+    secret: SecretString,
+    value: OnceLock<HeaderValue>,
+}
+
+impl SecretHeader {
+    pub(crate) fn new(secret: impl Into<SecretString>) -> Self {
+        Self { secret: secret.into(), value: OnceLock::new() }
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        self.secret.expose_secret()
+    }
+
+    /// Sets the header. What `write` makes of the secret is kept.
+    pub(crate) fn apply(
+        &self,
+        request: &mut ApiRequest,
+        name: HeaderName,
+        write: impl FnOnce(&str) -> Result<HeaderValue>,
+    ) -> Result<()> {
+        let value = if let Some(value) = self.value.get() {
+            value
+        } else {
+            let written = write(self.secret())?;
+            self.value.get_or_init(|| written)
+        };
+        request.insert_secret(name, value.clone());
+        Ok(())
+    }
+}
+
 /// A ready token, sent as `Authorization: Bearer …`.
 #[derive(Clone)]
-pub struct Bearer(SecretString);
+pub struct Bearer(SecretHeader);
 
 impl Bearer {
     /// A token that does not expire, or whose renewal is someone else's work. Without the word `Bearer`.
     #[must_use]
     pub fn new(token: impl Into<SecretString>) -> Self {
-        Self(token.into())
+        Self(SecretHeader::new(token))
     }
 
     pub(crate) fn value(&self) -> &str {
-        self.0.expose_secret()
+        self.0.secret()
+    }
+
+    /// Sets the header.
+    pub(crate) fn put(&self, request: &mut ApiRequest) -> Result<()> {
+        self.0.apply(request, header::AUTHORIZATION, bearer)
     }
 }
 
@@ -123,13 +164,21 @@ impl Debug for Bearer {
 
 /// Checks a token for the two usual mistakes: none at all, and one pasted with its scheme.
 pub(crate) fn check_token(token: &str) -> Result<()> {
+    bearer(token).map(drop)
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
     if token.is_empty() || token.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("bearer ")) {
         let fault = if token.is_empty() { "is empty" } else { "begins with its scheme" };
         return Err(Error::config(format!(
             "token {fault}; pass the value without the word Bearer"
         )));
     }
-    header_value("token", token).map(drop)
+    if token.starts_with(char::is_whitespace) {
+        // Its scheme would hide it.
+        return header_value("token", token);
+    }
+    header_value("token", ["Bearer ", token].concat())
 }
 
 impl ApiRequest {
@@ -139,8 +188,8 @@ impl ApiRequest {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a token that is empty, begins with its scheme, or cannot be sent
     /// in a header; it is not in the error.
     pub fn set_bearer(&mut self, token: &str) -> Result<()> {
-        check_token(token)?;
-        self.set_secret_header(header::AUTHORIZATION, &format!("Bearer {token}"))
+        self.insert_secret(header::AUTHORIZATION, bearer(token)?);
+        Ok(())
     }
 }
 
@@ -151,7 +200,7 @@ impl Credential for Bearer {
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
-        request.set_bearer(self.value())
+        self.put(request)
     }
 }
 
@@ -159,14 +208,14 @@ impl Credential for Bearer {
 #[derive(Clone)]
 pub struct Basic {
     user: SecretString,
-    password: SecretString,
+    password: SecretHeader,
 }
 
 impl Basic {
     /// User and password, for many vendors a token and its secret.
     #[must_use]
     pub fn new(user: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
-        Self { user: user.into(), password: password.into() }
+        Self { user: user.into(), password: SecretHeader::new(password) }
     }
 }
 
@@ -187,11 +236,14 @@ impl Credential for Basic {
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
-        let (user, password) = (self.user.expose_secret(), self.password.expose_secret());
+        let user = self.user.expose_secret();
         request.hide(user);
-        request.hide(password);
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        request.set_secret_header(header::AUTHORIZATION, &format!("Basic {pair}"))
+        request.hide(self.password.secret());
+        self.password.apply(request, header::AUTHORIZATION, |password| {
+            let pair =
+                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            header_value("the credential", format!("Basic {pair}"))
+        })
     }
 }
 

@@ -5,12 +5,14 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::rate::Rate;
 use super::redact::ShownHeaders;
 use super::request::ApiRequest;
 use crate::error::{ErrorKind, Result, VendorError};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One complete answer, before anyone trusts it.
 #[non_exhaustive]
@@ -26,6 +28,13 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    /// Whether the body begins with this text, after a byte order mark and white space.
+    #[must_use]
+    pub fn begins_with(&self, text: &str) -> bool {
+        let body = self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(self.body);
+        body.trim_ascii_start().starts_with(text.as_bytes())
+    }
+
     /// The body as text, without byte order mark and white space before it; empty if it is no text.
     #[must_use]
     pub fn text(&self) -> &'a str {
@@ -172,7 +181,7 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// The vendor's id for the request.
     fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        headers.get("x-request-id")?.to_str().ok()
+        headers.get(REQUEST_ID)?.to_str().ok()
     }
 }
 

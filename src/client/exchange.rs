@@ -12,7 +12,7 @@ use super::credential::{Credential, CredentialContext};
 use super::dialect::{Answer, Dialect, Verdict};
 use super::link;
 use super::redact::Printable;
-use super::request::ApiRequest;
+use super::request::{ApiRequest, Idempotency};
 use super::response::Meta;
 use super::retry::{self, Decision, Ending};
 use super::transport::BodyLimits;
@@ -37,13 +37,31 @@ pub(super) struct Session<'a> {
 /// short may be asked for again.
 pub(super) type Accept<'a> = &'a mut (dyn FnMut(&Meta, &Bytes) -> Result<()> + Send);
 
+/// Writes the request of the call once more.
+pub(super) type Write<'a> = &'a (dyn Fn() -> Result<ApiRequest> + Send + Sync);
+
 /// An attempt that failed, and how.
 struct Failure {
     ending: Ending,
     error: Error,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    pub(super) fn new(core: &'a Core, options: &'a CallOptions) -> Self {
+        let now = core.clock.now();
+        let own = options.deadline.into_iter().chain(options.left).min();
+        let limit = options.deadline.unwrap_or(core.limits.call);
+        let limit = own.map_or(limit, |own| limit.min(own));
+        Self {
+            core,
+            dialect: &*core.dialect,
+            credential: core.credential.as_deref(),
+            options,
+            deadline: clock::after(now, limit),
+            latest: own.map(|own| clock::after(now, own)),
+        }
+    }
+
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(self.core.clock.now())
     }
@@ -53,10 +71,12 @@ impl Session<'_> {
 pub(super) async fn run(
     session: Session<'_>,
     request: ApiRequest,
+    write: Write<'_>,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
     let span = Span::call(&session.core.vendor, &request);
-    let ended = span.around(attempts(session, request, accept)).await;
+    // Boxed, for it is large, and would be copied by each future around it.
+    let ended = span.around(Box::pin(attempts(session, request, write, accept))).await;
     match &ended {
         Ok((meta, _)) => span.ended(&meta.attempts, None),
         Err(error) => span.ended(error.attempts(), Some(error)),
@@ -66,28 +86,33 @@ pub(super) async fn run(
 
 async fn attempts(
     mut session: Session<'_>,
-    mut request: ApiRequest,
+    request: ApiRequest,
+    write: Write<'_>,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
-    let Session { core, dialect, .. } = session;
-    dialect.dress(&mut request).map_err(|error| error.with_operation(request.operation()))?;
+    let core = session.core;
+    let operation = request.operation();
+    let idempotency = request.idempotency();
+    let mut outgoing = dressed(session, request)?;
+    // What is sent again is the same to the letter, unless it only reads: that is written anew, which spares the usual
+    // call a copy.
+    let copy = (idempotency != Idempotency::Safe).then(|| outgoing.clone());
     let tries = session.options.max_attempts.unwrap_or_else(|| core.retry.tries()).max(1);
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
     let mut refreshed = false;
     loop {
         let first = attempts.is_empty();
         let latest = if first { session.latest } else { Some(session.deadline) };
-        match turn(session, request.operation(), latest).await {
+        match turn(session, operation, latest).await {
             Ok(waited) if first => {
                 let deadline = clock::after(session.deadline, waited);
                 session.deadline = latest.map_or(deadline, |latest| deadline.min(latest));
             }
             Ok(_) => {}
-            Err(late) => return Err(finish(session, &request, late, attempts)),
+            Err(late) => return Err(finish(session, &outgoing, late, attempts)),
         }
         let begun = core.clock.now();
         let mut attempt = Attempt::begin(core.clock.utc());
-        let mut outgoing = request.clone();
         let outcome = self::attempt(session, &mut outgoing, &mut attempt, accept).await;
         attempt.elapsed = core.clock.now().saturating_duration_since(begun);
         let mut failure = match outcome {
@@ -101,12 +126,12 @@ async fn attempts(
             Err(failure) => failure,
         };
         // Now, whatever becomes of the error: it may end as the cause of another one.
-        failure.error.set().scrub(outgoing.secrets());
+        failure.error.set().scrub(&outgoing.secrets());
         attempt.failure = Some(failure.error.kind());
         attempt.may_have_run = failure.ending.may_have_run();
         attempts.push(attempt);
 
-        let decision = retry::decide(request.idempotency(), failure.ending);
+        let decision = retry::decide(idempotency, failure.ending);
         let more = attempts.len() < tries as usize;
         let next = match decision {
             Decision::GiveUp => Next::GiveUp,
@@ -140,6 +165,14 @@ async fn attempts(
                     let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
                     return Err(finish(session, &outgoing, late, attempts));
                 }
+                let again = match &copy {
+                    Some(copy) => Ok(copy.clone()),
+                    None => write().and_then(|request| dressed(session, request)),
+                };
+                match again {
+                    Ok(again) => outgoing = again,
+                    Err(error) => return Err(finish(session, &outgoing, error, attempts)),
+                }
             }
             Next::TooLate => {
                 let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
@@ -148,6 +181,12 @@ async fn attempts(
             Next::GiveUp => return Err(finish(session, &outgoing, failure.error, attempts)),
         }
     }
+}
+
+fn dressed(session: Session<'_>, mut request: ApiRequest) -> Result<ApiRequest> {
+    let dressed = session.dialect.dress(&mut request);
+    dressed.map_err(|error| error.with_operation(request.operation()))?;
+    Ok(request)
 }
 
 /// Waits until the vendor's rate leaves room for one more request. How long that took.
@@ -226,7 +265,11 @@ async fn attempt(
     }
     authenticate(session, request).await.map_err(unsent)?;
 
-    let Some(place) = clock::within(session.left(), core.in_flight.acquire()).await else {
+    let place = match core.in_flight.try_acquire() {
+        Ok(place) => Some(Ok(place)),
+        Err(_) => clock::within(session.left(), core.in_flight.acquire()).await,
+    };
+    let Some(place) = place else {
         return Err(unsent(Error::timeout(TimeoutPhase::Call)));
     };
     let limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
@@ -242,7 +285,7 @@ async fn attempt(
     let sent = clock::within(limit.min(left), sent).await;
     drop(place);
 
-    let mut answer = match sent {
+    let answer = match sent {
         None => {
             attempt.delivery = Delivery::Unknown;
             let phase = if left <= limit { TimeoutPhase::Call } else { TimeoutPhase::Attempt };
@@ -265,8 +308,8 @@ async fn attempt(
         Some(Ok(answer)) => answer,
     };
 
-    let body = std::mem::take(answer.body_mut());
-    let mut meta = Meta::new(request, &answer);
+    let (head, body) = answer.into_parts();
+    let mut meta = Meta::new(request, head);
     meta.request_id = request_id(session, request, &meta.headers);
     attempt.delivery = Delivery::Answered;
     attempt.status = Some(meta.status);

@@ -13,7 +13,7 @@
 //! | `link`, `redact`, `clock` | where links may lead, what people may see, what time it is |
 
 mod clock;
-mod credential;
+pub(crate) mod credential;
 mod dialect;
 mod exchange;
 mod link;
@@ -407,8 +407,8 @@ impl<A: Api> Client<A> {
     pub async fn follow<T: DeserializeOwned + Send>(&self, link: &Link) -> Result<Response<T>> {
         let url =
             link.resolve(&self.core.base_url).map_err(|error| error.with_operation("follow"))?;
-        let request = ApiRequest::get_url("follow", url);
-        self.exchange(request, &CallOptions::default(), json::decode).await
+        let write = || Ok(ApiRequest::get_url("follow", url.clone()));
+        self.exchange(write, &CallOptions::default(), json::decode).await
     }
 
     /// The vendor.
@@ -432,30 +432,17 @@ impl<A: Api> Client<A> {
     /// The thin generic shell around [`exchange::run`].
     pub(crate) async fn exchange<T: Send>(
         &self,
-        mut request: ApiRequest,
+        write: impl Fn() -> Result<ApiRequest> + Send + Sync,
         options: &CallOptions,
         decode: impl Fn(&Meta, &Bytes) -> Result<T> + Send + Sync,
     ) -> Result<Response<T>> {
         let core = &*self.core;
-        request.insert_default(header::USER_AGENT, &core.user_agent);
-        let now = core.clock.now();
-        let own = options.deadline.into_iter().chain(options.left).min();
-        let limit = options.deadline.unwrap_or(core.limits.call);
-        let limit = own.map_or(limit, |own| limit.min(own));
-        let session = Session {
-            core,
-            dialect: &*core.dialect,
-            credential: core.credential.as_deref(),
-            options,
-            deadline: clock::after(now, limit),
-            latest: own.map(|own| clock::after(now, own)),
-        };
-        if let Some(watch) = &core.drift {
-            request.set_extension(watch.clone());
-        }
+        let write = || write().map(|request| core.complete(request));
+        let request = write()?;
         let operation = request.operation();
+        let session = Session::new(core, options);
         let mut value = None;
-        let (meta, body) = exchange::run(session, request, &mut |meta, body| {
+        let (meta, body) = exchange::run(session, request, &write, &mut |meta, body| {
             value = Some(decode(meta, body)?);
             Ok(())
         })
@@ -465,6 +452,17 @@ impl<A: Api> Client<A> {
             // The loop accepts no answer without decoding it.
             None => Err(Error::new(crate::ErrorKind::Decode, "").with_operation(operation)),
         }
+    }
+}
+
+impl Core {
+    /// Adds what every request of this client carries, whichever the vendor.
+    fn complete(&self, mut request: ApiRequest) -> ApiRequest {
+        request.insert_default(header::USER_AGENT, &self.user_agent);
+        if let Some(watch) = &self.drift {
+            request.set_extension(watch.clone());
+        }
+        request
     }
 }
 
@@ -513,9 +511,9 @@ impl<E: Endpoint> Call<'_, E> {
     /// # Errors
     /// As [`Client::send`].
     pub async fn send(self) -> Result<Response<E::Output>> {
-        let request = self.request.to_request(&self.client.core.base_url)?;
+        let write = || self.request.to_request(&self.client.core.base_url);
         let decode = |meta: &Meta, body: &Bytes| self.request.decode(meta, body);
-        self.client.exchange(request, &self.options, decode).await
+        self.client.exchange(write, &self.options, decode).await
     }
 
     /// Sends it and decodes the answer into a type of yours.
@@ -523,8 +521,8 @@ impl<E: Endpoint> Call<'_, E> {
     /// # Errors
     /// As [`Client::send`].
     pub async fn send_as<T: DeserializeOwned + Send>(self) -> Result<Response<T>> {
-        let request = self.request.to_request(&self.client.core.base_url)?;
-        self.client.exchange(request, &self.options, json::decode).await
+        let write = || self.request.to_request(&self.client.core.base_url);
+        self.client.exchange(write, &self.options, json::decode).await
     }
 }
 

@@ -165,31 +165,35 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// The secrets of one call: what must never be printed, even when the server sends it back.
-#[derive(Clone, Default)]
-pub(crate) struct Secrets(Vec<SecretString>);
+#[derive(Clone, Copy)]
+pub(crate) struct Secrets<'r> {
+    pub(super) hidden: &'r [SecretString],
+    /// Those that are sensitive.
+    pub(super) headers: &'r HeaderMap,
+}
 
-impl Secrets {
-    pub(crate) fn add(&mut self, secret: &str) {
-        if !secret.is_empty() {
-            self.0.push(secret.into());
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+impl Secrets<'_> {
+    /// The texts to hide: of a header `Bearer abc` also `abc`, wherever it stands.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let sensitive = self.headers.values().filter(|value| value.is_sensitive());
+        let sent = sensitive.flat_map(|value| {
+            let text = str::from_utf8(value.as_bytes()).unwrap_or_default();
+            std::iter::once(text).chain(text.split_once(' ').map(|(_, token)| token))
+        });
+        self.hidden.iter().map(SecretString::expose_secret).chain(sent)
     }
 
     pub(crate) fn contain(&self, secret: &str) -> bool {
-        self.0.iter().any(|known| known.expose_secret() == secret)
+        self.texts().any(|known| known == secret)
     }
 
     /// The text with every known secret replaced, in whatever case, also where it is percent-encoded or escaped as in JSON.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         // All are looked for in the text as it came: a secret that is part of another one must not tear it apart.
-        let secrets = self.0.iter().map(SecretString::expose_secret);
-        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
-        let mut places: Vec<Range<usize>> =
-            secrets.flat_map(|secret| places(secret, text)).collect();
+        let mut places = Vec::new();
+        for secret in self.texts().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            find(secret.as_bytes(), text.as_bytes(), &mut places);
+        }
         if places.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -228,12 +232,19 @@ impl Secrets {
     }
 }
 
-/// Where the secret stands in the text, overlaps included.
-fn places(secret: &str, text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.char_indices().filter_map(move |(start, _)| {
-        let rest = text.as_bytes().get(start..)?;
-        Some(start..start + length_at_start(secret.as_bytes(), rest)?)
-    })
+/// Adds where the secret stands in the text, overlaps included.
+fn find(secret: &[u8], text: &[u8], places: &mut Vec<Range<usize>>) {
+    // However it is written, a secret takes no less room than it is long.
+    let (Some(first), Some(room)) = (secret.first(), text.len().checked_sub(secret.len())) else {
+        return;
+    };
+    for (start, letter) in text.iter().enumerate().take(room + 1) {
+        let may_begin = letter.eq_ignore_ascii_case(first) || matches!(letter, b'%' | b'\\' | b'+');
+        let rest = text.get(start..).filter(|_| may_begin);
+        if let Some(length) = rest.and_then(|rest| length_at_start(secret, rest)) {
+            places.push(start..start + length);
+        }
+    }
 }
 
 /// How long the secret is at the start of the text; `None` if the text begins with something else.
@@ -261,12 +272,6 @@ fn of_hex(high: u8, low: u8) -> Option<u8> {
     let digit =
         |letter: u8| char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some(digit(high)? * 16 + digit(low)?)
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{} redacted]", self.0.len())
-    }
 }
 
 #[cfg(test)]
@@ -333,9 +338,10 @@ mod tests {
 
     #[test]
     fn known_secrets_are_cut_out_of_whatever_the_server_says() {
-        let mut secrets = Secrets::default();
-        secrets.add("can/ary+1");
-        secrets.add("abc"); // too short to search for, and a secret all the same
+        // The second is too short to search for, and a secret all the same.
+        let hidden = ["can/ary+1", "abc"].map(SecretString::from);
+        let secrets = Secrets { hidden: &hidden, headers: &HeaderMap::new() };
+        assert!(secrets.contain("abc") && !secrets.contain("ab"));
         assert_eq!(secrets.scrub("bad token can/ary+1, abc"), "bad token REDACTED, abc");
         assert_eq!(secrets.scrub("?t=can%2Fary%2B1"), "?t=REDACTED");
         // Servers encode in their own way, and lower the case of host names.
@@ -345,9 +351,9 @@ mod tests {
         let mut value = serde_json::json!({"can/ary+1": ["x can/ary+1", 1, null]});
         secrets.scrub_value(&mut value);
         assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
-        assert_eq!(format!("{secrets:?}"), "[2 redacted]");
         for (secret, sent) in [("a canary's", "a+canary%27s"), ("canary~", "canary%7E")] {
-            secrets.add(secret);
+            let secrets =
+                Secrets { hidden: &[SecretString::from(secret)], headers: &HeaderMap::new() };
             assert_eq!(
                 secrets.scrub(&format!("password={sent}&f=json")),
                 "password=REDACTED&f=json"
@@ -357,10 +363,8 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_part_of_another_one_shows_nothing_of_it() {
-        let mut secrets = Secrets::default();
-        for secret in ["canary", "canary-123", "23-more", "a b%25"] {
-            secrets.add(secret);
-        }
+        let hidden = ["canary", "canary-123", "23-more", "a b%25"].map(SecretString::from);
+        let secrets = Secrets { hidden: &hidden, headers: &HeaderMap::new() };
         assert_eq!(secrets.scrub("x canary-123 y"), "x REDACTED y");
         assert_eq!(secrets.scrub("canary-123-more, canary"), "REDACTED, REDACTED");
         assert_eq!(secrets.scrub("a b%25 a+b%2525 a%20b%2525"), "REDACTED REDACTED REDACTED");

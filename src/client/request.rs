@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Write as _};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
@@ -35,7 +36,8 @@ pub trait Endpoint: Clone + Send + Sync + 'static {
     /// Whether sending it twice does harm. Declared for each operation, never guessed from the HTTP method.
     const IDEMPOTENCY: Idempotency;
 
-    /// The request as it would be sent, without credentials. Pure: no clock, no network.
+    /// The request as it would be sent, without credentials. Pure: no clock, no network. A [safe](Idempotency::Safe) one
+    /// is written anew when it is repeated; of any other the same is sent again.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for input that cannot be sent: it names the input and says what to do.
@@ -103,7 +105,7 @@ pub struct ApiRequest {
     url: Url,
     headers: HeaderMap,
     body: Bytes,
-    secrets: Secrets,
+    hidden: Vec<SecretString>,
     confidential: bool,
     extensions: Extensions,
 }
@@ -126,12 +128,18 @@ impl ApiRequest {
         base: &Url,
         segments: &[&str],
     ) -> RequestBuilder {
-        let mut path = base.path().trim_end_matches('/').to_owned();
+        let root = base.path().trim_end_matches('/');
+        let longest = |segment: &&str| segment.len() + 1;
+        let mut path =
+            String::with_capacity(root.len() + segments.iter().map(longest).sum::<usize>());
+        path.push_str(root);
         let mut fault = None;
         for segment in segments {
             match PathSegment::new(segment) {
-                // Writing to a `String` cannot fail.
-                Ok(segment) => _ = write!(path, "/{segment}"),
+                Ok(segment) => {
+                    path.push('/');
+                    path.extend(segment.encoded());
+                }
                 Err(error) => fault = fault.or(Some(error)),
             }
         }
@@ -144,9 +152,10 @@ impl ApiRequest {
             idempotency,
             method,
             url,
-            headers: HeaderMap::new(),
+            // What the client and its credential add, as a rule.
+            headers: HeaderMap::with_capacity(6),
             body: Bytes::new(),
-            secrets: Secrets::default(),
+            hidden: Vec::new(),
             confidential: false,
             extensions: Extensions::new(),
         };
@@ -275,13 +284,6 @@ impl ApiRequest {
 
     pub(crate) fn insert_secret(&mut self, name: HeaderName, mut value: HeaderValue) {
         value.set_sensitive(true);
-        if let Ok(text) = value.to_str() {
-            // `Bearer abc` hides `abc` wherever it stands, and what has no scheme is hidden whole.
-            self.secrets.add(text);
-            if let Some((_, token)) = text.split_once(' ') {
-                self.secrets.add(token);
-            }
-        }
         self.headers.insert(name, value);
     }
 
@@ -291,7 +293,9 @@ impl ApiRequest {
 
     /// Names a secret that the request carries in its URL or body, so that no output shows it.
     pub fn hide(&mut self, secret: &str) {
-        self.secrets.add(secret);
+        if !secret.is_empty() {
+            self.hidden.push(secret.into());
+        }
     }
 
     /// The text without the secrets that this request knows: its credential, and what was [hidden](Self::hide). They are
@@ -302,7 +306,7 @@ impl ApiRequest {
     /// secrets of fewer than four bytes.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.secrets.scrub(text)
+        self.secrets().scrub(text)
     }
 
     /// The URL as logs and errors show it: without user, password and fragment, and with `REDACTED` for its secrets and
@@ -323,12 +327,12 @@ impl ApiRequest {
         self.confidential = true;
     }
 
-    pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
+    pub(crate) fn secrets(&self) -> Secrets<'_> {
+        Secrets { hidden: &self.hidden, headers: &self.headers }
     }
 
     pub(crate) fn carries_secrets(&self) -> bool {
-        !self.secrets.is_empty()
+        !self.hidden.is_empty() || self.headers.values().any(HeaderValue::is_sensitive)
     }
 
     pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
@@ -348,13 +352,10 @@ impl ApiRequest {
         text
     }
 
-    /// What a report needs of a request that was answered: without its body, and without its credential.
+    /// What a report needs of a request that was answered: not its body.
     pub(crate) fn reported(mut self) -> Self {
         if !self.body.is_empty() {
             self.body = Bytes::from_static(b"-");
-        }
-        for value in self.headers.values_mut().filter(|value| value.is_sensitive()) {
-            *value = HeaderValue::from_static("-");
         }
         self
     }
@@ -395,7 +396,7 @@ impl RequestBuilder {
     /// Adds a query member; `None` adds nothing. The whole value is percent-encoded, a space becomes `%20`.
     pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
         if let Some(value) = value {
-            push_pair(&mut self.query, name, &value.to_string());
+            push_pair(&mut self.query, name, value);
         }
         self
     }
@@ -485,15 +486,26 @@ impl RequestBuilder {
     }
 }
 
-fn push_pair(query: &mut String, name: &str, value: &str) {
-    let separator = if query.is_empty() { "" } else { "&" };
+fn push_pair(query: &mut String, name: &str, value: impl Display) {
+    /// Encodes what is written, piece by piece.
+    struct Encoded<'q>(&'q mut String);
+
+    impl fmt::Write for Encoded<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.extend(utf8_percent_encode(text, UNRESERVED));
+            Ok(())
+        }
+    }
+
+    if query.is_empty() {
+        query.reserve(64);
+    } else {
+        query.push('&');
+    }
+    query.extend(utf8_percent_encode(name, UNRESERVED));
+    query.push('=');
     // Writing to a `String` cannot fail.
-    let _ = write!(
-        query,
-        "{separator}{}={}",
-        utf8_percent_encode(name, UNRESERVED),
-        utf8_percent_encode(value, UNRESERVED)
-    );
+    let _ = write!(Encoded(query), "{value}");
 }
 
 /// One part of a URL's path: any id, percent-encoded.
@@ -518,31 +530,41 @@ impl<'a> PathSegment<'a> {
             "is `.` or `..`, which a URL cannot hold"
         } else if text.len() > Self::LONGEST {
             "is longer than 1,024 bytes"
-        } else if text.chars().any(char::is_control) {
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic())
+            && text.chars().any(char::is_control)
+        {
             "holds control characters, such as a line break; trim it"
         } else {
             return Ok(Self(text));
         };
         Err(Error::config(format!("an id in the path {fault}")))
     }
+
+    fn encoded(&self) -> PercentEncode<'_> {
+        utf8_percent_encode(self.0, UNRESERVED)
+    }
 }
 
 impl Display for PathSegment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        utf8_percent_encode(self.0, UNRESERVED).fmt(f)
+        self.encoded().fmt(f)
     }
 }
 
 /// A value that a header can carry: visible ASCII characters and inner spaces.
-pub(crate) fn header_value(what: &str, value: &str) -> Result<HeaderValue> {
-    let fault = if value.is_empty() {
+pub(crate) fn header_value<V: AsRef<str>>(what: &str, value: V) -> Result<HeaderValue>
+where
+    HeaderValue: TryFrom<V>,
+{
+    let text = value.as_ref();
+    let fault = if text.is_empty() {
         "is empty"
-    } else if value.trim() != value {
+    } else if text.trim() != text {
         "begins or ends with white space; trim it"
-    } else if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+    } else if !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         "holds characters that an HTTP header cannot carry, such as a line break"
     } else {
-        return HeaderValue::from_str(value)
+        return HeaderValue::try_from(value)
             .map_err(|_| Error::config(format!("{what} cannot be sent in a header")));
     };
     Err(Error::config(format!("{what} {fault}")))
@@ -615,7 +637,8 @@ impl<'c, A: Api> RawCall<'c, A> {
         self,
     ) -> Result<super::Response<T>> {
         let request = self.builder.finish()?;
-        self.client.exchange(request, &self.options, crate::wire::json::decode).await
+        let write = || Ok(request.clone());
+        self.client.exchange(write, &self.options, crate::wire::json::decode).await
     }
 
     /// Sends it and leaves the answer undecoded: its bytes are had from [`Response::body`](super::Response::body).
@@ -624,7 +647,7 @@ impl<'c, A: Api> RawCall<'c, A> {
     /// As [`Client::send`], but for those about the answer's shape.
     pub async fn send(self) -> Result<super::Response<()>> {
         let request = self.builder.finish()?;
-        self.client.exchange(request, &self.options, |_, _| Ok(())).await
+        self.client.exchange(|| Ok(request.clone()), &self.options, |_, _| Ok(())).await
     }
 }
 

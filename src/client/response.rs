@@ -34,17 +34,17 @@ pub struct Meta {
 }
 
 impl Meta {
-    pub(crate) fn new(request: &ApiRequest, answer: &http::Response<Bytes>) -> Self {
-        let headers = answer.headers();
+    pub(crate) fn new(request: &ApiRequest, head: http::response::Parts) -> Self {
+        let http::response::Parts { status, headers, .. } = head;
         Self {
             operation: request.operation(),
-            status: answer.status(),
+            status,
             request_id: None,
             attempts: Vec::new(),
             // HTTP/2 marks it, but hyper takes a stream that is reset with `NO_ERROR` for one that is over.
             end_unmarked: !headers.contains_key(header::CONTENT_LENGTH)
                 && !headers.contains_key(header::TRANSFER_ENCODING),
-            headers: headers.clone(),
+            headers,
             extensions: request.extensions().clone(),
             sent: None,
         }
@@ -54,7 +54,7 @@ impl Meta {
     #[cfg(test)]
     pub(crate) fn of_test(answer: &http::Response<Bytes>) -> Self {
         let base = url::Url::parse("https://host").unwrap();
-        Self::new(&ApiRequest::get_url("test", base), answer)
+        Self::new(&ApiRequest::get_url("test", base), answer.clone().into_parts().0)
     }
 
     /// What [`ApiRequest::set_extension`] noted on the request: how a client's settings reach
@@ -67,7 +67,7 @@ impl Meta {
     /// The error without the secrets of the request, for whoever decodes an answer after its call has ended.
     pub(crate) fn scrub(&self, mut error: Error) -> Error {
         if let Some(sent) = &self.sent {
-            error.set().scrub(sent.secrets());
+            error.set().scrub(&sent.secrets());
         }
         error
     }

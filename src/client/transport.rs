@@ -347,12 +347,10 @@ async fn read_body(
 fn unless_cut(head: &Response<Bytes>, body: Bytes) -> Result<Bytes, TransportError> {
     let bodiless = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let looked_at = head.version() < Version::HTTP_2 || bodiless;
-    match announced(head.headers()) {
-        Some(length) if !looked_at && length > body.len() as u64 => {
-            Err(TransportError::new(TransportErrorKind::Interrupted))
-        }
-        _ => Ok(body),
+    if !looked_at && announced(head.headers()).is_some_and(|length| length > body.len() as u64) {
+        return Err(TransportError::new(TransportErrorKind::Interrupted));
     }
+    Ok(body)
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

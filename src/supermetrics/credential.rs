@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
@@ -23,7 +23,7 @@ use crate::wire::json;
 /// "Authentication".
 #[derive(Clone)]
 pub struct ApiKey {
-    key: SecretString,
+    key: Bearer,
     in_parameters: bool,
 }
 
@@ -31,7 +31,7 @@ impl ApiKey {
     /// The key, without the word `Bearer`.
     #[must_use]
     pub fn new(key: impl Into<SecretString>) -> Self {
-        Self { key: key.into(), in_parameters: false }
+        Self { key: Bearer::new(key), in_parameters: false }
     }
 
     /// Sends the key as the parameter `api_key` and no header: for a proxy that takes the header away.
@@ -55,7 +55,7 @@ impl fmt::Debug for ApiKey {
 #[async_trait]
 impl Credential for ApiKey {
     fn check(&self) -> Result<()> {
-        let key = self.key.expose_secret();
+        let key = self.key.value();
         // Such a key needs no encoding wherever it is put, so that it is found and hidden in every form of a request.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if self.in_parameters && !(!key.is_empty() && key.len() <= 255 && key.bytes().all(plain)) {
@@ -63,14 +63,14 @@ impl Credential for ApiKey {
                 "an API key in the parameters is 1 to 255 letters, digits, `-` and `_`",
             ));
         }
-        Bearer::new(self.key.clone()).check()
+        self.key.check()
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
-        let key = self.key.expose_secret();
         if !self.in_parameters {
-            return request.set_bearer(key);
+            return self.key.put(request);
         }
+        let key = self.key.value();
         request.hide(key);
         let parameters = request.url().query_pairs().find(|(name, _)| name == "json");
         if let Some(object) = parameters.and_then(|(_, json)| with_key(&json, key)) {

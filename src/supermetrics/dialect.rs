@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::runs::{GetQueryStatus, QueryState};
 use crate::client::{Advice, Answer, Dialect, Endpoint, Rate, Refusal, Verdict};
 use crate::error::{ErrorKind, VendorError};
+use crate::wire::union::Text;
 
 #[derive(Debug)]
 pub(super) struct SupermetricsDialect;
@@ -432,7 +433,7 @@ impl<'de> Visitor<'de> for Top<'_> {
             #[serde(default)]
             error: Option<Value>,
         }
-        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+        while let Some(Text(name)) = map.next_key()? {
             match &*name {
                 "meta" => {
                     if let Some(meta) = map.next_value::<Option<Meta>>()? {

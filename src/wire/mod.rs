@@ -10,7 +10,7 @@ pub mod patch;
 mod place;
 mod raw;
 pub mod time;
-mod union;
+pub(crate) mod union;
 
 pub use self::drift::Drift;
 pub use self::id::id;

@@ -17,17 +17,22 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     }
     let first = text.bytes().next()?;
     if first.is_ascii_alphabetic() {
-        let plain: String = text
-            .chars()
-            .filter(|letter| *letter != ',')
-            .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
-            .collect();
-        return NaiveDateTime::parse_from_str(&plain, "%b %d %Y %I:%M:%S %p")
-            .ok()
-            .map(|time| time.and_utc());
+        let usual = NaiveDateTime::parse_from_str(text, "%b %d, %Y, %I:%M:%S %p");
+        let time = usual.or_else(|_| {
+            let letters = text.chars().filter(|letter| *letter != ',');
+            let plain: String =
+                letters.map(|letter| if letter.is_whitespace() { ' ' } else { letter }).collect();
+            NaiveDateTime::parse_from_str(&plain, "%b %d %Y %I:%M:%S %p")
+        });
+        return time.ok().map(|time| time.and_utc());
     }
     if text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit()) {
         return DateTime::from_timestamp_millis(text.parse().ok()?);
+    }
+    if text.ends_with(|last: char| last.is_ascii_digit())
+        && let Ok(time) = DateTime::parse_from_rfc3339(&[text, "Z"].concat())
+    {
+        return Some(time.to_utc());
     }
     let separated = |format| NaiveDateTime::parse_from_str(text, format).ok();
     if let Some(time) =

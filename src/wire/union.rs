@@ -1,9 +1,10 @@
 //! Unions from the wire: what we do not know is kept, and is never an error.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{self, DeserializeOwned};
+use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -136,7 +137,7 @@ pub fn read<T: DeserializeOwned>(raw: &RawJson) -> Option<T> {
 
 /// A union's text, taken apart.
 struct Variant<'a> {
-    tag: String,
+    tag: Cow<'a, str>,
     fields: &'a RawValue,
     /// Its members stand in an object of their own.
     wrapped: bool,
@@ -149,26 +150,62 @@ impl<'a> Variant<'a> {
             return None;
         }
         let is_object = |member: &&RawValue| member.get().starts_with('{');
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
-        if let Some(tag) = members.get("type") {
-            let tag: String = serde_json::from_str(tag.get()).ok()?;
-            let fields = members.get(&tag).copied().filter(is_object);
+        let Members(members) = serde_json::from_str(raw.get()).ok()?;
+        let named =
+            |name: &str| members.iter().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw);
+        if let Some(tag) = named("type") {
+            let Text(tag) = serde_json::from_str(tag.get()).ok()?;
+            let fields = named(&tag).filter(is_object);
             let wrapped = fields.is_some();
             return Some(Self { tag, fields: fields.unwrap_or(raw), wrapped });
         }
         // Other variants may be there as nulls.
         let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
-        let (tag, fields) = objects.next().filter(|_| objects.next().is_none())?;
+        let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
         Some(Self { tag, fields, wrapped: true })
     }
 
     fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        let one = MapDeserializer::new(std::iter::once((self.tag.as_str(), self.fields)));
+        let one = MapDeserializer::new(std::iter::once((&*self.tag, self.fields)));
         T::deserialize(MapAccessDeserializer::new(one)).ok()
     }
 
     fn look<T: DeserializeOwned>(&self) -> (Option<T>, Vec<drift::News>) {
         drift::variant(&self.tag, self.fields.get(), self.wrapped)
+    }
+}
+
+/// A text, borrowed unless it is escaped. (`Cow` alone is never borrowed.)
+#[derive(Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// The members of an object, unread; of one name the last counts.
+struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members: Vec<(Text<'de>, &RawValue)> = Vec::new();
+                while let Some((name, member)) = map.next_entry::<Text<'de>, &RawValue>()? {
+                    match members.iter_mut().find(|(known, _)| known.0 == name.0) {
+                        Some((_, known)) => *known = member,
+                        None => members.push((name, member)),
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
     }
 }
 
