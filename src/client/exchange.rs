@@ -357,7 +357,13 @@ fn judge(
         if let Some(id) = refusal.request_id {
             meta.request_id = Some(request.secrets().scrub(&id).into());
         }
-        let mut error = Error::new(refusal.kind, refusal.message);
+        let mut message = refusal.message;
+        let is_bare = session.credential.is_none() && !request.is_confidential();
+        if is_bare && refusal.kind == ErrorKind::Auth {
+            message =
+                "the client has no credential; pass one to `ClientBuilder::credential`".into();
+        }
+        let mut error = Error::new(refusal.kind, message);
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
         return Err(Failure { ending: Ending::Answered(refusal.status, refusal.advice), error });
     }

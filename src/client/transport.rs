@@ -251,12 +251,15 @@ impl ReqwestTransport {
     }
 }
 
-/// The features of reqwest are those that any crate of the program asks for: what unpacks answers is switched off, so that
-/// a client does the same in every program. A request that is silent about encodings allows all of them.
+/// The features of reqwest are those that any crate of the program asks for: what unpacks answers is switched off, and which
+/// TLS it is said, so that a client does the same in every program. A request that is silent about encodings allows all of
+/// them.
 fn plain(connect_timeout: Duration) -> reqwest::ClientBuilder {
     let identity = http::HeaderValue::from_static("identity");
     let headers = HeaderMap::from_iter([(http::header::ACCEPT_ENCODING, identity)]);
     let builder = reqwest::Client::builder().connect_timeout(connect_timeout);
+    #[cfg(feature = "rustls")]
+    let builder = builder.tls_backend_rustls();
     builder.default_headers(headers).no_gzip().no_brotli().no_zstd().no_deflate()
 }
 
@@ -414,5 +417,7 @@ fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
         }
         broken = error.get_ref().and_then(|wrapped| wrapped.downcast_ref());
     }
-    cause.to_string().contains("certificate")
+    // The second is OpenSSL's, of a server that does not speak TLS.
+    let text = cause.to_string();
+    text.contains("certificate") || text.contains("wrong version number")
 }

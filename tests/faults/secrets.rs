@@ -384,3 +384,15 @@ async fn fault_53_also_where_the_token_comes_later() {
     assert_eq!((error.kind(), server.connections()), (ErrorKind::Config, 0));
     assert_no_canary(&error, &client);
 }
+
+#[tokio::test]
+async fn fault_48_a_client_that_was_given_no_credential_says_so() {
+    let answer = r#"{"error_code":"401013","message":"Oauth token is not valid"}"#;
+    let server = Server::start([Answer::json("401 Unauthorized", answer)]).await;
+    let client = Client::builder().org_id(ORG).sandbox("dev").base_url(server.url()).build();
+    let error = client.unwrap().send(read()).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Auth, 1));
+    let text = error.to_string();
+    assert!(text.contains("no credential; pass one"), "{text}");
+    assert!(text.contains("Oauth token is not valid"), "the vendor's words stay: {text}");
+}
