@@ -518,7 +518,14 @@ impl Error {
         if let Some(run) = self.run() {
             report.line("run", run);
         }
-        report.line("delivery", &format_args!("{:?}", self.delivery()));
+        if let Some(seen) = self.last_snapshot() {
+            report.line("last seen", &seen.phase);
+        }
+        // How a run ended was learned from an answer: no request of this error was left unsent.
+        let about_a_run = matches!(self.kind(), ErrorKind::RunFailed | ErrorKind::WaitTimeout);
+        if !(about_a_run && self.delivery() == Delivery::NotSent) {
+            report.line("delivery", &format_args!("{:?}", self.delivery()));
+        }
         if self.0.idempotency == Some(Idempotency::NotIdempotent) || self.may_have_run() {
             report.line("may have run", &if self.may_have_run() { "yes" } else { "no" });
         }

@@ -154,7 +154,9 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.trim().split_once(':').filter(|(_, id)| !id.contains('/'));
         let Some((vendor, id)) = parts else {
-            return Err(Error::config("a target is written `vendor:id`"));
+            return Err(Error::config(
+                "a target is written `vendor:target`, with `%2F` for a slash inside an id",
+            ));
         };
         Ok(Self { vendor: vendor.parse()?, id: decoded(id)? })
     }
@@ -198,7 +200,8 @@ impl FromStr for RunRef {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let Some((target, id)) = text.trim().split_once('/') else {
+        let parts = text.trim().split_once('/').filter(|(target, _)| target.contains(':'));
+        let Some((target, id)) = parts else {
             return Err(Error::config(
                 "a run is written `vendor:target/run`, with `%2F` for a slash inside an id",
             ));
@@ -452,7 +455,8 @@ mod tests {
             let error = text.parse::<RunRef>().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         }
-        assert!("acme:a/b".parse::<Target>().is_err());
+        assert!("acme:a/b".parse::<Target>().unwrap_err().to_string().contains("`%2F`"));
+        assert!("a/b".parse::<RunRef>().unwrap_err().to_string().starts_with("a run is written"));
     }
 
     #[test]
@@ -461,6 +465,8 @@ mod tests {
             RunSnapshot::new(Target::new(Vendor::new("acme"), "nightly").run("7"), Phase::Failed);
         let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
         assert_eq!(text(&run), "run acme:nightly/7 failed; the vendor gives no reason");
+        let report = run.clone().success().unwrap_err().report();
+        assert!(report.contains("last seen    failed") && !report.contains("delivery"), "{report}");
         run.failure =
             Some(Failure::new("table orders does not exist").code("58000").part("query 4711"));
         assert_eq!(

@@ -52,7 +52,7 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
         options: &CallOptions,
     ) -> Result<Page<RunSnapshot>> {
         let _ = (target, cursor, options);
-        Err(unsupported("listing runs"))
+        Err(unsupported(&self.vendor(), "listing runs"))
     }
 
     /// How several runs of one target stand, asked for together; used by [`RunProviderExt::wait_all`]. A run that is
@@ -92,7 +92,7 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// [`caller_names_run`](Capabilities::caller_names_run) holds, [`Error::run`] says which one.
     async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
         let _ = (target, options);
-        Err(unsupported("triggering a run"))
+        Err(unsupported(&self.vendor(), "triggering a run"))
     }
 
     /// The newest runs that a trigger like ours may have started, and the server's time when it said so. The first page
@@ -111,12 +111,12 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Unsupported`] where runs cannot be cancelled; else as [`get_run`](Self::get_run).
     async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
         let _ = (run, options);
-        Err(unsupported("cancelling a run"))
+        Err(unsupported(&self.vendor(), "cancelling a run"))
     }
 }
 
-fn unsupported(what: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("this vendor has no operation for {what}"))
+fn unsupported(vendor: &Vendor, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{vendor} has no operation for {what}"))
 }
 
 /// What a vendor can do.
