@@ -164,7 +164,12 @@ impl fmt::Debug for AccessToken {
 #[async_trait]
 impl Credential for AccessToken {
     fn check(&self) -> Result<()> {
-        header_value("API key", self.api_key.secret())?;
+        let api_key = self.api_key.secret();
+        // Adobe's tokens are JSON web tokens, and all of those begin like this.
+        if api_key.starts_with("eyJ") || api_key.starts_with("Bearer ") {
+            return Err(Error::config("the API key looks like a token; it comes before the token"));
+        }
+        header_value("API key", api_key)?;
         self.token.check()
     }
 

@@ -69,6 +69,9 @@
 //!
 //! # What the docs get wrong
 //!
+//! The docs are the [Query Service API reference](https://developer.adobe.com/experience-platform-apis/references/query-service/) and
+//! the [guide](https://experienceleague.adobe.com/en/docs/experience-platform/query/api/runs-scheduled-queries) to it.
+//!
 //! | the docs say | what comes, and what is done here |
 //! |---|---|
 //! | `externalTrigger` is a boolean | samples have a text: both are read |
@@ -280,6 +283,7 @@ mod tests {
                 "without the word Bearer",
             ),
             (complete().credential(AccessToken::new("key", "")), "token is empty"),
+            (complete().credential(AccessToken::new("eyJhbG.canary", "key")), "looks like a token"),
             (complete().credential(AccessToken::new("k\u{e4}y", "t")), "API key holds characters"),
             (complete().credential(ServerToServer::new("", "canary")), "client id is empty"),
             (complete().credential(ServerToServer::new("id", "")), "client secret is empty"),

@@ -127,6 +127,9 @@
 //!
 //! # What the docs get wrong
 //!
+//! The docs are those of the [administrator API](https://developers.arcgis.com/rest/enterprise-administration/enterprise/create-task)
+//! and the [sharing API](https://developers.arcgis.com/rest/users-groups-and-items/create-new-scheduled-task/).
+//!
 //! | the docs say | what comes, and what is done here |
 //! |---|---|
 //! | tasks belong to the Portal Administrator API | to the one of Kubernetes, below `/admin`: the base URL says which is asked |

@@ -54,6 +54,8 @@
 //!
 //! # What the docs get wrong
 //!
+//! The docs are the [Foundry API reference](https://www.palantir.com/docs/foundry/api/), "Orchestration".
+//!
 //! | the docs say | what comes, and what is done here |
 //! |---|---|
 //! | a run has `createdTime` | the page "Run Schedule" showed runs without for years: read as optional |

@@ -51,9 +51,12 @@
 //!
 //! The API belongs to paid workspaces. An admin makes a workspace token under "Workspace settings", "API keys"; where an
 //! admin has allowed it, members make tokens of their own. Each is a token with a secret that is shown once: give both to
-//! [`ApiToken`]. The *workspace* is the username in its address, `app.mode.com/{workspace}`. Then send [`Verify`].
+//! [`ApiToken`]. A workspace token may do what an admin may, except copy reports; a member's token may do what the member
+//! may. The *workspace* is the username in its address, `app.mode.com/{workspace}`. Then send [`Verify`].
 //!
 //! # What the docs get wrong
+//!
+//! The docs are the [API reference](https://mode.com/developer/api-reference/authentication/).
 //!
 //! | the docs say | what comes, and what is done here |
 //! |---|---|
@@ -167,8 +170,8 @@ pub struct Options {
 impl ClientBuilder<Mode> {
     /// The workspace: the username in its address, `app.mode.com/{workspace}`. Required.
     ///
-    /// It becomes the last part of the base URL. A [`base_url`](Self::base_url) of your own must end with the workspace, as
-    /// in `https://proxy.example/api/acme`.
+    /// It becomes the last part of the base URL. Where you set a [`base_url`](Self::base_url), that one alone counts: it
+    /// must end with the workspace, as in `https://proxy.example/api/acme`.
     pub fn workspace(mut self, username: impl Into<String>) -> Self {
         self.options.workspace = Some(username.into());
         self
@@ -185,8 +188,13 @@ impl Api for Mode {
                 "the workspace is missing; call `workspace` with its username, as in app.mode.com/{workspace}",
             ));
         };
-        let workspace = PathSegment::new(workspace).map_err(|error| {
-            Error::config("the workspace cannot be part of a URL").with_source(error)
+        // An address or a title, pasted: a username has neither slashes nor spaces.
+        let is_username =
+            !workspace.contains(|letter: char| letter == '/' || letter.is_whitespace());
+        let workspace = PathSegment::new(workspace).ok().filter(|_| is_username).ok_or_else(|| {
+            Error::config(
+                "the workspace is no username; take it from its address, app.mode.com/{workspace}",
+            )
         })?;
         Ok(Service::new(format!("{BASE_URL}/{workspace}"), ModeDialect))
     }
@@ -292,7 +300,7 @@ mod tests {
     fn the_workspace_is_the_last_part_of_the_base_url() {
         for (workspace, url) in [
             ("acme", "https://app.mode.com/api/acme"),
-            ("a/b c", "https://app.mode.com/api/a%2Fb%20c"),
+            ("acmé", "https://app.mode.com/api/acm%C3%A9"),
         ] {
             let options = Client::builder().workspace(workspace).options;
             assert_eq!(Mode::service(&options).unwrap().base_url, url);
@@ -306,8 +314,10 @@ mod tests {
         let complete = || Client::builder().workspace("acme");
         for (builder, says) in [
             (Client::builder(), "workspace is missing"),
-            (Client::builder().workspace(""), "workspace cannot be part"),
-            (Client::builder().workspace(".."), "workspace cannot be part"),
+            (Client::builder().workspace(""), "workspace is no username"),
+            (Client::builder().workspace(".."), "workspace is no username"),
+            (Client::builder().workspace("Acme Inc"), "workspace is no username"),
+            (Client::builder().workspace("https://app.mode.com/acme"), "workspace is no username"),
             (complete().credential(ApiToken::new("", "canary")), "token is empty or holds a colon"),
             (
                 complete().credential(ApiToken::new("a:canary", "b")),

@@ -108,6 +108,9 @@
 //!
 //! # What the docs get wrong
 //!
+//! The docs are the [API reference](https://docs.supermetrics.com/apidocs/query-data), and an
+//! [older one](https://supermetrics.com/docs/product-api-get-data).
+//!
 //! | the docs say | what comes, and what is done here |
 //! |---|---|
 //! | the service is at `/enterprise/v2`, at `/v2`, or at no path | all three work for somebody: the first is the default, [`base_url`](crate::ClientBuilder::base_url) takes any |
