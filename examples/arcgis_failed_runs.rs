@@ -43,7 +43,9 @@ async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     let days = argument.as_deref().map_or(Ok(7), str::parse::<u16>);
     let Ok(days) = days else {
-        println!("usage: arcgis_failed_runs [DAYS]");
+        println!(
+            "usage: arcgis_failed_runs [DAYS]\n\n  DAYS    how far to look back, at most 65535; left out, 7"
+        );
         let asked = argument.is_some_and(|argument| matches!(&*argument, "-h" | "--help"));
         return if asked { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };

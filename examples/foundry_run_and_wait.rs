@@ -13,8 +13,18 @@ use scheduled_runs::foundry::{
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::{Phase, Result, RunProviderExt};
 
+const VARIABLES: [&str; 3] = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHEDULE_RID"];
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(argument) = std::env::args().nth(1) {
+        println!(
+            "usage: foundry_run_and_wait\n\nWhat it runs is named by variables: {}.",
+            VARIABLES.join(", ")
+        );
+        let asked = matches!(&*argument, "-h" | "--help");
+        return if asked { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run_and_wait().await {
         Ok(Phase::Succeeded | Phase::Skipped) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -65,10 +75,9 @@ async fn run_and_wait() -> Result<Phase> {
 }
 
 async fn connect() -> Result<(foundry::Client, String, Option<FakeFoundry>)> {
-    let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHEDULE_RID"];
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let [Some(host), Some(token), Some(schedule)] = names.map(set) else {
-        println!("Set {} to run a schedule of your own; this is a fake.", names.join(", "));
+    let [Some(host), Some(token), Some(schedule)] = VARIABLES.map(set) else {
+        println!("Set {} to run a schedule of your own; this is a fake.", VARIABLES.join(", "));
         let fake = FakeFoundry::start().await;
         return Ok((
             fake.client_builder().build()?,

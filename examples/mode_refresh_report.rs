@@ -17,7 +17,9 @@ use scheduled_runs::{Result, RunProviderExt};
 async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
-        println!("usage: mode_refresh_report [FOLDER]");
+        println!(
+            "usage: mode_refresh_report [FOLDER]\n\n  FOLDER    where the CSV files go; left out, one in the system's temporary folder"
+        );
         return ExitCode::SUCCESS;
     }
     let folder =

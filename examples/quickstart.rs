@@ -25,18 +25,34 @@ use shared::vendors::{Connected, Plan, VENDORS, connect};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let vendor = std::env::args().nth(1).unwrap_or_else(|| "adobe".to_owned());
-    if !VENDORS.contains(&&*vendor) {
-        eprintln!("usage: quickstart [{}]", VENDORS.join("|"));
-        return ExitCode::FAILURE;
-    }
-    match show(connect(&vendor, None).await).await {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let vendor = match &*arguments {
+        [] => "adobe",
+        [vendor] if VENDORS.contains(&&**vendor) => vendor,
+        [help] if matches!(&**help, "-h" | "--help") => {
+            println!("{}", usage());
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{}", usage());
+            return ExitCode::FAILURE;
+        }
+    };
+    match show(connect(vendor, None).await).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\n{}", error.report());
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> String {
+    format!(
+        "usage: quickstart [VENDOR]\n\n  VENDOR    one of {}; left out, the first\n\n\
+         Without the vendor's variables, which are named then, a fake of it is started.",
+        VENDORS.join(", ")
+    )
 }
 
 async fn show(connected: Result<Connected>) -> Result<()> {

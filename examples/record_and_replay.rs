@@ -220,7 +220,9 @@ impl<T: Transport + Clone> Transport for Tokens<T> {
 async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
-        println!("usage: record_and_replay [FILE]");
+        println!(
+            "usage: record_and_replay [FILE]\n\n  FILE    the recording; left out, recording.jsonl in the system's temporary folder"
+        );
         return ExitCode::SUCCESS;
     }
     let file = argument.map_or_else(|| std::env::temp_dir().join("recording.jsonl"), PathBuf::from);

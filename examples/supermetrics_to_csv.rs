@@ -18,7 +18,9 @@ use scheduled_runs::{RunProviderExt, RunSnapshot};
 async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
-        println!("usage: supermetrics_to_csv [FILE]");
+        println!(
+            "usage: supermetrics_to_csv [FILE]\n\n  FILE    where the rows go; left out, one in the system's temporary folder"
+        );
         return ExitCode::SUCCESS;
     }
     let file =
