@@ -27,6 +27,8 @@
     doc = "| [`supermetrics::FakeSupermetrics`] | Supermetrics, on loopback: strict and stateful |"
 )]
 //!
+//! The guide says [which of them is for which test](crate::guide::testing).
+//!
 //! ```
 //! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 //! use scheduled_runs::{ErrorKind, adobe};
