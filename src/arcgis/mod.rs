@@ -31,10 +31,10 @@
 //! # Two kinds of tasks
 //!
 //! - [`Task`] is a task of the *deployment*: it makes backups and cleans up. It belongs to the administrator API of ArcGIS
-//!   Enterprise **on Kubernetes**, below `/admin`. The administrator API of Windows and Linux, below `/portaladmin`, documents
-//!   no such tasks.
+//!   Enterprise **on Kubernetes** since 10.9, below `/admin`. The administrator API of Windows and Linux, below `/portaladmin`,
+//!   documents no such tasks.
 //! - [`UserTask`] is a task of a *user*: it runs notebooks, reports, geoprocessing. It belongs to the sharing API of every
-//!   portal, and of ArcGIS Online.
+//!   portal since 10.8.1, and of ArcGIS Online.
 //!
 //! They look alike and differ in names, ids, dates and answers: each has requests of its own.
 //!
