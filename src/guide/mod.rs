@@ -6,7 +6,7 @@
 //! | [`credentials`] | Which credential do I take, and what happens to it? |
 //! | [`waiting`] | How do I wait for one run or a thousand, and go on after a restart? |
 //! | [`did_it_run`] | The answer to my trigger was lost: did it start a run? |
-//! | [`errors`] | What went wrong, what may I do about it, and why did the run fail? |
+//! | [`errors`] | What went wrong, how often was it tried, what may I do about it, and why did the run fail? |
 //! | [`observing`] | What does the crate do all day, and what does the vendor send that it does not know? |
 //! | [`paging`] | How do I walk a long list, faster, and from where I stopped? |
 //! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
