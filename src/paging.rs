@@ -215,7 +215,7 @@ impl<E: PagedEndpoint> Pages<E> {
 
     /// Takes a page in: drops what the page before had, and moves on.
     fn turn(&mut self, mut page: Page<E::Item>) -> Page<E::Item> {
-        self.edge.cut(&mut page.items, E::key);
+        self.edge.cut(&mut page, E::key);
         self.guard.count(page.items.is_empty());
         self.cursor.clone_from(&page.next);
         if page.next.is_some() {
@@ -418,13 +418,16 @@ impl<E: PagedEndpoint> Stream for Items<E> {
 pub(crate) struct Edge(HashSet<Box<str>>);
 
 impl Edge {
-    /// Drops the items that the page before had.
-    pub(crate) fn cut<T>(&mut self, items: &mut Vec<T>, key: impl Fn(&T) -> Option<&str>) {
-        let keys: HashSet<Box<str>> = items.iter().filter_map(&key).map(Into::into).collect();
+    /// Drops the items that the page before had. With the last page nothing overlaps.
+    pub(crate) fn cut<T>(&mut self, page: &mut Page<T>, key: impl Fn(&T) -> Option<&str>) {
+        let followed = if page.next.is_some() { &*page.items } else { &[] };
+        let keys: HashSet<Box<str>> = followed.iter().filter_map(&key).map(Into::into).collect();
+        if !self.0.is_empty() {
+            page.items.retain(|item| key(item).is_none_or(|key| !self.0.contains(key)));
+        }
         // An empty page has no edge of its own: the next one overlaps with what came before it.
         if !keys.is_empty() {
-            let edge = std::mem::replace(&mut self.0, keys);
-            items.retain(|item| key(item).is_none_or(|key| !edge.contains(key)));
+            self.0 = keys;
         }
     }
 }

@@ -340,7 +340,7 @@ fn walk<P: RunProvider + ?Sized>(
             error.set().cursor(cursor);
             error
         })?;
-        walk.edge.cut(&mut page.items, |run| Some(run.run.id()));
+        walk.edge.cut(&mut page, |run| Some(run.run.id()));
         walk.guard.count(page.items.is_empty());
         (walk.over, walk.cursor) = (page.next.is_none(), page.next);
         Ok(Some((stream::iter(page.items).map(Ok), walk)))
