@@ -24,6 +24,18 @@ use crate::wire::{json, lenient};
 ///
 /// Source: Query Service API, "Accelerated queries", `POST /accelerated-queries`. Each call takes a place in the store, so
 /// it is not repeated once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::adobe::RunAcceleratedQuery;
+///
+/// let request = RunAcceleratedQuery::sql("prod:store:public", "SELECT * FROM visits").name("dashboard");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/accelerated-queries");
+/// # assert_eq!(*sent.body(), r#"{"dbName":"prod:store:public","sql":"SELECT * FROM visits","name":"dashboard"}"#);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunAcceleratedQuery {

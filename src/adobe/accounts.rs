@@ -105,6 +105,12 @@ impl AccountFilter {
 ///
 /// Keep the credential: no other answer repeats it. Source: Query Service API, "Accounts", `POST /accounts`. Each call
 /// creates an account, so it is never sent again once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::adobe::CreateAccount;
+///
+/// let request = CreateAccount::new("dashboards", "ada@example.com").description("reads for the dashboards");
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateAccount {

@@ -176,6 +176,18 @@ impl AlertFilter {
 ///
 /// Source: Query Service API, "Alert subscriptions", `POST /alert-subscriptions`. Not repeated once it may have arrived:
 /// what the vendor does with people who have subscribed already is not documented.
+///
+/// ```
+/// use scheduled_runs::adobe::{AlertType, CreateAlert};
+///
+/// // A mail, and nothing in the UI, when a run of the schedule fails.
+/// let request = CreateAlert::new("nightly", AlertType::Failure, ["ada@example.com"]).in_context_notifications(false);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/alert-subscriptions");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateAlert {

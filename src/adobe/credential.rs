@@ -141,6 +141,12 @@ impl TokenSource for ImsToken {
 }
 
 /// A ready token with the API key (client id) it was made for. It is not renewed.
+///
+/// ```
+/// use scheduled_runs::adobe::AccessToken;
+///
+/// let credential = AccessToken::new("client id", "token");
+/// ```
 #[derive(Clone)]
 pub struct AccessToken {
     api_key: SecretHeader,

@@ -51,6 +51,18 @@ impl Endpoint for GetIpAccess {
 ///
 /// Source: Data Distiller Authorization API, "IP Access", `PUT /security/ip-access`. Repeating it does no harm: the second
 /// time writes the same list once more.
+///
+/// ```
+/// use scheduled_runs::adobe::{IpRange, SetIpAccess};
+///
+/// let office = IpRange::new("192.0.2.0/24").description("office");
+/// let request = SetIpAccess::new([office, IpRange::new("198.51.100.7")]);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "PUT");
+/// # assert_eq!(sent.url().path(), "/security/ip-access");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SetIpAccess {

@@ -27,6 +27,23 @@ use crate::wire::{json, lenient, time};
 /// Lists queries of the sandbox, oldest first unless told otherwise.
 ///
 /// Source: Query Service API, "Queries", `GET /queries`. Safe to repeat.
+///
+/// ```
+/// use chrono::{TimeDelta, Utc};
+/// use scheduled_runs::adobe::{ListQueries, QueryFilter, QueryState};
+///
+/// // What failed since yesterday and was sent by this schedule.
+/// let request = ListQueries::new()
+///     .filter(QueryFilter::created_after(Utc::now() - TimeDelta::days(1)))
+///     .filter(QueryFilter::state(QueryState::Failed))
+///     .filter(QueryFilter::schedule("nightly"))
+///     .limit(50);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/queries");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListQueries {
@@ -248,6 +265,20 @@ impl QueryFilter {
 ///
 /// Source: Query Service API, "Queries", `POST /queries`. Each call starts a query, so it is never sent again once it may
 /// have arrived.
+///
+/// ```
+/// use scheduled_runs::adobe::{CreateQuery, QueryDef};
+///
+/// let query = QueryDef::sql("prod:all", "SELECT * FROM visits WHERE country = $country")
+///     .parameter("country", "'CH'")
+///     .insert_into("swiss_visits");
+/// let request = CreateQuery::new(query);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/queries");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateQuery {

@@ -128,6 +128,17 @@ impl RunFilter {
 ///
 /// A schedule that is disabled refuses it. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
 /// Each call starts a run, so it is never sent again once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::adobe::TriggerRun;
+///
+/// let request = TriggerRun::new("nightly");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/schedules/nightly/runs");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct TriggerRun {
@@ -197,6 +208,18 @@ impl Endpoint for GetRun {
 /// Source: Query Service API, "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the bare object
 /// `{"op":"cancel"}`. The state of a run after that is not documented. Not repeated once it may have arrived: what the
 /// vendor answers the second time is not documented either.
+///
+/// ```
+/// use scheduled_runs::adobe::CancelRun;
+///
+/// let request = CancelRun::new("nightly", "bWFudWFsX18yMDI2");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "PATCH");
+/// # assert_eq!(sent.url().path(), "/schedules/nightly/runs/bWFudWFsX18yMDI2");
+/// # assert_eq!(*sent.body(), r#"{"op":"cancel"}"#);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CancelRun {
@@ -240,6 +263,14 @@ impl RunId {
     ///
     /// Inferred from samples: the id is base64 of kind and time, `scheduled__2020-01-08T12:30:00+00:00`. Do not sort or
     /// filter by it: one sample's time differs by hours from the run's own `created`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{RunId, RunKind};
+    ///
+    /// let said = RunId::from("c2NoZWR1bGVkX18yMDIwLTAxLTA4VDEyOjMwOjAwKzAwOjAw").decode().unwrap();
+    /// assert_eq!(said.kind, RunKind::Scheduled);
+    /// assert_eq!(said.time.unwrap().to_rfc3339(), "2020-01-08T12:30:00+00:00");
+    /// ```
     #[must_use]
     pub fn decode(&self) -> Option<DecodedRunId> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(self.as_str()).ok()?;

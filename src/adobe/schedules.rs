@@ -23,6 +23,21 @@ use crate::wire::{json, lenient, time};
 /// Lists the schedules of the sandbox, oldest first unless told otherwise.
 ///
 /// Source: Query Service API, "Scheduled queries", `GET /schedules`. Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::adobe::{ListSchedules, ScheduleFilter, TimeField};
+///
+/// // Those of one template, the last changed first.
+/// let request = ListSchedules::new()
+///     .filter(ScheduleFilter::template("4fcf0f2e"))
+///     .order_by(TimeField::Updated)
+///     .newest_first();
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/schedules");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListSchedules {
@@ -109,6 +124,21 @@ impl ScheduleFilter {
 /// The schedule runs under the account that created it and fails when that account loses access: use a technical
 /// account. Source: Query Service API, "Scheduled queries", `POST /schedules`. Each call creates a schedule, so it is
 /// never sent again once it may have arrived.
+///
+/// ```
+/// use chrono::{TimeDelta, Utc};
+/// use scheduled_runs::adobe::{CreateSchedule, QueryDef};
+///
+/// // Every hour at half past, for a year.
+/// let query = QueryDef::sql("prod:all", "SELECT count(*) FROM visits").name("visits");
+/// let now = Utc::now();
+/// let request = CreateSchedule::new(query, "30 * * * *", now).end(now + TimeDelta::days(365)).max_active_runs(1);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/schedules");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {

@@ -151,6 +151,19 @@ impl Endpoint for CountTemplates {
 ///
 /// Source: Query Service API, "Query templates", `POST /query-templates`. Each call creates a template, so it is never
 /// sent again once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::adobe::{CreateTemplate, TemplateDef};
+///
+/// let template = TemplateDef::new("visits of a country", "SELECT * FROM visits WHERE country = $country")
+///     .parameter("country", "'CH'");
+/// let request = CreateTemplate::new(template);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/query-templates");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateTemplate {
