@@ -49,6 +49,13 @@ fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result
 /// vendor has as well, break behind proxies and are not offered.
 ///
 /// Users who sign in through SAML or OpenID Connect have no password here. Source: ArcGIS REST API, "Generate Token".
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_runs::arcgis::GenerateToken;
+///
+/// let credential = GenerateToken::new("jsmith", "password").expiration(Duration::from_secs(2 * 3600));
+/// ```
 pub type GenerateToken = CachedToken<UserLogin>;
 
 /// Asks the portal for tokens of a user; wrapped by [`GenerateToken`].
@@ -174,6 +181,12 @@ fn life(expires: i64, now: DateTime<Utc>) -> Option<Duration> {
 ///
 /// Such tokens have few rights. Inferred: the administrator API needs a user who is an administrator. Source: ArcGIS REST API,
 /// "Token"; the page lists the call as GET, the vendor's own clients send POST, and so does this.
+///
+/// ```
+/// use scheduled_runs::arcgis::AppToken;
+///
+/// let credential = AppToken::new("client id", "client secret");
+/// ```
 pub type AppToken = CachedToken<AppLogin>;
 
 /// Asks the portal for tokens of an application; wrapped by [`AppToken`].
@@ -268,6 +281,13 @@ impl TokenSource for AppLogin {
 }
 
 /// A ready token, an API key among them. It is not renewed.
+///
+/// ```
+/// use scheduled_runs::arcgis::ReadyToken;
+///
+/// // A token that was made for a referer works with that referer only.
+/// let credential = ReadyToken::new("token").referer("https://app.example.com");
+/// ```
 #[derive(Clone)]
 pub struct ReadyToken {
     token: Bearer,

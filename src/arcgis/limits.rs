@@ -26,6 +26,17 @@ request! {
 ///
 /// Source: "Update (Limits)", `POST /admin/system/limits/update`, since 11.5 (Kubernetes), and
 /// `POST /portaladmin/system/limits/update`, since 11.2. The second time changes nothing, so it is safe to repeat.
+///
+/// ```
+/// use scheduled_runs::arcgis::{LimitName, UpdateLimits};
+///
+/// let request = UpdateLimits::new(LimitName::FailedRunsToDisableTask, 10).and(LimitName::TaskRunHistoryCount, 100);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/portal/admin/system/limits/update");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateLimits {

@@ -21,6 +21,18 @@ use crate::wire::json;
 /// The docs call them completed runs, and name states of runs that are not: do not take it for granted that they are over.
 ///
 /// Source: Enterprise Administrator API, "Runs", `GET /admin/system/tasks/{task}/runs`, since 10.9. Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::arcgis::ListTaskRuns;
+///
+/// let request = ListTaskRuns::new("5f0cdc50cf36460990bb6edfe9b60e08").num(10);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks/5f0cdc50cf36460990bb6edfe9b60e08/runs");
+/// # assert_eq!(sent.url().query(), Some("num=10"));
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListTaskRuns {

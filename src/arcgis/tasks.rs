@@ -23,6 +23,18 @@ use crate::wire::{json, open_enum};
 /// Lists the scheduled tasks of a deployment.
 ///
 /// Source: Enterprise Administrator API, "Tasks", `GET /admin/system/tasks`, since 10.9. Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::arcgis::ListTasks;
+///
+/// let request = ListTasks::new().num(100);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks");
+/// # assert_eq!(sent.url().query(), Some("num=100"));
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListTasks {
@@ -70,6 +82,18 @@ request! {
 ///
 /// Source: Enterprise Administrator API, "Create Task", `POST /admin/system/tasks/createTask`, since 10.9.1. Each call
 /// creates a task, so it is never sent again once it may have been carried out.
+///
+/// ```
+/// use scheduled_runs::arcgis::{CreateTask, CronSchedule, TaskType};
+///
+/// // Deletes what old jobs left behind, each night at four.
+/// let request = CreateTask::new(TaskType::CleanGpJobs, CronSchedule::daily(4, 0)?).title("nightly clean-up");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks/createTask");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateTask {

@@ -22,6 +22,17 @@ use crate::wire::json;
 ///
 /// Source: ArcGIS REST API, "Runs", `GET /sharing/rest/community/users/{user}/tasks/{task}/runs`, since 10.8.1. Safe to
 /// repeat.
+///
+/// ```
+/// use scheduled_runs::arcgis::ListUserTaskRuns;
+///
+/// let request = ListUserTaskRuns::new("jsmith", "5f0cdc50cf36460990bb6edfe9b60e08");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/portal/sharing/rest/community/users/jsmith/tasks/5f0cdc50cf36460990bb6edfe9b60e08/runs");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListUserTaskRuns {

@@ -283,6 +283,16 @@ impl UpdateUserTask {
     /// Leaves a task as it is, to be changed by the setters: everything that an answer holds is sent back, but for whether it
     /// is active.
     ///
+    /// ```no_run
+    /// # async fn program(client: scheduled_runs::arcgis::Client) -> scheduled_runs::Result<()> {
+    /// use scheduled_runs::arcgis::{CronSchedule, GetUserTask, UpdateUserTask};
+    ///
+    /// let task = client.send(GetUserTask::new("jsmith", "5f0cdc50cf36460990bb6edfe9b60e08")).await?;
+    /// client.send(UpdateUserTask::of(&task)?.schedule(CronSchedule::hourly(15)?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a task without a user, a kind or a schedule.
     pub fn of(task: &UserTask) -> Result<Self> {
