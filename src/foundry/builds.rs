@@ -23,6 +23,19 @@ use crate::wire::{json, lenient, open_enum, open_union, time};
 /// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE), unless it is
 /// [forced](Action::force_build). Source: Foundry API reference, Orchestration v2, "Create Build". Each call starts a build,
 /// so it is never sent again once it may have been carried out.
+///
+/// ```
+/// use scheduled_runs::foundry::{Action, BuildTarget, CreateBuild};
+///
+/// // Made even if it is up to date.
+/// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).force_build(true);
+/// let request = CreateBuild::new(action);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/v2/orchestration/builds/create");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateBuild {
@@ -73,6 +86,18 @@ batch! {
     ///
     /// The vendor allows each user 4 of these a second, and 25 at once. Source: Foundry API reference, Orchestration v2,
     /// "Get Builds Batch". Safe to repeat.
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::GetBuilds;
+    ///
+    /// let request = GetBuilds::new(["ri.foundry.main.build.1", "ri.foundry.main.build.2"]);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/builds/getBatch");
+    /// # assert_eq!(*sent.body(), r#"[{"buildRid":"ri.foundry.main.build.1"},{"buildRid":"ri.foundry.main.build.2"}]"#);
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
     GetBuilds(builds: "build" BuildRid, 100) -> Build {
         "builds", stable, "foundry.builds.get_batch", "buildRid",
     }

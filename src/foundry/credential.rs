@@ -18,6 +18,12 @@ use crate::error::{Error, Result};
 use crate::wire::{json, lenient};
 
 /// A ready token, generated in Foundry's settings or got elsewhere. It is not renewed.
+///
+/// ```
+/// use scheduled_runs::foundry::UserToken;
+///
+/// let credential = UserToken::new("token");
+/// ```
 pub type UserToken = Bearer;
 
 /// OAuth 2 client credentials: fetches tokens for the service user of a third-party application.

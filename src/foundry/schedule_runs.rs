@@ -20,6 +20,17 @@ by_rid! {
     /// [`SCHEDULE_ALREADY_RUNNING`](super::error_name::SCHEDULE_ALREADY_RUNNING). Source: Foundry API reference,
     /// Orchestration v2, "Run Schedule". Each call starts a run, so it is never
     /// sent again once it may have been carried out.
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::RunSchedule;
+    ///
+    /// let request = RunSchedule::new("ri.scheduler.main.schedule.1");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1/run");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
     RunSchedule(schedule: ScheduleRid) -> ScheduleRun {
         POST "schedules" / rid / "run", stable, NotIdempotent, "foundry.schedules.run", json::decode,
     }
@@ -28,6 +39,18 @@ by_rid! {
 /// Lists the runs of one schedule. Inferred: newest first; the vendor says "most recent".
 ///
 /// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule". Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::foundry::ListScheduleRuns;
+///
+/// let request = ListScheduleRuns::new("ri.scheduler.main.schedule.1").page_size(50);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1/runs");
+/// # assert_eq!(sent.url().query(), Some("pageSize=50"));
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListScheduleRuns {

@@ -91,6 +91,22 @@ macro_rules! definition_setters {
 ///
 /// Source: Foundry API reference, Orchestration v2, "Create Schedule"; in preview. Each call creates a schedule, so it is
 /// never sent again once it may have been carried out.
+///
+/// ```
+/// use scheduled_runs::foundry::{BuildTarget, CreateSchedule, DatasetRid, ScopeMode, Trigger};
+///
+/// // Each night at four, with the rights of the project.
+/// let dataset = DatasetRid::from("ri.foundry.main.dataset.1");
+/// let request = CreateSchedule::new(BuildTarget::upstream([dataset]))
+///     .display_name("nightly")
+///     .trigger(Trigger::time("0 4 * * *", "Europe/Paris"))
+///     .scope_mode(ScopeMode::project(["ri.compass.main.folder.1"]));
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {
@@ -133,6 +149,21 @@ impl Endpoint for CreateSchedule {
 ///
 /// Source: Foundry API reference, Orchestration v2, "Replace Schedule"; in preview. Each call makes a new version of the
 /// schedule, so it is never sent again once it may have been carried out.
+///
+/// ```
+/// use scheduled_runs::foundry::{Action, BuildTarget, ReplaceSchedule, Trigger};
+///
+/// // All of it is said again, also what stays as it was.
+/// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).branch_name("master").retry_count(2);
+/// let request = ReplaceSchedule::new("ri.scheduler.main.schedule.1", action)
+///     .display_name("nightly")
+///     .trigger(Trigger::time("30 5 * * *", "Europe/Paris"));
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "PUT");
+/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ReplaceSchedule {

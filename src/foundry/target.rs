@@ -117,6 +117,17 @@ impl ScopeMode {
 /// What a schedule does when it is started, and what a build is told.
 ///
 /// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same members.
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_runs::foundry::{Action, BuildTarget};
+///
+/// let action = Action::new(BuildTarget::upstream(["ri.foundry.main.dataset.1"]))
+///     .branch_name("develop")
+///     .fallback_branches(["master"])
+///     .retry_count(3)
+///     .retry_backoff(Duration::from_secs(60));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
