@@ -21,6 +21,12 @@ use crate::wire::json;
 ///
 /// Workspace tokens are made by admins and reach what an admin reaches, but cannot clone reports; member tokens reach what
 /// their member reaches. Personal tokens are no longer made. Source: Mode API reference, "Authentication".
+///
+/// ```
+/// use scheduled_runs::mode::{ApiToken, Client};
+///
+/// let client = Client::builder().workspace("acme").credential(ApiToken::new("token", "secret"));
+/// ```
 #[derive(Clone)]
 pub struct ApiToken {
     basic: Basic,

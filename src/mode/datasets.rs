@@ -29,6 +29,17 @@ request! {
     ///
     /// Source: Mode API reference, "Dataset Runs", `POST /{workspace}/datasets/{dataset}/runs`. Each call starts a run, so
     /// it is never sent again once it may have arrived.
+    ///
+    /// ```
+    /// use scheduled_runs::mode::CreateDatasetRun;
+    ///
+    /// let request = CreateDatasetRun::new("0b1f3c5d7e9a");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/datasets/0b1f3c5d7e9a/runs");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
     CreateDatasetRun { dataset: ReportToken } "A run of this dataset."
     POST ["datasets", dataset, "runs"] -> DatasetRun = json::decode,
     "mode.dataset_runs.create", NotIdempotent

@@ -21,6 +21,21 @@ request! {
     ///
     /// Source: Mode API reference, link `pdf_export` of a run,
     /// `GET /{workspace}/reports/{report}/exports/runs/{run}/pdf.pdf`. Repeating it starts nothing more.
+    ///
+    /// ```no_run
+    /// # async fn program(client: scheduled_runs::mode::Client) -> scheduled_runs::Result<()> {
+    /// use std::time::Duration;
+    /// use scheduled_runs::client::Clock;
+    /// use scheduled_runs::mode::{DownloadPdf, ExportPdf, PdfState};
+    ///
+    /// let export = ExportPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f");
+    /// while client.send(export.clone()).await?.state != Some(PdfState::Completed) {
+    ///     client.clock().sleep(Duration::from_secs(5)).await;
+    /// }
+    /// let pdf = client.send(DownloadPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ExportPdf { report: ReportToken, run: ReportRunToken } "This run of this report."
     GET ["reports", report, "exports", "runs", run, "pdf.pdf"] -> PdfExport = json::decode,
     "mode.pdf.export", Idempotent

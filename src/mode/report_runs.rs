@@ -50,6 +50,18 @@ impl ListReportRuns {
 ///
 /// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs`. Each call starts a run, so it is
 /// never sent again once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::mode::CreateReportRun;
+///
+/// let request = CreateReportRun::new("f2lkg3hwjj9a").parameter("country", "CH").parameter("days", 7);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
+/// # assert_eq!(*sent.body(), r#"{"parameters":{"country":"CH","days":7}}"#);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateReportRun {
@@ -96,6 +108,18 @@ impl Endpoint for CreateReportRun {
 ///
 /// Source: Mode API reference, "Report Runs": the same path as [`CreateReportRun`] with another body. Never sent again once
 /// it may have arrived.
+///
+/// ```
+/// use scheduled_runs::mode::RefreshReportDatasets;
+///
+/// let request = RefreshReportDatasets::new("f2lkg3hwjj9a", ["0b1f3c5d7e9a"]);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
+/// # assert_eq!(*sent.body(), r#"{"report":{"dataset_tokens":[{"token":"0b1f3c5d7e9a"}]}}"#);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RefreshReportDatasets {

@@ -26,6 +26,18 @@ list! {
     /// Lists the reports of a space. (There is no list of all reports of a workspace: walk its spaces.)
     ///
     /// Source: Mode API reference, "Reports", `GET /{workspace}/spaces/{space}/reports`. Safe to repeat.
+    ///
+    /// ```
+    /// use scheduled_runs::mode::{ListSpaceReports, TimeField};
+    ///
+    /// let request = ListSpaceReports::new("5a6b7c8d9e0f").order_by(TimeField::Updated).newest_first().per_page(30);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/spaces/5a6b7c8d9e0f/reports");
+    /// # assert_eq!(sent.url().query(), Some("order=desc&order_by=updated_at&per_page=30"));
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
     ListSpaceReports { space: SpaceToken } "The reports of this space."
     GET ["spaces", space, "reports"] -> Report, "mode.reports.list_of_space", End::Empty
 }

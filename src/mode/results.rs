@@ -29,6 +29,23 @@ pub type Row = Map<String, Value>;
 ///
 /// Source: Mode API reference, "Query Runs",
 /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.json`. Safe to repeat.
+///
+/// ```no_run
+/// # async fn program(client: scheduled_runs::mode::Client) -> scheduled_runs::Result<()> {
+/// use scheduled_runs::Response;
+/// use scheduled_runs::mode::GetQueryRunRows;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Visits {
+///     country: String,
+///     visits: u64,
+/// }
+///
+/// let request = GetQueryRunRows::new("f2lkg3hwjj9a", "1a2b3c4d5e6f", "6f5e4d3c2b1a").limit(1_000);
+/// let rows: Response<Vec<Visits>> = client.send_as(request).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetQueryRunRows {

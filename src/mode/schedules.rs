@@ -45,6 +45,22 @@ request! {
 /// Source: Mode API reference, "Report Schedules", `POST /{workspace}/reports/{report}/schedules`. The reference shows a
 /// bare body; the service's own forms, and the callers known, wrap it in `report_schedule`, and so does this. Each call adds
 /// a schedule, so it is never sent again once it may have arrived.
+///
+/// ```
+/// use std::time::Duration;
+/// use chrono::Weekday;
+/// use scheduled_runs::mode::{CreateSchedule, Cron};
+///
+/// let request = CreateSchedule::new("f2lkg3hwjj9a", Cron::weekly(Weekday::Mon, 6, 30))
+///     .name("Monday numbers")
+///     .timeout(Duration::from_secs(3600))
+///     .parameter("country", "CH");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateSchedule {
@@ -56,6 +72,18 @@ pub struct CreateSchedule {
 ///
 /// Source: Mode API reference, "Report Schedules", `PATCH /{workspace}/reports/{report}/schedules/{schedule}`. The second
 /// time changes nothing more, so that it is repeated when its answer is lost.
+///
+/// ```
+/// use scheduled_runs::mode::{Cron, UpdateSchedule};
+///
+/// // The times and nothing else.
+/// let request = UpdateSchedule::new("f2lkg3hwjj9a", "7c1d0e2f3a4b").cron(Cron::every_30_minutes());
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "PATCH");
+/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules/7c1d0e2f3a4b");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateSchedule {
