@@ -16,6 +16,17 @@ use crate::wire::{json, lenient, time};
 /// Lists the logins at a data source with the accounts that each reaches. They come at once.
 ///
 /// Source: Supermetrics API, "Get accounts", `GET /query/accounts`. Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::supermetrics::ListAccounts;
+///
+/// let request = ListAccounts::new("GAWA").users(["ada@example.com"]).cache_minutes(60);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/query/accounts");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAccounts {

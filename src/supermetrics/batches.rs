@@ -27,6 +27,23 @@ use crate::wire::{id, json, lenient, open_enum, time};
 /// Source: Supermetrics API, "Create batched query", `POST /query/batch`. Each call makes a batch, so it is never sent
 /// again once it may have arrived. The vendor lists no batches: an answer that is lost leaves a batch that runs and is
 /// not found.
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_runs::supermetrics::{CreateBatch, Query};
+///
+/// // One query for each day, ten at a time.
+/// let query = Query::new("GAWA").start_date("2026-02-01").end_date("2026-02-28").fields(["date", "sessions"]);
+/// let request = CreateBatch::new([query])
+///     .split_dates()
+///     .query_concurrency(10)
+///     .timeout(Duration::from_secs(3600));
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/query/batch");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateBatch {

@@ -21,6 +21,12 @@ use crate::wire::json;
 /// Keys begin with `api_`. An OAuth token, which begins with `otok_`, is sent the same way; one that is to be renewed
 /// is a [`CachedToken`](crate::client::CachedToken) around a source of yours. Source: Supermetrics API,
 /// "Authentication".
+///
+/// ```
+/// use scheduled_runs::supermetrics::{ApiKey, Client};
+///
+/// let client = Client::builder().credential(ApiKey::new("api_..."));
+/// ```
 #[derive(Clone)]
 pub struct ApiKey {
     key: Bearer,

@@ -90,6 +90,18 @@ impl Endpoint for RunQuery {
 ///
 /// Source: Supermetrics API, "Async queries": `GET|POST /query/data/{format}` with `sync_timeout=0`. Never sent again
 /// once it may have arrived, as [`RunQuery`].
+///
+/// ```
+/// use scheduled_runs::supermetrics::{Format, Query, StartQuery};
+///
+/// let query = Query::new("GAWA").accounts(["123456"]).date_range_type("last_month").fields(["date", "sessions"]);
+/// let request = StartQuery::new(query).format(Format::Csv).post();
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "POST");
+/// # assert_eq!(sent.url().path(), "/query/data/csv");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct StartQuery {
@@ -166,6 +178,18 @@ pub(super) fn data_call<E: Endpoint>(
 /// results are kept for an hour after the end.
 ///
 /// Source: Supermetrics API, "Get status", `GET /query/status`. Safe to repeat.
+///
+/// ```
+/// use scheduled_runs::supermetrics::GetQueryStatus;
+///
+/// // The state, and the first hundred rows once it has succeeded.
+/// let request = GetQueryStatus::new("report-2026-02").offset_start(0).offset_end(99);
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/query/status");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetQueryStatus {

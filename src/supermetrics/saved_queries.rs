@@ -161,6 +161,18 @@ macro_rules! change_setters {
 ///
 /// Source: Supermetrics API, "Short URLs", `GET /query/s/{query_id}/json`. Each call may start a run, so it is never
 /// sent again once it may have arrived.
+///
+/// ```
+/// use scheduled_runs::supermetrics::RunSavedQuery;
+///
+/// // As it was stored, but for the days.
+/// let request = RunSavedQuery::new("a1B2c3").dates("2026-02-01", "yesterday");
+/// # use scheduled_runs::client::Endpoint as _;
+/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+/// # assert_eq!(sent.method(), "GET");
+/// # assert_eq!(sent.url().path(), "/query/s/a1B2c3/json");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunSavedQuery {
