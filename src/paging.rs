@@ -19,6 +19,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// Where a list goes on. Opaque: store it, and resume in another process with [`Pages::resume_at`].
 ///
 /// It holds no credential. It belongs to the request it came from, with the same filters and order.
+///
+/// ```
+/// use scheduled_runs::Cursor;
+///
+/// let cursor = Cursor::new("page=2");
+/// let stored = serde_json::to_string(&cursor).unwrap();
+/// assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), cursor);
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(Box<str>);

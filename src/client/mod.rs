@@ -165,6 +165,17 @@ impl Service {
 }
 
 /// Time and size limits of one client; [`Call`] can tighten or widen most of them for one call.
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_runs::client::Limits;
+///
+/// // For answers that are large and come slowly.
+/// let limits = Limits::default()
+///     .attempt(Duration::from_secs(300))
+///     .call(Duration::from_secs(600))
+///     .max_body(512 * 1024 * 1024);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -363,6 +374,23 @@ impl<A: Api> Client<A> {
 
     /// Sends a request and decodes the answer into a type of yours.
     ///
+    /// ```no_run
+    /// # use scheduled_runs::client::{Api, Endpoint};
+    /// # use scheduled_runs::{Client, Result};
+    /// # async fn program<A: Api>(client: Client<A>, request: impl Endpoint<Api = A>) -> Result<()> {
+    /// use scheduled_runs::Response;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Mine {
+    ///     id: String,
+    /// }
+    ///
+    /// let mine: Response<Mine> = client.send_as(request).await?;
+    /// println!("{}", mine.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_as<E: Endpoint<Api = A>, T: DeserializeOwned + Send>(
@@ -373,6 +401,17 @@ impl<A: Api> Client<A> {
     }
 
     /// Starts a call whose limits differ from the client's.
+    ///
+    /// ```no_run
+    /// # use scheduled_runs::client::{Api, Endpoint};
+    /// # use scheduled_runs::{Client, Result};
+    /// # async fn program<A: Api>(client: Client<A>, request: impl Endpoint<Api = A>) -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let answer = client.call(request).deadline(Duration::from_secs(10)).max_attempts(1).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<E: Endpoint<Api = A>>(&self, request: E) -> Call<'_, E> {
         Call { client: self, request, options: CallOptions::default() }
     }
@@ -394,6 +433,20 @@ impl<A: Api> Client<A> {
     }
 
     /// Starts a call that has no request type.
+    ///
+    /// ```no_run
+    /// # use scheduled_runs::{Client, Result};
+    /// # async fn program<A: scheduled_runs::client::Api>(client: Client<A>) -> Result<()> {
+    /// use http::Method;
+    /// use scheduled_runs::Response;
+    /// use serde_json::Value;
+    ///
+    /// // `GET …/things/a%2Fb?limit=10`, below the client's base URL.
+    /// let call = client.raw(Method::GET, &["things", "a/b"]).query("limit", Some(10));
+    /// let things: Response<Value> = call.send_as().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn raw(&self, method: Method, segments: &[&str]) -> RawCall<'_, A> {
         RawCall::new(self, method, segments)
     }

@@ -14,6 +14,17 @@ use super::request::Idempotency;
 ///
 /// Whether a call may be repeated at all is not a setting: a call that starts, changes or deletes something is never
 /// sent again once it may have been carried out.
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_runs::client::RetryPolicy;
+///
+/// // Patient, for a job at night.
+/// let patient = RetryPolicy::default()
+///     .max_attempts(6)
+///     .cap(Duration::from_secs(60))
+///     .longest_server_pause(Duration::from_secs(300));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {

@@ -96,6 +96,15 @@ impl FromStr for Phase {
 }
 
 /// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `acme:nightly`, and parses back.
+///
+/// ```
+/// use scheduled_runs::{Target, Vendor};
+///
+/// let target = Target::new(Vendor::new("acme"), "a/b");
+/// assert_eq!(target.to_string(), "acme:a%2Fb");
+/// assert_eq!("acme:a%2Fb".parse::<Target>()?, target);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Target {
@@ -163,6 +172,15 @@ impl FromStr for Target {
 }
 
 /// One run, so that another process can find it again. Prints to one line, `acme:nightly/c2NoZWR1…`, and parses back.
+///
+/// ```
+/// use scheduled_runs::RunRef;
+///
+/// let run: RunRef = "acme:nightly/42".parse()?;
+/// assert_eq!((run.vendor().as_str(), run.target().id(), run.id()), ("acme", "nightly", "42"));
+/// assert_eq!(run.to_string(), "acme:nightly/42");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RunRef {
