@@ -28,8 +28,12 @@ request! {
     /// use scheduled_runs::client::Clock;
     /// use scheduled_runs::mode::{DownloadPdf, ExportPdf, PdfState};
     ///
-    /// let export = ExportPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f");
-    /// while client.send(export.clone()).await?.state != Some(PdfState::Completed) {
+    /// // Five minutes: what a state that is not documented means, and whether one comes, nobody says.
+    /// for _ in 0..60 {
+    ///     let export = client.send(ExportPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f")).await?;
+    ///     if export.state == Some(PdfState::Completed) {
+    ///         break;
+    ///     }
     ///     client.clock().sleep(Duration::from_secs(5)).await;
     /// }
     /// let pdf = client.send(DownloadPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f")).await?;
