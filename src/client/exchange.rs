@@ -360,8 +360,9 @@ fn judge(
         let mut message = refusal.message;
         let is_bare = session.credential.is_none() && !request.is_confidential();
         if is_bare && refusal.kind == ErrorKind::Auth {
-            message =
-                "the client has no credential; pass one to `ClientBuilder::credential`".into();
+            let bare = "the client has no credential; pass one to `ClientBuilder::credential`";
+            let and = if message.is_empty() { "" } else { ": " };
+            message = format!("{bare}{and}{message}").into();
         }
         let mut error = Error::new(refusal.kind, message);
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
