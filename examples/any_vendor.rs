@@ -37,21 +37,10 @@ Ctrl-C asks whether to cancel the run. The exit code is 0 if it succeeded, 1 if 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (mut vendor, mut fail) = ("adobe".to_owned(), false);
-    for argument in std::env::args().skip(1) {
-        match &*argument {
-            "--fail" => fail = true,
-            "--help" | "-h" => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            option if option.starts_with('-') => {
-                eprintln!("there is no option {option}\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
-            _ => vendor = argument,
-        }
-    }
+    let (vendor, fail) = match shared::vendor_and_fail("adobe", USAGE) {
+        Ok(asked) => asked,
+        Err(code) => return code,
+    };
     match run(&vendor, fail).await {
         Ok(Some(run)) => tell(&run),
         Ok(None) => ExitCode::FAILURE,

@@ -256,21 +256,10 @@ async fn run(argument: &str, fail: bool) -> Result<bool> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (mut vendor, mut fail) = ("mode".to_owned(), false);
-    for argument in std::env::args().skip(1) {
-        match &*argument {
-            "--fail" => fail = true,
-            "--help" | "-h" => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            option if option.starts_with('-') => {
-                eprintln!("there is no option {option}\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
-            _ => vendor = argument,
-        }
-    }
+    let (vendor, fail) = match shared::vendor_and_fail("mode", USAGE) {
+        Ok(asked) => asked,
+        Err(code) => return code,
+    };
     match run(&vendor, fail).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -1,6 +1,8 @@
-//! What several examples need: a provider for the vendor that the user names, and a progress bar. Cargo takes a folder
+//! What several examples need: a provider for the vendor that the user names, a progress bar, arguments. Cargo takes a folder
 //! without `main.rs` for no example.
 #![allow(dead_code, reason = "each example uses a part of it")]
+
+use std::process::ExitCode;
 
 pub(crate) mod progress;
 pub(crate) mod vendors;
@@ -11,4 +13,25 @@ pub(crate) fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.split_at(end).0),
         None => text.to_owned(),
     }
+}
+
+/// What the arguments ask for: the vendor or target, and whether `--fail` was said. The exit code if they ask for help, or
+/// are wrong, which is told here.
+pub(crate) fn vendor_and_fail(default: &str, usage: &str) -> Result<(String, bool), ExitCode> {
+    let (mut vendor, mut fail) = (default.to_owned(), false);
+    for argument in std::env::args().skip(1) {
+        match &*argument {
+            "--fail" => fail = true,
+            "--help" | "-h" => {
+                println!("{usage}");
+                return Err(ExitCode::SUCCESS);
+            }
+            option if option.starts_with('-') => {
+                eprintln!("there is no option {option}\n\n{usage}");
+                return Err(ExitCode::FAILURE);
+            }
+            _ => vendor = argument,
+        }
+    }
+    Ok((vendor, fail))
 }
