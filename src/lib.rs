@@ -28,7 +28,10 @@ pub mod testing;
 
 #[doc(hidden)]
 pub mod __private {
+    pub use bytes::Bytes;
+    pub use http::Method;
     pub use serde;
+    pub use url::Url;
 }
 
 pub use self::client::{CallOptions, Client, ClientBuilder, Response, Vendor};

@@ -9,78 +9,26 @@ use url::Url;
 
 use super::list::{ListQuery, clause, list_setters};
 use super::{Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint, RequestBuilder};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, RequestBuilder, json, operation};
 use crate::error::{Error, Result};
-use crate::paging::{Cursor, Page};
-use crate::wire::{json, lenient, time};
+use crate::paging::Page;
+use crate::wire::{lenient, time};
 
-/// Starts a request about accounts. They are at `/data/foundation/queryauth` where queries are at
-/// `/data/foundation/query`: what stands before that in the base URL, such as a proxy's prefix, is kept. A base URL with
-/// another path is taken to lead to Query Service alone, and accounts are asked for at the top of its origin.
-fn about<E: Endpoint>(method: Method, base: &Url, below: &[&str]) -> RequestBuilder {
-    let usual = base.path().strip_suffix('/').unwrap_or(base.path());
-    let usual = usual.ends_with("/data/foundation/query");
-    let mut url = base.clone();
-    // Only URLs without a host have no segments, and clients refuse those.
-    if let Ok(mut path) = url.path_segments_mut() {
-        if usual {
-            path.pop_if_empty().pop().push("queryauth");
-        } else {
-            path.clear().extend(["data", "foundation", "queryauth"]);
-        }
-    }
-    ApiRequest::of::<E>(method, &url, below)
-}
-
-/// Lists the accounts of the organization, oldest first unless told otherwise. Their credentials are not in it.
-///
-/// Pages overlap as those of [`ListTemplates`](super::ListTemplates): pages of one item get nowhere. Inferred: the guide
-/// names no parameters, but its links have those of the other lists.
-///
-/// Source: Query Service API, "Accounts", `GET /accounts`. Safe to repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListAccounts {
-    list: ListQuery,
+operation! {
+    /// Lists the accounts of the organization, oldest first unless told otherwise. Their credentials are not in it.
+    ///
+    /// Pages overlap as those of [`ListTemplates`](super::ListTemplates): pages of one item get nowhere. Inferred: the guide
+    /// names no parameters, but its links have those of the other lists.
+    ///
+    /// Source: Query Service API, "Accounts", `GET /accounts`. Its sample response is filtered by `active==true`, though the
+    /// request is not.
+    ListAccounts {}
+    pages { list: ListQuery, item: Account, key: technical_account_id }
+    for Adobe, "adobe.accounts.list", Safe: GET "accounts" -> Page<Account>
 }
 
 impl ListAccounts {
-    /// All accounts. The guide's sample answer is filtered by `active==true`, though its request is not.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     list_setters!(AccountFilter);
-}
-
-impl Endpoint for ListAccounts {
-    type Api = Adobe;
-    type Output = Page<Account>;
-    const OPERATION: &'static str = "adobe.accounts.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        self.list.write(about::<Self>(Method::GET, base, &["accounts"]), &[]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Account>> {
-        self.list.decode(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListAccounts {
-    type Item = Account;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.list.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(account: &Account) -> Option<&str> {
-        Some(account.technical_account_id.as_str())
-    }
 }
 
 /// A condition on the accounts of a list.
@@ -144,7 +92,7 @@ impl Endpoint for CreateAccount {
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        self.account.write(about::<Self>(Method::POST, base, &["accounts"]))
+        self.account.write(ApiRequest::of::<Self>(Method::POST, base, &["accounts"]))
     }
 
     #[inline]
@@ -203,7 +151,11 @@ impl Endpoint for UpdateAccount {
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        self.account.write(about::<Self>(Method::PUT, base, &["accounts", self.id.as_str()]))
+        self.account.write(ApiRequest::of::<Self>(
+            Method::PUT,
+            base,
+            &["accounts", self.id.as_str()],
+        ))
     }
 
     #[inline]
@@ -236,7 +188,7 @@ impl Endpoint for DeleteAccount {
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        about::<Self>(Method::DELETE, base, &["accounts", self.id.as_str()]).finish()
+        ApiRequest::of::<Self>(Method::DELETE, base, &["accounts", self.id.as_str()]).finish()
     }
 
     #[inline]
@@ -348,7 +300,9 @@ pub struct DeletedAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::PagedEndpoint as _;
     use crate::error::ErrorKind;
+    use crate::paging::Cursor;
 
     const ORIGIN: &str = "https://platform.adobe.io";
 

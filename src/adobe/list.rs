@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::client::{LinkPolicy, Meta, RequestBuilder};
+use crate::client::{LinkPolicy, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub(super) struct ListQuery {
     pub(super) limit: u32,
     pub(super) start: Option<DateTime<Utc>>,
     pub(super) filters: Vec<String>,
+    /// Of queries only, as the next one.
+    pub(super) include_soft_deleted: bool,
+    pub(super) include_hidden: bool,
     pub(super) cursor: Option<Cursor>,
 }
 
@@ -50,6 +53,8 @@ impl Default for ListQuery {
             limit: 20,
             start: None,
             filters: Vec::new(),
+            include_soft_deleted: false,
+            include_hidden: false,
             cursor: None,
         }
     }
@@ -81,45 +86,8 @@ impl ListQuery {
         (!self.filters.is_empty()).then(|| self.filters.join(","))
     }
 
-    /// The query of the request: these settings, and `more`, with the cursor laid over them.
-    pub(super) fn write(
-        &self,
-        builder: RequestBuilder,
-        more: &[(&str, Option<String>)],
-    ) -> RequestBuilder {
-        if let Err(error) = self.check() {
-            return builder.fail(error);
-        }
-        let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
-            ("orderby".into(), self.order().into()),
-            ("limit".into(), self.limit.to_string().into()),
-        ];
-        pairs.extend(self.start.map(|start| ("start".into(), timestamp(start).into())));
-        pairs.extend(self.property().map(|filters| ("property".into(), filters.into())));
-        let more = more
-            .iter()
-            .filter_map(|(name, value)| Some(((*name).into(), value.as_deref()?.into())));
-        pairs.extend(more);
-        let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
-        for (name, value) in form_urlencoded::parse(overlay.as_bytes()) {
-            match pairs.iter_mut().find(|(known, _)| *known == name) {
-                // Only these move on. Links print a filter raw, so that a plus sign or ampersand in it is lost.
-                Some((_, known)) if name == "orderby" || name == "start" => *known = value,
-                Some(_) => {}
-                None => pairs.push((name, value)),
-            }
-        }
-        builder.queries(pairs)
-    }
-
-    /// Reads a list answer.
-    pub(super) fn decode<T: DeserializeOwned>(&self, meta: &Meta, body: &Bytes) -> Result<Page<T>> {
-        let answer: ListAnswer<T> = json::decode(meta, body)?;
-        Ok(self.page(answer.items, &answer.page.unwrap_or_default(), &answer.links))
-    }
-
     /// The page of a list answer.
-    fn page<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Page<T> {
+    fn page_of<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Page<T> {
         let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let next = match links.get("next") {
             Some(link) => cursor_of(&link.href),
@@ -141,6 +109,44 @@ impl ListQuery {
             )
         });
         Page::new(items, cursor)
+    }
+}
+
+impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
+    /// These settings, with the cursor laid over them.
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
+            ("orderby".into(), self.order().into()),
+            ("limit".into(), self.limit.to_string().into()),
+        ];
+        pairs.extend(self.start.map(|start| ("start".into(), timestamp(start).into())));
+        pairs.extend(self.property().map(|filters| ("property".into(), filters.into())));
+        // Both default to true at the vendor.
+        let included = [
+            ("excludeSoftDeleted", self.include_soft_deleted),
+            ("excludeHidden", self.include_hidden),
+        ];
+        let included = included.into_iter().filter(|(_, included)| *included);
+        pairs.extend(included.map(|(name, _)| (name.into(), "false".into())));
+        let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(overlay.as_bytes()) {
+            match pairs.iter_mut().find(|(known, _)| *known == name) {
+                // Only these move on. Links print a filter raw, so that a plus sign or ampersand in it is lost.
+                Some((_, known)) if name == "orderby" || name == "start" => *known = value,
+                Some(_) => {}
+                None => pairs.push((name, value)),
+            }
+        }
+        request.check(self.check()).queries(pairs)
+    }
+
+    fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
+        let list: ListAnswer<T> = json::decode(meta, body)?;
+        Ok(self.page_of(list.items, &list.page.unwrap_or_default(), &list.links))
+    }
+
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.cursor = Some(cursor.clone());
     }
 }
 
@@ -268,7 +274,7 @@ mod tests {
     fn page(list: &ListQuery, items: usize, info: &str, links: &str) -> Option<String> {
         let info = serde_json::from_str(info).unwrap();
         let links = serde_json::from_str(links).unwrap();
-        let page = list.page(vec![(); items], &info, &links);
+        let page = list.page_of(vec![(); items], &info, &links);
         page.next.map(|cursor| cursor.as_str().to_owned())
     }
 

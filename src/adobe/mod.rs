@@ -125,8 +125,12 @@ mod runs;
 mod schedules;
 mod templates;
 
+use std::borrow::Cow;
+
+use http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 pub use self::accelerated_queries::{AcceleratedResult, Column, Row, RunAcceleratedQuery};
 pub use self::accounts::{
@@ -164,7 +168,9 @@ pub use self::templates::{
 };
 
 use self::dialect::AdobeDialect;
-use crate::client::{Api, ClientBuilder, Service, Vendor, header_value};
+use crate::client::{
+    Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor, header_value,
+};
 use crate::error::{Error, Result};
 use crate::run::Target;
 use crate::wire::{id, lenient};
@@ -237,6 +243,32 @@ impl Api for Adobe {
         let dialect = AdobeDialect { org_id, sandbox: header_value("sandbox", sandbox)? };
         Ok(Service::new(BASE_URL, dialect))
     }
+
+    /// Accounts are at `/data/foundation/queryauth` where queries are at `/data/foundation/query`: what stands before that in
+    /// the base URL, such as a proxy's prefix, is kept. A base URL with another path is taken to lead to Query Service alone,
+    /// and accounts are asked for at the top of its origin.
+    fn begin(
+        operation: &'static str,
+        idempotency: Idempotency,
+        method: Method,
+        base: &Url,
+        path: &[&str],
+    ) -> RequestBuilder {
+        let mut base = Cow::Borrowed(base);
+        if path.first() == Some(&"accounts") {
+            let usual = base.path().strip_suffix('/').unwrap_or(base.path());
+            let usual = usual.ends_with("/data/foundation/query");
+            // Only URLs without a host have no segments, and clients refuse those.
+            if let Ok(mut segments) = base.to_mut().path_segments_mut() {
+                if usual {
+                    segments.pop_if_empty().pop().push("queryauth");
+                } else {
+                    segments.clear().extend(["data", "foundation", "queryauth"]);
+                }
+            }
+        }
+        ApiRequest::builder(operation, idempotency, method, &base, path)
+    }
 }
 
 /// What the service answers when it took a request: the work itself comes later.
@@ -259,7 +291,7 @@ mod tests {
 
     /// A request as text: method, path and query below the base URL, headers, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
-        let base = url::Url::parse(BASE_URL).unwrap();
+        let base = Url::parse(BASE_URL).unwrap();
         request.to_request(&base).unwrap().text(BASE_URL, "")
     }
 

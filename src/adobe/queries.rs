@@ -15,97 +15,54 @@ use super::runs::RunId;
 use super::schedules::ScheduleId;
 use super::templates::TemplateId;
 use super::{Accepted, Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, json, operation};
 use crate::error::{Error, Result};
-use crate::paging::{Cursor, Page};
+use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::hal::Links;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-/// Lists queries of the sandbox, oldest first unless told otherwise.
-///
-/// Source: Query Service API, "Queries", `GET /queries`. Safe to repeat.
-///
-/// ```
-/// use chrono::{TimeDelta, Utc};
-/// use scheduled_runs::adobe::{ListQueries, QueryFilter, QueryState};
-///
-/// // What failed since yesterday and was sent by this schedule.
-/// let request = ListQueries::new()
-///     .filter(QueryFilter::created_after(Utc::now() - TimeDelta::days(1)))
-///     .filter(QueryFilter::state(QueryState::Failed))
-///     .filter(QueryFilter::schedule("nightly"))
-///     .limit(50);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/queries");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListQueries {
-    list: ListQuery,
-    include_soft_deleted: bool,
-    include_hidden: bool,
+operation! {
+    /// Lists queries of the sandbox, oldest first unless told otherwise.
+    ///
+    /// Source: Query Service API, "Queries", `GET /queries`.
+    ///
+    /// ```
+    /// use chrono::{TimeDelta, Utc};
+    /// use scheduled_runs::adobe::{ListQueries, QueryFilter, QueryState};
+    ///
+    /// // What failed since yesterday and was sent by this schedule.
+    /// let request = ListQueries::new()
+    ///     .filter(QueryFilter::created_after(Utc::now() - TimeDelta::days(1)))
+    ///     .filter(QueryFilter::state(QueryState::Failed))
+    ///     .filter(QueryFilter::schedule("nightly"))
+    ///     .limit(50);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/queries");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ListQueries {}
+    pages { list: ListQuery, item: Query, key: id }
+    for Adobe, "adobe.queries.list", Safe: GET "queries" -> Page<Query>
 }
 
 impl ListQueries {
-    /// All queries, but for soft-deleted and hidden ones.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     list_setters!(QueryFilter);
 
     /// Soft-deleted queries too. (The reference words the parameter `excludeSoftDeleted` the wrong way round.)
     pub fn include_soft_deleted(mut self) -> Self {
-        self.include_soft_deleted = true;
+        self.list.include_soft_deleted = true;
         self
     }
 
     /// Hidden queries too: those the vendor's own tools make.
     pub fn include_hidden(mut self) -> Self {
-        self.include_hidden = true;
+        self.list.include_hidden = true;
         self
-    }
-}
-
-impl Endpoint for ListQueries {
-    type Api = Adobe;
-    type Output = Page<Query>;
-    const OPERATION: &'static str = "adobe.queries.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        // Both default to true at the vendor.
-        let off = |included: bool| included.then(|| false.to_string());
-        let more = [
-            ("excludeSoftDeleted", off(self.include_soft_deleted)),
-            ("excludeHidden", off(self.include_hidden)),
-        ];
-        self.list.write(ApiRequest::of::<Self>(Method::GET, base, &["queries"]), &more).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Query>> {
-        self.list.decode(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListQueries {
-    type Item = Query;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.list.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(query: &Query) -> Option<&str> {
-        Some(query.id.as_str())
     }
 }
 

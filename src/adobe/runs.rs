@@ -3,82 +3,41 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::Deserialize;
-use url::Url;
 
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::schedules::ScheduleId;
 use super::{Accepted, Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
-use crate::error::Result;
-use crate::paging::{Cursor, Page};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-/// Lists the runs of one schedule, oldest first unless told otherwise.
-///
-/// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs`. Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::adobe::{ListRuns, RunFilter, RunState};
-///
-/// // The last four runs that failed and that somebody triggered.
-/// let request = ListRuns::new("nightly")
-///     .newest_first()
-///     .limit(4)
-///     .filter(RunFilter::state(RunState::Failed))
-///     .filter(RunFilter::external_trigger(true));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListRuns {
-    schedule: ScheduleId,
-    list: ListQuery,
+operation! {
+    /// Lists the runs of one schedule, oldest first unless told otherwise.
+    ///
+    /// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{ListRuns, RunFilter, RunState};
+    ///
+    /// // The last four runs that failed and that somebody triggered.
+    /// let request = ListRuns::new("nightly")
+    ///     .newest_first()
+    ///     .limit(4)
+    ///     .filter(RunFilter::state(RunState::Failed))
+    ///     .filter(RunFilter::external_trigger(true));
+    /// ```
+    ListRuns { schedule: ScheduleId }
+    pages { list: ListQuery, item: Run, key: id }
+    for Adobe, "adobe.runs.list", Safe: GET "schedules" / {schedule} / "runs" -> Page<Run>
 }
 
 impl ListRuns {
-    /// The runs of this schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into(), list: ListQuery::default() }
-    }
-
     list_setters!(RunFilter);
-}
-
-impl Endpoint for ListRuns {
-    type Api = Adobe;
-    type Output = Page<Run>;
-    const OPERATION: &'static str = "adobe.runs.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["schedules", self.schedule.as_str(), "runs"];
-        self.list.write(ApiRequest::of::<Self>(Method::GET, base, &path), &[]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Run>> {
-        self.list.decode(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListRuns {
-    type Item = Run;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.list.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(run: &Run) -> Option<&str> {
-        Some(run.id.as_str())
-    }
 }
 
 /// A condition on the runs of a list.
@@ -123,134 +82,55 @@ impl RunFilter {
     }
 }
 
-/// Starts a run of a schedule now, beside its timetable. The answer does not name the run:
-/// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) sends this and finds out.
-///
-/// A schedule that is disabled refuses it. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
-/// Each call starts a run, so it is never sent again once it may have arrived.
-///
-/// ```
-/// use scheduled_runs::adobe::TriggerRun;
-///
-/// let request = TriggerRun::new("nightly");
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/schedules/nightly/runs");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct TriggerRun {
-    schedule: ScheduleId,
+operation! {
+    /// Starts a run of a schedule now, beside its timetable. The answer does not name the run:
+    /// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) sends this and finds out.
+    ///
+    /// A schedule that is disabled refuses it. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::TriggerRun;
+    ///
+    /// let request = TriggerRun::new("nightly");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/schedules/nightly/runs");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    TriggerRun { schedule: ScheduleId }
+    for Adobe, "adobe.runs.trigger", NotIdempotent: POST "schedules" / {schedule} / "runs" -> Accepted
 }
 
-impl TriggerRun {
-    /// A run of this schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into() }
-    }
+operation! {
+    /// Gets one run with its tasks.
+    ///
+    /// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs/{run}`.
+    GetRun { schedule: ScheduleId, run: RunId }
+    for Adobe, "adobe.runs.get", Safe: GET "schedules" / {schedule} / "runs" / {run} -> Run
 }
 
-impl Endpoint for TriggerRun {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.runs.trigger";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::POST, base, &["schedules", self.schedule.as_str(), "runs"])
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
-}
-
-/// Gets one run with its tasks.
-///
-/// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs/{run}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetRun {
-    schedule: ScheduleId,
-    run: RunId,
-}
-
-impl GetRun {
-    /// This run of this schedule.
-    pub fn new(schedule: impl Into<ScheduleId>, run: impl Into<RunId>) -> Self {
-        Self { schedule: schedule.into(), run: run.into() }
-    }
-}
-
-impl Endpoint for GetRun {
-    type Api = Adobe;
-    type Output = Run;
-    const OPERATION: &'static str = "adobe.runs.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["schedules", self.schedule.as_str(), "runs", self.run.as_str()];
-        ApiRequest::of::<Self>(Method::GET, base, &path).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Run> {
-        json::decode(meta, body)
-    }
-}
-
-/// Asks the vendor to end a run. It is taken for a finished run too, and changes nothing then.
-///
-/// Source: Query Service API, "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the bare object
-/// `{"op":"cancel"}`. The state of a run after that is not documented. Not repeated once it may have arrived: what the
-/// vendor answers the second time is not documented either.
-///
-/// ```
-/// use scheduled_runs::adobe::CancelRun;
-///
-/// let request = CancelRun::new("nightly", "bWFudWFsX18yMDI2");
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "PATCH");
-/// # assert_eq!(sent.url().path(), "/schedules/nightly/runs/bWFudWFsX18yMDI2");
-/// # assert_eq!(*sent.body(), r#"{"op":"cancel"}"#);
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CancelRun {
-    schedule: ScheduleId,
-    run: RunId,
-}
-
-impl CancelRun {
-    /// This run of this schedule.
-    pub fn new(schedule: impl Into<ScheduleId>, run: impl Into<RunId>) -> Self {
-        Self { schedule: schedule.into(), run: run.into() }
-    }
-}
-
-impl Endpoint for CancelRun {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.runs.cancel";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["schedules", self.schedule.as_str(), "runs", self.run.as_str()];
-        ApiRequest::of::<Self>(Method::PATCH, base, &path)
-            .json(&Patch::Bare(Operation::Cancel))
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Asks the vendor to end a run. It is taken for a finished run too, and changes nothing then.
+    ///
+    /// Source: Query Service API, "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the bare object
+    /// `{"op":"cancel"}`. The state of a run after that is not documented. Not repeated once it may have arrived: what the
+    /// vendor answers the second time is not documented either.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::CancelRun;
+    ///
+    /// let request = CancelRun::new("nightly", "bWFudWFsX18yMDI2");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "PATCH");
+    /// # assert_eq!(sent.url().path(), "/schedules/nightly/runs/bWFudWFsX18yMDI2");
+    /// # assert_eq!(*sent.body(), r#"{"op":"cancel"}"#);
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CancelRun { schedule: ScheduleId, run: RunId }
+    for Adobe, "adobe.runs.cancel", NotIdempotent: PATCH "schedules" / {schedule} / "runs" / {run} -> Accepted,
+    with |_, request| request.json(&Patch::Bare(Operation::Cancel))
 }
 
 id! {
@@ -409,7 +289,10 @@ open_enum! {
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
+    use crate::client::{Endpoint as _, PagedEndpoint as _};
     use crate::error::ErrorKind;
+    use crate::paging::Cursor;
+    use url::Url;
 
     #[test]
     fn listing_runs_always_sends_order_and_limit() {

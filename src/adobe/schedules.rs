@@ -12,75 +12,40 @@ use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
 use super::templates::TemplateId;
 use super::{Accepted, Adobe, Client, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint, RequestBuilder};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, RequestBuilder, json, operation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::paging::{Cursor, Page};
+use crate::paging::Page;
 use crate::run::Target;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-/// Lists the schedules of the sandbox, oldest first unless told otherwise.
-///
-/// Source: Query Service API, "Scheduled queries", `GET /schedules`. Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::adobe::{ListSchedules, ScheduleFilter, TimeField};
-///
-/// // Those of one template, the last changed first.
-/// let request = ListSchedules::new()
-///     .filter(ScheduleFilter::template("4fcf0f2e"))
-///     .order_by(TimeField::Updated)
-///     .newest_first();
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/schedules");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListSchedules {
-    list: ListQuery,
+operation! {
+    /// Lists the schedules of the sandbox, oldest first unless told otherwise.
+    ///
+    /// Source: Query Service API, "Scheduled queries", `GET /schedules`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{ListSchedules, ScheduleFilter, TimeField};
+    ///
+    /// // Those of one template, the last changed first.
+    /// let request = ListSchedules::new()
+    ///     .filter(ScheduleFilter::template("4fcf0f2e"))
+    ///     .order_by(TimeField::Updated)
+    ///     .newest_first();
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/schedules");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ListSchedules {}
+    pages { list: ListQuery, item: Schedule, key: id }
+    for Adobe, "adobe.schedules.list", Safe: GET "schedules" -> Page<Schedule>
 }
 
 impl ListSchedules {
-    /// All schedules.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     list_setters!(ScheduleFilter);
-}
-
-impl Endpoint for ListSchedules {
-    type Api = Adobe;
-    type Output = Page<Schedule>;
-    const OPERATION: &'static str = "adobe.schedules.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        self.list.write(ApiRequest::of::<Self>(Method::GET, base, &["schedules"]), &[]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Schedule>> {
-        self.list.decode(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListSchedules {
-    type Item = Schedule;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.list.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(schedule: &Schedule) -> Option<&str> {
-        Some(schedule.id.as_str())
-    }
 }
 
 /// A condition on the schedules of a list.

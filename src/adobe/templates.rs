@@ -10,61 +10,25 @@ use url::Url;
 
 use super::list::{ListQuery, check_clause, clause, list_setters};
 use super::{Accepted, Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
+use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, json, operation};
 use crate::error::{Error, Result};
-use crate::paging::{Cursor, Page};
-use crate::wire::{json, lenient, time};
+use crate::paging::Page;
+use crate::wire::{lenient, time};
 
-/// Lists the query templates of the sandbox, oldest first unless told otherwise.
-///
-/// Pages overlap: samples link to the last item of a page, and a walk leaves out what it had. So pages of one item get
-/// nowhere: a walk in such pages ends with [`ErrorKind::Pagination`](crate::ErrorKind::Pagination).
-///
-/// Source: Query Service API, "Query templates", `GET /query-templates`. Safe to repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListTemplates {
-    list: ListQuery,
+operation! {
+    /// Lists the query templates of the sandbox, oldest first unless told otherwise.
+    ///
+    /// Pages overlap: samples link to the last item of a page, and a walk leaves out what it had. So pages of one item get
+    /// nowhere: a walk in such pages ends with [`ErrorKind::Pagination`](crate::ErrorKind::Pagination).
+    ///
+    /// Source: Query Service API, "Query templates", `GET /query-templates`.
+    ListTemplates {}
+    pages { list: ListQuery, item: Template, key: id }
+    for Adobe, "adobe.templates.list", Safe: GET "query-templates" -> Page<Template>
 }
 
 impl ListTemplates {
-    /// All templates.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     list_setters!(TemplateFilter);
-}
-
-impl Endpoint for ListTemplates {
-    type Api = Adobe;
-    type Output = Page<Template>;
-    const OPERATION: &'static str = "adobe.templates.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::GET, base, &["query-templates"]);
-        self.list.write(builder, &[]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Template>> {
-        self.list.decode(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListTemplates {
-    type Item = Template;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.list.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(template: &Template) -> Option<&str> {
-        Some(template.id.as_str())
-    }
 }
 
 /// A condition on the templates of a list.
@@ -382,7 +346,9 @@ pub struct TemplateCount {
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
+    use crate::client::PagedEndpoint as _;
     use crate::error::ErrorKind;
+    use crate::paging::Cursor;
 
     #[test]
     fn templates_are_listed_with_every_filter_of_guide_and_reference() {

@@ -17,6 +17,7 @@ pub(crate) mod credential;
 mod dialect;
 mod exchange;
 mod link;
+mod operation;
 mod rate;
 mod redact;
 mod request;
@@ -37,16 +38,19 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub use crate::wire::json;
+
 pub use self::clock::{Clock, SystemClock};
 pub use self::credential::{
     Basic, Bearer, CachedToken, Credential, CredentialContext, Token, TokenSource,
 };
 pub use self::dialect::{Advice, Answer, Dialect, Refusal, Verdict};
 pub use self::link::LinkPolicy;
+pub use self::operation::operation;
 pub use self::rate::Rate;
 pub use self::request::{
-    ApiRequest, Endpoint, Idempotency, OffsetPages, PagedEndpoint, PathSegment, RawCall,
-    RequestBuilder,
+    ApiRequest, CountedList, Endpoint, Idempotency, ListSettings, OffsetPages, PagedEndpoint,
+    PathSegment, RawCall, RequestBuilder,
 };
 pub use self::response::{Meta, Response};
 pub use self::retry::RetryPolicy;
@@ -64,9 +68,9 @@ use self::exchange::Session;
 use self::retry::RetryBudget;
 use crate::error::{Error, Result};
 use crate::paging::{Items, Pages};
+use crate::wire::Drift;
 use crate::wire::drift::{Told, Watch};
 use crate::wire::hal::Link;
-use crate::wire::{Drift, json};
 
 /// Name of a vendor: lower-case letters, digits, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +147,18 @@ pub trait Api: Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config); it names the setting that is missing or wrong.
     fn service(options: &Self::Options) -> Result<Service>;
+
+    /// Begins the request of one of this vendor's endpoints, below the base URL. Override it where all requests share more
+    /// than that: a prefix of the path, or a check of the ids in it.
+    fn begin(
+        operation: &'static str,
+        idempotency: Idempotency,
+        method: Method,
+        base: &Url,
+        path: &[&str],
+    ) -> RequestBuilder {
+        ApiRequest::builder(operation, idempotency, method, base, path)
+    }
 }
 
 /// Where a vendor's API is, and how it speaks.

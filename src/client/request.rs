@@ -82,6 +82,38 @@ pub trait OffsetPages: PagedEndpoint {
     fn nth(&self, first: &Page<Self::Item>, number: usize) -> Cursor;
 }
 
+/// The part of a list request that knows about pages: which one is asked for, how large it is, how a response is read. A vendor
+/// has one such type for all its lists, and [`operation!`](super::operation) makes a [`PagedEndpoint`] of each request that
+/// holds one.
+pub trait ListSettings<T> {
+    /// Adds the members of the query that choose and size the page.
+    fn write(&self, request: RequestBuilder) -> RequestBuilder;
+
+    /// Reads the response. `key` is the list's own [`PagedEndpoint::key`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::decode`].
+    fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>>;
+
+    /// Chooses the page at `cursor`.
+    fn move_to(&mut self, cursor: &Cursor);
+
+    /// As [`PagedEndpoint::is_past_end`].
+    fn is_past_end(&self, error: &Error) -> bool {
+        let _ = error;
+        false
+    }
+}
+
+/// [`ListSettings`] of a vendor that counts its pages, so that later ones can be named from the first.
+pub trait CountedList<T>: ListSettings<T> {
+    /// As [`OffsetPages::page_count`].
+    fn page_count(&self, first: &Page<T>) -> usize;
+
+    /// As [`OffsetPages::nth`].
+    fn nth(&self, first: &Page<T>, number: usize) -> Cursor;
+}
+
 /// Whether sending a request twice does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -113,7 +145,7 @@ pub struct ApiRequest {
 impl ApiRequest {
     /// Starts the request of an [`Endpoint`]. Each segment is percent-encoded and becomes exactly one part of the path.
     pub fn of<E: Endpoint>(method: Method, base: &Url, segments: &[&str]) -> RequestBuilder {
-        Self::builder(E::OPERATION, E::IDEMPOTENCY, method, base, segments)
+        E::Api::begin(E::OPERATION, E::IDEMPOTENCY, method, base, segments)
     }
 
     /// Starts a request that no [`Endpoint`] stands for.
@@ -423,6 +455,27 @@ impl RequestBuilder {
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.request.set_extension(value);
         self
+    }
+
+    /// As [`extension`](Self::extension), if there is a value.
+    pub fn extension_if<T: Clone + Send + Sync + 'static>(self, value: Option<T>) -> Self {
+        match value {
+            Some(value) => self.extension(value),
+            None => self,
+        }
+    }
+
+    /// Sets the `Accept` header.
+    pub fn accept(self, media_type: &str) -> Self {
+        self.header(header::ACCEPT, media_type)
+    }
+
+    /// Refuses the request if its input was found to be wrong.
+    pub fn check(self, checked: Result<()>) -> Self {
+        match checked {
+            Ok(()) => self,
+            Err(error) => self.fail(error),
+        }
     }
 
     /// Says that the answer may hold secrets, see [`ApiRequest::is_confidential`].
