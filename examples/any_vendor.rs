@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use scheduled_runs::{
-    CallOptions, CancelOutcome, Phase, Result, RunProvider, RunProviderExt, RunRef, RunSnapshot,
+    CallLimits, CancelOutcome, Phase, Result, RunProvider, RunProviderExt, RunRef, RunSnapshot,
     Target,
 };
 use tokio::sync::mpsc;
@@ -119,7 +119,7 @@ fn tell(run: &RunSnapshot) -> ExitCode {
 }
 
 async fn newest(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Vec<RunRef>> {
-    let page = provider.list_runs(target, None, &CallOptions::default()).await?;
+    let page = provider.fetch_page(target, None, &CallLimits::default()).await?;
     Ok(page.items.into_iter().map(|run| run.run).collect())
 }
 

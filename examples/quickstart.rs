@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use scheduled_runs::run::Wait;
 use scheduled_runs::{
-    CallOptions, CancelOutcome, Phase, Result, RunProvider, RunProviderExt, RunRef, RunSnapshot,
+    CallLimits, CancelOutcome, Phase, Result, RunProvider, RunProviderExt, RunRef, RunSnapshot,
     Target,
 };
 
@@ -60,7 +60,7 @@ async fn show(connected: Result<Connected>) -> Result<()> {
     let capabilities = provider.capabilities();
 
     heading(&format!("The last runs of {}", short(&target.to_string())));
-    let page = provider.list_runs(&target, None, &CallOptions::default()).await?;
+    let page = provider.fetch_page(&target, None, &CallLimits::default()).await?;
     for run in page.items.iter().take(6) {
         let created = run.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
         let state = run.state.as_deref().unwrap_or_default();
@@ -86,7 +86,7 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         if let Some(fake) = &fake {
             fake.next_run(Plan::Succeeds);
         }
-        let newest = provider.list_runs(&target, None, &CallOptions::default()).await?;
+        let newest = provider.fetch_page(&target, None, &CallLimits::default()).await?;
         let going = newest.items.into_iter().find(|run| !run.phase.is_terminal());
         done = if let Some(run) = going {
             println!("  {}", run.run);

@@ -30,7 +30,7 @@ use scheduled_runs::client::{
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::{
-    CallOptions, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, adobe,
+    CallLimits, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, adobe,
 };
 use serde::{Deserialize, Serialize};
 
@@ -285,7 +285,7 @@ async fn show(file: &Path) -> Result<bool> {
 async fn program(provider: &impl RunProvider) -> Result<String> {
     let target = adobe::target("nightly-orders");
     let mut lines = Vec::new();
-    let page = provider.list_runs(&target, None, &CallOptions::default()).await?;
+    let page = provider.fetch_page(&target, None, &CallLimits::default()).await?;
     lines.push(format!("  {} runs are listed.", page.items.len()));
     for run in page.items.iter().filter(|run| run.phase == Phase::Failed) {
         let failed = provider.snapshot(&run.run).await?;

@@ -6,8 +6,9 @@ pub mod client;
 pub mod error;
 pub mod guide;
 pub mod paging;
+mod redact;
 pub mod run;
-mod trace;
+mod vendor;
 pub mod wire;
 
 #[cfg(feature = "adobe")]
@@ -34,7 +35,7 @@ pub mod __private {
     pub use url::Url;
 }
 
-pub use self::client::{CallOptions, Client, ClientBuilder, Response, Vendor};
+pub use self::client::{CallLimits, CallOptions, Client, ClientBuilder, Response, Vendor};
 pub use self::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
 pub use self::paging::{Cursor, Items, Page, Pages};
 pub use self::run::{

@@ -13,7 +13,7 @@ use scheduled_runs::arcgis::{
 };
 use scheduled_runs::client::ApiRequest;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{CallOptions, ClientBuilder, ErrorKind, Phase, RunProvider, RunProviderExt};
+use scheduled_runs::{CallLimits, ClientBuilder, ErrorKind, Phase, RunProvider, RunProviderExt};
 use serde_json::json;
 
 const ROOT: &str = "https://gis.initech.example/maps";
@@ -595,15 +595,15 @@ async fn runs_of_both_apis_are_listed_newest_first() {
     );
     script.answer(200, page("result", &["a", "b"], 0, 2, 3));
     script.answer(200, page("result", &["c"], 2, 0, 3));
-    let options = CallOptions::default();
+    let options = CallLimits::default();
     let user = arcgis::user_target("m/bolton", "t1");
-    let runs = client.list_runs(&user, None, &options).await.unwrap();
+    let runs = client.fetch_page(&user, None, &options).await.unwrap();
     let ids: Vec<_> = runs.items.iter().map(|run| run.run.id()).collect();
     assert_eq!(ids, ["c", "b", "a", "x"]);
     assert_eq!((runs.items[0].phase, runs.items[3].phase), (Phase::Skipped, Phase::Unknown));
     let admin = arcgis::target("t1");
-    let first = client.list_runs(&admin, None, &options).await.unwrap();
-    let second = client.list_runs(&admin, first.next, &options).await.unwrap();
+    let first = client.fetch_page(&admin, None, &options).await.unwrap();
+    let second = client.fetch_page(&admin, first.next, &options).await.unwrap();
     assert_eq!((second.items[0].run.to_string(), second.next), ("arcgis:t1/c".into(), None));
     assert_eq!(
         sent(&script),

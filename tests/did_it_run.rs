@@ -228,7 +228,7 @@ async fn a_run_of_the_schedule_at_the_same_moment_is_not_taken_for_the_one_that_
         assert_eq!((error.kind(), error.candidates()), (ErrorKind::Ambiguous, &[theirs][..]));
         assert!(error.may_have_run() && !error.verified_not_started());
         let expected =
-            "no run of mode:d4e81f02a7c6 started within 60 s but what seems to be somebody else's";
+            "every run of mode:d4e81f02a7c6 that started within 60 s seems to be somebody else's";
         assert!(error.to_string().contains(expected), "{error}");
     })
     .await;

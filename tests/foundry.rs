@@ -18,7 +18,7 @@ use scheduled_runs::foundry::{
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
-    CallOptions, CancelOutcome, ErrorKind, Phase, RunProvider as _, RunProviderExt as _, RunRef,
+    CallLimits, CancelOutcome, ErrorKind, Phase, RunProvider as _, RunProviderExt as _, RunRef,
 };
 use serde_json::{Value, json};
 
@@ -205,14 +205,14 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
     let one: Value = serde_json::from_str(&build("SUCCEEDED")).unwrap();
     script.answer(200, json!({"data": {BUILD: one}}).to_string());
     let target = foundry::target(SCHEDULE);
-    let page = client.list_runs(&target, None, &CallOptions::default()).await.unwrap();
+    let page = client.fetch_page(&target, None, &CallLimits::default()).await.unwrap();
     let phases: Vec<_> = page.items.iter().map(|run| run.phase).collect();
     assert_eq!(phases, [Phase::Queued, Phase::Succeeded, Phase::Unknown, Phase::Skipped]);
     assert_eq!(sent(&script)[1], "POST /builds/getBatch");
 
     // Nothing to ask for, nothing asked.
     script.answer(200, "");
-    let last = client.list_runs(&target, page.next, &CallOptions::default()).await.unwrap();
+    let last = client.fetch_page(&target, page.next, &CallLimits::default()).await.unwrap();
     assert!(last.items.is_empty() && last.next.is_none());
     assert_eq!(script.sent()[2].url().query(), Some("pageToken=t"));
     assert_eq!(script.sent().len(), 3);

@@ -9,7 +9,7 @@ use scheduled_runs::mode::{
     ListQueryRuns, ListReportRuns, ListSchedules, ListSpaces, Verify,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{CallOptions, ErrorKind, Phase, RunProvider, RunProviderExt, mode};
+use scheduled_runs::{CallLimits, ErrorKind, Phase, RunProvider, RunProviderExt, mode};
 use serde_json::{Value, json};
 
 fn scripted() -> (ScriptedTransport, ManualClock, mode::Client) {
@@ -260,16 +260,16 @@ async fn recent_runs_come_newest_first_with_the_servers_time() {
     let answer =
         Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT").body(body.into());
     script.answer_with(answer.unwrap());
-    let recent = client.recent_runs(&mode::target("r1"), &CallOptions::default()).await.unwrap();
+    let recent = client.recent_runs(&mode::target("r1"), &CallLimits::default()).await.unwrap();
     assert_eq!(recent.server_time.unwrap().to_rfc3339(), "2026-02-03T04:05:06+00:00");
     assert_eq!(recent.runs[0].run.to_string(), "mode:r1/n2");
     assert_eq!(sent(&script), ["GET /reports/r1/runs?order=desc&order_by=created_at"]);
 
     script.answer(200, runs(&["n2"], &counted(1, 2)));
     script.answer(200, runs(&["n1"], &counted(2, 2)));
-    let options = CallOptions::default();
-    let first = client.list_runs(&mode::target("r1"), None, &options).await.unwrap();
-    let second = client.list_runs(&mode::target("r1"), first.next, &options).await.unwrap();
+    let options = CallLimits::default();
+    let first = client.fetch_page(&mode::target("r1"), None, &options).await.unwrap();
+    let second = client.fetch_page(&mode::target("r1"), first.next, &options).await.unwrap();
     assert_eq!((second.items[0].run.id(), second.next.is_none()), ("n1", true));
     assert_eq!(sent(&script)[2], "GET /reports/r1/runs?order=desc&order_by=created_at&page=2");
 }

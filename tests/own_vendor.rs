@@ -10,21 +10,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use http::{Method, Response};
+use http::Response;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, Bearer, BodyLimits, Dialect, Endpoint, Idempotency, Limits,
-    LinkPolicy, Meta, OffsetPages, PagedEndpoint, Rate, Refusal, RetryPolicy, Service, Transport,
-    TransportError, TransportErrorKind, Vendor, Verdict,
+    Answer, Api, ApiRequest, Bearer, BodyLimits, CountedList, Dialect, Endpoint as _, Limits,
+    LinkPolicy, ListSettings, Meta, Rate, Refusal, RequestBuilder, RetryPolicy, Service, Transport,
+    TransportError, TransportErrorKind, Vendor, Verdict, json, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::wire::json;
 use scheduled_runs::{Client, Cursor, ErrorKind, Page, Result, TimeoutPhase};
 use serde::Deserialize;
 use url::Url;
 
 /// A vendor that lists numbers.
 #[derive(Debug)]
-enum Numbers {}
+pub enum Numbers {}
 
 impl Api for Numbers {
     const VENDOR: Vendor = Vendor::new("numbers");
@@ -72,29 +71,39 @@ impl Dialect for Plain {
 #[derive(Clone, Copy)]
 struct Doubled(bool);
 
-/// Creates a number; the answer is doubled on demand.
-#[derive(Clone, Debug)]
-struct Create(&'static str);
-
-impl Endpoint for Create {
-    type Api = Numbers;
-    type Output = u32;
-    const OPERATION: &'static str = "numbers.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::POST, base, &[self.0]).finish()
-    }
-
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<u32> {
-        let number: u32 = json::decode(meta, body)?;
-        let doubled = meta.extension::<Doubled>().is_some_and(|doubled| doubled.0);
-        Ok(if doubled { number * 2 } else { number })
-    }
+operation! {
+    /// Creates a number; it comes back doubled on demand.
+    Create { name: String }
+    for Numbers, "numbers.create", NotIdempotent: POST {name} -> u32,
+    decode doubled
 }
 
-#[derive(Clone, Debug)]
-struct List {
+fn doubled(meta: &Meta, body: &Bytes) -> Result<u32> {
+    let number: u32 = json::decode(meta, body)?;
+    let doubled = meta.extension::<Doubled>().is_some_and(|doubled| doubled.0);
+    Ok(if doubled { number * 2 } else { number })
+}
+
+operation! {
+    /// Lists numbers.
+    List {}
+    options {
+        /// Only the even ones.
+        even: bool as "even",
+        /// Only those that the dialect may see.
+        seen: Seen as extension,
+    }
+    pages counted { list: Numbered, item: u32 }
+    for Numbers, "numbers.list", Safe: GET "numbers" -> Page<u32>
+}
+
+/// Something for the dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(u8);
+
+/// The number of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Numbered {
     page: u32,
 }
 
@@ -105,19 +114,12 @@ struct Body {
     pages: Option<u64>,
 }
 
-impl Endpoint for List {
-    type Api = Numbers;
-    type Output = Page<u32>;
-    const OPERATION: &'static str = "numbers.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["numbers"])
-            .query("page", Some(self.page))
-            .finish()
+impl ListSettings<u32> for Numbered {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        request.query("page", Some(self.page))
     }
 
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<u32>> {
+    fn page(&self, meta: &Meta, body: &Bytes, _: fn(&u32) -> Option<&str>) -> Result<Page<u32>> {
         let body: Body = json::decode(meta, body)?;
         let next = match body.next {
             Some(link) => {
@@ -134,13 +136,9 @@ impl Endpoint for List {
         page.total = body.pages;
         Ok(page)
     }
-}
 
-impl PagedEndpoint for List {
-    type Item = u32;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        Self { page: cursor.as_str().parse().unwrap() }
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.page = cursor.as_str().parse().unwrap();
     }
 }
 
@@ -149,7 +147,7 @@ thread_local! {
     static NAMED: Cell<usize> = const { Cell::new(0) };
 }
 
-impl OffsetPages for List {
+impl CountedList<u32> for Numbered {
     fn page_count(&self, first: &Page<u32>) -> usize {
         usize::try_from(first.total.unwrap_or(1)).unwrap()
     }
@@ -226,12 +224,12 @@ fn scripted() -> (ScriptedTransport, ManualClock, Client<Numbers>) {
 async fn items_come_in_order_plain_prefetched_and_concurrent() {
     let all: Vec<u32> = (0..200).collect();
     let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
-    assert_eq!(client.items(List { page: 0 }).try_collect().await.unwrap(), all);
+    assert_eq!(client.items(List::new()).try_collect().await.unwrap(), all);
     assert_eq!(server.0.most.load(Ordering::SeqCst), 1);
-    assert_eq!(client.items(List { page: 0 }).prefetch().try_collect().await.unwrap(), all);
+    assert_eq!(client.items(List::new()).prefetch().try_collect().await.unwrap(), all);
     assert_eq!(server.0.most.load(Ordering::SeqCst), 1, "one page ahead, not two");
 
-    let pages: Vec<_> = client.pages(List { page: 0 }).concurrent(8).collect().await;
+    let pages: Vec<_> = client.pages(List::new()).concurrent(8).collect().await;
     let concurrent: Vec<u32> = pages.into_iter().flat_map(|page| page.unwrap().items).collect();
     assert_eq!(concurrent, all);
     assert_eq!(server.0.most.load(Ordering::SeqCst), 8);
@@ -244,7 +242,7 @@ async fn prefetching_asks_for_one_page_ahead_and_dropping_cancels_it() {
         gate: Some(tokio::sync::Semaphore::new(1)),
         ..Counts::default()
     });
-    let mut items = client.items(List { page: 0 }).prefetch();
+    let mut items = client.items(List::new()).prefetch();
     assert_eq!(items.next().await.unwrap().unwrap(), 0);
     tokio::task::yield_now().await;
     assert_eq!(
@@ -278,16 +276,16 @@ async fn asked_after_each_page(
 async fn no_more_pages_are_asked_for_than_may_be_held() {
     let list = || serving(Counts { pages: 20, ..Counts::default() });
     let (server, client) = list();
-    let plain = asked_after_each_page(&server, client.pages(List { page: 0 })).await;
+    let plain = asked_after_each_page(&server, client.pages(List::new())).await;
     assert_eq!(plain, (1..=20).collect::<Vec<_>>());
 
     let (server, client) = list();
-    let ahead = asked_after_each_page(&server, client.pages(List { page: 0 }).prefetch()).await;
+    let ahead = asked_after_each_page(&server, client.pages(List::new()).prefetch()).await;
     assert_eq!(ahead, (2..=20).chain([20]).collect::<Vec<_>>(), "one page ahead of the caller's");
 
     for held in [1, 2, 8] {
         let (server, client) = list();
-        let walk = client.pages(List { page: 0 }).concurrent(held);
+        let walk = client.pages(List::new()).concurrent(held);
         let asked = asked_after_each_page(&server, walk).await;
         // The caller holds one of them; how many there are is known from the first page only.
         let most: Vec<_> = (2..=20).map(|given| (given + held - 1).min(20)).collect();
@@ -298,7 +296,7 @@ async fn no_more_pages_are_asked_for_than_may_be_held() {
 #[tokio::test]
 async fn a_concurrent_walk_of_a_long_list_remembers_few_of_its_pages() {
     let (_, client) = serving(Counts { pages: 100_000, ..Counts::default() });
-    let mut walk = pin!(client.pages(List { page: 0 }).concurrent(4));
+    let mut walk = pin!(client.pages(List::new()).concurrent(4));
     for _ in 0..3 {
         walk.next().await.unwrap().unwrap();
     }
@@ -308,7 +306,7 @@ async fn a_concurrent_walk_of_a_long_list_remembers_few_of_its_pages() {
 #[tokio::test]
 async fn a_page_that_fails_ends_a_concurrent_walk_in_its_place() {
     let (_, client) = serving(Counts { pages: 20, fails_at: Some(5), ..Counts::default() });
-    let pages: Vec<_> = client.pages(List { page: 0 }).concurrent(4).collect().await;
+    let pages: Vec<_> = client.pages(List::new()).concurrent(4).collect().await;
     assert_eq!(pages.len(), 6);
     let error = pages.into_iter().next_back().unwrap().unwrap_err();
     assert_eq!((error.kind(), error.cursor().unwrap().as_str()), (ErrorKind::Tls, "5"));
@@ -317,7 +315,7 @@ async fn a_page_that_fails_ends_a_concurrent_walk_in_its_place() {
 #[tokio::test]
 async fn a_concurrent_walk_resumes_where_it_is_told_to() {
     let (_, client) = serving(Counts { pages: 6, ..Counts::default() });
-    let walk = client.pages(List { page: 0 }).resume_at(Cursor::new("3")).concurrent(2);
+    let walk = client.pages(List::new()).resume_at(Cursor::new("3")).concurrent(2);
     let pages: Vec<_> = walk.collect().await;
     let numbers: Vec<u32> = pages.into_iter().flat_map(|page| page.unwrap().items).collect();
     assert_eq!(numbers, (30..60).collect::<Vec<_>>());
@@ -326,7 +324,7 @@ async fn a_concurrent_walk_resumes_where_it_is_told_to() {
 #[tokio::test]
 async fn a_count_of_pages_from_the_server_is_bounded() {
     let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
-    let pages: Vec<_> = client.pages(List { page: 0 }).max_pages(3).concurrent(4).collect().await;
+    let pages: Vec<_> = client.pages(List::new()).max_pages(3).concurrent(4).collect().await;
     assert_eq!((pages.len(), server.0.asked.lock().unwrap().len()), (4, 3));
     assert_eq!(pages.into_iter().next_back().unwrap().unwrap_err().kind(), ErrorKind::Pagination);
 }
@@ -336,7 +334,7 @@ async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
     let (script, _, client) = scripted();
     script.answer(200, r#"{"numbers":[1,2],"next":"/api/numbers?page=1"}"#);
     script.answer(200, r#"{"numbers":[3],"next":"https://evil.example/api/numbers?page=2"}"#);
-    let mut items = client.items(List { page: 0 });
+    let mut items = client.items(List::new());
     assert_eq!(items.next().await.unwrap().unwrap(), 1);
     assert_eq!(items.next().await.unwrap().unwrap(), 2);
     let error = items.next().await.unwrap().unwrap_err();
@@ -349,14 +347,14 @@ async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
 async fn a_failure_inside_a_success_is_what_the_dialect_says() {
     let (script, _, client) = scripted();
     script.answer(200, r#"{"error":401,"id":"4f1c"}"#);
-    let error = client.send(List { page: 0 }).await.unwrap_err();
+    let error = client.send(List::new()).await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 200));
     assert_eq!((error.request_id(), script.sent().len()), (Some("4f1c"), 1));
     assert_eq!(error.attempts()[0].request_id.as_deref(), Some("4f1c"));
     // What the vendor says itself counts more than what a gateway may have set.
     let answer = Response::builder().status(502).header("x-request-id", "gateway-1");
     script.answer_with(answer.body(r#"{"error":401,"id":"4f1c"}"#.into()).unwrap());
-    let error = client.send(List { page: 0 }).await.unwrap_err();
+    let error = client.send(List::new()).await.unwrap_err();
     assert_eq!(error.request_id(), Some("4f1c"));
 }
 
@@ -369,8 +367,8 @@ async fn a_failure_inside_a_success_is_repeated_as_the_status_it_stands_for() {
         let (script, _, client) = scripted();
         let fault = format!(r#"{{"error":{inside}}}"#);
         (0..reads + writes).for_each(|_| script.answer(200, fault.clone()));
-        let read = client.send(List { page: 0 }).await.unwrap_err();
-        let write = client.send(Create("numbers")).await.unwrap_err();
+        let read = client.send(List::new()).await.unwrap_err();
+        let write = client.send(Create::new("numbers")).await.unwrap_err();
         assert_eq!((read.attempts().len(), write.attempts().len()), (reads, writes), "{inside}");
         assert_eq!(write.may_have_run(), may_have_run, "{inside}");
         assert_eq!(script.sent().len(), reads + writes);
@@ -385,7 +383,7 @@ async fn what_has_no_name_is_told_once_to_whoever_wants_to_know() {
     let client = builder.on_drift(move |drift| told.send(drift.clone()).unwrap()).build().unwrap();
     for _ in 0..2 {
         script.answer(200, r#"{"numbers":[1],"canary":{"a/b":"canary"}}"#);
-        assert_eq!(client.send(List { page: 0 }).await.unwrap().items, [1]);
+        assert_eq!(client.send(List::new()).await.unwrap().items, [1]);
     }
     let drifts: Vec<_> = heard.try_iter().collect();
     assert_eq!(drifts.len(), 1, "{drifts:?}");
@@ -398,23 +396,23 @@ async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded()
     let (script, _, client) = scripted();
     script.answer(200, "21");
     script.answer(200, "21");
-    assert_eq!(*client.send(Create("numbers")).await.unwrap(), 21);
-    assert_eq!(*client.send(Create("doubled")).await.unwrap(), 42);
+    assert_eq!(*client.send(Create::new("numbers")).await.unwrap(), 21);
+    assert_eq!(*client.send(Create::new("doubled")).await.unwrap(), 42);
 }
 
 #[tokio::test]
 async fn calls_beyond_the_vendors_rate_wait_their_turn_or_are_not_sent() {
     let (script, clock, client) = scripted();
     (0..12).for_each(|_| script.answer(200, "1"));
-    let calls = (0..10).map(|_| client.send(Create("numbers")));
+    let calls = (0..10).map(|_| client.send(Create::new("numbers")));
     let answers = futures_util::future::join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(clock.elapsed(), Duration::from_secs(20), "4 at once, 4 after 10 s, 2 after 20 s");
 
-    let hasty = client.call(Create("numbers")).deadline(Duration::from_secs(9));
+    let hasty = client.call(Create::new("numbers")).deadline(Duration::from_secs(9));
     assert!(hasty.send().await.is_ok(), "two more have room");
-    assert!(client.send(Create("numbers")).await.is_ok());
-    let hasty = client.call(Create("numbers")).deadline(Duration::from_secs(9)).send().await;
+    assert!(client.send(Create::new("numbers")).await.is_ok());
+    let hasty = client.call(Create::new("numbers")).deadline(Duration::from_secs(9)).send().await;
     let error = hasty.unwrap_err();
     assert_eq!(error.timeout_phase(), Some(TimeoutPhase::Call), "{error}");
     assert_eq!((error.may_have_run(), script.sent().len()), (false, 12));
@@ -427,7 +425,7 @@ async fn a_client_that_is_not_paced_sends_at_once() {
     let client = builder.limits(Limits::default().paced(false)).build().unwrap();
     for _ in 0..10 {
         script.answer(200, "1");
-        client.send(Create("numbers")).await.unwrap();
+        client.send(Create::new("numbers")).await.unwrap();
     }
     assert!(clock.sleeps().is_empty());
 }
@@ -435,7 +433,7 @@ async fn a_client_that_is_not_paced_sends_at_once() {
 #[tokio::test]
 async fn one_call_may_have_limits_of_its_own() {
     let (script, clock, client) = scripted();
-    let call = || client.call(List { page: 0 });
+    let call = || client.call(List::new());
     script.answer(503, "");
     assert_eq!(call().max_attempts(1).send().await.unwrap_err().attempts().len(), 1);
     assert!(clock.sleeps().is_empty());
@@ -474,7 +472,7 @@ async fn a_deadline_holds_over_attempts_and_pauses() {
     for _ in 0..100 {
         script.fail(TransportErrorKind::Connect);
     }
-    let error = client.send(List { page: 0 }).await.unwrap_err();
+    let error = client.send(List::new()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.timeout_phase()),
         (ErrorKind::Timeout, Some(TimeoutPhase::Call))
@@ -489,7 +487,7 @@ async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() 
     let (script, _, client) = scripted();
     script.answer(503, "");
     script.answer(200, r#"{"numbers":[]}"#);
-    let answer = client.send(List { page: 0 }).await.unwrap();
+    let answer = client.send(List::new()).await.unwrap();
     let command = concat!(
         "  as a command curl --request GET --header \"user-agent: scheduled-runs/",
         env!("CARGO_PKG_VERSION"),
@@ -505,7 +503,7 @@ async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() 
     assert!(!format!("{report}{answer:?}").contains("canary"));
 
     script.answer(403, "");
-    let report = client.send(List { page: 0 }).await.unwrap_err().report();
+    let report = client.send(List::new()).await.unwrap_err().report();
     assert!(report.contains(command) && report.contains("HTTP 403"), "{report}");
     assert!(!report.contains("canary"));
 }
@@ -514,7 +512,7 @@ async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() 
 async fn a_debug_print_of_what_was_sent_shows_no_credential() {
     let (script, _, client) = scripted();
     script.answer(200, r#"{"numbers":[]}"#);
-    client.send(List { page: 0 }).await.unwrap();
+    client.send(List::new()).await.unwrap();
     let sent = script.sent();
     assert_eq!(sent[0].headers()["authorization"], "Bearer canary-token");
     assert_eq!(
@@ -548,7 +546,7 @@ async fn a_token_that_the_server_sends_back_shows_nowhere() {
         for _ in 0..attempts {
             script.answer_with(answer.clone());
         }
-        let error = client.send(List { page: 0 }).await.unwrap_err();
+        let error = client.send(List::new()).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (kind, attempts));
         let mut printed = format!("{error} {error:?} {} {:?}", error.report(), error.attempts());
         let mut cause = std::error::Error::source(&error);
@@ -563,4 +561,16 @@ async fn a_token_that_the_server_sends_back_shows_nowhere() {
             "the headers are as they came"
         );
     }
+}
+
+#[test]
+fn an_operation_is_written_as_it_is_declared() {
+    let base: Url = "https://numbers.example/api".parse().unwrap();
+    let list = List::new().even(true).seen(Seen(7)).to_request(&base).unwrap();
+    assert_eq!(list.url().as_str(), "https://numbers.example/api/numbers?even=true&page=0");
+    assert_eq!((list.method().as_str(), list.extension()), ("GET", Some(&Seen(7))));
+    assert_eq!(List::default(), List::new());
+    let create = Create::new("a/b").to_request(&base).unwrap();
+    assert_eq!(create.url().as_str(), "https://numbers.example/api/a%2Fb");
+    assert_eq!((create.operation(), create.method().as_str()), ("numbers.create", "POST"));
 }

@@ -120,6 +120,7 @@ fn core_types() {
         Basic,
         Bearer,
         BodyLimits,
+        CallLimits,
         CallOptions,
         CredentialContext<'static>,
         Idempotency,
@@ -171,7 +172,7 @@ fn core_types() {
 #[test]
 fn what_a_client_makes() {
     use scheduled_runs::adobe::{Adobe, Client, ImsToken, ListRuns};
-    use scheduled_runs::client::{CachedToken, Call, Calls, RawCall};
+    use scheduled_runs::client::{CachedToken, Call, RawCall, SharedDeadline};
     use scheduled_runs::{ClientBuilder, Items, Pages};
 
     cross!(
@@ -179,7 +180,7 @@ fn what_a_client_makes() {
         ClientBuilder<Adobe>,
         CachedToken<ImsToken>,
         Call<'static, ListRuns>,
-        Calls<'static, Adobe>,
+        SharedDeadline<'static, Adobe>,
         RawCall<'static, Adobe>,
     );
     moves::<Pages<ListRuns>>();

@@ -20,7 +20,7 @@ use scheduled_runs::supermetrics::{
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
-    CallOptions, Cursor, Delivery, Error, ErrorKind, Phase, RunProvider, RunProviderExt, RunRef,
+    CallLimits, Cursor, Delivery, Error, ErrorKind, Phase, RunProvider, RunProviderExt, RunRef,
     Target, supermetrics,
 };
 use serde_json::{Value, json};
@@ -611,7 +611,7 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
     });
     let dated = Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT");
     script.answer_with(dated.body(history.to_string().into()).unwrap());
-    let recent = client.recent_runs(&target, &CallOptions::default()).await.unwrap();
+    let recent = client.recent_runs(&target, &CallLimits::default()).await.unwrap();
     let runs: Vec<_> = recent.runs.iter().map(|run| (run.run.id(), run.phase)).collect();
     assert_eq!(runs, [(ours.id(), Phase::Running), (older.as_str(), Phase::Failed)]);
     assert_eq!(recent.server_time.unwrap().to_rfc3339(), "2026-02-03T04:05:06+00:00");
@@ -622,10 +622,10 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
 
     script.answer(200, history.to_string());
     script.answer(200, history.to_string());
-    let options = CallOptions::default();
-    let first = client.list_runs(&target, None, &options).await.unwrap();
+    let options = CallLimits::default();
+    let first = client.fetch_page(&target, None, &options).await.unwrap();
     assert_eq!(first.items.len(), 2);
-    client.list_runs(&target, first.next, &options).await.unwrap();
+    client.fetch_page(&target, first.next, &options).await.unwrap();
     assert_eq!(parameters(script.sent().last().unwrap())["offset"], 5);
 
     // A query with an id of its own is found by it.
@@ -634,7 +634,7 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
         json!({ "data": [entry("mine", 1, "SUCCESS"), entry("other", 2, "SUCCESS")] }).to_string(),
     );
     let named = supermetrics::target(&query().schedule_id("mine"));
-    let page = client.list_runs(&named, None, &options).await.unwrap();
+    let page = client.fetch_page(&named, None, &options).await.unwrap();
     assert_eq!((page.items.len(), page.items[0].run.id(), page.next), (1, "mine", None));
 }
 

@@ -1,5 +1,5 @@
-//! What the feature `tracing` tells, and what nobody may read in it.
-#![cfg(all(feature = "tracing", feature = "adobe"))]
+//! Spans and events of calls and waits, and what nobody may read in them.
+#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::io;
@@ -73,7 +73,7 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     for told in [
         "scheduled_runs.call{otel.name=\"adobe.schedules.list\" otel.kind=\"client\" vendor=\"adobe\"",
         "http.request.method=\"GET\" server.address=\"127.0.0.1\"",
-        "the call is repeated attempt=1 error.type=Server http.response.status_code=503",
+        "the call is retried attempt=1 error.type=Server http.response.status_code=503",
         "http.request.resend_count=1 http.response.status_code=200",
         "http.response.status_code=404 ",
         "error.type=NotFound",

@@ -17,7 +17,7 @@ use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
 use scheduled_runs::{
-    CallOptions, CancelOutcome, Delivery, Error, ErrorKind, Phase, Result, RunProvider,
+    CallLimits, CancelOutcome, Delivery, Error, ErrorKind, Phase, Result, RunProvider,
     RunProviderExt as _, RunRef, RunSnapshot, Target,
 };
 
@@ -149,22 +149,22 @@ impl RunProvider for Own {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(true)
+        Capabilities::new().list().trigger_names_run()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(ManualClock::new())
     }
 
-    async fn get_run(&self, _: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         std::future::pending().await
     }
 
-    async fn trigger_run(&self, _: &Target, _: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, _: &Target, _: &CallLimits) -> Result<Triggered> {
         Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
     }
 
-    async fn recent_runs(&self, _: &Target, _: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, _: &Target, _: &CallLimits) -> Result<RecentRuns> {
         Ok(RecentRuns::new(Vec::new(), None))
     }
 }
@@ -197,14 +197,14 @@ impl RunProvider for Chosen {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().trigger_with_id()
+        Capabilities::new().caller_names_run()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(self.clock.clone())
     }
 
-    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         let kind = match self.looks.fetch_add(1, Ordering::Relaxed) + 1 {
             look if look >= self.found_at => {
                 return Ok(RunSnapshot::new(run.clone(), Phase::Queued));
@@ -216,7 +216,7 @@ impl RunProvider for Chosen {
         Err(Error::new(kind, ""))
     }
 
-    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
         let error = Error::new(ErrorKind::Interrupted, "cut off");
         Err(error.after_trigger(Delivery::Unknown).with_run(target.run("chosen-7")))
     }
@@ -251,18 +251,18 @@ impl RunProvider for Deaf {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(true)
+        Capabilities::new().list().trigger_names_run()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(self.clock.clone())
     }
 
-    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
     }
 
-    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
         if self.triggers.fetch_add(1, Ordering::Relaxed) < self.lost {
             let cut_off = Error::new(ErrorKind::Interrupted, "cut off");
             return Err(cut_off.after_trigger(Delivery::Unknown));
@@ -270,7 +270,7 @@ impl RunProvider for Deaf {
         Ok(Triggered::new(Some(target.run("7"))))
     }
 
-    async fn recent_runs(&self, _: &Target, _: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, _: &Target, _: &CallLimits) -> Result<RecentRuns> {
         Ok(RecentRuns::new(Vec::new(), None))
     }
 }
@@ -340,7 +340,7 @@ impl RunProvider for Slow {
         Arc::new(self.clock.clone())
     }
 
-    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         if self.looks.fetch_add(1, Ordering::SeqCst) == 0 {
             return Ok(RunSnapshot::new(run.clone(), Phase::Running));
         }
@@ -348,7 +348,7 @@ impl RunProvider for Slow {
         Err(Error::new(ErrorKind::Server, "busy"))
     }
 
-    async fn cancel_run(&self, _: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+    async fn send_cancel(&self, _: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
         self.cancels.fetch_add(1, Ordering::SeqCst);
         Ok(CancelOutcome::Requested)
     }
@@ -640,9 +640,9 @@ mod lists {
         assert_eq!(seen.len(), 3);
         let error = error.unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        let options = CallOptions::default();
+        let options = CallLimits::default();
         script.answer(200, NO_RUNS);
-        let rest = client.list_runs(&target(), error.cursor().cloned(), &options).await.unwrap();
+        let rest = client.fetch_page(&target(), error.cursor().cloned(), &options).await.unwrap();
         assert!(rest.items.is_empty());
         let asked = script.sent();
         assert_eq!(asked[1].url(), asked[2].url(), "the page that failed is asked for again");

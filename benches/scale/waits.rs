@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use scheduled_runs::client::{CallOptions, Vendor as Name};
+use scheduled_runs::client::{CallLimits, Vendor as Name};
 use scheduled_runs::run::Capabilities;
 use scheduled_runs::{
     ErrorKind, Phase, Result, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target, adobe,
@@ -98,7 +98,7 @@ async fn ask(provider: &impl RunProvider, looks: u32) {
     let runs = runs();
     let asked = runs.iter().map(|run| async move {
         for _ in 0..looks {
-            provider.get_run(run, &CallOptions::default()).await.unwrap();
+            provider.fetch_run(run, &CallLimits::default()).await.unwrap();
             tokio::time::sleep(EVERY).await;
         }
     });
@@ -108,7 +108,7 @@ async fn ask(provider: &impl RunProvider, looks: u32) {
 async fn ask_together(provider: &impl RunProvider, looks: u32) {
     let (target, runs) = (adobe::target("nightly"), runs());
     for _ in 0..looks {
-        let told = provider.get_runs(&target, &runs, &CallOptions::default()).await.unwrap();
+        let told = provider.fetch_runs(&target, &runs, &CallLimits::default()).await.unwrap();
         assert_eq!(told.len(), RUNS);
         tokio::time::sleep(EVERY).await;
     }
@@ -148,15 +148,15 @@ impl RunProvider for AtOnce {
         Capabilities::new().list()
     }
 
-    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         Ok(RunSnapshot::new(run.clone(), Phase::Running))
     }
 
-    async fn get_runs(
+    async fn fetch_runs(
         &self,
         _: &Target,
         runs: &[RunRef],
-        _: &CallOptions,
+        _: &CallLimits,
     ) -> Result<Vec<RunSnapshot>> {
         Ok(runs.iter().map(|run| RunSnapshot::new(run.clone(), Phase::Running)).collect())
     }

@@ -8,7 +8,7 @@ use super::{
     Adobe, CancelRun, Client, GetRun, ListQueries, ListRuns, Query, QueryFilter, QueryState, Run,
     RunFilter, RunState, TaskState, TriggerRun, VENDOR,
 };
-use crate::client::{Api, CallOptions, Calls, Clock, PagedEndpoint as _, Vendor};
+use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, SharedDeadline, Vendor};
 use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -33,7 +33,7 @@ impl RunProvider for Client {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(false).cancel()
+        Capabilities::new().list().trigger().cancel()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -41,9 +41,9 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let schedule = run.target().id_at(&VENDOR)?;
-        let calls = self.calls(options);
+        let calls = self.share_deadline(limits);
         let answer = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &answer);
         if snapshot.phase == Phase::Failed {
@@ -53,31 +53,31 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let first = ListRuns::new(target.id_at(&VENDOR)?).newest_first().limit(PAGE);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        let page = self.share_deadline(limits).send(request).await?.into_inner();
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
     #[inline]
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        self.call(TriggerRun::new(target.id_at(&VENDOR)?)).options(options.clone()).send().await?;
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
+        self.share_deadline(limits).send(TriggerRun::new(target.id_at(&VENDOR)?)).await?;
         Ok(Triggered::new(None))
     }
 
     #[inline]
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListRuns::new(target.id_at(&VENDOR)?)
             .newest_first()
             .limit(RECENT)
             .filter(RunFilter::external_trigger(true));
-        let answer = self.call(request).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(request).await?;
         // Once more here: a filter that is not understood would make the schedule's own runs ours.
         let ours = answer.items.iter().filter(|run| run.external_trigger != Some(false));
         let runs = ours.map(|run| snapshot(target, run)).collect();
@@ -85,9 +85,9 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
         let schedule = run.target().id_at(&VENDOR)?;
-        let calls = self.calls(options);
+        let calls = self.share_deadline(limits);
         let is_over = async || -> Result<bool> {
             Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())
         };
@@ -129,7 +129,7 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
 
 /// Why a run failed: its query says so; the run and its tasks hardly ever do. A reason that cannot be fetched is no reason
 /// to fail: the run is known to have failed.
-async fn why(calls: &Calls<'_, Adobe>, target: &Target, run: &Run) -> Option<Failure> {
+async fn why(calls: &SharedDeadline<'_, Adobe>, target: &Target, run: &Run) -> Option<Failure> {
     // The vendor's example filters by the decoded run id; another one shows the encoded form.
     let decoded = run.id.decode().map(|id| id.text);
     let mut unread = None;

@@ -220,7 +220,7 @@ open_enum! {
 }
 
 impl RunState {
-    /// The phase it stands for. [`RunProvider::get_run`](crate::RunProvider::get_run) says as well whether all tasks of a
+    /// The phase it stands for. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) says as well whether all tasks of a
     /// run still wait.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -66,11 +66,11 @@
 //!
 //! ```no_run
 //! use scheduled_runs::arcgis::{Client, target};
-//! use scheduled_runs::{CallOptions, RunProvider, RunProviderExt};
+//! use scheduled_runs::{CallLimits, RunProvider, RunProviderExt};
 //!
 //! # async fn program(client: Client) -> scheduled_runs::Result<()> {
 //! let task = target("2c85e1f7a0934d6eb1f2037c49d8a652");
-//! let runs = client.list_runs(&task, None, &CallOptions::default()).await?;
+//! let runs = client.fetch_page(&task, None, &CallLimits::default()).await?;
 //! if let Some(going) = runs.items.iter().find(|run| !run.phase.is_terminal()) {
 //!     client.wait(&going.run).await?.success()?;
 //! }
@@ -284,7 +284,7 @@ mod tests {
         let portal = || Client::builder().base_url(ROOT);
         let user = || GenerateToken::new("jsmith", "canary-password");
         for (builder, says) in [
-            (Client::builder(), "where to send requests is not known"),
+            (Client::builder(), "no base URL is set"),
             (Client::builder().base_url("gis.example.com/portal"), "not an http or https URL"),
             (portal().credential(GenerateToken::new("", "canary")), "the user name is empty"),
             (portal().credential(GenerateToken::new("jsmith", "")), "the password is empty"),

@@ -12,7 +12,7 @@ use super::{
     ArcGis, Client, GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns, TaskRun, Time,
     UserTaskRun, VENDOR,
 };
-use crate::client::{Api, CallOptions, Clock, PagedEndpoint, UNRESERVED, Vendor};
+use crate::client::{Api, CallLimits, Clock, PagedEndpoint, UNRESERVED, Vendor};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target};
@@ -53,16 +53,16 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let (id, target) = (run.id(), run.target());
         let run: Run = match Task::of(target)? {
             Task::Admin(task) => {
-                let call = self.call(GetTaskRun::new(task, id)).options(options.clone());
-                call.send().await?.into_inner().into()
+                let calls = self.share_deadline(limits);
+                calls.send(GetTaskRun::new(task, id)).await?.into_inner().into()
             }
             Task::User(user, task) => {
-                let call = self.call(GetUserTaskRun::new(user, task, id)).options(options.clone());
-                call.send().await?.into_inner().into()
+                let calls = self.share_deadline(limits);
+                calls.send(GetUserTaskRun::new(user, task, id)).await?.into_inner().into()
             }
         };
         let failure = run.failure();
@@ -70,16 +70,16 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         match Task::of(target)? {
-            Task::Admin(task) => list(self, ListTaskRuns::new(task), target, cursor, options).await,
+            Task::Admin(task) => list(self, ListTaskRuns::new(task), target, cursor, limits).await,
             Task::User(user, task) => {
-                list(self, ListUserTaskRuns::new(user, task), target, cursor, options).await
+                list(self, ListUserTaskRuns::new(user, task), target, cursor, limits).await
             }
         }
     }
@@ -90,10 +90,10 @@ async fn list<E: PagedEndpoint<Api = ArcGis, Item: Into<Run>>>(
     request: E,
     target: &Target,
     cursor: Option<Cursor>,
-    options: &CallOptions,
+    limits: &CallLimits,
 ) -> Result<Page<RunSnapshot>> {
     let request = cursor.map_or(request.clone(), |cursor| request.at(&cursor));
-    let page = client.call(request).options(options.clone()).send().await?.into_inner();
+    let page = client.share_deadline(limits).send(request).await?.into_inner();
     let mut page = page.map(|run| run.into().snapshot(target));
     page.items.sort_by_key(|run| Reverse(run.created));
     Ok(page)

@@ -41,8 +41,8 @@ pub trait Credential: Debug + Send + Sync {
     /// Any; see above.
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()>;
 
-    /// Called when the vendor refused `rejected` for its credential. True if a new credential is at hand, so that
-    /// repeating makes sense.
+    /// Called when the vendor refused `rejected` for its credential. True if a new credential is available, so that
+    /// a retry makes sense.
     ///
     /// A hundred calls may come here with the same stale token at once: compare what `rejected` carries with what you
     /// hold, and renew only if they are equal.
@@ -78,8 +78,7 @@ impl CredentialContext<'_> {
         request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
         request.set_confidential();
         let session = Session { dialect, credential: None, ..self.session };
-        let again = request.clone();
-        exchange::run(session, request, &|| Ok(again.clone()), &mut |_, _| Ok(())).await
+        exchange::run(session, &|| Ok(request.clone()), &mut |_, _| Ok(())).await
     }
 
     /// Where the client's requests go: some vendors give out tokens beside it.
@@ -264,7 +263,7 @@ pub trait TokenSource: Debug + Send + Sync {
     /// Any; it becomes the cause of [`ErrorKind::Auth`](crate::ErrorKind::Auth).
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token>;
 
-    /// Puts a token on a request, and whatever goes with it. Left out, `Authorization: Bearer …`.
+    /// Puts a token on a request, and whatever else belongs to it. By default `Authorization: Bearer …`.
     ///
     /// A token in a header must be [secret](ApiRequest::set_secret_header), one in a URL or body
     /// [hidden](ApiRequest::hide): by that a refused token is recognised, too. [Hide](ApiRequest::hide) also what tokens
@@ -376,7 +375,7 @@ impl<S: TokenSource> CachedToken<S> {
                 return Ok(state.held.insert(new).value.clone());
             }
         };
-        // Early: other calls go on with the current token, and so does this one if there is no new one soon.
+        // Early: other calls use the current token meanwhile, and so does this one if there is no new one soon.
         drop(state);
         let limit = (context.session.left() / 2).min(Self::EARLY_LIMIT);
         let Some(Ok(new)) = clock::within(limit, self.fetch(context)).await else {
@@ -419,7 +418,7 @@ impl<S: TokenSource> Credential for CachedToken<S> {
         if state.replaced.is_some_and(|last| now < clock::after(last, Self::REPLACE_AGAIN)) {
             return Ok(false);
         }
-        // Gone even if the next one cannot be had: it would be refused again.
+        // Dropped even if there is no new one: it would be refused again.
         state.held = None;
         state.held = Some(self.fetch(context).await?);
         state.replaced = Some(now);

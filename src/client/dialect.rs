@@ -8,16 +8,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::rate::Rate;
-use super::redact::ShownHeaders;
 use super::request::ApiRequest;
 use crate::error::{ErrorKind, Result, VendorError};
+use crate::redact::ShownHeaders;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// One complete answer, before anyone trusts it.
+/// One complete response, before it is judged.
 #[non_exhaustive]
 pub struct Answer<'a> {
-    /// The operation that was called: some answers mean failure for one operation and not for another.
+    /// The operation that was called: some responses mean failure for one operation and not for another.
     pub operation: &'static str,
     /// HTTP status.
     pub status: StatusCode,
@@ -35,7 +35,7 @@ impl<'a> Answer<'a> {
         body.trim_ascii_start().starts_with(text.as_bytes())
     }
 
-    /// The body as text, without byte order mark and white space before it; empty if it is no text.
+    /// The body as text, without byte order mark and white space before it; empty if it is not text.
     #[must_use]
     pub fn text(&self) -> &'a str {
         let text = str::from_utf8(self.body).unwrap_or_default();
@@ -54,7 +54,7 @@ impl Debug for Answer<'_> {
     }
 }
 
-/// What a vendor's answer means.
+/// What a vendor's response means.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -68,16 +68,16 @@ pub enum Verdict {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The HTTP status the failure stands for: the answer's own, or for vendors that say "error" inside 200 the one they
-    /// mean. It decides about repeating; people are shown the answer's own.
+    /// The HTTP status that the failure stands for: the response's own, or for vendors that say "error" inside a 200 the one they
+    /// mean. It decides about retries; [`Error::status`](crate::Error::status) is the response's own.
     pub status: StatusCode,
     /// What kind of failure it is.
     pub kind: ErrorKind,
-    /// What to tell people beside it, for example what to do about it; lower case, no full stop. Usually empty.
+    /// An explanation for people, for example what to do about it; lower case, no full stop. Usually empty.
     pub message: Cow<'static, str>,
     /// What the vendor said.
     pub error: Option<VendorError>,
-    /// What the vendor says about repeating.
+    /// What the vendor says about retries.
     pub advice: Advice,
     /// A pause that the vendor asks for by other means than `Retry-After`.
     pub pause: Option<Duration>,
@@ -116,7 +116,7 @@ impl Refusal {
         self
     }
 
-    /// Sets what to tell people.
+    /// Sets the explanation for people.
     #[must_use]
     pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = message.into();
@@ -138,7 +138,7 @@ impl Refusal {
     }
 }
 
-/// What a vendor says about repeating a call that failed.
+/// What a vendor says about retrying a call that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
@@ -149,11 +149,11 @@ pub enum Advice {
     NotAccepted,
     /// The same call will fail again.
     Permanent,
-    /// The credential is stale: get a new one and repeat once.
+    /// The credential is stale: get a new one and retry once.
     Refresh,
 }
 
-/// How one vendor dresses requests and judges answers. Every answer is judged, 2xx too.
+/// How one vendor's requests are prepared and its responses judged. Every response is judged, 2xx too.
 pub trait Dialect: Debug + Send + Sync {
     /// Adds what every request of this vendor carries, for example an organisation's header.
     ///
@@ -164,16 +164,16 @@ pub trait Dialect: Debug + Send + Sync {
         Ok(())
     }
 
-    /// What the answer means. Redirects never come here: they are refused before.
+    /// Judges a response. Redirects never come here: they are refused before.
     fn judge(&self, answer: &Answer<'_>) -> Verdict;
 
-    /// The rate that requests of this operation share, where the vendor publishes one. Left out, none.
+    /// The rate limit that requests of this operation share, if the vendor publishes one. By default none.
     fn rate(&self, operation: &'static str) -> Option<Rate> {
         let _ = operation;
         None
     }
 
-    /// Documented members of answers that no type here has: how their JSON Pointers end, with `*` for an index
+    /// Documented members of responses that no type here has: how their JSON Pointers end, with `*` for an index
     /// or any name: `/_links`, `/runs/*/owner`. The operation counts as the first name: `acme.info.get/*`. [`on_drift`](crate::ClientBuilder::on_drift) does not tell them.
     fn unread(&self) -> &'static [&'static str] {
         &[]

@@ -1,24 +1,73 @@
-//! One call: attempt, judge, repeat, give up. Not generic: it is compiled once, whatever is sent.
+//! One call: attempt, judge, retry, give up. Not generic: it is compiled once, whatever is sent.
 
+use std::fmt::{self, Debug};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, StatusCode, header};
+use tokio::sync::Semaphore;
+use url::Url;
 
-use super::clock;
+use super::clock::{self, Clock};
 use super::credential::{Credential, CredentialContext};
-use super::dialect::{Answer, Dialect, Verdict};
+use super::dialect::{Advice, Answer, Dialect, Verdict};
+use super::limits::{CallLimits, CallOptions, Limits};
 use super::link;
-use super::redact::Printable;
+use super::rate::Pacer;
 use super::request::{ApiRequest, Idempotency};
 use super::response::Meta;
-use super::retry::{self, Decision, Ending};
-use super::transport::BodyLimits;
-use super::{CallOptions, Core};
-use crate::error::{Attempt, Delivery, Error, ErrorKind, Result, TimeoutPhase};
-use crate::trace::{self, Span};
+use super::retry::{self, Decision, Ending, RetryBudget, RetryPolicy};
+use super::trace;
+use super::transport::{BodyLimits, Transport};
+use crate::error::{Attempt, CallFacts, Delivery, Error, ErrorKind, Result, TimeoutPhase};
+use crate::redact::{Printable, ShownUrl};
+use crate::vendor::Vendor;
+use crate::wire::drift::Watch;
+
+/// What all calls of one client share.
+pub(super) struct Core {
+    pub(super) vendor: Vendor,
+    pub(super) base_url: Url,
+    pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) credential: Option<Arc<dyn Credential>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) user_agent: header::HeaderValue,
+    pub(super) limits: Limits,
+    pub(super) retry: RetryPolicy,
+    pub(super) budget: RetryBudget,
+    pub(super) pacer: Pacer,
+    pub(super) in_flight: Semaphore,
+    pub(super) allow_plain_http: bool,
+    pub(super) drift: Option<Watch>,
+}
+
+impl Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("vendor", &self.vendor)
+            .field("base_url", &ShownUrl(&self.base_url).to_string())
+            .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
+            .field("transport", &self.transport)
+            .field("limits", &self.limits)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Adds what every request of this client carries, whichever the vendor.
+    pub(super) fn complete(&self, mut request: ApiRequest) -> ApiRequest {
+        request.insert_default(header::USER_AGENT, &self.user_agent);
+        if let Some(watch) = &self.drift {
+            request.set_extension(watch.clone());
+        }
+        request
+    }
+}
 
 /// What all attempts of one call share.
 #[derive(Clone, Copy, Debug)]
@@ -27,182 +76,164 @@ pub(super) struct Session<'a> {
     pub(super) dialect: &'a dyn Dialect,
     pub(super) credential: Option<&'a dyn Credential>,
     pub(super) options: &'a CallOptions,
-    /// When the call's limit runs out. A first turn that the vendor's rate makes it wait for is not counted.
+    /// When the call must have ended. [`run`] adds the client's own limit to what the caller has set.
     pub(super) deadline: Instant,
-    /// When the caller's own limit runs out, which counts everything.
-    pub(super) latest: Option<Instant>,
 }
 
-/// Decodes an answer, or says that it cannot be used. It runs inside the loop, for an answer that turns out to be cut
-/// short may be asked for again.
+/// Decodes a response, or says that it cannot be used. It runs inside the loop: a response that turns out to be cut short may
+/// be asked for again.
 pub(super) type Accept<'a> = &'a mut (dyn FnMut(&Meta, &Bytes) -> Result<()> + Send);
 
-/// Writes the request of the call once more.
+/// Writes the request of the call. It is the same each time: [`Endpoint::to_request`](super::Endpoint::to_request) is pure.
 pub(super) type Write<'a> = &'a (dyn Fn() -> Result<ApiRequest> + Send + Sync);
 
 /// An attempt that failed, and how.
-struct Failure {
+struct FailedAttempt {
     ending: Ending,
     error: Error,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(core: &'a Core, options: &'a CallOptions) -> Self {
-        let now = core.clock.now();
-        let own = options.deadline.into_iter().chain(options.left).min();
-        let limit = options.deadline.unwrap_or(core.limits.call);
-        let limit = own.map_or(limit, |own| limit.min(own));
+    /// A session whose only deadline is the caller's, if it has one.
+    pub(super) fn new(core: &'a Core, limits: &'a CallLimits) -> Self {
+        let options = &limits.options;
+        let own = options.deadline.into_iter().chain(limits.time_left).min();
         Self {
             core,
             dialect: &*core.dialect,
             credential: core.credential.as_deref(),
             options,
-            deadline: clock::after(now, limit),
-            latest: own.map(|own| clock::after(now, own)),
+            deadline: clock::after(core.clock.now(), own.unwrap_or(Duration::MAX)),
         }
     }
 
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(self.core.clock.now())
     }
+
+    /// The request of the next attempt, without its credential.
+    fn written(&self, write: Write<'_>) -> Result<ApiRequest> {
+        let mut request = write()?;
+        let prepared = self.dialect.dress(&mut request);
+        prepared.map_err(|error| error.with_operation(request.operation()))?;
+        Ok(request)
+    }
 }
 
-/// Sends the request until it succeeds, may not be repeated, or time runs out.
+/// Sends the request until it succeeds, may not be retried, or time runs out.
 pub(super) async fn run(
     session: Session<'_>,
-    request: ApiRequest,
     write: Write<'_>,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
-    let span = Span::call(&session.core.vendor, &request);
-    // Boxed, for it is large, and would be copied by each future around it.
-    let ended = span.around(Box::pin(attempts(session, request, write, accept))).await;
+    let request = session.written(write)?;
+    let span = trace::call_span(&session.core.vendor, &request);
+    // Boxed: it is large, and each future around it would copy it.
+    let ended = trace::inside(&span, Box::pin(attempts(session, request, write, accept))).await;
     match &ended {
-        Ok((meta, _)) => span.ended(&meta.attempts, None),
-        Err(error) => span.ended(error.attempts(), Some(error)),
+        Ok((meta, _)) => trace::call_ended(&span, &meta.attempts, None),
+        Err(error) => trace::call_ended(&span, error.attempts(), Some(error.kind())),
     }
     ended
 }
 
 async fn attempts(
     mut session: Session<'_>,
-    request: ApiRequest,
+    mut request: ApiRequest,
     write: Write<'_>,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
     let core = session.core;
-    let operation = request.operation();
-    let idempotency = request.idempotency();
-    let mut outgoing = dressed(session, request)?;
-    // What is sent again is the same to the letter, unless it only reads: that is written anew, which spares the usual
-    // call a copy.
-    let copy = (idempotency != Idempotency::Safe).then(|| outgoing.clone());
-    let tries = session.options.max_attempts.unwrap_or_else(|| core.retry.tries()).max(1);
+    let max_attempts = session.options.max_attempts.unwrap_or_else(|| core.retry.attempts()).max(1);
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
     let mut refreshed = false;
     loop {
-        let first = attempts.is_empty();
-        let latest = if first { session.latest } else { Some(session.deadline) };
-        match turn(session, operation, latest).await {
-            Ok(waited) if first => {
-                let deadline = clock::after(session.deadline, waited);
-                session.deadline = latest.map_or(deadline, |latest| deadline.min(latest));
-            }
-            Ok(_) => {}
-            Err(late) => return Err(finish(session, &outgoing, late, attempts)),
+        // The vendor's rate limit comes first, so that an attempt never waits with a credential that may expire meanwhile.
+        if let Err(late) = permit(session, request.operation()).await {
+            return Err(finish(session, &request, late, attempts));
         }
+        if attempts.is_empty() {
+            // The client's own limit counts from here: waiting for the rate limit is not the vendor being slow. A deadline that
+            // the caller has set counts from the start, and is in `session.deadline` already.
+            let limit = session.options.deadline.unwrap_or(core.limits.call);
+            session.deadline = session.deadline.min(clock::after(core.clock.now(), limit));
+        }
+
         let begun = core.clock.now();
-        let mut attempt = Attempt::begin(core.clock.utc());
-        let outcome = self::attempt(session, &mut outgoing, &mut attempt, accept).await;
-        attempt.elapsed = core.clock.now().saturating_duration_since(begun);
-        let mut failure = match outcome {
+        let mut record = Attempt::begin(core.clock.utc());
+        let outcome = attempt(session, &mut request, &mut record, accept).await;
+        record.elapsed = core.clock.now().saturating_duration_since(begun);
+        let mut failed = match outcome {
             Ok((mut meta, body)) => {
                 core.budget.success(!attempts.is_empty());
-                attempts.push(attempt);
+                attempts.push(record);
                 meta.attempts = attempts;
-                meta.sent = Some(Box::new(outgoing.reported()));
+                meta.sent = Some(Box::new(request.reported()));
                 return Ok((meta, body));
             }
-            Err(failure) => failure,
+            Err(failed) => failed,
         };
-        // Now, whatever becomes of the error: it may end as the cause of another one.
-        failure.error.set().scrub(&outgoing.secrets());
-        attempt.failure = Some(failure.error.kind());
-        attempt.may_have_run = failure.ending.may_have_run();
-        attempts.push(attempt);
+        // Secrets are removed at once, whatever becomes of the error: it may end as the cause of another one.
+        failed.error.set().scrub(&request.secrets());
+        record.failure = Some(failed.error.kind());
+        record.may_have_run = failed.ending.may_have_run();
+        attempts.push(record);
 
-        let decision = retry::decide(idempotency, failure.ending);
-        let more = attempts.len() < tries as usize;
-        let next = match decision {
-            Decision::GiveUp => Next::GiveUp,
-            Decision::RefreshAndRepeat if refreshed => Next::GiveUp,
-            Decision::RefreshAndRepeat => {
+        let more = attempts.len() < max_attempts as usize;
+        let pause = match retry::decide(request.idempotency(), failed.ending) {
+            Decision::RefreshAndRetry if !refreshed => {
                 refreshed = true;
-                // Even after the last try: the next call shall not fail for the same stale token.
-                match refresh(session, &outgoing).await {
-                    Ok(true) if more => Next::Repeat(Duration::ZERO),
-                    Ok(_) => Next::GiveUp,
+                // Even after the last attempt: the next call must not fail for the same stale token.
+                match refresh(session, &request).await {
+                    Ok(true) if more => Some(Duration::ZERO),
+                    Ok(_) => None,
                     Err(error) => {
-                        failure.error = failure.error.with_source(error);
-                        Next::GiveUp
+                        failed.error = failed.error.with_source(error);
+                        None
                     }
                 }
             }
-            Decision::Repeat if more => pause(session, &failure, attempts.len()),
-            Decision::Repeat => Next::GiveUp,
-        };
-        match next {
-            Next::Repeat(pause) => {
-                let number = attempts.len();
-                if let Some(last) = attempts.last_mut() {
-                    last.pause = Some(pause);
-                    trace::repeats(number, last, pause);
-                }
-                if !pause.is_zero() {
-                    core.clock.sleep(pause).await;
-                }
+            Decision::Retry if more => {
                 if session.left().is_zero() {
-                    let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
-                    return Err(finish(session, &outgoing, late, attempts));
+                    return Err(finish(session, &request, too_late(failed.error), attempts));
                 }
-                let again = match &copy {
-                    Some(copy) => Ok(copy.clone()),
-                    None => write().and_then(|request| dressed(session, request)),
-                };
-                match again {
-                    Ok(again) => outgoing = again,
-                    Err(error) => return Err(finish(session, &outgoing, error, attempts)),
-                }
+                pause(session, &failed, attempts.len())
             }
-            Next::TooLate => {
-                let late = Error::timeout(TimeoutPhase::Call).with_source(failure.error);
-                return Err(finish(session, &outgoing, late, attempts));
-            }
-            Next::GiveUp => return Err(finish(session, &outgoing, failure.error, attempts)),
+            Decision::Retry | Decision::RefreshAndRetry | Decision::GiveUp => None,
+        };
+        let Some(pause) = pause else {
+            return Err(finish(session, &request, failed.error, attempts));
+        };
+
+        let number = attempts.len();
+        if let Some(last) = attempts.last_mut() {
+            last.pause = Some(pause);
+            trace::retries(number, last, pause);
         }
+        if !pause.is_zero() {
+            core.clock.sleep(pause).await;
+        }
+        // The pause may have taken the rest of the time, and a refreshed token did so if it was slow.
+        if session.left().is_zero() {
+            return Err(finish(session, &request, too_late(failed.error), attempts));
+        }
+        // Written again, not sent again: the request carries the credential of the attempt that failed.
+        request = match session.written(write) {
+            Ok(request) => request,
+            Err(error) => return Err(finish(session, &request, error, attempts)),
+        };
     }
 }
 
-fn dressed(session: Session<'_>, mut request: ApiRequest) -> Result<ApiRequest> {
-    let dressed = session.dialect.dress(&mut request);
-    dressed.map_err(|error| error.with_operation(request.operation()))?;
-    Ok(request)
-}
-
-/// Waits until the vendor's rate leaves room for one more request. How long that took.
-async fn turn(
-    session: Session<'_>,
-    operation: &'static str,
-    latest: Option<Instant>,
-) -> Result<Duration> {
+/// Waits until the vendor's rate limit admits one more request, or says that it does not before the deadline.
+async fn permit(session: Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
-    let Some(rate) = rate else { return Ok(Duration::ZERO) };
+    let Some(rate) = rate else { return Ok(()) };
     let now = core.clock.now();
-    let latest = latest.unwrap_or_else(|| clock::after(now, Duration::MAX));
-    let Some(at) = core.pacer.take(rate, now, latest) else {
+    let Some(at) = core.pacer.take(rate, now, session.deadline) else {
         let mut late = Error::timeout(TimeoutPhase::Call);
-        let message = "the vendor's rate of requests leaves none before the call's deadline";
+        let message = "the vendor's rate limit admits no request before the call's deadline";
         late.set().kind(ErrorKind::Timeout, message);
         return Err(late);
     };
@@ -210,28 +241,21 @@ async fn turn(
     if !pause.is_zero() {
         core.clock.sleep(pause).await;
     }
-    Ok(pause)
+    Ok(())
 }
 
-enum Next {
-    Repeat(Duration),
-    TooLate,
-    GiveUp,
+fn too_late(error: Error) -> Error {
+    Error::timeout(TimeoutPhase::Call).with_source(error)
 }
 
-/// Whether there are time and budget for another try, and what pause comes before it.
-fn pause(session: Session<'_>, failure: &Failure, tried: usize) -> Next {
-    let left = session.left();
-    if left.is_zero() {
-        return Next::TooLate;
-    }
-    let limited = matches!(failure.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
-    let tried = u32::try_from(tried).unwrap_or(u32::MAX);
-    let asked = failure.error.retry_after();
-    match session.core.retry.pause(tried, limited, asked, retry::draw(), left) {
-        Some(pause) if session.core.budget.take() => Next::Repeat(pause),
-        _ => Next::GiveUp,
-    }
+/// The pause before the next attempt; `None` if time or budget do not allow one.
+fn pause(session: Session<'_>, failed: &FailedAttempt, attempts: usize) -> Option<Duration> {
+    let limited = matches!(failed.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    let asked = failed.error.retry_after();
+    let policy = &session.core.retry;
+    let pause = policy.pause(attempts, limited, asked, retry::draw(), session.left())?;
+    session.core.budget.take().then_some(pause)
 }
 
 /// Completes the error with what is known about the whole call.
@@ -242,19 +266,27 @@ fn finish(
     attempts: Vec<Attempt>,
 ) -> Error {
     let mut error = error.with_operation(request.operation());
-    error.set().call(&session.core.vendor, request, attempts);
+    error.set().call(CallFacts {
+        vendor: session.core.vendor.clone(),
+        request: request.line().into(),
+        curl: request.curl().to_string().into(),
+        not_idempotent: request.idempotency() == Idempotency::NotIdempotent,
+        attempts,
+    });
     error
 }
 
-/// One try: credential, a place in flight, transport, judgement.
+/// One attempt: credential, a place among the requests in flight, transport, judgement.
 async fn attempt(
     session: Session<'_>,
     request: &mut ApiRequest,
-    attempt: &mut Attempt,
+    record: &mut Attempt,
     accept: Accept<'_>,
-) -> Result<(Meta, Bytes), Failure> {
+) -> Result<(Meta, Bytes), FailedAttempt> {
     let Session { core, options, .. } = session;
-    let unsent = |error| Failure { ending: Ending::Withheld, error };
+    let unsent = |error| FailedAttempt { ending: Ending::Refused, error };
+
+    // No secret leaves for another host, or in clear text: checked before the credential is even asked for.
     let secret = session.credential.is_some() || request.carries_secrets();
     if secret && !core.allow_plain_http && !link::is_private(request.url()) {
         return Err(unsent(plain_http()));
@@ -265,69 +297,66 @@ async fn attempt(
     }
     authenticate(session, request).await.map_err(unsent)?;
 
-    let place = match core.in_flight.try_acquire() {
-        Ok(place) => Some(Ok(place)),
+    // The credential may have sent requests of its own, so it must not hold a place in flight while it does.
+    let in_flight = match core.in_flight.try_acquire() {
+        Ok(permit) => Some(Ok(permit)),
         Err(_) => clock::within(session.left(), core.in_flight.acquire()).await,
     };
-    let Some(place) = place else {
+    let left = session.left();
+    let Some(in_flight) = in_flight.filter(|_| !left.is_zero()) else {
         return Err(unsent(Error::timeout(TimeoutPhase::Call)));
     };
     let limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
-    let left = session.left();
-    if left.is_zero() {
-        return Err(unsent(Error::timeout(TimeoutPhase::Call)));
-    }
     let body = BodyLimits {
         idle: core.limits.idle,
         max_body: options.max_body.unwrap_or(core.limits.max_body),
     };
     let sent = core.transport.send(request.clone(), body);
     let sent = clock::within(limit.min(left), sent).await;
-    drop(place);
+    drop(in_flight);
 
-    let answer = match sent {
+    let received = match sent {
+        // The limit ran out while the request was under way: nobody knows what became of it.
         None => {
-            attempt.delivery = Delivery::Unknown;
+            record.delivery = Delivery::Unknown;
             let phase = if left <= limit { TimeoutPhase::Call } else { TimeoutPhase::Attempt };
-            return Err(Failure { ending: Ending::Lost, error: Error::timeout(phase) });
+            return Err(FailedAttempt { ending: Ending::Lost, error: Error::timeout(phase) });
         }
+        // No complete response; its head may have come.
         Some(Err(mut error)) => {
             let ending = error.ending();
             if ending.may_have_run() {
-                attempt.delivery = Delivery::Unknown;
+                record.delivery = Delivery::Unknown;
             }
             let head = error.take_head();
             let mut error = error.into_error();
             if let Some((status, headers)) = head {
-                attempt.status = Some(status);
-                attempt.request_id = request_id(session, request, &headers);
-                error.set().answer(status, &headers, attempt.request_id.as_deref(), &Bytes::new());
+                record.status = Some(status);
+                record.request_id = request_id(session, request, &headers);
+                error.set().response(status, &headers, record.request_id.as_deref(), &Bytes::new());
             }
-            return Err(Failure { ending, error });
+            return Err(FailedAttempt { ending, error });
         }
-        Some(Ok(answer)) => answer,
+        Some(Ok(received)) => received,
     };
 
-    let (head, body) = answer.into_parts();
+    let (head, body) = received.into_parts();
     let mut meta = Meta::new(request, head);
     meta.request_id = request_id(session, request, &meta.headers);
-    attempt.delivery = Delivery::Answered;
-    attempt.status = Some(meta.status);
+    record.delivery = Delivery::Answered;
+    record.status = Some(meta.status);
     let judged = judge(session, request, &mut meta, &body, accept);
-    attempt.request_id.clone_from(&meta.request_id);
+    record.request_id.clone_from(&meta.request_id);
     match judged {
         Ok(()) => Ok((meta, body)),
-        Err(mut failure) => {
-            if failure.ending == Ending::Lost {
-                attempt.delivery = Delivery::Unknown;
+        Err(mut failed) => {
+            // A body that was cut short without a mark: the response did not come whole after all.
+            if failed.ending == Ending::Lost {
+                record.delivery = Delivery::Unknown;
             }
-            failure.error.set().answer(
-                meta.status,
-                &meta.headers,
-                meta.request_id.as_deref(),
-                &body,
-            );
-            Err(failure)
+            let id = meta.request_id.as_deref();
+            failed.error.set().response(meta.status, &meta.headers, id, &body);
+            Err(failed)
         }
     }
 }
@@ -338,18 +367,18 @@ fn request_id(session: Session<'_>, request: &ApiRequest, headers: &HeaderMap) -
     Some(request.secrets().scrub(id).into())
 }
 
-/// Judges a complete answer: redirects first, then the vendor's dialect, then whether it can be decoded.
+/// Judges a complete response: redirects first, then the vendor's dialect, then whether it can be decoded.
 fn judge(
     session: Session<'_>,
     request: &ApiRequest,
     meta: &mut Meta,
     body: &Bytes,
     accept: Accept<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), FailedAttempt> {
     let status = meta.status;
     if status.is_redirection() {
-        let ending = Ending::Answered(status, super::Advice::None);
-        return Err(Failure { ending, error: redirected(session, request, meta) });
+        let ending = Ending::Answered(status, Advice::None);
+        return Err(FailedAttempt { ending, error: redirected(session, request, meta) });
     }
     let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
     if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
@@ -366,22 +395,25 @@ fn judge(
         }
         let mut error = Error::new(refusal.kind, message);
         error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
-        return Err(Failure { ending: Ending::Answered(refusal.status, refusal.advice), error });
+        return Err(FailedAttempt {
+            ending: Ending::Answered(refusal.status, refusal.advice),
+            error,
+        });
     }
     if let Some(coding) = content_coding(&meta.headers).filter(|_| !body.is_empty()) {
         let message = format!(
-            "the answer is compressed ({coding}) although that was not asked for; a transport with a builder of your own can unpack it"
+            "the response is compressed ({coding}) although that was not asked for; a transport made from your own builder can unpack it"
         );
         let error = Error::new(ErrorKind::UnexpectedContent, message);
-        return Err(Failure { ending: Ending::Unreadable(Some(status)), error });
+        return Err(FailedAttempt { ending: Ending::Unreadable(Some(status)), error });
     }
     accept(meta, body).map_err(|mut error| {
         // JSON that ends too early, in a body whose end nothing marked, is a broken connection.
         if error.was_cut_short() && meta.end_unmarked && !body.is_empty() {
             error.set().kind(ErrorKind::Interrupted, "");
-            return Failure { ending: Ending::Lost, error };
+            return FailedAttempt { ending: Ending::Lost, error };
         }
-        Failure { ending: Ending::Unreadable(Some(status)), error }
+        FailedAttempt { ending: Ending::Unreadable(Some(status)), error }
     })
 }
 
@@ -404,9 +436,7 @@ fn redirected(session: Session<'_>, request: &ApiRequest, meta: &Meta) -> Error 
             let message = format!("redirected to the path {}; {advice}", url.path());
             Error::new(ErrorKind::Rejected, message)
         }
-        None => {
-            Error::new(ErrorKind::Rejected, "redirected to nowhere: the answer has no location")
-        }
+        None => Error::new(ErrorKind::Rejected, "redirect without a `Location` header"),
     }
 }
 

@@ -1,16 +1,17 @@
-//! Where a link in an answer may lead.
+//! Where a link in a response may lead.
 
 use url::{Host, Url};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::wire::hal::Link;
 
-/// What a client does with the `next` links of an answer. No policy ever sends a request to another origin.
+/// What a client does with the `next` links of a response. No policy ever sends a request to another origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkPolicy {
     /// Follow links to the base URL's own scheme, host and port; refuse others with [`ErrorKind::CrossOrigin`].
     SameOrigin,
-    /// Never follow: take only the link's query and lay it over the first request. For vendors whose links name
+    /// Never follow: take only the link's query and apply it to the first request. For vendors whose links name
     /// hosts that clients must not call.
     QueryOnly,
 }
@@ -28,7 +29,7 @@ impl LinkPolicy {
     }
 
     /// The query members of a link, decoded once: the text between `?` and `#`, whatever stands before it. That is all
-    /// that [`QueryOnly`](Self::QueryOnly) looks at.
+    /// that [`QueryOnly`](Self::QueryOnly) uses.
     #[must_use]
     pub fn query_of(link: &str) -> Vec<(String, String)> {
         let link = link.split_once('#').map_or(link, |(link, _)| link);
@@ -37,15 +38,15 @@ impl LinkPolicy {
     }
 }
 
-/// The absolute URL of a link found in an answer of `base`'s service.
+/// The absolute URL of a link found in a response of `base`'s service.
 ///
 /// # Errors
-/// [`ErrorKind::CrossOrigin`] for another scheme, host or port, for a URL with a user name, and for text that is no URL.
+/// [`ErrorKind::CrossOrigin`] for another scheme, host or port, for a URL with a user name, and for text that is not a URL.
 #[allow(
     clippy::disallowed_methods,
     reason = "the one place that resolves links, and it checks the origin"
 )]
-pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
+pub(super) fn resolve(base: &Url, link: &str) -> Result<Url> {
     let refused = |what: &str| {
         Error::new(
             ErrorKind::CrossOrigin,
@@ -60,6 +61,20 @@ pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
         return Err(refused("carries a user name"));
     }
     Ok(url)
+}
+
+impl Link {
+    /// The absolute URL, if it stays with the vendor that `base` belongs to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CrossOrigin`] if it leads elsewhere, [`ErrorKind::Unsupported`] if it is a template.
+    pub fn resolve(&self, base: &Url) -> Result<Url> {
+        if self.templated {
+            let message = "the link is a template; send the request it stands for instead";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        resolve(base, &self.href)
+    }
 }
 
 /// The base URL under which a request would have been where its redirect leads: `None` if the redirect changes more than
@@ -148,6 +163,17 @@ mod tests {
             let error = resolve(&base(), link).expect_err(link);
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{link:?}");
         }
+    }
+
+    #[test]
+    fn a_template_and_a_link_to_another_origin_are_refused() {
+        let mut templated = Link::new("/x{?page}");
+        templated.templated = true;
+        assert_eq!(templated.resolve(&base()).unwrap_err().kind(), ErrorKind::Unsupported);
+        let foreign = Link::new("//evil.example/x").resolve(&base()).unwrap_err();
+        assert_eq!(foreign.kind(), ErrorKind::CrossOrigin);
+        let own = Link::new("/y").resolve(&base()).unwrap();
+        assert_eq!(own.as_str(), "https://api.example.com/y");
     }
 
     #[test]

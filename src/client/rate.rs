@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::clock;
 
-/// So many requests of one kind in any span of time. Told by a [`Dialect`](super::Dialect); one client keeps to it, and
-/// requests beyond it wait their turn before they are sent.
+/// A rate limit: so many requests of one kind in any span of time. A [`Dialect`](super::Dialect) declares it; one client keeps to it, and
+/// requests beyond it wait before they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
@@ -27,7 +27,7 @@ impl Rate {
     }
 }
 
-/// When the last requests of each kind went, or will go.
+/// When the last requests of each kind were sent, or will be.
 #[derive(Debug, Default)]
 pub(super) struct Pacer(Mutex<Vec<(&'static str, VecDeque<Instant>)>>);
 

@@ -6,113 +6,16 @@ use std::fmt::{self, Display, Write as _};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{PercentEncode, utf8_percent_encode};
 use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
-use super::redact::{Secrets, ShownHeaders, ShownUrl};
-use super::response::Meta;
-use super::{Api, Client};
 use crate::error::{Error, Result};
-use crate::paging::{Cursor, Page};
-
-/// Everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded: the unreserved set of RFC 3986.
-pub(crate) const UNRESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::redact::{CurlLine, Secrets, ShownHeaders, ShownUrl};
+use crate::wire::UNRESERVED;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-
-/// One operation of a vendor's API: what to send, and how to read the answer.
-///
-/// A request type is a plain value: what the call cannot do without goes into its `new`, the rest are setters.
-pub trait Endpoint: Clone + Send + Sync + 'static {
-    /// The vendor that understands it. A request for another vendor does not compile.
-    type Api: Api;
-    /// What a successful answer holds.
-    type Output: Send + 'static;
-    /// Name in errors and logs: vendor, resource, verb.
-    const OPERATION: &'static str;
-    /// Whether sending it twice does harm. Declared for each operation, never guessed from the HTTP method.
-    const IDEMPOTENCY: Idempotency;
-
-    /// The request as it would be sent, without credentials. Pure: no clock, no network. A [safe](Idempotency::Safe) one
-    /// is written anew when it is repeated; of any other the same is sent again.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for input that cannot be sent: it names the input and says what to do.
-    fn to_request(&self, base: &Url) -> Result<ApiRequest>;
-
-    /// Reads the answer of a call that the vendor's [`Dialect`](super::Dialect) judged a success.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) or
-    /// [`ErrorKind::UnexpectedContent`](crate::ErrorKind::UnexpectedContent).
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Self::Output>;
-}
-
-/// An operation that answers page by page.
-pub trait PagedEndpoint: Endpoint<Output = Page<Self::Item>> {
-    /// What the list holds.
-    type Item: Send + 'static;
-
-    /// The same request for the page at `cursor`.
-    #[must_use]
-    fn at(&self, cursor: &Cursor) -> Self;
-
-    /// What tells items apart, for vendors whose pages overlap: an item whose key was on the page before is dropped.
-    fn key(item: &Self::Item) -> Option<&str> {
-        let _ = item;
-        None
-    }
-
-    /// Whether this page's failure says no more than that the list is over, for vendors that refuse pages past the end.
-    fn is_past_end(&self, error: &Error) -> bool {
-        let _ = error;
-        false
-    }
-}
-
-/// A paged operation whose later pages can be named from the first one, because the vendor counts.
-pub trait OffsetPages: PagedEndpoint {
-    /// How many pages the whole list has, as the first page tells.
-    fn page_count(&self, first: &Page<Self::Item>) -> usize;
-
-    /// The cursor of a page; the first page has number 0. `first` comes without its items.
-    fn nth(&self, first: &Page<Self::Item>, number: usize) -> Cursor;
-}
-
-/// The part of a list request that knows about pages: which one is asked for, how large it is, how a response is read. A vendor
-/// has one such type for all its lists, and [`operation!`](super::operation) makes a [`PagedEndpoint`] of each request that
-/// holds one.
-pub trait ListSettings<T> {
-    /// Adds the members of the query that choose and size the page.
-    fn write(&self, request: RequestBuilder) -> RequestBuilder;
-
-    /// Reads the response. `key` is the list's own [`PagedEndpoint::key`].
-    ///
-    /// # Errors
-    /// As [`Endpoint::decode`].
-    fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>>;
-
-    /// Chooses the page at `cursor`.
-    fn move_to(&mut self, cursor: &Cursor);
-
-    /// As [`PagedEndpoint::is_past_end`].
-    fn is_past_end(&self, error: &Error) -> bool {
-        let _ = error;
-        false
-    }
-}
-
-/// [`ListSettings`] of a vendor that counts its pages, so that later ones can be named from the first.
-pub trait CountedList<T>: ListSettings<T> {
-    /// As [`OffsetPages::page_count`].
-    fn page_count(&self, first: &Page<T>) -> usize;
-
-    /// As [`OffsetPages::nth`].
-    fn nth(&self, first: &Page<T>, number: usize) -> Cursor;
-}
 
 /// Whether sending a request twice does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +25,7 @@ pub enum Idempotency {
     Safe,
     /// Changes something, but the second time changes nothing more.
     Idempotent,
-    /// Starts, creates, changes or deletes something each time it arrives. Never repeated once it may have been carried out.
+    /// Starts, creates, changes or deletes something each time it arrives. Never sent again once it may have been carried out.
     NotIdempotent,
 }
 
@@ -143,12 +46,7 @@ pub struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Starts the request of an [`Endpoint`]. Each segment is percent-encoded and becomes exactly one part of the path.
-    pub fn of<E: Endpoint>(method: Method, base: &Url, segments: &[&str]) -> RequestBuilder {
-        E::Api::begin(E::OPERATION, E::IDEMPOTENCY, method, base, segments)
-    }
-
-    /// Starts a request that no [`Endpoint`] stands for.
+    /// Starts a request that no [`Endpoint`](super::Endpoint) stands for.
     #[allow(
         clippy::disallowed_methods,
         reason = "the one place that writes a path, from encoded segments"
@@ -236,14 +134,14 @@ impl ApiRequest {
         &self.body
     }
 
-    /// What the endpoint tells its vendor's [`Dialect`](super::Dialect); it is not sent.
+    /// What the endpoint hands to its vendor's [`Dialect`](super::Dialect); it is not sent.
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
     }
 
-    /// Notes something that is not sent; of one type the last counts. [`Meta::extension`] has it when the answer is
-    /// decoded.
+    /// Notes something that is not sent; of one type the last counts. [`Meta::extension`](super::Meta::extension) has it when the
+    /// response is decoded.
     pub fn set_extension<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
         self.extensions.insert(value);
     }
@@ -332,9 +230,9 @@ impl ApiRequest {
 
     /// The text without the secrets that this request knows: its credential, and what was [hidden](Self::hide). They are
     /// found as they are, percent-encoded, and as a field of a form; the word `REDACTED` takes their place. For a
-    /// [`Transport`](super::Transport) that keeps what goes through it: URL, headers and bodies, also those of the answer.
+    /// [`Transport`](super::Transport) that keeps what goes through it: URL, headers and bodies, also those of the response.
     ///
-    /// A secret that only the answer knows is not found: see [`is_confidential`](Self::is_confidential). Neither are
+    /// A secret that only the response contains is not found: see [`is_confidential`](Self::is_confidential). Neither are
     /// secrets of fewer than four bytes.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -348,7 +246,7 @@ impl ApiRequest {
         self.redact(&ShownUrl(&self.url).to_string()).into_owned()
     }
 
-    /// Whether the answer may hold secrets that the request does not know, such as a new token: neither body may be kept.
+    /// Whether the response may hold secrets that the request does not know, such as a new token: neither body may be kept.
     /// True for what a [`Credential`](super::Credential) sends, and where the endpoint [says so](RequestBuilder::confidential).
     #[must_use]
     pub fn is_confidential(&self) -> bool {
@@ -384,12 +282,18 @@ impl ApiRequest {
         text
     }
 
-    /// What a report needs of a request that was answered: not its body.
+    /// What a report needs of a request that got its response: not its body.
     pub(crate) fn reported(mut self) -> Self {
         if !self.body.is_empty() {
             self.body = Bytes::from_static(b"-");
         }
         self
+    }
+
+    /// As a shell command, without its secrets and without its body.
+    pub(crate) fn curl(&self) -> CurlLine<'_> {
+        let Self { method, url, headers, body, .. } = self;
+        CurlLine { method, url, headers, has_body: !body.is_empty(), secrets: self.secrets() }
     }
 
     /// Method and URL as people may see them.
@@ -409,7 +313,7 @@ impl fmt::Debug for ApiRequest {
     }
 }
 
-/// Builds an [`ApiRequest`]; the first fault is kept and told by [`finish`](Self::finish).
+/// Builds an [`ApiRequest`]; the first fault is kept and returned by [`finish`](Self::finish).
 #[must_use = "a request is made by `finish`"]
 pub struct RequestBuilder {
     request: ApiRequest,
@@ -451,7 +355,13 @@ impl RequestBuilder {
         self
     }
 
-    /// Tells the vendor's [`Dialect`](super::Dialect) something that is not sent; of one type the last counts.
+    /// Says whether sending the request twice does harm.
+    pub(super) fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.request.idempotency = idempotency;
+        self
+    }
+
+    /// Hands something to the vendor's [`Dialect`](super::Dialect) that is not sent; of one type the last counts.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.request.set_extension(value);
         self
@@ -478,7 +388,7 @@ impl RequestBuilder {
         }
     }
 
-    /// Says that the answer may hold secrets, see [`ApiRequest::is_confidential`].
+    /// Says that the response may hold secrets, see [`ApiRequest::is_confidential`].
     pub fn confidential(mut self) -> Self {
         self.request.set_confidential();
         self
@@ -518,7 +428,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Records that the input cannot be sent; `finish` tells it.
+    /// Records that the input cannot be sent; `finish` returns the error.
     pub fn fail(mut self, error: Error) -> Self {
         self.fault.get_or_insert(error);
         self
@@ -621,87 +531,6 @@ where
             .map_err(|_| Error::config(format!("{what} cannot be sent in a header")));
     };
     Err(Error::config(format!("{what} {fault}")))
-}
-
-/// A call that has no request type: any method, any path below the base URL, with the client's credential, limits,
-/// retry table and errors. Made by [`Client::raw`].
-#[derive(Debug)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct RawCall<'c, A: Api> {
-    client: &'c Client<A>,
-    builder: RequestBuilder,
-    options: super::CallOptions,
-}
-
-impl<'c, A: Api> RawCall<'c, A> {
-    pub(crate) fn new(client: &'c Client<A>, method: Method, segments: &[&str]) -> Self {
-        let idempotency = match method {
-            Method::GET | Method::HEAD => Idempotency::Safe,
-            _ => Idempotency::NotIdempotent,
-        };
-        let builder = ApiRequest::builder("raw", idempotency, method, client.base_url(), segments);
-        Self { client, builder, options: super::CallOptions::default() }
-    }
-
-    /// Adds a query member; `None` adds nothing.
-    pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
-        self.builder = self.builder.query(name, value);
-        self
-    }
-
-    /// Sets a header.
-    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
-        self.builder = self.builder.header(name, value);
-        self
-    }
-
-    /// Sets a JSON body.
-    pub fn json(mut self, body: &impl Serialize) -> Self {
-        self.builder = self.builder.json(body);
-        self
-    }
-
-    /// Sets a form body.
-    pub fn form<V: AsRef<str>>(
-        mut self,
-        fields: impl IntoIterator<Item = (&'static str, V)>,
-    ) -> Self {
-        self.builder = self.builder.form(fields);
-        self
-    }
-
-    /// Limits of its own.
-    pub fn options(mut self, options: super::CallOptions) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// Declares whether sending it twice does harm. Left out, GET and HEAD are safe and all else is not idempotent.
-    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
-        self.builder.request.idempotency = idempotency;
-        self
-    }
-
-    /// Sends it and reads the answer as JSON of type `T`.
-    ///
-    /// # Errors
-    /// As [`Client::send`].
-    pub async fn send_as<T: serde::de::DeserializeOwned + Send>(
-        self,
-    ) -> Result<super::Response<T>> {
-        let request = self.builder.finish()?;
-        let write = || Ok(request.clone());
-        self.client.exchange(write, &self.options, crate::wire::json::decode).await
-    }
-
-    /// Sends it and leaves the answer undecoded: its bytes are had from [`Response::body`](super::Response::body).
-    ///
-    /// # Errors
-    /// As [`Client::send`], but for those about the answer's shape.
-    pub async fn send(self) -> Result<super::Response<()>> {
-        let request = self.builder.finish()?;
-        self.client.exchange(|| Ok(request.clone()), &self.options, |_, _| Ok(())).await
-    }
 }
 
 #[cfg(test)]
@@ -810,6 +639,39 @@ mod tests {
         let text = format!("{request:?}");
         assert!(!text.contains("canary"), "{text}");
         assert_eq!(request.secrets().scrub("canary-3 canary-4"), "REDACTED REDACTED");
+    }
+
+    #[test]
+    fn a_request_as_a_command_has_variables_for_what_may_not_be_seen() {
+        use http::header::{ACCEPT, AUTHORIZATION};
+
+        let base = Url::parse("https://host/base").unwrap();
+        let path = ["runs", "a$(b)"];
+        let mut request =
+            ApiRequest::builder("test", Idempotency::Safe, Method::POST, &base, &path)
+                .query("limit", Some(5))
+                .query("json", Some("{\"api_key\":\"canary\"}"))
+                .query("the token", Some("canary"))
+                .query("x-opensesame", Some(1))
+                .header(ACCEPT, "text/`x` \"q\"")
+                .header(HeaderName::from_static("x-org"), "canary")
+                .json(&"canary")
+                .finish()
+                .unwrap();
+        request.set_secret_header(AUTHORIZATION, "Bearer canary").unwrap();
+        request.hide("opensesame");
+        let text = request.curl().to_string();
+        assert_eq!(
+            text,
+            concat!(
+                r#"curl --request POST --header "accept: text/\`x\` \"q\"" --header "x-org: $X_ORG" "#,
+                r#"--header "content-type: application/json" --header "authorization: $AUTHORIZATION" "#,
+                r#"--data-binary "$BODY" "#,
+                r#""https://host/base/runs/a%24%28b%29?limit=5&json=$JSON&the%20token=$THE_20TOKEN"#,
+                r#"&x-REDACTED=$X_REDACTED""#,
+            )
+        );
+        assert_eq!(request.reported().curl().to_string(), text, "nothing is lost on the way");
     }
 
     #[test]

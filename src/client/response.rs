@@ -1,4 +1,4 @@
-//! An answer, decoded, with what came around it.
+//! A response: its decoded body, and what came around it.
 
 use std::ops::Deref;
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Extensions, HeaderMap, StatusCode, header};
 
-use super::redact::{CurlLine, Printable, ShownHeaders};
 use super::request::ApiRequest;
 use super::retry;
 use crate::error::{Attempt, Error, Report};
+use crate::redact::{Printable, ShownHeaders};
 
-/// What came around an answer's body.
+/// What came around a response's body.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Meta {
@@ -23,7 +23,7 @@ pub struct Meta {
     pub headers: HeaderMap,
     /// The vendor's id for this request: quote it to their support.
     pub request_id: Option<Box<str>>,
-    /// Every try of the call; the last one succeeded.
+    /// Every attempt of the call; the last one succeeded.
     pub attempts: Vec<Attempt>,
     /// No length and no last chunk marked the end of the body: it may have been cut short.
     pub(crate) end_unmarked: bool,
@@ -41,7 +41,7 @@ impl Meta {
             status,
             request_id: None,
             attempts: Vec::new(),
-            // HTTP/2 marks it, but hyper takes a stream that is reset with `NO_ERROR` for one that is over.
+            // HTTP/2 marks it, but hyper takes a stream that is reset with `NO_ERROR` for one that has ended.
             end_unmarked: !headers.contains_key(header::CONTENT_LENGTH)
                 && !headers.contains_key(header::TRANSFER_ENCODING),
             headers,
@@ -50,11 +50,11 @@ impl Meta {
         }
     }
 
-    /// The meta of an answer to a request of no vendor.
+    /// The meta of a response, for tests.
     #[cfg(test)]
-    pub(crate) fn of_test(answer: &http::Response<Bytes>) -> Self {
+    pub(crate) fn of_test(response: &http::Response<Bytes>) -> Self {
         let base = url::Url::parse("https://host").unwrap();
-        Self::new(&ApiRequest::get_url("test", base), answer.clone().into_parts().0)
+        Self::new(&ApiRequest::get_url("test", base), response.clone().into_parts().0)
     }
 
     /// What [`ApiRequest::set_extension`] noted on the request: how a client's settings reach
@@ -64,7 +64,7 @@ impl Meta {
         self.extensions.get()
     }
 
-    /// The error without the secrets of the request, for whoever decodes an answer after its call has ended.
+    /// The error without the secrets of the request, for a response that is decoded after its call has ended.
     pub(crate) fn scrub(&self, mut error: Error) -> Error {
         if let Some(sent) = &self.sent {
             error.set().scrub(&sent.secrets());
@@ -72,7 +72,7 @@ impl Meta {
         error
     }
 
-    /// The server's own time when it answered, from the `Date` header.
+    /// The server's own time when it responded, from the `Date` header.
     #[must_use]
     pub fn server_date(&self) -> Option<DateTime<Utc>> {
         retry::server_date(&self.headers)
@@ -91,9 +91,9 @@ impl std::fmt::Debug for Meta {
     }
 }
 
-/// A decoded answer. It derefs to `T`.
+/// A decoded response. It derefs to `T`.
 ///
-/// The answer's bytes are kept, so that a member which `T` has no name for is never lost: see [`body`](Self::body).
+/// The response's bytes are kept, so that a member for which `T` has no field is never lost: see [`body`](Self::body).
 #[derive(Clone)]
 pub struct Response<T> {
     value: T,
@@ -106,7 +106,7 @@ impl<T> Response<T> {
         Self { value, meta, body }
     }
 
-    /// The decoded answer alone.
+    /// The decoded body alone.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value
@@ -130,13 +130,13 @@ impl<T> Response<T> {
         text.push('\n');
         let mut report = Report(&mut text);
         if let Some(sent) = sent {
-            report.request(&sent.line(), &CurlLine(sent));
+            report.request(&sent.line(), &sent.curl());
         }
         report.attempts(attempts);
         text
     }
 
-    /// The answer's body as it came.
+    /// The response's body as it came.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body

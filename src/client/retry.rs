@@ -1,4 +1,4 @@
-//! Whether to repeat, and after what pause. Pure: no clock, no network.
+//! Whether to retry, and after what pause. Pure: no clock, no network.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,9 +10,9 @@ use http::{HeaderMap, StatusCode, header};
 use super::dialect::Advice;
 use super::request::Idempotency;
 
-/// How often and how patiently one client repeats calls.
+/// How often and how patiently one client retries calls.
 ///
-/// Whether a call may be repeated at all is not a setting: a call that starts, changes or deletes something is never
+/// Whether a call may be retried at all is not a setting: a call that starts, changes or deletes something is never
 /// sent again once it may have been carried out.
 ///
 /// ```
@@ -50,10 +50,10 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Tries of one call, the first included. Default 3; 1 means no retry; 0 counts as 1.
+    /// Attempts of one call, the first included. Default 3; 1 means no retry; 0 counts as 1.
     #[must_use]
-    pub fn max_attempts(mut self, tries: u32) -> Self {
-        self.max_attempts = tries.max(1);
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts.max(1);
         self
     }
 
@@ -65,7 +65,7 @@ impl RetryPolicy {
         self
     }
 
-    /// As [`base`](Self::base), after an answer of 429. Default 1 s.
+    /// As [`base`](Self::base), after a response of 429. Default 1 s.
     #[must_use]
     pub fn rate_limited_base(mut self, pause: Duration) -> Self {
         self.rate_limited_base = pause;
@@ -97,7 +97,7 @@ impl RetryPolicy {
         self
     }
 
-    pub(crate) fn tries(&self) -> u32 {
+    pub(crate) fn attempts(&self) -> u32 {
         self.max_attempts
     }
 
@@ -105,19 +105,19 @@ impl RetryPolicy {
         RetryBudget { tokens: AtomicU32::new(self.budget), most: self.budget }
     }
 
-    /// The pause before the next try; `None` if the server asks for more than this policy or the call can give.
+    /// The pause before the next attempt; `None` if the server asks for a longer one than this policy or the call allows.
     ///
-    /// `tried` counts the tries so far, `draw` is random in 0..1.
+    /// `attempts` counts those so far, `draw` is random in 0..1.
     pub(crate) fn pause(
         &self,
-        tried: u32,
+        attempts: u32,
         rate_limited: bool,
         asked: Option<Duration>,
         draw: f64,
         left: Duration,
     ) -> Option<Duration> {
         let base = if rate_limited { self.rate_limited_base } else { self.base };
-        let doublings = tried.saturating_sub(1).min(16);
+        let doublings = attempts.saturating_sub(1).min(16);
         let backoff = base.saturating_mul(1 << doublings).min(self.cap).mul_f64(draw);
         match asked {
             // The jitter comes on top: the server asked for at least this much.
@@ -135,13 +135,13 @@ impl RetryPolicy {
 pub(crate) enum Ending {
     /// Not a byte of the request left, or the server proved that it did not process it.
     NotSent,
-    /// Nothing was sent, and trying again will not help: the server cannot be trusted, or there is no credential.
-    Withheld,
-    /// Sent, at least in part, and no complete answer came back. "Connection closed before message completed" is this.
+    /// Nothing was sent, and a retry will not help: the server cannot be trusted, or there is no credential.
+    Refused,
+    /// Sent, at least in part, and no complete response came back. "Connection closed before message completed" is this.
     Lost,
-    /// Answered in full, but with something nobody can use: not HTTP, too large, an undocumented shape.
+    /// A complete response that nobody can use: not HTTP, too large, an undocumented shape.
     Unreadable(Option<StatusCode>),
-    /// Answered with a failure.
+    /// A response that says that the call failed.
     Answered(StatusCode, Advice),
 }
 
@@ -149,22 +149,22 @@ pub(crate) enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     GiveUp,
-    Repeat,
-    /// Get a new credential, then repeat once.
-    RefreshAndRepeat,
+    Retry,
+    /// Get a new credential, then retry once.
+    RefreshAndRetry,
 }
 
 impl Ending {
     /// Whether the server may have carried the request out.
     pub(crate) fn may_have_run(self) -> bool {
         match self {
-            Self::NotSent | Self::Withheld => false,
+            Self::NotSent | Self::Refused => false,
             Self::Lost | Self::Unreadable(None) => true,
             Self::Unreadable(Some(status)) => status.is_success(),
             Self::Answered(status, Advice::None) => {
                 // 302 and 303 may be the vendor's way to say "done, look there". A failure that stands for a success is
                 // one that nobody understands; so is a status that no standard has, such as a gateway's own for "the
-                // server behind me did not answer in time" (520 to 530, 598, 599).
+                // server behind me did not respond in time" (520 to 530, 598, 599).
                 let clear = matches!(
                     status.as_u16(),
                     300 | 301 | 304..=407 | 409..=499 | 501 | 505 | 511
@@ -175,10 +175,10 @@ impl Ending {
         }
     }
 
-    fn worth_repeating(self) -> bool {
+    fn worth_retrying(self) -> bool {
         match self {
             Self::NotSent | Self::Lost => true,
-            Self::Withheld | Self::Unreadable(_) => false,
+            Self::Refused | Self::Unreadable(_) => false,
             Self::Answered(status, Advice::None) => {
                 matches!(status.as_u16(), 408 | 429 | 500 | 502..=504)
             }
@@ -188,13 +188,13 @@ impl Ending {
     }
 }
 
-/// The one place that decides about repeating.
+/// The one place that decides about retries.
 pub(crate) fn decide(idempotency: Idempotency, ending: Ending) -> Decision {
     if let Ending::Answered(_, Advice::Refresh) = ending {
-        return Decision::RefreshAndRepeat;
+        return Decision::RefreshAndRetry;
     }
     let safe = idempotency != Idempotency::NotIdempotent || !ending.may_have_run();
-    if safe && ending.worth_repeating() { Decision::Repeat } else { Decision::GiveUp }
+    if safe && ending.worth_retrying() { Decision::Retry } else { Decision::GiveUp }
 }
 
 /// Random in 0..1, from the keys that the standard library draws for its hash maps.
@@ -203,9 +203,9 @@ pub(crate) fn draw() -> f64 {
     f64::from(random) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The pause a server asks for: seconds, or a date measured against the answer's own `Date`.
+/// The pause a server asks for: seconds, or a date measured against the response's own `Date`.
 ///
-/// Of several headers the longest pause counts. What cannot be read is no pause; what lies in the past is zero.
+/// Of several headers the longest pause counts. A value that cannot be read is ignored; a date in the past is zero.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let date = server_date(headers).unwrap_or(now);
     let pause = |text: &str| {
@@ -267,7 +267,7 @@ mod tests {
         assert!(tenths.iter().all(|tenth| (800..1200).contains(tenth)), "{tenths:?}");
     }
 
-    use Decision::{GiveUp, RefreshAndRepeat, Repeat};
+    use Decision::{GiveUp, RefreshAndRetry, Retry};
     use Idempotency::{Idempotent, NotIdempotent, Safe};
 
     fn status(code: u16) -> StatusCode {
@@ -278,15 +278,15 @@ mod tests {
     fn the_decision_table() {
         // ending, safe or idempotent, not idempotent
         let mut table = vec![
-            (Ending::NotSent, Repeat, Repeat),
-            (Ending::Withheld, GiveUp, GiveUp),
-            (Ending::Lost, Repeat, GiveUp),
+            (Ending::NotSent, Retry, Retry),
+            (Ending::Refused, GiveUp, GiveUp),
+            (Ending::Lost, Retry, GiveUp),
             (Ending::Unreadable(None), GiveUp, GiveUp),
             (Ending::Unreadable(Some(status(200))), GiveUp, GiveUp),
-            (Ending::Answered(status(429), Advice::None), Repeat, Repeat),
+            (Ending::Answered(status(429), Advice::None), Retry, Retry),
         ];
         for code in [408, 500, 502, 503, 504] {
-            table.push((Ending::Answered(status(code), Advice::None), Repeat, GiveUp));
+            table.push((Ending::Answered(status(code), Advice::None), Retry, GiveUp));
         }
         for code in [
             200, 202, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 413, 422,
@@ -297,18 +297,14 @@ mod tests {
         for code in 200..600 {
             let code = status(code);
             table.push((Ending::Answered(code, Advice::Permanent), GiveUp, GiveUp));
-            table.push((Ending::Answered(code, Advice::NotAccepted), Repeat, Repeat));
-            table.push((
-                Ending::Answered(code, Advice::Refresh),
-                RefreshAndRepeat,
-                RefreshAndRepeat,
-            ));
+            table.push((Ending::Answered(code, Advice::NotAccepted), Retry, Retry));
+            table.push((Ending::Answered(code, Advice::Refresh), RefreshAndRetry, RefreshAndRetry));
         }
         for (ending, repeatable, trigger) in table {
             assert_eq!(decide(Safe, ending), repeatable, "{ending:?}");
             assert_eq!(decide(Idempotent, ending), repeatable, "{ending:?}");
             assert_eq!(decide(NotIdempotent, ending), trigger, "{ending:?}");
-            if trigger == Repeat {
+            if trigger == Retry {
                 assert!(!ending.may_have_run(), "{ending:?}");
             }
         }
@@ -329,7 +325,7 @@ mod tests {
             assert!(!Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
         }
         assert!(!Ending::NotSent.may_have_run());
-        assert!(!Ending::Withheld.may_have_run());
+        assert!(!Ending::Refused.may_have_run());
     }
 
     #[test]
@@ -352,7 +348,7 @@ mod tests {
         for unreadable in ["-1", "soon", "", "1.5", "0x2"] {
             assert_eq!(read(&[unreadable], None), None, "{unreadable:?}");
         }
-        // A date counts against the answer's own date, not against our clock.
+        // A date counts against the response's own date, not against our clock.
         let hour_off = Some("Sun, 01 Mar 2026 13:00:00 GMT");
         assert_eq!(read(&["Sun, 01 Mar 2026 13:00:09 GMT"], hour_off), Some(9));
         assert_eq!(read(&["Sun, 01 Mar 2026 12:00:09 GMT"], None), Some(9));

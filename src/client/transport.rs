@@ -1,4 +1,4 @@
-//! Sending one request and reading one whole answer.
+//! Sending one request and reading one whole response.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
@@ -18,11 +18,11 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 /// What carries requests. Wrap the built-in [`ReqwestTransport`] to record, replay or count; replace it to test.
 ///
 /// A transport sends exactly once: no retries, no redirects. The client drops the future when a limit runs out, and the
-/// transport must then not go on in the background.
+/// transport must then not continue in the background.
 ///
 /// A transport that logs or keeps what goes through it takes the secrets out: [`ApiRequest::redacted_url`] and
 /// [`ApiRequest::redact`] do so, and of a request that [is confidential](ApiRequest::is_confidential) it keeps no body. The
-/// crate's example `record_and_replay` writes every exchange to a file and answers from it.
+/// crate's example `record_and_replay` writes every exchange to a file and replays it.
 ///
 /// ```
 /// use scheduled_runs::client::{ApiRequest, BodyLimits, Transport, TransportError};
@@ -38,12 +38,12 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 ///         limits: BodyLimits,
 ///     ) -> Result<http::Response<bytes::Bytes>, TransportError> {
 ///         let line = format!("{} {}", request.method(), request.redacted_url());
-///         let answered = self.0.send(request, limits).await;
-///         match &answered {
-///             Ok(answer) => println!("{line}: {}", answer.status()),
+///         let result = self.0.send(request, limits).await;
+///         match &result {
+///             Ok(response) => println!("{line}: {}", response.status()),
 ///             Err(error) => println!("{line}: {error}"),
 ///         }
-///         answered
+///         result
 ///     }
 /// }
 /// ```
@@ -61,7 +61,7 @@ pub trait Transport: Debug + Send + Sync {
     ) -> Result<Response<Bytes>, TransportError>;
 }
 
-/// Limits on the answer that a [`Transport`] reads.
+/// Limits on the response that a [`Transport`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BodyLimits {
@@ -71,7 +71,7 @@ pub struct BodyLimits {
     pub max_body: usize,
 }
 
-/// How far a request got that was not answered in full.
+/// How far a request got that did not get a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
@@ -87,7 +87,7 @@ pub enum TransportErrorKind {
     Interrupted,
     /// Silence within the body for longer than the idle limit.
     Idle,
-    /// The answer is larger than the limit.
+    /// The response is larger than the limit.
     TooLarge,
     /// What came back is not HTTP, or has a head too large to read.
     NotHttp,
@@ -95,7 +95,7 @@ pub enum TransportErrorKind {
     Refused,
 }
 
-/// Why there is no complete answer.
+/// Why there is no complete response.
 ///
 /// It must not hold the request's URL or headers: they carry credentials.
 #[derive(thiserror::Error)]
@@ -133,7 +133,7 @@ impl TransportError {
         self
     }
 
-    /// Attaches the head of the answer whose body did not arrive.
+    /// Attaches the head of the response whose body did not arrive.
     #[must_use]
     pub fn with_head(mut self, status: StatusCode, headers: HeaderMap) -> Self {
         self.head = Some(Box::new((status, headers)));
@@ -167,7 +167,7 @@ impl TransportError {
             TransportErrorKind::Connect
             | TransportErrorKind::ConnectTimeout
             | TransportErrorKind::NotProcessed => Ending::NotSent,
-            TransportErrorKind::Tls | TransportErrorKind::Refused => Ending::Withheld,
+            TransportErrorKind::Tls | TransportErrorKind::Refused => Ending::Refused,
             TransportErrorKind::Interrupted | TransportErrorKind::Idle => Ending::Lost,
             TransportErrorKind::TooLarge | TransportErrorKind::NotHttp => Ending::Unreadable(None),
         }
@@ -206,7 +206,7 @@ impl ReqwestTransport {
     /// Default limit for making a connection, TLS included.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// A transport with the platform's trust store, the environment's proxies, and this connect limit. It asks for answers
+    /// A transport with the platform's trust store, the environment's proxies, and this connect limit. It asks for responses
     /// that are not compressed, and unpacks none.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl ReqwestTransport {
         Self::from_builder(if own { builder.no_proxy() } else { builder })
     }
 
-    /// A transport from a builder of yours: a proxy, a certificate authority, a client certificate, compressed answers.
+    /// A transport from your own builder: a proxy, a certificate authority, a client certificate, compressed responses.
     ///
     /// The environment's proxies are used for every host unless the builder says [`no_proxy`](reqwest::ClientBuilder::no_proxy):
     /// for `http://` on this machine say it, or the proxy sees the credential.
@@ -251,7 +251,7 @@ impl ReqwestTransport {
     }
 }
 
-/// The features of reqwest are those that any crate of the program asks for: what unpacks answers is switched off, and which
+/// The features of reqwest are those that any crate of the program asks for: unpacking of responses is switched off, and which
 /// TLS it is said, so that a client does the same in every program. A request that is silent about encodings allows all of
 /// them.
 fn plain(connect_timeout: Duration) -> reqwest::ClientBuilder {
@@ -283,7 +283,7 @@ impl Transport for ReqwestTransport {
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
         } else if !outgoing.method().is_safe() {
-            // Left out otherwise; some gateways answer 411 to a POST that does not say it is empty.
+            // Otherwise it would be missing, and some gateways respond with 411 to a POST that does not say that it is empty.
             outgoing.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
         }
         let is_head = outgoing.method() == http::Method::HEAD;
@@ -332,7 +332,7 @@ async fn read_body(
         if so_far + chunk.len() > limits.max_body {
             return Err(too_large());
         }
-        // Most answers come in one chunk, which needs no copy.
+        // Most responses come in one chunk, which needs no copy.
         match first.take() {
             None if body.is_empty() => first = Some(chunk),
             None => body.extend_from_slice(&chunk),
@@ -345,8 +345,8 @@ async fn read_body(
     Ok(first.unwrap_or_else(|| body.freeze()))
 }
 
-/// The body, unless it is shorter than announced. Over HTTP/2 nobody else looks: hyper takes a stream that is reset with
-/// `NO_ERROR` for one that is over.
+/// The body, unless it is shorter than announced. Over HTTP/2 nobody else checks: hyper takes a stream that is reset with
+/// `NO_ERROR` for one that has ended.
 fn unless_cut(head: &Response<Bytes>, body: Bytes) -> Result<Bytes, TransportError> {
     let bodiless = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let looked_at = head.version() < Version::HTTP_2 || bodiless;
@@ -381,7 +381,7 @@ fn classify(error: reqwest::Error) -> TransportError {
     TransportError::new(kind).with_source(printable(error))
 }
 
-/// The error without what the server says beside the code of a GOAWAY: that may be what it was told.
+/// The error without the debug data of a GOAWAY: it may repeat the request.
 fn printable(error: reqwest::Error) -> Box<dyn StdError + Send + Sync> {
     let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let reason = causes.find_map(|cause| {

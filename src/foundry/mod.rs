@@ -238,7 +238,7 @@ mod tests {
         let host = || Client::builder().hostname("example.palantirfoundry.com");
         let application = || ClientCredentials::new("id", "canary-secret");
         for (builder, says) in [
-            (Client::builder(), "where to send requests is not known"),
+            (Client::builder(), "no base URL is set"),
             (Client::builder().hostname(""), "the hostname is empty"),
             (Client::builder().hostname("https://"), "the hostname is empty"),
             (Client::builder().hostname("a b"), "holds spaces"),

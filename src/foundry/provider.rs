@@ -11,7 +11,7 @@ use super::{
     JobStatus, ListBuildJobs, ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunResult,
     VENDOR, error_name,
 };
-use crate::client::{Api, CallOptions, Calls, Clock, PagedEndpoint as _, Vendor};
+use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, SharedDeadline, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -33,7 +33,7 @@ impl RunProvider for Client {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(true).cancel().poll_floor(Duration::from_secs(1))
+        Capabilities::new().list().trigger_names_run().cancel().poll_floor(Duration::from_secs(1))
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -41,8 +41,8 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
-        let calls = self.calls(options);
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
+        let calls = self.share_deadline(limits);
         let found = find(&calls, run).await?;
         let Some(build) = build_of(&found) else {
             return Ok(snapshot(run.target(), &found, None));
@@ -57,13 +57,13 @@ impl RunProvider for Client {
 
     /// Inferred: newest first. One call for the runs, and one for each 100 builds.
     #[inline]
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let calls = self.calls(options);
+        let calls = self.share_deadline(limits);
         let first = ListScheduleRuns::new(target.id_at(&VENDOR)?);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
         let page = calls.send(request).await?.into_inner();
@@ -80,18 +80,18 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
         let request = RunSchedule::new(target.id_at(&VENDOR)?);
-        let run = self.call(request).options(options.clone()).send().await?;
+        let run = self.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
     }
 
     /// Runs that the schedule's own trigger started have no author and are left out. Two that people start at once are not
     /// told apart by guessing.
     #[inline]
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
-        let answer = self.call(request).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(request).await?;
         let ours = answer.items.iter().filter(|run| run.created_by.is_some());
         let runs = ours.map(|run| snapshot(target, run, None)).collect();
         Ok(RecentRuns::new(runs, answer.meta().server_date()))
@@ -100,8 +100,8 @@ impl RunProvider for Client {
     /// Only builds can be cancelled. A run without one yet is looked at again for a few seconds; one that has none even
     /// then is not cancelled, and the error says so.
     #[inline]
-    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
-        let calls = self.calls(options);
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        let calls = self.share_deadline(limits);
         for look in 1..=LOOKS {
             let found = find(&calls, run).await?;
             match &found.result {
@@ -125,7 +125,7 @@ impl RunProvider for Client {
 }
 
 /// The run, from the list of its schedule's runs: there is no operation that gets one.
-async fn find(calls: &Calls<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
+async fn find(calls: &SharedDeadline<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
     let request = ListScheduleRuns::new(run.target().id_at(&VENDOR)?);
     let found =
         calls.find(request, |found| (found.rid.as_str() == run.id()).then_some(found)).await?;
@@ -136,7 +136,7 @@ async fn find(calls: &Calls<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
     })
 }
 
-async fn cancel(calls: &Calls<'_, Foundry>, build: &BuildRid) -> Result<CancelOutcome> {
+async fn cancel(calls: &SharedDeadline<'_, Foundry>, build: &BuildRid) -> Result<CancelOutcome> {
     // The vendor may take a cancel for a build that is over without a word: only its state tells.
     if phase_of_build(&*calls.send(GetBuild::new(build)).await?).is_terminal() {
         return Ok(CancelOutcome::AlreadyFinished);
@@ -193,7 +193,7 @@ fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSna
 
 /// Why a build failed. The vendor gives no sentence: the best there is is which job failed, and what it makes. A reason
 /// that cannot be fetched is no reason to fail: the build is known to have failed.
-async fn why(calls: &Calls<'_, Foundry>, build: &Build) -> Failure {
+async fn why(calls: &SharedDeadline<'_, Foundry>, build: &Build) -> Failure {
     let failed = |job: Job| (job.status == Some(JobStatus::Failed)).then_some(job);
     match calls.find(ListBuildJobs::new(&build.rid), failed).await {
         Ok(Some(job)) => failure_of(&job),

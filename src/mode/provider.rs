@@ -8,7 +8,7 @@ use super::{
     Client, CreateReportRun, GetReportRun, ListQueryRuns, ListReportRuns, Mode, PythonState,
     QueryRun, ReportRun, RunState, VENDOR,
 };
-use crate::client::{Api, CallOptions, Clock, PagedEndpoint as _, Vendor};
+use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, Vendor};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -37,42 +37,41 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let report = run.target().id_at(&VENDOR)?;
-        let answer =
-            self.call(GetReportRun::new(report, run.id())).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(GetReportRun::new(report, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &answer);
         if snapshot.phase == Phase::Failed {
-            snapshot.failure = why(self, report, &answer, options).await;
+            snapshot.failure = why(self, report, &answer, limits).await;
         }
         Ok(snapshot)
     }
 
     #[inline]
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let first = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        let page = self.share_deadline(limits).send(request).await?.into_inner();
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
     #[inline]
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
         let request = CreateReportRun::new(target.id_at(&VENDOR)?);
-        let run = self.call(request).options(options.clone()).send().await?;
+        let run = self.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.token.as_str()))))
     }
 
     /// Inferred: a run that links to a schedule was started by it.
     #[inline]
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
-        let answer = self.call(request).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(request).await?;
         let (scheduled, others): (Vec<_>, Vec<_>) =
             answer.items.iter().partition(|run| run.report_schedule_link().is_some());
         let snapshots = |runs: Vec<&ReportRun>| {
@@ -104,10 +103,10 @@ async fn why(
     client: &Client,
     report: &str,
     run: &ReportRun,
-    options: &CallOptions,
+    limits: &CallLimits,
 ) -> Option<Failure> {
     let request = ListQueryRuns::new(report, &run.token);
-    let answer = client.call(request).options(options.clone()).send().await;
+    let answer = client.share_deadline(limits).send(request).await;
     // Inferred: a run whose queries are all well has failed in its notebook.
     let in_notebook = || {
         (run.python_state == Some(PythonState::Failed))

@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures_core::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{RunRef, RunSnapshot, Target, Trigger, Vendor, Wait, WaitAll};
-use crate::client::{CallOptions, Clock, SystemClock};
+use super::model::{RunRef, RunSnapshot, Target};
+use crate::client::{CallLimits, Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::paging::{Cursor, Edge, Guard, Page};
+use crate::paging::page::{Cursor, Page};
+use crate::vendor::Vendor;
 
-/// One vendor's runs. Object safe and open: write your own vendor, or a fake, and everything in [`RunProviderExt`] works.
+/// One vendor's runs. Object safe and open: write your own vendor, or a fake, and everything in [`RunProviderExt`](super::RunProviderExt) works.
 ///
-/// Over a [`Client`](crate::Client) of your own vendor, implement it for a type of yours that holds the client, and send
-/// with [`client.calls(options)`](crate::Client::calls), which keeps to the limits of the call.
+/// For a [`Client`](crate::Client) of your own vendor, implement it for your own type that holds the client, and send with
+/// [`client.share_deadline(limits)`](crate::Client::share_deadline), which keeps to the limits of the call.
 #[async_trait]
 pub trait RunProvider: Debug + Send + Sync + 'static {
     /// The vendor's name, as it stands in [`Target`] and [`RunRef`].
@@ -28,53 +27,55 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// What this vendor can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// What waits are measured with. Give out your client's own [`clock`](crate::Client::clock), or tests that set one wait
-    /// real time.
+    /// What waits are measured with. Return your client's own [`clock`](crate::Client::clock): otherwise tests that set one wait
+    /// in real time.
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
 
-    /// How a run stands now. For a failed run the snapshot holds the vendor's reason, where there is one.
+    /// Fetches a run: its phase, and for a failed run the vendor's reason, if there is one.
+    ///
+    /// Users call [`snapshot`](super::RunProviderExt::snapshot) or [`wait`](super::RunProviderExt::wait).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a run the vendor does not know; [`ErrorKind::Config`] for a run of another vendor; else as
     /// [`Client::send`](crate::Client::send).
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot>;
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot>;
 
-    /// One page of a target's runs, newest first.
+    /// Fetches one page of a target's runs, newest first. [`RunProviderExt::runs`](super::RunProviderExt::runs) walks them all.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the vendor has no list; else as [`get_run`](Self::get_run).
-    async fn list_runs(
+    /// [`ErrorKind::Unsupported`] where the vendor has no list; else as [`fetch_run`](Self::fetch_run).
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let _ = (target, cursor, options);
+        let _ = (target, cursor, limits);
         Err(unsupported(&self.vendor(), "listing runs"))
     }
 
-    /// How several runs of one target stand, asked for together; used by [`RunProviderExt::wait_all`]. A run that is
-    /// missing in the answer is asked for alone then, and so is the reason of a failed one.
+    /// Fetches several runs of one target together; used by [`RunProviderExt::wait_all`](super::RunProviderExt::wait_all). A run that is missing in the result is
+    /// then fetched alone, and so is the reason of a failed one.
     ///
-    /// Left out, it walks the list from its newest run, over no more pages than there are runs to be found.
+    /// By default it walks the list from the newest run, over at most as many pages as there are runs to find.
     ///
     /// # Errors
-    /// As [`list_runs`](Self::list_runs).
-    async fn get_runs(
+    /// As [`fetch_page`](Self::fetch_page).
+    async fn fetch_runs(
         &self,
         target: &Target,
         runs: &[RunRef],
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Vec<RunSnapshot>> {
         let mut wanted: HashSet<&RunRef> = runs.iter().collect();
         let mut found = Vec::with_capacity(runs.len());
         let (clock, mut cursor) = (self.clock(), None);
         let begun = clock.now();
         for _ in runs {
-            let options = options.after(clock.now().saturating_duration_since(begun));
-            let page = self.list_runs(target, cursor, &options).await?;
+            let limits = limits.after(clock.now().saturating_duration_since(begun));
+            let page = self.fetch_page(target, cursor, &limits).await?;
             found.extend(page.items.into_iter().filter(|run| wanted.remove(&run.run)));
             cursor = page.next;
             if wanted.is_empty() || cursor.is_none() {
@@ -84,33 +85,34 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
         Ok(found)
     }
 
-    /// Sends one trigger, and never a second one. [`RunProviderExt::trigger`] also finds the run's id.
+    /// Sends one trigger, and never a second one. [`RunProviderExt::trigger`](super::RunProviderExt::trigger) also finds the run's id.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where runs cannot be triggered; else as [`get_run`](Self::get_run).
-    /// [`Error::may_have_run`] says whether a run may have started all the same; where
-    /// [`caller_names_run`](Capabilities::caller_names_run) holds, [`Error::run`] says which one.
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        let _ = (target, options);
+    /// [`ErrorKind::Unsupported`] where runs cannot be triggered; else as [`fetch_run`](Self::fetch_run).
+    /// [`Error::may_have_run`] says whether a run may have started although it failed; with
+    /// [`caller_names_run`](Capabilities::caller_names_run), [`Error::run`] says which one.
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
+        let _ = (target, limits);
         Err(unsupported(&self.vendor(), "triggering a run"))
     }
 
-    /// The newest runs that a trigger like ours may have started, and the server's time when it said so. The first page
-    /// of the list is enough. Used to find the id of a run whose trigger did not give one.
+    /// The newest runs that a trigger like ours may have started, and the server's time when it listed them. The first page of
+    /// the list is enough. Used to find the id of a run if the response to its trigger does not have it.
     ///
     /// # Errors
-    /// As [`list_runs`](Self::list_runs).
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
-        let page = self.list_runs(target, None, options).await?;
+    /// As [`fetch_page`](Self::fetch_page).
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
+        let page = self.fetch_page(target, None, limits).await?;
         Ok(RecentRuns::new(page.items, None))
     }
 
-    /// Asks the vendor to end a run. It may go on for a while; wait for it.
+    /// Asks the vendor to cancel a run. It may keep running for a while; wait for it. Users call
+    /// [`cancel`](super::RunProviderExt::cancel).
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where runs cannot be cancelled; else as [`get_run`](Self::get_run).
-    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
-        let _ = (run, options);
+    /// [`ErrorKind::Unsupported`] where runs cannot be cancelled; else as [`fetch_run`](Self::fetch_run).
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        let _ = (run, limits);
         Err(unsupported(&self.vendor(), "cancelling a run"))
     }
 }
@@ -128,14 +130,14 @@ pub struct Capabilities {
     pub list: bool,
     /// Runs can be triggered.
     pub trigger: bool,
-    /// The answer to a trigger names the run. If not, the run is found by listing.
+    /// The response to a trigger names the run. If not, the run is found by listing.
     pub trigger_names_run: bool,
-    /// The caller chooses the run's id. Then an error of [`RunProvider::trigger_run`] that [may have
-    /// run](Error::may_have_run) names the run, and looking for it is one look instead of lists.
+    /// The caller chooses the run's id. Then an error of [`RunProvider::send_trigger`] that [may have
+    /// run](Error::may_have_run) names the run, which is fetched instead of searched in lists.
     pub caller_names_run: bool,
     /// Runs can be cancelled.
     pub cancel: bool,
-    /// Shortest pause between two looks at one run, whatever a wait asks for. Default 1 s.
+    /// Shortest interval between two polls of one run, whatever a wait asks for. Default 1 s.
     pub poll_floor: Duration,
 }
 
@@ -153,7 +155,7 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// Nothing but looking at single runs.
+    /// A provider that can only fetch single runs.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -166,17 +168,23 @@ impl Capabilities {
         self
     }
 
-    /// Runs can be triggered; `named` says whether the answer names the run.
+    /// Runs can be triggered. The run is then found by listing.
     #[must_use]
-    pub fn trigger(mut self, named: bool) -> Self {
-        (self.trigger, self.trigger_names_run) = (true, named);
+    pub fn trigger(mut self) -> Self {
+        self.trigger = true;
         self
+    }
+
+    /// Runs can be triggered, and the response names the run.
+    #[must_use]
+    pub fn trigger_names_run(self) -> Self {
+        Self { trigger_names_run: true, ..self.trigger() }
     }
 
     /// Runs can be triggered, under an id that the caller chooses.
     #[must_use]
-    pub fn trigger_with_id(self) -> Self {
-        Self { caller_names_run: true, ..self.trigger(true) }
+    pub fn caller_names_run(self) -> Self {
+        Self { caller_names_run: true, ..self.trigger_names_run() }
     }
 
     /// Runs can be cancelled.
@@ -186,24 +194,24 @@ impl Capabilities {
         self
     }
 
-    /// Shortest pause between two looks at one run.
+    /// Sets the shortest interval between two polls of one run.
     #[must_use]
-    pub fn poll_floor(mut self, pause: Duration) -> Self {
-        self.poll_floor = pause;
+    pub fn poll_floor(mut self, interval: Duration) -> Self {
+        self.poll_floor = interval;
         self
     }
 }
 
-/// What the vendor answered to a trigger.
+/// The vendor's response to a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Triggered {
-    /// The run that was started, where the vendor names it.
+    /// The run that was started, if the vendor names it.
     pub run: Option<RunRef>,
 }
 
 impl Triggered {
-    /// The vendor named the run, or did not.
+    /// A trigger that the vendor accepted; with the run if the response names it.
     #[must_use]
     pub fn new(run: Option<RunRef>) -> Self {
         Self { run }
@@ -216,10 +224,10 @@ impl Triggered {
 pub struct RecentRuns {
     /// The runs, newest first.
     pub runs: Vec<RunSnapshot>,
-    /// The server's time when it listed them; `None` where it does not say.
+    /// The server's time when it listed them; `None` if it does not say.
     pub server_time: Option<DateTime<Utc>>,
-    /// Runs that seem to have been started by others. None of them is taken for ours; but while one of them is new, it is
-    /// not said that nothing has started.
+    /// Runs that somebody else seems to have started. None of them is taken for ours; but while one of them is new, the crate does
+    /// not report that nothing has started.
     pub doubtful: Vec<RunSnapshot>,
 }
 
@@ -230,7 +238,7 @@ impl RecentRuns {
         Self { runs, server_time, doubtful: Vec::new() }
     }
 
-    /// Sets aside the runs that seem to have been started by others, where the vendor does not document how to tell.
+    /// Sets the runs that somebody else seems to have started, for vendors that do not document how to tell.
     #[must_use]
     pub fn doubtful(mut self, doubtful: Vec<RunSnapshot>) -> Self {
         self.doubtful = doubtful;
@@ -238,114 +246,15 @@ impl RecentRuns {
     }
 }
 
-/// What came of asking for a run's end.
+/// The outcome of a request to cancel a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CancelOutcome {
-    /// The vendor took the request; the run ends soon.
+    /// The vendor accepted the request; the run ends soon.
     Requested,
-    /// The run was over already. Nothing was sent, or the vendor refused for that reason.
+    /// The run had already ended. Nothing was sent, or the vendor refused for that reason.
     AlreadyFinished,
-}
-
-/// What every [`RunProvider`] can do. Implemented for all of them.
-pub trait RunProviderExt: RunProvider {
-    /// How a run stands now, with the client's own limits.
-    fn snapshot(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
-        async move { self.get_run(run, &CallOptions::default()).await }
-    }
-
-    /// The runs of a target, newest first, page after page, with the client's own limits. A page is asked for when its
-    /// first run is.
-    ///
-    /// A list that does not end is [`ErrorKind::Pagination`]. An error is the stream's last item; where its
-    /// [`cursor`](Error::cursor) is set, [`list_runs`](RunProvider::list_runs) goes on from there.
-    ///
-    /// ```
-    /// use futures_util::TryStreamExt;
-    /// use scheduled_runs::{Phase, Result, RunProvider, RunProviderExt, Target};
-    ///
-    /// /// How many of the last hundred runs failed.
-    /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<usize> {
-    ///     let mut runs = provider.runs(target);
-    ///     let (mut seen, mut failed) = (0, 0);
-    ///     while let Some(run) = runs.try_next().await? {
-    ///         failed += usize::from(run.phase == Phase::Failed);
-    ///         seen += 1;
-    ///         if seen == 100 {
-    ///             break;
-    ///         }
-    ///     }
-    ///     Ok(failed)
-    /// }
-    /// ```
-    fn runs(&self, target: &Target) -> BoxStream<'_, Result<RunSnapshot>> {
-        walk(self, target.clone())
-    }
-
-    /// Asks the vendor to end a run, with the client's own limits.
-    fn cancel(&self, run: &RunRef) -> impl Future<Output = Result<CancelOutcome>> + Send {
-        async move { self.cancel_run(run, &CallOptions::default()).await }
-    }
-
-    /// Starts a run, once, and learns which one it is.
-    fn trigger(&self, target: &Target) -> Trigger<'_, Self> {
-        Trigger::new(self, target.clone())
-    }
-
-    /// Waits for the end of a run, also one that another process started.
-    fn wait(&self, run: &RunRef) -> Wait<'_, Self> {
-        Wait::for_run(self, run.clone())
-    }
-
-    /// Waits for the ends of many runs, with one question a round for all runs of one target where the vendor has a list.
-    fn wait_all(&self, runs: impl IntoIterator<Item = RunRef>) -> WaitAll<'_, Self> {
-        WaitAll::new(self, runs.into_iter().collect())
-    }
-
-    /// Starts a run and waits for its end.
-    fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
-        self.trigger(target).wait()
-    }
-}
-
-impl<P: RunProvider + ?Sized> RunProviderExt for P {}
-
-/// The list of runs, with the guards of every other walk.
-fn walk<P: RunProvider + ?Sized>(
-    provider: &P,
-    target: Target,
-) -> BoxStream<'_, Result<RunSnapshot>> {
-    /// Where the walk is.
-    struct Walk {
-        target: Target,
-        /// Of the next page.
-        cursor: Option<Cursor>,
-        over: bool,
-        guard: Guard,
-        edge: Edge,
-    }
-    let begin =
-        Walk { target, cursor: None, over: false, guard: Guard::new(), edge: Edge::default() };
-    let pages = stream::try_unfold(begin, move |mut walk| async move {
-        if walk.over {
-            return Ok(None);
-        }
-        let cursor = walk.cursor.take();
-        walk.guard.admit("runs.list", cursor.as_ref())?;
-        let options = CallOptions::default();
-        let page = provider.list_runs(&walk.target, cursor.clone(), &options).await;
-        let mut page = page.map_err(|mut error| {
-            error.set().cursor(cursor);
-            error
-        })?;
-        walk.edge.cut(&mut page, |run| Some(run.run.id()));
-        walk.guard.count(page.items.is_empty());
-        (walk.over, walk.cursor) = (page.next.is_none(), page.next);
-        Ok(Some((stream::iter(page.items).map(Ok), walk)))
-    });
-    pages.try_flatten().boxed()
 }
 
 #[async_trait]
@@ -362,37 +271,37 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
         (**self).clock()
     }
 
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
-        (**self).get_run(run, options).await
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
+        (**self).fetch_run(run, limits).await
     }
 
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        (**self).list_runs(target, cursor, options).await
+        (**self).fetch_page(target, cursor, limits).await
     }
 
-    async fn get_runs(
+    async fn fetch_runs(
         &self,
         target: &Target,
         runs: &[RunRef],
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Vec<RunSnapshot>> {
-        (**self).get_runs(target, runs, options).await
+        (**self).fetch_runs(target, runs, limits).await
     }
 
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        (**self).trigger_run(target, options).await
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
+        (**self).send_trigger(target, limits).await
     }
 
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
-        (**self).recent_runs(target, options).await
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
+        (**self).recent_runs(target, limits).await
     }
 
-    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
-        (**self).cancel_run(run, options).await
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        (**self).send_cancel(run, limits).await
     }
 }

@@ -1,4 +1,4 @@
-//! Starting a run once, and knowing which run that was.
+//! Starting a run once, and finding out which run it is.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,16 +8,21 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 
-use super::{RecentRuns, RunProvider, RunRef, Target, Wait};
-use crate::client::{CallOptions, Clock};
+use super::model::{RunRef, RunSnapshot, Target};
+use super::provider::{RecentRuns, RunProvider};
+use crate::client::{CallLimits, CallOptions, Clock};
 use crate::error::{Delivery, Error, ErrorKind, Result};
+
+/// A run that was created this long before the trigger is not ours. Both times are the server's, but its parts may disagree, and
+/// run times may be cut to whole seconds.
+const SKEW: Duration = Duration::from_secs(30);
 
 /// A trigger that is about to be sent. Await it for the run it started.
 ///
 /// Exactly one trigger is sent, whatever happens, unless you choose [`retry_if_not_started`](Self::retry_if_not_started).
-/// Where the vendor's answer does not name the run, the newest runs are
-/// listed before and after, and the one that is new is taken for ours; two new ones are [`ErrorKind::Ambiguous`], never a
-/// guess. What a list shows only after the [settle](Self::settle) time cannot be told apart.
+/// If the vendor's response does not name the run, the newest runs are listed before and after, and the one that is new is taken
+/// for ours; two new ones are [`ErrorKind::Ambiguous`], never a guess. A run that a list shows only after the
+/// [settle](Self::settle) time is not noticed.
 #[must_use = "nothing is triggered until it is awaited"]
 pub struct Trigger<'p, P: ?Sized> {
     provider: &'p P,
@@ -27,7 +32,7 @@ pub struct Trigger<'p, P: ?Sized> {
     grace: Duration,
     settle: Duration,
     every: Duration,
-    options: CallOptions,
+    limits: CallLimits,
 }
 
 impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
@@ -41,10 +46,6 @@ impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
 }
 
 impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
-    /// A run that was created this long before the trigger is not ours. Both times are the server's, but its parts may
-    /// disagree, and run times may be cut to whole seconds.
-    const SKEW: Duration = Duration::from_secs(30);
-
     pub(super) fn new(provider: &'p P, target: Target) -> Self {
         Self {
             provider,
@@ -54,37 +55,37 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(3),
             every: Duration::from_secs(1),
-            options: CallOptions::default(),
+            limits: CallLimits::default(),
         }
     }
 
-    /// If the trigger's answer is lost, looks whether a run has started, instead of failing at once.
+    /// If the response to the trigger is lost, searches for the run instead of failing at once.
     ///
-    /// It ends in the run, in [`ErrorKind::Ambiguous`] with [`Error::candidates`], or in the first error with
-    /// [`Error::verified_not_started`] set. It does not trigger again. Runs that the vendor shows to have started otherwise,
-    /// by their schedule for example, are not taken for it; one that somebody starts in the same way, just while ours is
-    /// lost before it arrives, cannot be told from it where the vendor chooses the ids.
+    /// The result is the run, [`ErrorKind::Ambiguous`] with [`Error::candidates`], or the first error with
+    /// [`Error::verified_not_started`] set. It does not trigger again. Runs that were started in another way according to the
+    /// vendor, by their schedule for example, are not taken for it. If somebody else triggers a run at the moment when our request
+    /// is lost on its way, that run cannot be told from ours, where the vendor chooses the ids.
     pub fn verify(mut self) -> Self {
         self.verify = true;
         self
     }
 
-    /// Sends the trigger once more, if its answer was lost and [`verify`](Self::verify), which this implies, found within
-    /// the [grace](Self::grace) time that nothing has started. Never a third time.
+    /// Sends the trigger once more, if its response was lost and [`verify`](Self::verify), which this implies, found within the
+    /// [grace](Self::grace) time that nothing has started. Never a third time.
     ///
-    /// Off unless you choose it: what the vendor starts later than the grace time runs twice then.
+    /// Off by default: a run that the vendor starts later than the grace time would then run twice.
     pub fn retry_if_not_started(mut self) -> Self {
         (self.verify, self.again) = (true, true);
         self
     }
 
-    /// How long to look for the run. Default 60 s: a vendor lists a new run with some delay.
+    /// How long to search for the run. Default 60 s: a vendor lists a new run with some delay.
     pub fn grace(mut self, limit: Duration) -> Self {
         self.grace = limit;
         self
     }
 
-    /// How long to go on looking once a new run was seen, in case somebody else's came first. Default 3 s.
+    /// How long to keep searching after a new run was found, in case somebody else's was listed first. Default 3 s.
     pub fn settle(mut self, pause: Duration) -> Self {
         self.settle = pause;
         self
@@ -92,13 +93,8 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
 
     /// Limits for each call.
     pub fn options(mut self, options: CallOptions) -> Self {
-        self.options = options;
+        self.limits.options = options;
         self
-    }
-
-    /// Goes on to wait for the run's end.
-    pub fn wait(self) -> Wait<'p, P> {
-        Wait::for_trigger(self)
     }
 
     pub(super) fn provider(&self) -> &'p P {
@@ -109,7 +105,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         match self.send_once().await {
             Err(lost) if self.again && lost.verified_not_started() => {
                 let again = self.send_once().await;
-                // The first one may start something yet.
+                // The first one may still start something.
                 again.map_err(|error| error.after_trigger(lost.delivery()))
             }
             sent => sent,
@@ -119,15 +115,15 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     async fn send_once(&self) -> Result<RunRef> {
         let capabilities = self.provider.capabilities();
         self.target.id_at(&self.provider.vendor())?;
-        // Listed first: if even that fails, nothing has been started.
+        // Listed first: if this fails, nothing has been started.
         let unnamed = !capabilities.trigger_names_run;
         let to_verify = self.verify && !capabilities.caller_names_run;
         let before = if capabilities.trigger && (to_verify || unnamed) {
-            Some(self.provider.recent_runs(&self.target, &self.options).await?)
+            Some(self.provider.recent_runs(&self.target, &self.limits).await?)
         } else {
             None
         };
-        match (self.provider.trigger_run(&self.target, &self.options).await, before) {
+        match (self.provider.send_trigger(&self.target, &self.limits).await, before) {
             (Ok(triggered), before) => match (triggered.run, before) {
                 (Some(run), _) => Ok(run),
                 (None, Some(before)) => self.find(&before, None).await,
@@ -137,7 +133,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             },
             (Err(error), before) if self.verify && error.may_have_run() => {
                 match (error.run().cloned(), before) {
-                    (Some(run), _) => self.look_up(run, error).await,
+                    (Some(run), _) => self.find_by_id(run, error).await,
                     (None, Some(before)) => self.find(&before, Some(error)).await,
                     (None, None) => Err(error),
                 }
@@ -146,18 +142,18 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         }
     }
 
-    /// Looks whether the run of this id is there: the trigger that was to start it is lost.
-    async fn look_up(&self, run: RunRef, mut lost: Error) -> Result<RunRef> {
+    /// Searches for the run of this id: the response to its trigger is lost.
+    async fn find_by_id(&self, run: RunRef, mut lost: Error) -> Result<RunRef> {
         let search = Search::begin(self);
         loop {
-            let (pause, looked) = match self.provider.get_run(&run, &self.options).await {
+            let (pause, absent) = match self.provider.fetch_run(&run, &self.limits).await {
                 Ok(_) => return Ok(run),
                 Err(error) if error.kind() == ErrorKind::NotFound => (search.every, true),
                 Err(error) if error.is_transient() => (search.pause_after(&error), false),
                 Err(_) => return Err(lost),
             };
             if search.is_over() {
-                if looked {
+                if absent {
                     lost.set().verified_not_started();
                 }
                 return Err(lost);
@@ -166,76 +162,81 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         }
     }
 
-    /// Looks for the run that was not there before. `lost` is the trigger's error; `None` if the vendor accepted it.
+    /// Searches for the run that was not there before. `lost` is the trigger's error; `None` if the vendor accepted it.
     async fn find(&self, before: &RecentRuns, lost: Option<Error>) -> Result<RunRef> {
-        let delivery = if lost.is_some() { Delivery::Unknown } else { Delivery::Answered };
         let search = Search::begin(self);
-        let (mut found, mut doubtful) = (BTreeSet::new(), BTreeSet::new());
-        let mut seen_at = None;
+        let mut seen = Seen::default();
         loop {
-            let (pause, looked) = match self.provider.recent_runs(&self.target, &self.options).await
+            let (pause, listed) = match self.provider.recent_runs(&self.target, &self.limits).await
             {
                 Ok(recent) => {
-                    for (runs, new) in [(recent.runs, &mut found), (recent.doubtful, &mut doubtful)]
-                    {
-                        let runs = runs.into_iter().filter(|run| Self::is_new(before, run));
-                        new.extend(runs.map(|run| run.run));
-                    }
+                    seen.add(before, recent, search.waited());
                     (search.every, true)
                 }
                 Err(error) if error.is_transient() => (search.pause_after(&error), false),
-                Err(error) => return Err(lost.unwrap_or(error).after_trigger(delivery)),
+                Err(error) => {
+                    let delivery = Self::delivery(lost.as_ref());
+                    return Err(lost.unwrap_or(error).after_trigger(delivery));
+                }
             };
-            if found.len() > 1 {
-                let candidates: Vec<_> = found.into_iter().collect();
-                let message = format!(
-                    "{} runs of {} started at the same time; one of them is the one that was triggered here",
-                    candidates.len(),
-                    self.target
-                );
-                let error = Self::ambiguous(message, lost).after_trigger(delivery);
-                return Err(error.with_candidates(candidates));
+            if seen.ours.len() > 1 {
+                return Err(self.several(seen.ours, lost));
             }
-            if let Some(run) = found.first()
-                && search.waited().saturating_sub(*seen_at.get_or_insert_with(|| search.waited()))
-                    >= self.settle
+            let settled = seen.since.is_some_and(|since| search.waited() - since >= self.settle);
+            if let Some(run) = seen.ours.first()
+                && (settled || search.is_over())
             {
                 return Ok(run.clone());
             }
             if search.is_over() {
-                if let Some(run) = found.pop_first() {
-                    return Ok(run);
-                }
-                if !doubtful.is_empty() {
-                    let message = format!(
-                        "no run of {} started within {} s but what seems to be somebody else's",
-                        self.target,
-                        self.grace.as_secs()
-                    );
-                    let error = Self::ambiguous(message, lost).after_trigger(delivery);
-                    return Err(error.with_candidates(doubtful.into_iter().collect()));
-                }
-                return Err(match lost {
-                    None => self.nameless(self.grace).after_trigger(delivery),
-                    Some(mut error) => {
-                        // Only a look that worked, after the whole grace time, shows that there is no run.
-                        if looked {
-                            error.set().verified_not_started();
-                        }
-                        error
-                    }
-                });
+                return Err(self.nothing_found(seen.doubtful, lost, listed));
             }
             search.sleep(pause).await;
         }
     }
 
-    fn is_new(before: &RecentRuns, run: &super::RunSnapshot) -> bool {
-        let known = before.runs.iter().chain(&before.doubtful).any(|old| old.run == run.run);
-        let older = before.server_time.zip(run.created).is_some_and(|(since, created)| {
-            (since - created).to_std().is_ok_and(|age| age > Self::SKEW)
-        });
-        !known && !older
+    fn delivery(lost: Option<&Error>) -> Delivery {
+        if lost.is_some() { Delivery::Unknown } else { Delivery::Answered }
+    }
+
+    fn several(&self, runs: BTreeSet<RunRef>, lost: Option<Error>) -> Error {
+        let message = format!(
+            "{} runs of {} started at the same time; one of them is the one that was triggered here",
+            runs.len(),
+            self.target
+        );
+        let delivery = Self::delivery(lost.as_ref());
+        let error = Self::ambiguous(message, lost).after_trigger(delivery);
+        error.with_candidates(runs.into_iter().collect())
+    }
+
+    /// The grace time is over. `listed` says whether the last list could be fetched.
+    fn nothing_found(
+        &self,
+        doubtful: BTreeSet<RunRef>,
+        lost: Option<Error>,
+        listed: bool,
+    ) -> Error {
+        let delivery = Self::delivery(lost.as_ref());
+        if !doubtful.is_empty() {
+            let message = format!(
+                "every run of {} that started within {} s seems to be somebody else's",
+                self.target,
+                self.grace.as_secs()
+            );
+            let error = Self::ambiguous(message, lost).after_trigger(delivery);
+            return error.with_candidates(doubtful.into_iter().collect());
+        }
+        match lost {
+            None => self.nameless(self.grace).after_trigger(delivery),
+            Some(mut error) => {
+                // Only a list that was fetched after the whole grace time shows that there is no run.
+                if listed {
+                    error.set().verified_not_started();
+                }
+                error
+            }
+        }
     }
 
     fn nameless(&self, looked: Duration) -> Error {
@@ -258,7 +259,38 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     }
 }
 
-/// Looking for a run until the grace time is over. Finding out is worth several tries.
+/// The new runs of all lists so far.
+#[derive(Default)]
+struct Seen {
+    ours: BTreeSet<RunRef>,
+    doubtful: BTreeSet<RunRef>,
+    /// After which time the first of ours was seen.
+    since: Option<Duration>,
+}
+
+impl Seen {
+    fn add(&mut self, before: &RecentRuns, recent: RecentRuns, waited: Duration) {
+        let new = |runs: Vec<RunSnapshot>| {
+            runs.into_iter().filter(|run| is_new(before, run)).map(|run| run.run)
+        };
+        self.ours.extend(new(recent.runs));
+        self.doubtful.extend(new(recent.doubtful));
+        if !self.ours.is_empty() {
+            self.since.get_or_insert(waited);
+        }
+    }
+}
+
+fn is_new(before: &RecentRuns, run: &RunSnapshot) -> bool {
+    let known = before.runs.iter().chain(&before.doubtful).any(|old| old.run == run.run);
+    let older = before
+        .server_time
+        .zip(run.created)
+        .is_some_and(|(since, created)| (since - created).to_std().is_ok_and(|age| age > SKEW));
+    !known && !older
+}
+
+/// A search for a run until the grace time is over: the result is worth several attempts.
 struct Search {
     clock: Arc<dyn Clock>,
     begun: Instant,

@@ -8,21 +8,22 @@ use std::time::{Duration, Instant};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 
-use super::wait::{FIRST_LOOK, Settings, pause_setters};
-use super::{Phase, RunProvider, RunRef, RunSnapshot, Target};
-use crate::client::{CallOptions, Clock, draw};
+use super::model::{Phase, RunRef, RunSnapshot, Target};
+use super::provider::RunProvider;
+use super::trace;
+use super::wait::{FIRST_POLL, Settings, wait_setters};
+use crate::client::{CallLimits, CallOptions, Clock, draw};
 use crate::error::{Error, ErrorKind, Result};
-use crate::trace::{self, Span};
 
-/// Runs that are asked for alone, at once.
-const AT_ONCE: usize = 8;
+/// Runs that are fetched alone, at the same time.
+const CONCURRENT_POLLS: usize = 8;
 
 /// A wait for the ends of many runs, made by [`RunProviderExt::wait_all`](super::RunProviderExt::wait_all).
 ///
-/// It goes in rounds: all runs that go on are looked at, then it sleeps. Runs of one target are asked for together where
-/// the vendor has a list; a single run, and what the list leaves out, is asked for alone. A thousand runs of one schedule
-/// cost a few requests a round.
-#[must_use = "a wait does nothing until its ends are asked for"]
+/// It works in rounds: it polls all runs that have not ended, then it sleeps. Runs of one target are fetched together if the
+/// vendor has a list; a single run, and a run that the list leaves out, is fetched alone. A thousand runs of one schedule cost a
+/// few requests a round.
+#[must_use = "a wait does nothing until its ends are polled"]
 pub struct WaitAll<'p, P: ?Sized> {
     provider: &'p P,
     runs: Vec<RunRef>,
@@ -33,7 +34,7 @@ impl<P: ?Sized> fmt::Debug for WaitAll<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitAll")
             .field("runs", &self.runs.len())
-            .field("every", &self.settings.pauses.every)
+            .field("every", &self.settings.intervals.every)
             .field("timeout", &self.settings.timeout)
             .finish_non_exhaustive()
     }
@@ -44,17 +45,17 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
         Self { provider, runs, settings: Settings::default() }
     }
 
-    pause_setters!();
+    wait_setters!();
 
     /// Each run once, in the order in which they end: its last snapshot, or the error that ended its wait, whose
-    /// [`run`](Error::run) says which one. A run that was given twice ends once. Dropping the stream cancels nothing at
-    /// the vendor.
+    /// [`run`](Error::run) says which one. A run that was given twice is returned once. Dropping the stream cancels nothing at the
+    /// vendor.
     #[must_use]
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
-        let span = Span::wait_all(&self.provider.vendor(), self.runs.len());
-        let going: BTreeMap<_, _> =
-            self.runs.into_iter().map(|run| (run, Going::default())).collect();
+        let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
+        let pending: BTreeMap<_, _> =
+            self.runs.into_iter().map(|run| (run, Pending::default())).collect();
         let round = Round {
             provider: self.provider,
             settings: self.settings,
@@ -63,27 +64,27 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             clock,
             rounds: 0,
             asked: Duration::ZERO,
-            going,
+            pending,
             ended: VecDeque::new(),
         };
         Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
-            while round.ended.is_empty() && !round.going.is_empty() {
-                span.around(round.look()).await;
+            while round.ended.is_empty() && !round.pending.is_empty() {
+                trace::inside(&span, round.poll()).await;
             }
             round.ended.pop_front().map(|end| (end, (round, span)))
         }))
     }
 }
 
-/// What is known about a run that goes on.
+/// What is known about a run that has not ended.
 #[derive(Default)]
-struct Going {
+struct Pending {
     last: Option<RunSnapshot>,
-    /// Looks that failed in a row.
+    /// Polls that failed in a row.
     failed: u32,
 }
 
-/// All runs that go on, round after round.
+/// All runs that have not ended, round after round.
 struct Round<'p, P: ?Sized> {
     provider: &'p P,
     settings: Settings<'p>,
@@ -93,8 +94,8 @@ struct Round<'p, P: ?Sized> {
     rounds: u32,
     /// The pause that the vendor asked for in the last round.
     asked: Duration,
-    going: BTreeMap<RunRef, Going>,
-    /// Those that ended in the last round and were not told yet.
+    pending: BTreeMap<RunRef, Pending>,
+    /// Runs that ended in the last round and were not returned yet.
     ended: VecDeque<Result<RunSnapshot>>,
 }
 
@@ -103,44 +104,44 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         self.settings.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
     }
 
-    /// The pause that is due, then a look at every run.
-    async fn look(&mut self) {
+    /// Sleeps for the interval that is due, then polls every run.
+    async fn poll(&mut self) {
         if self.rounds > 0 {
-            let pause = self.settings.pauses.after(self.rounds, self.floor, draw());
-            self.clock.sleep(pause.max(self.asked).min(self.left())).await;
+            let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
+            self.clock.sleep(interval.max(self.asked).min(self.left())).await;
             if self.left().is_zero() {
                 self.out_of_time();
                 return;
             }
         }
-        let left = self.left().max(if self.rounds == 0 { FIRST_LOOK } else { Duration::ZERO });
+        let left = self.left().max(if self.rounds == 0 { FIRST_POLL } else { Duration::ZERO });
         self.rounds = self.rounds.saturating_add(1);
         self.asked = Duration::ZERO;
-        let looks = self.looks(left).await;
-        for (run, look) in looks {
-            self.take(&run, look);
+        for (run, polled) in self.poll_all(left).await {
+            self.take_in(&run, polled);
         }
-        // Those that ended between two rounds, by the vendor's own times.
+        // Runs that ended between two rounds are ordered by the vendor's own times.
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
     }
 
-    async fn looks(&mut self, left: Duration) -> Vec<(RunRef, Result<RunSnapshot>)> {
-        let options = &CallOptions { left: Some(left), ..self.settings.options.clone() };
+    async fn poll_all(&mut self, left: Duration) -> Vec<(RunRef, Result<RunSnapshot>)> {
+        let limits = &CallLimits::from(self.settings.options.clone()).time_left(left);
         let (provider, lists) = (self.provider, self.provider.capabilities().list);
-        let mut looks = Vec::with_capacity(self.going.len());
+        let mut polled = Vec::with_capacity(self.pending.len());
         let mut alone = Vec::new();
         for (target, runs) in self.by_target() {
-            let seen = match &*runs {
-                [_, _, ..] if lists => provider.get_runs(&target, &runs, options).await,
+            let listed = match &*runs {
+                [_, _, ..] if lists => provider.fetch_runs(&target, &runs, limits).await,
                 _ => Ok(Vec::new()),
             };
-            match seen {
-                Ok(seen) => {
-                    let told = seen.into_iter().filter(|run| !lacks_its_reason(run));
-                    let mut told: BTreeMap<_, _> = told.map(|run| (run.run.clone(), run)).collect();
+            match listed {
+                Ok(listed) => {
+                    let listed = listed.into_iter().filter(|run| !lacks_its_reason(run));
+                    let mut listed: BTreeMap<_, _> =
+                        listed.map(|run| (run.run.clone(), run)).collect();
                     for run in runs {
-                        match told.remove(&run) {
-                            Some(snapshot) => looks.push((run, Ok(snapshot))),
+                        match listed.remove(&run) {
+                            Some(snapshot) => polled.push((run, Ok(snapshot))),
                             None => alone.push(run),
                         }
                     }
@@ -149,61 +150,62 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                     self.asked = self.asked.max(error.retry_after().unwrap_or_default());
                     let (kind, text) = (error.kind(), error.to_string());
                     let failed = |run| (run, Err(Error::new(kind, text.clone())));
-                    looks.extend(runs.into_iter().map(failed));
+                    polled.extend(runs.into_iter().map(failed));
                 }
                 // A list that is refused says nothing about the runs.
                 Err(_) => alone.extend(runs),
             }
         }
-        let asked = stream::iter(alone).map(|run| async move {
-            let look = provider.get_run(&run, options).await;
-            (run, look)
+        let fetched = stream::iter(alone).map(|run| async move {
+            let snapshot = provider.fetch_run(&run, limits).await;
+            (run, snapshot)
         });
-        looks.extend(asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
-        looks
+        polled.extend(fetched.buffer_unordered(CONCURRENT_POLLS).collect::<Vec<_>>().await);
+        polled
     }
 
     fn by_target(&self) -> BTreeMap<Target, Vec<RunRef>> {
         let mut targets: BTreeMap<Target, Vec<RunRef>> = BTreeMap::new();
-        for run in self.going.keys() {
+        for run in self.pending.keys() {
             targets.entry(run.target().clone()).or_default().push(run.clone());
         }
         targets
     }
 
-    fn take(&mut self, run: &RunRef, look: Result<RunSnapshot>) {
-        let Some(going) = self.going.get_mut(run) else { return };
-        let end = match look {
+    fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>) {
+        let Some(pending) = self.pending.get_mut(run) else { return };
+        let end = match polled {
             Ok(snapshot) => {
-                if let Some(told) = &mut self.settings.on_update {
-                    told(&snapshot);
+                if let Some(report) = &mut self.settings.on_update {
+                    report(&snapshot);
                 }
-                trace::looked(going.last.as_ref(), &snapshot);
+                trace::polled(pending.last.as_ref(), &snapshot);
                 if !snapshot.phase.is_terminal() {
-                    *going = Going { last: Some(snapshot), failed: 0 };
+                    *pending = Pending { last: Some(snapshot), failed: 0 };
                     return;
                 }
                 Ok(snapshot)
             }
-            Err(error) if error.is_transient() && going.failed < self.settings.tolerate => {
-                going.failed += 1;
-                trace::look_failed(&error, going.failed);
+            Err(error) if error.is_transient() && pending.failed < self.settings.tolerate => {
+                pending.failed += 1;
+                trace::poll_failed(&error, pending.failed);
                 self.asked = self.asked.max(error.retry_after().unwrap_or_default());
                 return;
             }
-            Err(error) => Err(about(run.clone(), going.last.take(), error)),
+            Err(error) => Err(about(run.clone(), pending.last.take(), error)),
         };
-        self.going.remove(run);
+        self.pending.remove(run);
         self.ended.push_back(end);
     }
 
     fn out_of_time(&mut self) {
         let seconds = self.settings.timeout.as_secs();
-        for (run, going) in std::mem::take(&mut self.going) {
-            let message =
-                format!("run {run} has not ended within {seconds} s; it goes on at the vendor");
+        for (run, pending) in std::mem::take(&mut self.pending) {
+            let message = format!(
+                "run {run} has not ended within {seconds} s; it is still running at the vendor"
+            );
             let error = Error::new(ErrorKind::WaitTimeout, message);
-            self.ended.push_back(Err(about(run, going.last, error)));
+            self.ended.push_back(Err(about(run, pending.last, error)));
         }
     }
 }

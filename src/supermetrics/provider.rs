@@ -9,7 +9,7 @@ use super::{
     Client, GetQueryStatus, HistoryEntry, ListHistory, Query, QueryError, QueryRun, QueryState,
     ScheduleId, StartQuery, Supermetrics, VENDOR,
 };
-use crate::client::{Api, CallOptions, Clock, PagedEndpoint as _, Vendor};
+use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -32,7 +32,7 @@ impl RunProvider for Client {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger_with_id()
+        Capabilities::new().list().caller_names_run()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -40,38 +40,38 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         run.target().id_at(&VENDOR)?;
         // One row: the rest is not looked at here.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
-        let answer = self.call(request).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(request).await?;
         Ok(snapshot(run, &answer))
     }
 
     #[inline]
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let ids = Ids::of(target)?;
         let first = history(&ids);
         let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.call(request).options(options.clone()).send().await?.into_inner();
+        let page = self.share_deadline(limits).send(request).await?.into_inner();
         let (next, runs) = (page.next, listed(target, &ids, page.items));
         Ok(Page::new(runs, next))
     }
 
     #[inline]
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
         let ids = Ids::of(target)?;
         let id = ids.next();
         // Under an id of the caller's own an earlier run may be found.
         let is_unique = ids.query.schedule_id.is_none();
         let request = StartQuery::new(ids.query.schedule_id(&id));
         let request = if target.id().len() > LONGEST_IN_URL { request.post() } else { request };
-        match self.call(request).options(options.clone()).send().await {
+        match self.share_deadline(limits).send(request).await {
             Ok(answer) => {
                 let id = answer.schedule_id.as_ref().unwrap_or(&id);
                 Ok(Triggered::new(Some(target.run(id.as_str()))))
@@ -84,15 +84,15 @@ impl RunProvider for Client {
     }
 
     #[inline]
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let ids = Ids::of(target)?;
-        let answer = self.call(history(&ids)).options(options.clone()).send().await?;
+        let answer = self.share_deadline(limits).send(history(&ids)).await?;
         let server_time = answer.meta().server_date();
         Ok(RecentRuns::new(listed(target, &ids, answer.into_inner().items), server_time))
     }
 
     #[inline]
-    async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+    async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
         run.target().id_at(&VENDOR)?;
         let message = "the vendor cannot end one query, only a batch: see `CancelBatch`";
         Err(Error::new(ErrorKind::Unsupported, message))

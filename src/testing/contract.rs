@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::client::{CallOptions, Vendor};
+use crate::client::{CallLimits, Vendor};
 use crate::error::{Delivery, ErrorKind};
 use crate::run::{
     CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
@@ -267,7 +267,7 @@ async fn listed(subject: &dyn Subject) -> Vec<RunSnapshot> {
     let mut seen = Vec::new();
     let mut cursor = None;
     loop {
-        let page = provider.list_runs(&target, cursor, &CallOptions::default()).await;
+        let page = provider.fetch_page(&target, cursor, &CallLimits::default()).await;
         let page = page.unwrap_or_else(|error| fail(&error.report()));
         seen.extend(page.items);
         cursor = page.next;

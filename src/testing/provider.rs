@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::server::LISTS_A_STEP;
 use super::{ManualClock, lock};
-use crate::client::{CallOptions, Clock, Vendor};
+use crate::client::{CallLimits, Clock, Vendor};
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -184,15 +184,20 @@ impl RunProvider for FakeProvider {
 
     fn capabilities(&self) -> Capabilities {
         let state = lock(&self.state);
-        let capabilities = Capabilities::new().list().cancel().trigger(state.names_runs);
-        if state.callers_name_runs { capabilities.trigger_with_id() } else { capabilities }
+        let capabilities = Capabilities::new().list().cancel();
+        let capabilities = if state.names_runs {
+            capabilities.trigger_names_run()
+        } else {
+            capabilities.trigger()
+        };
+        if state.callers_name_runs { capabilities.caller_names_run() } else { capabilities }
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(self.clock.clone())
     }
 
-    async fn get_run(&self, run: &RunRef, _: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         run.target().id_at(&Self::VENDOR)?;
         let mut state = lock(&self.state);
         state.looks += 1;
@@ -205,11 +210,11 @@ impl RunProvider for FakeProvider {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "no such run"))
     }
 
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         _: Option<Cursor>,
-        _: &CallOptions,
+        _: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let mut state = lock(&self.state);
         state.lists += 1;
@@ -222,7 +227,7 @@ impl RunProvider for FakeProvider {
         Ok(Page::new(seen.collect(), None))
     }
 
-    async fn trigger_run(&self, target: &Target, _: &CallOptions) -> Result<Triggered> {
+    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
         target.id_at(&Self::VENDOR)?;
         let planned = lock(&self.state).plans.pop_front();
         let run = self.add_run(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
@@ -237,7 +242,7 @@ impl RunProvider for FakeProvider {
         Ok(Triggered::new(state.names_runs.then_some(run)))
     }
 
-    async fn cancel_run(&self, run: &RunRef, _: &CallOptions) -> Result<CancelOutcome> {
+    async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
         let mut state = lock(&self.state);
         let Some(known) = state.runs.iter_mut().find(|known| &known.snapshot.run == run) else {
             return Err(Error::new(ErrorKind::NotFound, "no such run"));

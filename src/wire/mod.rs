@@ -3,14 +3,17 @@
 pub(crate) mod drift;
 pub mod hal;
 mod id;
-pub mod json;
 pub mod lenient;
 mod open_enum;
 pub mod patch;
-mod place;
+pub(crate) mod place;
 mod raw;
 pub mod time;
 pub(crate) mod union;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+pub use crate::client::json;
 
 pub use self::drift::Drift;
 pub use self::id::id;
@@ -21,3 +24,7 @@ pub use self::raw::RawJson;
 pub use self::union::open_union;
 #[doc(hidden)]
 pub use self::union::{read as open_union_read, text as open_union_text};
+
+/// Everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded: the unreserved set of RFC 3986.
+pub(crate) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 /// The way to a value, from the outermost inwards. More than [`DEEPEST`](Path::DEEPEST) steps are left out.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Path(Vec<Step>);
+pub(crate) struct Path(Vec<Step>);
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Index(usize),
     Member(String),
 }
@@ -25,7 +25,7 @@ impl Path {
     const DEEPEST: usize = 128;
 
     /// To what the parser was at when it stopped with this error: the value that ends or begins there.
-    pub(super) fn of(text: &str, error: &serde_json::Error) -> Self {
+    pub(crate) fn of(text: &str, error: &serde_json::Error) -> Self {
         // The parser counts lines from 1, and in each of them bytes.
         let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
         let end = lines.map(str::len).sum::<usize>().saturating_add(error.column());
@@ -65,11 +65,11 @@ impl Path {
         Self(steps.collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
         self.0.iter()
     }
 }

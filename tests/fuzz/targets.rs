@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use scheduled_runs::client::{LinkPolicy, PagedEndpoint};
 use scheduled_runs::wire::hal::Link;
-use scheduled_runs::{CallOptions, Client, Cursor, RunProvider, RunProviderExt, Target};
+use scheduled_runs::{CallLimits, Client, Cursor, RunProvider, RunProviderExt, Target};
 use scheduled_runs::{adobe, arcgis, foundry, mode, supermetrics, wire};
 
 use crate::mutate::{self, CANARY, pick};
@@ -66,7 +66,7 @@ async fn run(case: &mut Case<'_>, provider: &impl RunProvider, target: &Target) 
         3 => provider.trigger(target).verify().await.map(|run| format!("{run:?}")),
         4 => provider.wait(&run).await.map(|run| format!("{run:?}")),
         5 => {
-            let page = provider.list_runs(target, None, &CallOptions::default()).await;
+            let page = provider.fetch_page(target, None, &CallLimits::default()).await;
             page.map(|page| format!("{page:?}"))
         }
         _ => provider.trigger_and_wait(target).await.map(|run| format!("{run:?}")),

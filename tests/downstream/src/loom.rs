@@ -1,11 +1,11 @@
-//! Loom, the house's own job runner: a vendor that `scheduled-runs` has never heard of.
+//! Loom, an in-house job runner: a vendor that `scheduled-runs` does not know.
 //!
-//! | operation | request | answer |
+//! | operation | request | response |
 //! |---|---|---|
 //! | start | `POST /jobs/{job}/runs` | 201, the run |
-//! | look | `GET /jobs/{job}/runs/{run}` | 200, the run |
+//! | get | `GET /jobs/{job}/runs/{run}` | 200, the run |
 //! | list | `GET /jobs/{job}/runs?before={run}` | 200, newest first |
-//! | stop | `POST /jobs/{job}/runs/{run}/stop` | 202; 409 if it is over |
+//! | stop | `POST /jobs/{job}/runs/{run}/stop` | 202; 409 if it has ended |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, CallOptions, Clock, Dialect, Endpoint, Idempotency, Meta,
-    PagedEndpoint, Refusal, Service, Vendor, Verdict,
+    Answer, Api, CallLimits, Clock, Dialect, ListSettings, Meta, Refusal, RequestBuilder, Service,
+    Vendor, Verdict, json, operation,
 };
 use scheduled_runs::error::VendorError;
 use scheduled_runs::run::{Capabilities, Failure, RecentRuns, Triggered};
-use scheduled_runs::wire::{json, open_enum};
+use scheduled_runs::wire::open_enum;
 use scheduled_runs::{
     CancelOutcome, Client, ClientBuilder, Cursor, Page, Phase, Result, RunProvider, RunRef,
     RunSnapshot, Target,
 };
 use serde::Deserialize;
-use url::Url;
 
-/// Something to run: a job of this name.
+/// The job of this name, as a target.
 #[must_use]
 pub fn target(job: &str) -> Target {
     Target::new(Loom::VENDOR, job)
@@ -74,11 +73,11 @@ fn fault(answer: &Answer<'_>) -> Option<VendorError> {
 }
 
 open_enum! {
-    /// How a run of Loom stands.
+    /// The state of a run of Loom.
     RunState {
         /// Not begun.
         Waiting = "waiting",
-        /// Going on.
+        /// Running.
         Weaving = "weaving",
         /// Done.
         Woven = "woven",
@@ -90,12 +89,12 @@ open_enum! {
 }
 
 /// A run of a job.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Run {
     /// Counts up.
     pub id: Box<str>,
-    /// How it stands.
+    /// Its state.
     pub state: RunState,
     /// When it was started.
     pub begun: Option<DateTime<Utc>>,
@@ -105,76 +104,36 @@ pub struct Run {
     pub tear: Option<Box<str>>,
 }
 
-/// Starts a job.
-#[derive(Clone, Debug)]
-pub struct StartJob(pub Box<str>);
-
-impl Endpoint for StartJob {
-    type Api = Loom;
-    type Output = Run;
-    const OPERATION: &'static str = "loom.jobs.start";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::POST, base, &["jobs", &self.0, "runs"]).finish()
-    }
-
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Run> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Starts a job.
+    StartJob { job: Box<str> }
+    for Loom, "loom.jobs.start", NotIdempotent: POST "jobs" / {job} / "runs" -> Run
 }
 
-/// Looks at one run of a job.
-#[derive(Clone, Debug)]
-pub struct GetRun(pub Box<str>, pub Box<str>);
-
-impl Endpoint for GetRun {
-    type Api = Loom;
-    type Output = Run;
-    const OPERATION: &'static str = "loom.runs.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["jobs", &self.0, "runs", &self.1]).finish()
-    }
-
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Run> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Gets one run of a job.
+    GetRun { job: Box<str>, run: Box<str> }
+    for Loom, "loom.runs.get", Safe: GET "jobs" / {job} / "runs" / {run} -> Run
 }
 
-/// Stops a run.
-#[derive(Clone, Debug)]
-pub struct StopRun(pub Box<str>, pub Box<str>);
-
-impl Endpoint for StopRun {
-    type Api = Loom;
-    type Output = ();
-    const OPERATION: &'static str = "loom.runs.stop";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["jobs", &self.0, "runs", &self.1, "stop"];
-        ApiRequest::of::<Self>(Method::POST, base, &path).finish()
-    }
-
-    fn decode(&self, _: &Meta, _: &Bytes) -> Result<()> {
-        Ok(())
-    }
+operation! {
+    /// Stops a run.
+    StopRun { job: Box<str>, run: Box<str> }
+    for Loom, "loom.runs.stop", Idempotent: POST "jobs" / {job} / "runs" / {run} / "stop" -> (),
+    decode |_, _, _| Ok(())
 }
 
-/// Lists the runs of a job, newest first.
-#[derive(Clone, Debug)]
-pub struct ListRuns {
-    job: Box<str>,
-    before: Option<Box<str>>,
+operation! {
+    /// Lists the runs of a job, newest first.
+    ListRuns { job: Box<str> }
+    pages { list: Older, item: Run, key: id }
+    for Loom, "loom.runs.list", Safe: GET "jobs" / {job} / "runs" -> Page<Run>
 }
 
-impl ListRuns {
-    /// All of them.
-    pub fn new(job: impl Into<Box<str>>) -> Self {
-        Self { job: job.into(), before: None }
-    }
+/// The runs older than this one, or all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Older {
+    than: Option<Cursor>,
 }
 
 #[derive(Deserialize)]
@@ -183,35 +142,24 @@ struct RunList {
     more: bool,
 }
 
-impl Endpoint for ListRuns {
-    type Api = Loom;
-    type Output = Page<Run>;
-    const OPERATION: &'static str = "loom.runs.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["jobs", &self.job, "runs"])
-            .query("before", self.before.as_deref())
-            .finish()
+impl ListSettings<Run> for Older {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        request.query("before", self.than.as_ref().map(Cursor::as_str))
     }
 
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Run>> {
+    fn page(&self, meta: &Meta, body: &Bytes, _: fn(&Run) -> Option<&str>) -> Result<Page<Run>> {
         let list: RunList = json::decode(meta, body)?;
         let oldest = list.runs.last().filter(|_| list.more);
         let next = oldest.map(|run| Cursor::new(run.id.clone()));
         Ok(Page::new(list.runs, next))
     }
-}
 
-impl PagedEndpoint for ListRuns {
-    type Item = Run;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        Self { before: Some(cursor.as_str().into()), ..self.clone() }
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.than = Some(cursor.clone());
     }
 }
 
-/// Loom's runs as runs of any vendor. A type of this crate's own around the client: neither the client nor the trait are.
+/// Loom's runs as runs of any vendor. Neither the client nor the trait belong to this crate, so a type of its own is needed.
 #[derive(Clone, Debug)]
 pub struct Provider(Client<Loom>);
 
@@ -235,48 +183,46 @@ impl RunProvider for Provider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger(true).cancel().poll_floor(Duration::from_secs(2))
+        Capabilities::new().list().trigger_names_run().cancel().poll_floor(Duration::from_secs(2))
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.0.clock()
     }
 
-    async fn get_run(&self, run: &RunRef, options: &CallOptions) -> Result<RunSnapshot> {
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let job = run.target().id_at(&Loom::VENDOR)?;
-        let request = GetRun(job.into(), run.id().into());
-        let found = self.0.call(request).options(options.clone()).send().await?;
+        let found = self.0.share_deadline(limits).send(GetRun::new(job, run.id())).await?;
         Ok(snapshot(run.target(), &found))
     }
 
-    async fn list_runs(
+    async fn fetch_page(
         &self,
         target: &Target,
         cursor: Option<Cursor>,
-        options: &CallOptions,
+        limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListRuns::new(target.id_at(&Loom::VENDOR)?);
-        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.0.call(request).options(options.clone()).send().await?.into_inner();
+        let request = ListRuns::new(target.id_at(&Loom::VENDOR)?);
+        let page = self.0.share_deadline(limits).page(request, cursor.as_ref()).await?;
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
-    async fn trigger_run(&self, target: &Target, options: &CallOptions) -> Result<Triggered> {
-        let request = StartJob(target.id_at(&Loom::VENDOR)?.into());
-        let run = self.0.call(request).options(options.clone()).send().await?;
+    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
+        let request = StartJob::new(target.id_at(&Loom::VENDOR)?);
+        let run = self.0.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.id.clone()))))
     }
 
-    async fn recent_runs(&self, target: &Target, options: &CallOptions) -> Result<RecentRuns> {
+    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListRuns::new(target.id_at(&Loom::VENDOR)?);
-        let answer = self.0.call(request).options(options.clone()).send().await?;
-        let runs = answer.items.iter().map(|run| snapshot(target, run)).collect();
-        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+        let page = self.0.share_deadline(limits).send(request).await?;
+        let runs = page.items.iter().map(|run| snapshot(target, run)).collect();
+        Ok(RecentRuns::new(runs, page.meta().server_date()))
     }
 
-    async fn cancel_run(&self, run: &RunRef, options: &CallOptions) -> Result<CancelOutcome> {
-        let request = StopRun(run.target().id_at(&Loom::VENDOR)?.into(), run.id().into());
-        match self.0.call(request).options(options.clone()).send().await {
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        let request = StopRun::new(run.target().id_at(&Loom::VENDOR)?, run.id());
+        match self.0.share_deadline(limits).send(request).await {
             Ok(_) => Ok(CancelOutcome::Requested),
             Err(error) if error.status() == Some(StatusCode::CONFLICT) => {
                 Ok(CancelOutcome::AlreadyFinished)

@@ -1,4 +1,4 @@
-//! JSON answers: one UTF-8 check, then `from_str`.
+//! JSON of a response: one UTF-8 check, then `from_str`.
 
 use std::str::Utf8Error;
 
@@ -7,18 +7,21 @@ use http::header;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::client::{Meta, Printable};
+use super::response::Meta;
 use crate::error::{Error, ErrorKind, Result};
+use crate::redact::Printable;
+use crate::wire::RawJson;
 use crate::wire::drift::Watch;
+use crate::wire::hal::Embedded;
 use crate::wire::place::Path;
 
-/// Reads an answer as JSON of type `T`.
+/// Reads a response as JSON of type `T`.
 ///
-/// For the `decode` of an [`Endpoint`](crate::client::Endpoint) of your own.
+/// For the `decode` of your own [`Endpoint`](super::Endpoint).
 ///
 /// # Errors
 /// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
-/// and path, never a value: the parser's own text quotes the answer.
+/// and path, never a value: the parser's own text quotes the response.
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     let text =
         str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
@@ -83,6 +86,38 @@ fn content_type(meta: &Meta) -> &str {
     value.map_or("no content type", |value| value.split(';').next().unwrap_or(value))
 }
 
+impl RawJson {
+    /// Keeps a JSON text, for example of a variant that the vendor knows and this crate does not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is not JSON.
+    pub fn parse(json: impl Into<String>) -> Result<Self> {
+        Self::of(json.into()).map_err(|_| Error::config("the text is not JSON"))
+    }
+
+    /// Reads it as your own type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) if it has another shape.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(self.json()).map_err(|_| {
+            Error::new(ErrorKind::Decode, "the JSON does not have the shape asked for")
+        })
+    }
+}
+
+impl Embedded {
+    /// The resource of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] if it is there and is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.text(name).map(serde_json::from_str).transpose().map_err(|_| {
+            Error::new(ErrorKind::Decode, "an embedded resource does not have the documented shape")
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,9 +136,9 @@ mod tests {
     }
 
     fn read(body: impl Into<Bytes>) -> Result<Runs> {
-        let mut answer = http::Response::new(Bytes::new());
-        answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
-        decode(&Meta::of_test(&answer), &body.into())
+        let mut response = http::Response::new(Bytes::new());
+        response.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+        decode(&Meta::of_test(&response), &body.into())
     }
 
     #[test]
@@ -161,5 +196,13 @@ mod tests {
         assert!(!read(r#"{"runs":[{"id":}]}"#).unwrap_err().was_cut_short());
         assert!(!read(&b"{\"x\":\"\xc3 \"}"[..]).unwrap_err().was_cut_short());
         assert!(!read("").unwrap_err().was_cut_short());
+    }
+
+    #[test]
+    fn embedded_resources_are_read_on_demand() {
+        let embedded: Embedded = serde_json::from_str(r#"{"runs":[1,2],"x":"y"}"#).unwrap();
+        assert_eq!(embedded.get::<Vec<u8>>("runs").unwrap(), Some(vec![1, 2]));
+        assert_eq!(embedded.get::<u8>("none").unwrap(), None);
+        assert_eq!(embedded.get::<u8>("x").unwrap_err().kind(), ErrorKind::Decode);
     }
 }

@@ -1,0 +1,206 @@
+//! [`ClientBuilder`]: the settings of a client.
+
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::Client;
+use super::clock::{Clock, SystemClock};
+use super::credential::Credential;
+use super::endpoint::Api;
+use super::exchange::{self, Core};
+use super::limits::Limits;
+use super::link;
+use super::rate::Pacer;
+use super::request::header_value;
+use super::retry::RetryPolicy;
+use super::transport::{ReqwestTransport, Transport};
+use crate::error::{Error, Result};
+use crate::wire::Drift;
+use crate::wire::drift::{Told, Watch};
+
+impl<A: Api> Client<A> {
+    /// Starts to build a client.
+    pub fn builder() -> ClientBuilder<A> {
+        ClientBuilder::new()
+    }
+}
+
+/// Builds a [`Client`]: the settings all vendors share, and in each vendor's module the settings of that vendor.
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder<A: Api> {
+    pub(crate) options: A::Options,
+    base_url: Option<String>,
+    credential: Option<Arc<dyn Credential>>,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    user_agent: Option<String>,
+    limits: Limits,
+    retry: RetryPolicy,
+    allow_plain_http: bool,
+    drift: Option<Box<Told>>,
+}
+
+impl<A: Api> Debug for ClientBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("vendor", &A::VENDOR)
+            .field("options", &self.options)
+            .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
+            .field("limits", &self.limits)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Api> ClientBuilder<A> {
+    fn new() -> Self {
+        Self {
+            options: A::Options::default(),
+            base_url: None,
+            credential: None,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            user_agent: None,
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            allow_plain_http: false,
+            drift: None,
+        }
+    }
+
+    /// The credential. If not set, requests are sent without one.
+    pub fn credential(mut self, credential: impl Credential + 'static) -> Self {
+        self.credential = Some(Arc::new(credential));
+        self
+    }
+
+    /// Where requests go. Default: the vendor's own service.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// What carries requests. Default: [`ReqwestTransport`].
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// What pauses and waits are measured with. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The `User-Agent` header. Default: this crate's name and version.
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = Some(name.into());
+        self
+    }
+
+    /// Time and size limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How often and how patiently calls are retried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Lets credentials travel over plain `http://` to hosts other than this machine. Anyone who sees the traffic can read them.
+    pub fn allow_plain_http(mut self) -> Self {
+        self.allow_plain_http = true;
+        self
+    }
+
+    /// Called when an answer holds a member or the value of an enum that this version of the crate has no name for, once
+    /// for each place: a way to learn that the vendor's API moves before it matters.
+    ///
+    /// It runs inside the call that met it, which goes on if it panics. Off by default, which costs nothing; on, each
+    /// answer is read twice. A value is told once for each operation, wherever it stands, and so is what is inside a
+    /// union; of one client a thousand are told, and no more. Documented members that no type here has are not told.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mode")] {
+    /// let builder = scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
+    /// # }
+    /// ```
+    pub fn on_drift(mut self, told: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
+        self.drift = Some(Box::new(told));
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): a setting is missing, cannot be sent, or would send a credential
+    /// in clear text.
+    pub fn build(self) -> Result<Client<A>> {
+        let service = A::service(&self.options)?;
+        let text = self.base_url.as_deref().unwrap_or(&service.base_url);
+        if text.is_empty() {
+            return Err(Error::config(
+                "no base URL is set; call `base_url`, or the vendor's own setting for its host",
+            ));
+        }
+        let base_url =
+            Url::parse(text).ok().filter(|url| url.has_host() && !url.cannot_be_a_base());
+        let Some(base_url) = base_url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            return Err(Error::config(
+                "the base URL is not an http or https URL; begin it with https://",
+            ));
+        };
+        if !base_url.username().is_empty() || base_url.password().is_some() {
+            return Err(Error::config(
+                "the base URL holds a user name or password; pass a credential instead",
+            ));
+        }
+        if let Some(credential) = &self.credential {
+            if !self.allow_plain_http && !link::is_private(&base_url) {
+                return Err(exchange::plain_http());
+            }
+            credential.check()?;
+        }
+        let default_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+        let user_agent =
+            header_value("user agent", self.user_agent.as_deref().unwrap_or(default_agent))?;
+        let tls =
+            cfg!(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"));
+        let transport = if let Some(transport) = self.transport {
+            transport
+        } else if base_url.scheme() == "http" || tls {
+            Arc::new(ReqwestTransport::for_base(&base_url, self.limits.connect)?)
+        } else {
+            return Err(Error::config(
+                "https needs TLS: switch on one of the features `rustls`, `rustls-no-provider` and `native-tls` of scheduled-runs",
+            ));
+        };
+        let unread = service.dialect.unread();
+        Ok(Client {
+            core: Arc::new(Core {
+                vendor: A::VENDOR,
+                base_url,
+                dialect: service.dialect,
+                transport,
+                credential: self.credential,
+                clock: self.clock,
+                user_agent,
+                budget: self.retry.new_budget(),
+                pacer: Pacer::default(),
+                in_flight: Semaphore::new(self.limits.in_flight),
+                limits: self.limits,
+                retry: self.retry,
+                allow_plain_http: self.allow_plain_http,
+                drift: self.drift.map(|told| Watch::new(told, unread)),
+            }),
+            api: PhantomData,
+        })
+    }
+}

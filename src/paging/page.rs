@@ -1,0 +1,225 @@
+//! Pages of a list, and what guards a walk over them: data only.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
+
+/// Where a list continues. Opaque: store it, and resume in another process with [`Pages::resume_at`](super::Pages::resume_at).
+///
+/// It holds no credential. It belongs to the request it came from, with the same filters and order.
+///
+/// ```
+/// use scheduled_runs::Cursor;
+///
+/// let cursor = Cursor::new("page=2");
+/// let stored = serde_json::to_string(&cursor).unwrap();
+/// assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), cursor);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(Box<str>);
+
+impl Cursor {
+    /// A cursor from a vendor's token.
+    #[must_use]
+    pub fn new(token: impl Into<Box<str>>) -> Self {
+        Self(token.into())
+    }
+
+    /// The vendor's token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Tokens of some vendors carry filter values.
+        write!(f, "Cursor({} bytes)", self.0.len())
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items, in the vendor's order.
+    pub items: Vec<T>,
+    /// Where the list continues; `None` on the last page.
+    pub next: Option<Cursor>,
+    /// How many items the whole list has, where the vendor says so.
+    pub total: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// A page.
+    #[must_use]
+    pub fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
+        Self { items, next, total: None }
+    }
+
+    /// The same page with other items.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        let Self { items, next, total } = self;
+        Page { items: items.into_iter().map(change).collect(), next, total }
+    }
+}
+
+/// Drops the items of a page that the page before had, for vendors whose pages overlap. It holds the keys of the last page that
+/// had any.
+#[derive(Default)]
+pub(crate) struct OverlapFilter(HashSet<Box<str>>);
+
+impl OverlapFilter {
+    /// Drops the items that the page before had. Nothing overlaps with the last page.
+    pub(crate) fn apply<T>(&mut self, page: &mut Page<T>, key: impl Fn(&T) -> Option<&str>) {
+        let followed = if page.next.is_some() { &*page.items } else { &[] };
+        let keys: HashSet<Box<str>> = followed.iter().filter_map(&key).map(Into::into).collect();
+        if !self.0.is_empty() {
+            page.items.retain(|item| key(item).is_none_or(|key| !self.0.contains(key)));
+        }
+        // An empty page has no keys: the next one overlaps with what came before it.
+        if !keys.is_empty() {
+            self.0 = keys;
+        }
+    }
+}
+
+/// Finds pagination loops: walks that would never end. It remembers a bounded number of cursors, however long the list.
+pub(crate) struct LoopGuard {
+    pub(crate) pages: usize,
+    pub(crate) max_pages: usize,
+    empty: usize,
+    pub(crate) max_empty: usize,
+    /// The last few cursors: finds short loops at once.
+    recent: VecDeque<u64>,
+    /// One older cursor, moved at every power of two (Brent): finds loops of any length.
+    anchor: Option<u64>,
+}
+
+/// Why no further page may be fetched.
+#[derive(Debug)]
+pub(crate) struct Endless(pub(crate) String);
+
+impl LoopGuard {
+    const RECENT: usize = 32;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            pages: 0,
+            max_pages: 100_000,
+            empty: 0,
+            max_empty: 1_000,
+            recent: VecDeque::new(),
+            anchor: None,
+        }
+    }
+
+    /// Counts a page, unless the page at this cursor must not be fetched.
+    pub(crate) fn admit(&mut self, cursor: Option<&Cursor>) -> Result<(), Endless> {
+        if self.pages >= self.max_pages {
+            return Err(self.too_many());
+        }
+        if self.empty > self.max_empty {
+            return Err(Endless(format!("the list continues after {} empty pages", self.empty)));
+        }
+        self.pages += 1;
+        let Some(cursor) = cursor else { return Ok(()) };
+        let mut hasher = DefaultHasher::new();
+        cursor.hash(&mut hasher);
+        let seen = hasher.finish();
+        if self.anchor == Some(seen) || self.recent.contains(&seen) {
+            return Err(Endless(format!("the cursor of page {} was used before", self.pages)));
+        }
+        if self.pages.is_power_of_two() {
+            self.anchor = Some(seen);
+        }
+        if self.recent.len() == Self::RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(seen);
+        Ok(())
+    }
+
+    pub(crate) fn too_many(&self) -> Endless {
+        let pages = self.max_pages;
+        Endless(format!("the list continues after {pages} pages; raise `max_pages`"))
+    }
+
+    /// Notes whether the page that was fetched is empty.
+    pub(crate) fn count(&mut self, empty: bool) {
+        self.empty = if empty { self.empty + 1 } else { 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(tokens: impl IntoIterator<Item = String>) -> (usize, Option<String>) {
+        let mut guard = LoopGuard::new();
+        guard.admit(None).unwrap();
+        for (admitted, token) in tokens.into_iter().enumerate() {
+            if let Err(Endless(why)) = guard.admit(Some(&Cursor::new(token))) {
+                return (admitted, Some(why));
+            }
+            guard.count(false);
+        }
+        (0, None)
+    }
+
+    #[test]
+    fn a_cursor_that_repeats_is_found_before_its_page_is_fetched_again() {
+        let repeats = |page: usize| Some(format!("the cursor of page {page} was used before"));
+        let cycle = |length: usize| {
+            std::iter::repeat_with(move || 0..length).flatten().map(|n| n.to_string())
+        };
+        assert_eq!(walk(cycle(1)), (1, repeats(3)));
+        assert_eq!(walk(cycle(2)), (2, repeats(4)));
+        assert_eq!(walk(cycle(32)), (32, repeats(34)));
+        // A long loop is found within two and a half rounds.
+        let (admitted, why) = walk(cycle(1000));
+        assert_eq!(why, repeats(admitted + 2));
+        assert!((1000..=2500).contains(&admitted), "{admitted}");
+    }
+
+    #[test]
+    fn an_honest_list_is_walked_to_its_end_in_bounded_memory() {
+        let mut guard = LoopGuard::new();
+        for page in 0..100_000 {
+            guard.admit(Some(&Cursor::new(page.to_string()))).unwrap();
+        }
+        assert!(guard.recent.len() <= LoopGuard::RECENT);
+        let Endless(why) = guard.admit(Some(&Cursor::new("x"))).unwrap_err();
+        assert_eq!(why, "the list continues after 100000 pages; raise `max_pages`");
+    }
+
+    #[test]
+    fn empty_pages_in_a_row_are_bounded_and_items_reset_the_count() {
+        let mut guard = LoopGuard::new();
+        guard.max_empty = 2;
+        for page in 0..10 {
+            guard.admit(Some(&Cursor::new(page.to_string()))).unwrap();
+            guard.count(page % 2 == 0);
+        }
+        guard.count(true);
+        guard.count(true);
+        assert!(guard.admit(Some(&Cursor::new("a"))).is_ok());
+        guard.count(true);
+        let Endless(why) = guard.admit(Some(&Cursor::new("b"))).unwrap_err();
+        assert_eq!(why, "the list continues after 3 empty pages");
+    }
+
+    #[test]
+    fn a_cursor_is_a_plain_serde_value_and_its_debug_print_shows_nothing() {
+        let cursor = Cursor::new("start=2020&x=canary");
+        let json = serde_json::to_string(&cursor).unwrap();
+        assert_eq!(json, r#""start=2020&x=canary""#);
+        assert_eq!(serde_json::from_str::<Cursor>(&json).unwrap(), cursor);
+        assert!(!format!("{cursor:?}").contains("canary"));
+    }
+}

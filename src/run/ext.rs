@@ -1,0 +1,114 @@
+//! What every provider can do.
+
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::model::{RunRef, RunSnapshot, Target};
+use super::provider::{CancelOutcome, RunProvider};
+use super::trigger::Trigger;
+use super::wait::Wait;
+use super::wait_all::WaitAll;
+use crate::client::CallLimits;
+use crate::error::Result;
+#[cfg(doc)]
+use crate::error::{Error, ErrorKind};
+use crate::paging::page::{Cursor, LoopGuard, OverlapFilter};
+use crate::paging::walk::endless;
+
+/// What every [`RunProvider`] can do. Implemented for all of them.
+pub trait RunProviderExt: RunProvider {
+    /// Fetches a run once, with the client's own limits.
+    fn snapshot(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
+        async move { self.fetch_run(run, &CallLimits::default()).await }
+    }
+
+    /// The runs of a target, newest first, page after page, with the client's own limits. A page is fetched when its first run is
+    /// polled.
+    ///
+    /// A list that does not end is [`ErrorKind::Pagination`]. An error is the stream's last item; if its [`cursor`](Error::cursor)
+    /// is set, [`fetch_page`](RunProvider::fetch_page) continues from there.
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use scheduled_runs::{Phase, Result, RunProvider, RunProviderExt, Target};
+    ///
+    /// /// How many of the last hundred runs failed.
+    /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<usize> {
+    ///     let mut runs = provider.runs(target);
+    ///     let (mut seen, mut failed) = (0, 0);
+    ///     while let Some(run) = runs.try_next().await? {
+    ///         failed += usize::from(run.phase == Phase::Failed);
+    ///         seen += 1;
+    ///         if seen == 100 {
+    ///             break;
+    ///         }
+    ///     }
+    ///     Ok(failed)
+    /// }
+    /// ```
+    fn runs(&self, target: &Target) -> BoxStream<'_, Result<RunSnapshot>> {
+        walk(self, target.clone())
+    }
+
+    /// Asks the vendor to cancel a run, with the client's own limits. It may keep running for a while; wait for it.
+    fn cancel(&self, run: &RunRef) -> impl Future<Output = Result<CancelOutcome>> + Send {
+        async move { self.send_cancel(run, &CallLimits::default()).await }
+    }
+
+    /// Starts a run, once, and finds out which one it is.
+    fn trigger(&self, target: &Target) -> Trigger<'_, Self> {
+        Trigger::new(self, target.clone())
+    }
+
+    /// Waits for the end of a run, also one that another process started.
+    fn wait(&self, run: &RunRef) -> Wait<'_, Self> {
+        Wait::for_run(self, run.clone())
+    }
+
+    /// Waits for the ends of many runs, with one request a round for all runs of one target if the vendor has a list.
+    fn wait_all(&self, runs: impl IntoIterator<Item = RunRef>) -> WaitAll<'_, Self> {
+        WaitAll::new(self, runs.into_iter().collect())
+    }
+
+    /// Starts a run and waits for its end.
+    fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
+        self.trigger(target).wait()
+    }
+}
+
+impl<P: RunProvider + ?Sized> RunProviderExt for P {}
+
+/// The list of runs, guarded as every other walk.
+fn walk<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: Target,
+) -> BoxStream<'_, Result<RunSnapshot>> {
+    struct Walk {
+        target: Target,
+        /// Of the next page.
+        cursor: Option<Cursor>,
+        ended: bool,
+        guard: LoopGuard,
+        overlap: OverlapFilter,
+    }
+    let (guard, overlap) = (LoopGuard::new(), OverlapFilter::default());
+    let begin = Walk { target, cursor: None, ended: false, guard, overlap };
+    let pages = stream::try_unfold(begin, move |mut walk| async move {
+        if walk.ended {
+            return Ok(None);
+        }
+        let cursor = walk.cursor.take();
+        walk.guard.admit(cursor.as_ref()).map_err(|why| endless("runs.list", why))?;
+        let limits = CallLimits::default();
+        let page = provider.fetch_page(&walk.target, cursor.clone(), &limits).await;
+        let mut page = page.map_err(|mut error| {
+            error.set().cursor(cursor);
+            error
+        })?;
+        walk.overlap.apply(&mut page, |run| Some(run.run.id()));
+        walk.guard.count(page.items.is_empty());
+        (walk.ended, walk.cursor) = (page.next.is_none(), page.next);
+        Ok(Some((stream::iter(page.items).map(Ok), walk)))
+    });
+    pages.try_flatten().boxed()
+}

@@ -1,0 +1,286 @@
+//! What a run is: data only.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use percent_encoding::utf8_percent_encode;
+use serde::{Deserialize, Serialize};
+
+use crate::vendor::Vendor;
+use crate::wire::UNRESERVED;
+
+/// The phase of a run, the same for every vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Accepted, not started.
+    Queued,
+    /// Running.
+    Running,
+    /// Finished successfully.
+    Succeeded,
+    /// Finished without success.
+    Failed,
+    /// Ended because someone cancelled it.
+    Cancelled,
+    /// Ended before it began: the vendor decided that there was nothing to do.
+    Skipped,
+    /// The vendor's state has no name here. It never counts as ended.
+    Unknown,
+}
+
+impl Phase {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Unknown,
+    ];
+
+    /// Its name, as it is printed and serialised: `queued`, `running`, `succeeded`, `failed`, `cancelled`, `skipped`,
+    /// `unknown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `acme:nightly`, and parses back.
+///
+/// ```
+/// use scheduled_runs::{Target, Vendor};
+///
+/// let target = Target::new(Vendor::new("acme"), "a/b");
+/// assert_eq!(target.to_string(), "acme:a%2Fb");
+/// assert_eq!("acme:a%2Fb".parse::<Target>()?, target);
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Target {
+    pub(super) vendor: Vendor,
+    pub(super) id: Box<str>,
+}
+
+impl Target {
+    /// The thing of this id at this vendor.
+    #[must_use]
+    pub fn new(vendor: Vendor, id: impl Into<Box<str>>) -> Self {
+        Self { vendor, id: id.into() }
+    }
+
+    /// The vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.vendor
+    }
+
+    /// The vendor's id, as it came.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A run of this target.
+    #[must_use]
+    pub fn run(&self, id: impl Into<Box<str>>) -> RunRef {
+        RunRef { target: self.clone(), id: id.into() }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.vendor, utf8_percent_encode(&self.id, UNRESERVED))
+    }
+}
+
+/// One run, so that another process can find it again. Prints to one line, `acme:nightly/c2NoZWR1…`, and parses back.
+///
+/// ```
+/// use scheduled_runs::RunRef;
+///
+/// let run: RunRef = "acme:nightly/42".parse()?;
+/// assert_eq!((run.vendor().as_str(), run.target().id(), run.id()), ("acme", "nightly", "42"));
+/// assert_eq!(run.to_string(), "acme:nightly/42");
+/// # Ok::<_, scheduled_runs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct RunRef {
+    pub(super) target: Target,
+    pub(super) id: Box<str>,
+}
+
+impl RunRef {
+    /// The target that it is a run of.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.target.vendor
+    }
+
+    /// The vendor's id of the run, as it came.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for RunRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.target, utf8_percent_encode(&self.id, UNRESERVED))
+    }
+}
+
+/// What is known about a run at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunSnapshot {
+    /// Which run.
+    pub run: RunRef,
+    /// Its phase.
+    pub phase: Phase,
+    /// Its status, in the vendor's own word.
+    pub state: Option<Box<str>>,
+    /// When the vendor says it was created. For scheduled runs that may be the time it was due.
+    pub created: Option<DateTime<Utc>>,
+    /// When work began.
+    pub started: Option<DateTime<Utc>>,
+    /// When work ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// How far it is, if the vendor counts.
+    pub progress: Option<Progress>,
+    /// Why it failed. Set for a failed run that was fetched alone; lists leave it out.
+    pub failure: Option<Failure>,
+}
+
+impl RunSnapshot {
+    /// A run in this phase, with nothing else known.
+    #[must_use]
+    pub fn new(run: RunRef, phase: Phase) -> Self {
+        Self {
+            run,
+            phase,
+            state: None,
+            created: None,
+            started: None,
+            finished: None,
+            progress: None,
+            failure: None,
+        }
+    }
+
+    /// How long the work took; `None` until it has ended.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        (self.finished? - self.started?).to_std().ok()
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Parts that are done.
+    pub done: u64,
+    /// Parts in all; it may grow during the run.
+    pub total: u64,
+}
+
+impl Progress {
+    /// This many parts of that many.
+    #[must_use]
+    pub fn new(done: u64, total: u64) -> Self {
+        Self { done, total }
+    }
+}
+
+/// The vendor's own reason why a run failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The vendor's code, as text.
+    pub code: Option<Box<str>>,
+    /// The vendor's sentence.
+    pub message: Option<Box<str>>,
+    /// The part of the run that failed: a task, a query, a job.
+    pub part: Option<Box<str>>,
+    /// Where the vendor shows more.
+    pub log_url: Option<Box<str>>,
+}
+
+impl Failure {
+    /// A reason in words.
+    #[must_use]
+    pub fn new(message: impl Into<Box<str>>) -> Self {
+        Self { message: Some(message.into()), ..Self::default() }
+    }
+
+    /// Sets the vendor's code.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Box<str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Sets the part of the run that failed.
+    #[must_use]
+    pub fn part(mut self, part: impl Into<Box<str>>) -> Self {
+        self.part = Some(part.into());
+        self
+    }
+
+    /// Sets where the vendor shows more.
+    #[must_use]
+    pub fn log_url(mut self, url: impl Into<Box<str>>) -> Self {
+        self.log_url = Some(url.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        f.write_str(message.unwrap_or("the vendor gives no reason").trim_end_matches('.'))?;
+        match (&self.code, &self.part) {
+            (Some(code), Some(place)) => write!(f, " (code {code}, in {place})")?,
+            (Some(code), None) => write!(f, " (code {code})")?,
+            (None, Some(place)) => write!(f, " (in {place})")?,
+            (None, None) => {}
+        }
+        match &self.log_url {
+            Some(url) => write!(f, "; see {url}"),
+            None => Ok(()),
+        }
+    }
+}

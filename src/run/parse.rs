@@ -1,0 +1,236 @@
+//! What can go wrong with names of vendors, targets, runs and phases, and with a run's end.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+
+use super::model::{Failure, Phase, RunRef, RunSnapshot, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::vendor::Vendor;
+
+/// A vendor named at run time.
+impl FromStr for Vendor {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::named(name).ok_or_else(|| {
+            Error::config("a vendor's name is lower-case letters, digits, `-` and `_`")
+        })
+    }
+}
+
+impl FromStr for Phase {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Self::ALL.into_iter().find(|phase| phase.as_str() == text);
+        named.ok_or_else(|| Error::config("this is not the name of a phase"))
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.trim().split_once(':').filter(|(_, id)| !id.contains('/'));
+        let Some((vendor, id)) = parts else {
+            return Err(Error::config(
+                "a target is written `vendor:target`, with `%2F` for a slash inside an id",
+            ));
+        };
+        Ok(Self { vendor: vendor.parse()?, id: decoded(id)? })
+    }
+}
+
+impl FromStr for RunRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.trim().split_once('/').filter(|(target, _)| target.contains(':'));
+        let Some((target, id)) = parts else {
+            return Err(Error::config(
+                "a run is written `vendor:target/run`, with `%2F` for a slash inside an id",
+            ));
+        };
+        Ok(Self { target: target.parse()?, id: decoded(id)? })
+    }
+}
+
+fn decoded(text: &str) -> Result<Box<str>> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    match decoded {
+        Ok(id) if !id.is_empty() => Ok(id.into()),
+        _ => Err(Error::config("an id is empty or not percent-encoded UTF-8")),
+    }
+}
+
+macro_rules! text_form {
+    ($($name:ident)+) => {$(
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                text.parse()
+            }
+        }
+    )+};
+}
+
+text_form!(Target RunRef);
+
+impl Target {
+    /// The vendor's id, for a provider of this vendor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the target is another vendor's.
+    pub fn id_at(&self, vendor: &Vendor) -> Result<&str> {
+        if self.vendor == *vendor {
+            return Ok(&self.id);
+        }
+        let message =
+            format!("{self} does not belong to {vendor}; ask the provider of its own vendor");
+        Err(Error::config(message))
+    }
+}
+
+impl RunSnapshot {
+    /// The run, if it succeeded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunFailed`] with the vendor's reason for a run that ended otherwise; [`ErrorKind::Config`] for one that
+    /// has not ended.
+    pub fn success(self) -> Result<Self> {
+        if self.phase == Phase::Succeeded {
+            return Ok(self);
+        }
+        if !self.phase.is_terminal() {
+            let (run, phase) = (Shown(&self.run), self.phase);
+            let message = format!("run {run} has not ended ({phase}); wait for it first");
+            return Err(Error::config(message).with_snapshot(self));
+        }
+        let mut message = format!(
+            "run {} {}",
+            Shown(&self.run),
+            match self.phase {
+                Phase::Cancelled => "was cancelled",
+                Phase::Skipped => "was skipped",
+                _ => "failed",
+            }
+        );
+        match &self.failure {
+            Some(failure) => message = format!("{message}: {failure}"),
+            None => message.push_str("; the vendor gives no reason"),
+        }
+        Err(Error::new(ErrorKind::RunFailed, message).with_snapshot(self))
+    }
+}
+
+/// A run inside a sentence: a target that is a whole query is cut, so that the sentence stays readable.
+struct Shown<'a>(&'a RunRef);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 120;
+        let line = self.0.to_string();
+        match line.split_once('/') {
+            // What is percent-encoded is cut between any two bytes.
+            Some((target, run)) if target.len() > LONGEST => {
+                write!(f, "{}…/{run}", target.get(..LONGEST).unwrap_or(target))
+            }
+            _ => f.write_str(&line),
+        }
+    }
+}
+
+impl Failure {
+    /// The reason could not be fetched: for providers, as it is known all the same that the run has failed.
+    #[must_use]
+    pub fn not_fetched(error: &Error) -> Self {
+        Self::new(format!("the reason could not be fetched: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_and_runs_print_to_one_line_and_parse_back() {
+        let awkward = ["nightly", "a/b:c", "x y%2F", "c2No+/==", "Zürich\n"];
+        for id in awkward {
+            let target = Target::new(Vendor::new("acme"), id);
+            assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
+            for run in awkward {
+                let run = target.run(run);
+                let line = run.to_string();
+                assert_eq!(line.lines().count(), 1);
+                assert_eq!(line.parse::<RunRef>().unwrap(), run);
+                assert_eq!(format!("{line}\n").parse::<RunRef>().unwrap(), run);
+                let json = serde_json::to_string(&run).unwrap();
+                assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
+            }
+        }
+        let run = Target::new(Vendor::new("acme"), "nightly").run("c2No==");
+        assert_eq!(run.to_string(), "acme:nightly/c2No%3D%3D");
+    }
+
+    #[test]
+    fn phases_print_as_they_are_serialised_and_parse_back() {
+        for phase in Phase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
+            assert_eq!(phase.to_string().parse::<Phase>().unwrap(), phase);
+        }
+        assert_eq!("done".parse::<Phase>().unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn what_is_no_run_is_refused() {
+        for text in
+            ["", "acme", "acme:", "acme:a", "acme:a/", "acme:/b", ":a/b", "Acme:a/b", "acme:a/b%ff"]
+        {
+            let error = text.parse::<RunRef>().expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+        }
+        assert!("acme:a/b".parse::<Target>().unwrap_err().to_string().contains("`%2F`"));
+        assert!("a/b".parse::<RunRef>().unwrap_err().to_string().starts_with("a run is written"));
+    }
+
+    #[test]
+    fn a_failed_run_says_why_in_one_sentence() {
+        let mut run =
+            RunSnapshot::new(Target::new(Vendor::new("acme"), "nightly").run("7"), Phase::Failed);
+        let text = |run: &RunSnapshot| run.clone().success().unwrap_err().to_string();
+        assert_eq!(text(&run), "run acme:nightly/7 failed; the vendor gives no reason");
+        let report = run.clone().success().unwrap_err().report();
+        assert!(report.contains("last seen    failed") && !report.contains("delivery"), "{report}");
+        run.failure =
+            Some(Failure::new("table orders does not exist").code("58000").part("query 4711"));
+        assert_eq!(
+            text(&run),
+            "run acme:nightly/7 failed: table orders does not exist (code 58000, in query 4711)"
+        );
+        let json = serde_json::to_string(&run).unwrap();
+        assert_eq!(serde_json::from_str::<RunSnapshot>(&json).unwrap(), run);
+        run.failure = Some(Failure::new("Disk full.\n").log_url("https://acme.example/log/7"));
+        let expected = "run acme:nightly/7 failed: Disk full; see https://acme.example/log/7";
+        assert_eq!(text(&run), expected);
+        run.failure = Some(Failure::default().code("7"));
+        assert_eq!(text(&run), "run acme:nightly/7 failed: the vendor gives no reason (code 7)");
+        run.run = Target::new(Vendor::new("acme"), "{\"q\":1}".repeat(500)).run("7");
+        let said = text(&run);
+        assert!(
+            said.len() < 200 && said.ends_with("…/7 failed: the vendor gives no reason (code 7)")
+        );
+        run.phase = Phase::Succeeded;
+        assert!(run.clone().success().is_ok());
+        run.phase = Phase::Unknown;
+        assert_eq!(run.success().unwrap_err().kind(), ErrorKind::Config);
+    }
+}
