@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-#[cfg(doc)]
-use super::Error;
-
 /// What kind of failure it was; one failure has one kind for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -15,7 +12,7 @@ pub enum ErrorKind {
     Connect,
     /// The server could not prove who it is, or TLS failed otherwise. Nothing was sent.
     Tls,
-    /// A limit ran out; [`Error::timeout_phase`] says which.
+    /// A limit ran out; [`Error::timeout_phase`](crate::Error::timeout_phase) says which.
     Timeout,
     /// The connection broke after the request had been written, or the response was cut short.
     Interrupted,
@@ -25,7 +22,7 @@ pub enum ErrorKind {
     Denied,
     /// No such schedule, run, query or endpoint.
     NotFound,
-    /// Too many calls; [`Error::retry_after`] holds the pause that the vendor asks for.
+    /// Too many calls; [`Error::retry_after`](crate::Error::retry_after) holds the pause that the vendor asks for.
     RateLimited,
     /// The vendor understood the request and refused it. Sending it again changes nothing.
     Rejected,
@@ -43,9 +40,9 @@ pub enum ErrorKind {
     Pagination,
     /// The vendor has no such operation.
     Unsupported,
-    /// The run did not end within the wait's limit. It is still running at the vendor; [`Error::run`] says which one it is.
+    /// The run did not end within the wait's limit. It is still running at the vendor; [`Error::run`](crate::Error::run) says which one it is.
     WaitTimeout,
-    /// The run ended without success; [`Error::failure`] says why, [`Error::last_snapshot`] how it ended.
+    /// The run ended without success; [`Error::failure`](crate::Error::failure) says why, [`Error::last_snapshot`](crate::Error::last_snapshot) how it ended.
     RunFailed,
     /// More than one run may be the one that was meant, and they cannot be distinguished.
     Ambiguous,
@@ -79,7 +76,7 @@ impl ErrorKind {
 
     /// Whether a later, equal call may fare better: the cause is the network, load, or time.
     ///
-    /// It says nothing about whether a retry is *safe*: see [`Error::may_have_run`].
+    /// It says nothing about whether a retry is *safe*: see [`Error::may_have_run`](crate::Error::may_have_run).
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(

@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-#[cfg(doc)]
-use super::Error;
 use crate::redact::Secrets;
 
 /// What the vendor itself said about a failure, with the known secrets of the call removed.
@@ -18,7 +16,7 @@ pub struct VendorError {
     pub message: Option<Box<str>>,
     /// The vendor's id for this one failure.
     pub instance_id: Option<Box<str>>,
-    /// What the vendor attached for programs, as it came; `Null` where there is nothing. The rest is in [`Error::body`].
+    /// What the vendor attached for programs, as it came; `Null` where there is nothing. The rest is in [`Error::body`](crate::Error::body).
     pub parameters: Value,
 }
 

@@ -10,8 +10,6 @@ use super::wait::Wait;
 use super::wait_all::WaitAll;
 use crate::client::CallLimits;
 use crate::error::Result;
-#[cfg(doc)]
-use crate::error::{Error, ErrorKind};
 use crate::paging::page::{Cursor, LoopGuard, OverlapFilter};
 use crate::paging::walk::endless;
 
@@ -25,7 +23,7 @@ pub trait RunProviderExt: RunProvider {
     /// The runs of a target, newest first, page after page, with the client's own limits. A page is fetched when its first run is
     /// polled.
     ///
-    /// A list that does not end is [`ErrorKind::Pagination`]. An error is the stream's last item; if its [`cursor`](Error::cursor)
+    /// A list that does not end is [`ErrorKind::Pagination`](crate::ErrorKind::Pagination). An error is the stream's last item; if its [`cursor`](crate::Error::cursor)
     /// is set, [`fetch_page`](RunProvider::fetch_page) continues from there.
     ///
     /// ```
