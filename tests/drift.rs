@@ -1,5 +1,5 @@
-//! What clients tell of answers that hold more than this version knows: nothing of what is documented, and all of what is
-//! new, with its place.
+//! What clients report of responses that hold more than this version knows: nothing of what is documented, and all of what
+//! is new.
 #![cfg(all(
     feature = "adobe",
     feature = "arcgis",
@@ -19,44 +19,31 @@ use scheduled_runs::testing::ManualClock;
 use scheduled_runs::{adobe, arcgis, foundry, mode, supermetrics};
 
 /// Fixtures that hold something new, or something of another operation, on purpose.
-const NEWS: [(&str, &[&str]); 6] = [
-    (
-        "alerts_of_asset",
-        &["adobe.alerts.list_of_asset: the value \"delay\" at /alerts/1/alertType is not known"],
-    ),
+const NEW: [(&str, &[&str]); 6] = [
+    ("alerts_of_asset", &["adobe.alerts.list_of_asset: unknown value \"delay\" of AlertType"]),
     (
         "connection_parameters",
         &[
-            "adobe.connection_parameters.get: the member /expires is not known",
-            "adobe.connection_parameters.get: the member /region is not known",
+            "adobe.connection_parameters.get: unknown member /expires",
+            "adobe.connection_parameters.get: unknown member /region",
         ],
     ),
     (
         "ip_access",
         &[
-            "adobe.ip_access.get: the member /deletedIpRanges is not known",
-            "adobe.ip_access.get: the member /isAllowed is not known",
+            "adobe.ip_access.get: unknown member /deletedIpRanges",
+            "adobe.ip_access.get: unknown member /isAllowed",
         ],
     ),
-    (
-        "queries_list",
-        &[
-            "adobe.queries.list: the value \"LUNAR_ERROR\" at /queries/0/errors/1/errorType is not known",
-        ],
-    ),
+    ("queries_list", &["adobe.queries.list: unknown value \"LUNAR_ERROR\" of ErrorType"]),
     (
         "schedule",
-        &[
-            "foundry.schedules.get: the value \"tideTurned\" at /trigger/triggers/2/type is not known",
-        ],
+        &["foundry.schedules.get: unknown or unreadable variant \"tideTurned\" of Trigger"],
     ),
-    (
-        "spaces",
-        &["mode.spaces.list: the value \"lunar\" at /_embedded/spaces/1/space_type is not known"],
-    ),
+    ("spaces", &["mode.spaces.list: unknown value \"lunar\" of SpaceType"]),
 ];
 
-/// Fixtures of one vendor, and those of them that were looked at.
+/// Fixtures of one vendor, and those of them that were used.
 struct Fixtures<A: Api> {
     client: fn() -> ClientBuilder<A>,
     vendor: String,
@@ -68,17 +55,17 @@ impl<A: Api> Fixtures<A> {
         Self { client, vendor: A::VENDOR.to_string(), seen: BTreeSet::new() }
     }
 
-    /// As it is, nothing of it is told; a member more is told wherever a type is read; and these texts are enums, or the
-    /// names of variants.
-    async fn hold<E: Endpoint<Api = A> + Clone>(&mut self, name: &str, request: E, enums: &[&str]) {
+    /// Of the fixture as it is, nothing is reported; an added member is reported wherever a type is read; and the texts at
+    /// these places are enums of these types, or the names of variants of these unions.
+    async fn hold<E: Endpoint<Api = A> + Clone>(&mut self, name: &str, request: E, types: &[&str]) {
         let body = std::fs::read_to_string(self.folder().join(format!("{name}.json"))).unwrap();
-        let told = drifts::of(self.client, &request, &body).await;
-        let news: Vec<_> = told.unchanged.iter().map(ToString::to_string).collect();
-        let expected = NEWS.iter().find(|(known, _)| *known == name);
-        assert_eq!(news, expected.map_or(&[][..], |(_, news)| news), "{name}");
-        told.check(E::OPERATION);
-        let enums: BTreeSet<_> = enums.iter().map(|place| (*place).to_owned()).collect();
-        assert_eq!(told.enums, enums, "{name}");
+        let reported = drifts::of(self.client, &request, &body).await;
+        let new: Vec<_> = reported.unchanged.iter().map(ToString::to_string).collect();
+        let expected = NEW.iter().find(|(known, _)| *known == name);
+        assert_eq!(new, expected.map_or(&[][..], |(_, new)| new), "{name}");
+        reported.check(E::OPERATION);
+        let types: BTreeSet<_> = types.iter().map(|place| (*place).to_owned()).collect();
+        assert_eq!(reported.types, types, "{name}");
         self.seen.insert(name.to_owned());
     }
 
@@ -95,30 +82,35 @@ impl<A: Api> Fixtures<A> {
 }
 
 #[tokio::test]
-async fn adobes_answers_tell_nothing_but_news() {
+async fn adobes_responses_report_only_what_is_new() {
     use adobe::*;
 
     let mut all = Fixtures::new(|| Client::builder().org_id("1@AdobeOrg").sandbox("dev"));
-    all.hold("runs_list", ListRuns::new("s"), &["/runsSchedules/*/state"]).await;
-    all.hold("run_detail", GetRun::new("s", "r"), &["/state", "/taskStatusList/*/state"]).await;
-    all.hold("schedules_list", ListSchedules::new(), &["/schedules/*/state"]).await;
+    all.hold("runs_list", ListRuns::new("s"), &["/runsSchedules/*/state: RunState"]).await;
+    all.hold(
+        "run_detail",
+        GetRun::new("s", "r"),
+        &["/state: RunState", "/taskStatusList/*/state: TaskState"],
+    )
+    .await;
+    all.hold("schedules_list", ListSchedules::new(), &["/schedules/*/state: ScheduleState"]).await;
     all.hold(
         "queries_list",
         ListQueries::new(),
-        &["/queries/*/errors/*/errorType", "/queries/*/state"],
+        &["/queries/*/errors/*/errorType: ErrorType", "/queries/*/state: QueryState"],
     )
     .await;
     all.hold("templates_list", ListTemplates::new(), &[]).await;
     all.hold(
         "alerts_of_asset",
         ListAssetAlerts::new("a"),
-        &["/alerts/*/alertType", "/alerts/*/status"],
+        &["/alerts/*/alertType: AlertType", "/alerts/*/status: AlertStatus"],
     )
     .await;
     all.hold(
         "alerts_of_user",
         ListAlerts::of_user("ann@example.com"),
-        &["/items/*/alertType", "/items/*/status"],
+        &["/items/*/alertType: AlertType", "/items/*/status: AlertStatus"],
     )
     .await;
     all.hold("accelerated_result", RunAcceleratedQuery::sql("d", "SELECT 1"), &[]).await;
@@ -129,32 +121,51 @@ async fn adobes_answers_tell_nothing_but_news() {
 }
 
 #[tokio::test]
-async fn arcgis_answers_tell_nothing_but_news() {
+async fn arcgis_responses_report_only_what_is_new() {
     use arcgis::*;
 
     let mut all = Fixtures::new(|| Client::builder().base_url("https://gis.example.com/portal"));
-    all.hold("tasks", ListTasks::new(), &["/result/*/taskState", "/result/*/taskType"]).await;
+    all.hold(
+        "tasks",
+        ListTasks::new(),
+        &["/result/*/taskState: TaskState", "/result/*/taskType: TaskType"],
+    )
+    .await;
     all.hold(
         "task_runs",
         ListTaskRuns::new("t"),
-        &["/result/*/status", "/result/*/task/taskState", "/result/*/task/taskType"],
+        &[
+            "/result/*/status: RunStatus",
+            "/result/*/task/taskState: TaskState",
+            "/result/*/task/taskType: TaskType",
+        ],
     )
     .await;
-    all.hold("task_run_failed", GetTaskRun::new("t", "r"), &["/status", "/task/taskType"]).await;
-    all.hold("user_tasks", ListUserTasks::new("u"), &["/tasks/*/taskState", "/tasks/*/type"]).await;
+    all.hold(
+        "task_run_failed",
+        GetTaskRun::new("t", "r"),
+        &["/status: RunStatus", "/task/taskType: TaskType"],
+    )
+    .await;
+    all.hold(
+        "user_tasks",
+        ListUserTasks::new("u"),
+        &["/tasks/*/taskState: TaskState", "/tasks/*/type: UserTaskType"],
+    )
+    .await;
     all.hold(
         "user_task_runs",
         ListUserTaskRuns::new("u", "t"),
-        &["/runs/*/status", "/runs/*/task/type"],
+        &["/runs/*/status: RunStatus", "/runs/*/task/type: UserTaskType"],
     )
     .await;
-    all.hold("portal", GetPortal::new(), &["/portalDeploymentType"]).await;
+    all.hold("portal", GetPortal::new(), &["/portalDeploymentType: DeploymentType"]).await;
     all.hold("info", GetInfo::new(), &[]).await;
     all.are_all_seen();
 }
 
 #[tokio::test]
-async fn foundrys_answers_tell_nothing_but_news() {
+async fn foundrys_responses_report_only_what_is_new() {
     use foundry::*;
 
     const RID: &str = "ri.scheduler.main.schedule.1";
@@ -162,103 +173,123 @@ async fn foundrys_answers_tell_nothing_but_news() {
     all.hold(
         "schedule_runs_list",
         ListScheduleRuns::new(RID),
-        &["/data/*/result/errorName", "/data/*/result/type"],
+        &[
+            "/data/*/result/errorName: ScheduleRunErrorName",
+            "/data/*/result/type: ScheduleRunResult",
+        ],
     )
     .await;
     all.hold(
         "schedule",
         GetSchedule::new(RID),
         &[
-            "/action/retryBackoffDuration/unit",
-            "/action/target/type",
-            "/scopeMode/type",
-            "/trigger/triggers/*/triggers/*/type",
-            "/trigger/triggers/*/type",
-            "/trigger/type",
+            "/action/retryBackoffDuration/unit: TimeUnit",
+            "/action/target/type: BuildTarget",
+            "/scopeMode/type: ScopeMode",
+            "/trigger/triggers/*/triggers/*/type: Trigger",
+            "/trigger/triggers/*/type: Trigger",
+            "/trigger/type: Trigger",
         ],
     )
     .await;
     all.hold(
         "builds_batch",
         GetBuilds::new([RID]),
-        &["/data/*/retryBackoffDuration/unit", "/data/*/status"],
+        &["/data/*/retryBackoffDuration/unit: TimeUnit", "/data/*/status: BuildStatus"],
     )
     .await;
     all.hold(
         "jobs_list",
         ListBuildJobs::new(RID),
-        &["/data/*/jobStatus", "/data/*/outputs/*/type"],
+        &["/data/*/jobStatus: JobStatus", "/data/*/outputs/*/type: JobOutput"],
     )
     .await;
     all.are_all_seen();
 }
 
 #[tokio::test]
-async fn modes_answers_tell_nothing_but_news() {
+async fn modes_responses_report_only_what_is_new() {
     use mode::*;
 
     let mut all = Fixtures::new(|| Client::builder().workspace("acme"));
     all.hold(
         "report_runs",
         ListReportRuns::new("r"),
-        &["/_embedded/report_runs/*/python_state", "/_embedded/report_runs/*/state"],
+        &[
+            "/_embedded/report_runs/*/python_state: PythonState",
+            "/_embedded/report_runs/*/state: RunState",
+        ],
     )
     .await;
-    all.hold("query_run", GetQueryRun::new("r", "n", "q"), &["/state"]).await;
-    all.hold("reports", ListSpaceReports::new("s"), &["/_embedded/reports/*/type"]).await;
-    all.hold("queries", ListQueries::new("r"), &[]).await;
-    all.hold("schedules", ListSchedules::new("r"), &["/_embedded/report_schedules/*/frequency"])
+    all.hold("query_run", GetQueryRun::new("r", "n", "q"), &["/state: RunState"]).await;
+    all.hold("reports", ListSpaceReports::new("s"), &["/_embedded/reports/*/type: ReportType"])
         .await;
+    all.hold("queries", ListQueries::new("r"), &[]).await;
+    all.hold(
+        "schedules",
+        ListSchedules::new("r"),
+        &["/_embedded/report_schedules/*/frequency: Frequency"],
+    )
+    .await;
     all.hold("data_sources", ListDataSources::new(), &[]).await;
-    all.hold("spaces", ListSpaces::new(), &["/_embedded/spaces/*/space_type"]).await;
-    all.hold("dataset_runs", ListDatasetRuns::new("d"), &["/_embedded/dataset_runs/*/state"]).await;
-    all.hold("pdf_export", ExportPdf::new("r", "n"), &["/state"]).await;
+    all.hold("spaces", ListSpaces::new(), &["/_embedded/spaces/*/space_type: SpaceType"]).await;
+    all.hold(
+        "dataset_runs",
+        ListDatasetRuns::new("d"),
+        &["/_embedded/dataset_runs/*/state: RunState"],
+    )
+    .await;
+    all.hold("pdf_export", ExportPdf::new("r", "n"), &["/state: PdfState"]).await;
     all.are_all_seen();
 }
 
 #[tokio::test]
-async fn supermetrics_answers_tell_nothing_but_news() {
+async fn supermetrics_responses_report_only_what_is_new() {
     use supermetrics::*;
 
     let mut all = Fixtures::new(|| Client::builder().clock(ManualClock::new()));
-    all.hold("run_going_on", GetQueryStatus::new("x"), &["/meta/status_code"]).await;
+    all.hold("run_going_on", GetQueryStatus::new("x"), &["/meta/status_code: QueryState"]).await;
     all.hold(
         "run_success",
         GetQueryStatus::new("x"),
         &[
-            "/meta/query/fields/*/field_split",
-            "/meta/query/fields/*/field_type",
-            "/meta/status_code",
+            "/meta/query/fields/*/field_split: FieldSplit",
+            "/meta/query/fields/*/field_type: FieldType",
+            "/meta/status_code: QueryState",
         ],
     )
     .await;
     all.hold(
         "run_split",
         GetQueryStatus::new("x"),
-        &["/meta/query/fields/*/field_split", "/meta/query/fields/*/field_type"],
+        &[
+            "/meta/query/fields/*/field_split: FieldSplit",
+            "/meta/query/fields/*/field_type: FieldType",
+        ],
     )
     .await;
-    all.hold("run_failed", GetQueryStatus::new("x"), &["/meta/status_code"]).await;
-    all.hold("history", ListHistory::new(), &["/data/*/status_code"]).await;
+    all.hold("run_failed", GetQueryStatus::new("x"), &["/meta/status_code: QueryState"]).await;
+    all.hold("history", ListHistory::new(), &["/data/*/status_code: QueryState"]).await;
     all.hold("accounts", ListAccounts::new("GA"), &[]).await;
     all.hold(
         "batch",
         GetBatch::new("b"),
         &[
-            "/data/query_output_format",
-            "/data/split_accounts_policy",
-            "/data/split_dates_policy",
-            "/data/status_code",
+            "/data/query_output_format: Format",
+            "/data/split_accounts_policy: SplitPolicy",
+            "/data/split_dates_policy: SplitPolicy",
+            "/data/status_code: BatchState",
         ],
     )
     .await;
     all.hold(
         "batch_status",
         GetBatchStatus::new("b"),
-        &["/data/*/status_code", "/meta/status_code"],
+        &["/data/*/status_code: QueryState", "/meta/status_code: BatchState"],
     )
     .await;
-    all.hold("batch_status", ListBatchQueries::new("b"), &["/data/*/status_code"]).await;
+    all.hold("batch_status", ListBatchQueries::new("b"), &["/data/*/status_code: QueryState"])
+        .await;
     all.hold("saved_query", GetSavedQuery::new("q"), &[]).await;
     all.are_all_seen();
 }

@@ -17,6 +17,7 @@ use scheduled_runs::client::{
     TransportError, TransportErrorKind, Vendor, Verdict, json, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
+use scheduled_runs::wire::DriftKind;
 use scheduled_runs::{Client, Cursor, ErrorKind, Page, Result, TimeoutPhase};
 use serde::Deserialize;
 use url::Url;
@@ -376,19 +377,23 @@ async fn a_failure_inside_a_success_is_repeated_as_the_status_it_stands_for() {
 }
 
 #[tokio::test]
-async fn what_has_no_name_is_told_once_to_whoever_wants_to_know() {
+async fn an_unknown_member_is_reported_once_to_the_callback() {
     let script = ScriptedTransport::default();
-    let (told, heard) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let builder = Client::<Numbers>::builder().transport(script.clone());
-    let client = builder.on_drift(move |drift| told.send(drift.clone()).unwrap()).build().unwrap();
+    let client =
+        builder.on_drift(move |drift| sender.send(drift.clone()).unwrap()).build().unwrap();
     for _ in 0..2 {
         script.answer(200, r#"{"numbers":[1],"canary":{"a/b":"canary"}}"#);
         assert_eq!(client.send(List::new()).await.unwrap().items, [1]);
     }
-    let drifts: Vec<_> = heard.try_iter().collect();
+    let drifts: Vec<_> = receiver.try_iter().collect();
     assert_eq!(drifts.len(), 1, "{drifts:?}");
-    assert_eq!((drifts[0].operation, &*drifts[0].pointer), ("numbers.list", "/canary"));
-    assert_eq!(drifts[0].to_string(), "numbers.list: the member /canary is not known");
+    let DriftKind::Member { type_name: None, pointer, .. } = &drifts[0].kind else {
+        panic!("{drifts:?}")
+    };
+    assert_eq!((drifts[0].operation, &**pointer), ("numbers.list", "/canary"));
+    assert_eq!(drifts[0].to_string(), "numbers.list: unknown member /canary");
 }
 
 #[tokio::test]

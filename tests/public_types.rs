@@ -107,7 +107,7 @@ fn core_types() {
     use scheduled_runs::client::*;
     use scheduled_runs::error::{Attempt, VendorError};
     use scheduled_runs::run::{Capabilities, Failure, Progress, RecentRuns, Triggered};
-    use scheduled_runs::wire::{Drift, RawJson, Unrecognized, hal, patch};
+    use scheduled_runs::wire::{Drift, DriftKind, RawJson, Unrecognized, hal, patch};
     use scheduled_runs::{
         CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, RunRef, RunSnapshot,
         Target, TimeoutPhase,
@@ -155,7 +155,7 @@ fn core_types() {
         Target,
         Triggered,
     );
-    cross!(Cursor, Page<()>, Drift, RawJson, Unrecognized);
+    cross!(Cursor, Page<()>, Drift, DriftKind, RawJson, Unrecognized);
     cross!(hal::Embedded, hal::Link, hal::Links, patch::Operation, patch::Patch);
     // Made for objects.
     cross!(

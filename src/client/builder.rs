@@ -20,7 +20,7 @@ use super::retry::RetryPolicy;
 use super::transport::{ReqwestTransport, Transport};
 use crate::error::{Error, Result};
 use crate::wire::Drift;
-use crate::wire::drift::{Told, Watch};
+use crate::wire::drift::{DriftReporter, OnDrift};
 
 impl<A: Api> Client<A> {
     /// Starts to build a client.
@@ -41,7 +41,7 @@ pub struct ClientBuilder<A: Api> {
     limits: Limits,
     retry: RetryPolicy,
     allow_plain_http: bool,
-    drift: Option<Box<Told>>,
+    drift: Option<Box<OnDrift>>,
 }
 
 impl<A: Api> Debug for ClientBuilder<A> {
@@ -120,20 +120,23 @@ impl<A: Api> ClientBuilder<A> {
         self
     }
 
-    /// Called when an answer holds a member or the value of an enum that this version of the crate has no name for, once
-    /// for each place: a way to learn that the vendor's API moves before it matters.
+    /// Calls back when a response holds a member, a value of an enum or a variant of a union that this version of the
+    /// crate does not know, so that you learn early that the vendor's API changes.
     ///
-    /// It runs inside the call that met it, which goes on if it panics. Off by default, which costs nothing; on, each
-    /// answer is read twice. A value is told once for each operation, wherever it stands, and so is what is inside a
-    /// union; of one client a thousand are told, and no more. Documented members that no type here has are not told.
+    /// The callback runs inside the call that received the response; a panic in it is caught. Off by default, which
+    /// costs nothing. While it is on, each response is decoded twice.
+    ///
+    /// A client reports each drift once: a member by operation and JSON Pointer, whatever the indices in it, a value or
+    /// a variant by operation, type and name. It reports at most 1,000 drifts. Documented members that no type here
+    /// reads are not reported.
     ///
     /// ```
     /// # #[cfg(feature = "mode")] {
     /// let builder = scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
     /// # }
     /// ```
-    pub fn on_drift(mut self, told: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
-        self.drift = Some(Box::new(told));
+    pub fn on_drift(mut self, callback: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
+        self.drift = Some(Box::new(callback));
         self
     }
 
@@ -198,7 +201,7 @@ impl<A: Api> ClientBuilder<A> {
                 limits: self.limits,
                 retry: self.retry,
                 allow_plain_http: self.allow_plain_http,
-                drift: self.drift.map(|told| Watch::new(told, unread)),
+                drift: self.drift.map(|on_drift| DriftReporter::new(on_drift, unread)),
             }),
             api: PhantomData,
         })

@@ -173,8 +173,9 @@ pub trait Dialect: Debug + Send + Sync {
         None
     }
 
-    /// Documented members of responses that no type here has: how their JSON Pointers end, with `*` for an index
-    /// or any name: `/_links`, `/runs/*/owner`. The operation counts as the first name: `acme.info.get/*`. [`on_drift`](crate::ClientBuilder::on_drift) does not tell them.
+    /// Documented members of responses that no type here reads, which [`on_drift`](crate::ClientBuilder::on_drift) does not
+    /// report. Each is the end of a JSON Pointer, with `*` for an index or any name: `/_links`, `/runs/*/owner`. The
+    /// operation counts as the first name: `acme.info.get/*`. In a union, the type does: `Trigger/owner`.
     fn unread(&self) -> &'static [&'static str] {
         &[]
     }

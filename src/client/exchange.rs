@@ -25,7 +25,7 @@ use super::transport::{BodyLimits, Transport};
 use crate::error::{Attempt, CallFacts, Delivery, Error, ErrorKind, Result, TimeoutPhase};
 use crate::redact::{Printable, ShownUrl};
 use crate::vendor::Vendor;
-use crate::wire::drift::Watch;
+use crate::wire::drift::DriftReporter;
 
 /// What all calls of one client share.
 pub(super) struct Core {
@@ -42,7 +42,7 @@ pub(super) struct Core {
     pub(super) pacer: Pacer,
     pub(super) in_flight: Semaphore,
     pub(super) allow_plain_http: bool,
-    pub(super) drift: Option<Watch>,
+    pub(super) drift: Option<DriftReporter>,
 }
 
 impl Debug for Core {
@@ -62,8 +62,8 @@ impl Core {
     /// Adds what every request of this client carries, whichever the vendor.
     pub(super) fn complete(&self, mut request: ApiRequest) -> ApiRequest {
         request.insert_default(header::USER_AGENT, &self.user_agent);
-        if let Some(watch) = &self.drift {
-            request.set_extension(watch.clone());
+        if let Some(reporter) = &self.drift {
+            request.set_extension(reporter.clone());
         }
         request
     }

@@ -11,7 +11,7 @@ use super::response::Meta;
 use crate::error::{Error, ErrorKind, Result};
 use crate::redact::Printable;
 use crate::wire::RawJson;
-use crate::wire::drift::Watch;
+use crate::wire::drift::DriftReporter;
 use crate::wire::hal::Embedded;
 use crate::wire::place::Path;
 
@@ -29,8 +29,8 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value =
         serde_json::from_str(text).map_err(|error| meta.scrub(explain(meta, text, &error)))?;
-    if let Some(watch) = meta.extension::<Watch>() {
-        watch.look::<T>(meta.operation, text);
+    if let Some(reporter) = meta.extension::<DriftReporter>() {
+        reporter.inspect::<T>(meta.operation, text);
     }
     Ok(value)
 }

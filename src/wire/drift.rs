@@ -1,343 +1,252 @@
-//! Noticing what a vendor sends and this crate has no name for.
+//! Detects what a vendor sends that this crate has no name for.
+//!
+//! With an [`on_drift`](crate::ClientBuilder::on_drift) callback each response is decoded a second time. While that happens,
+//! a collector on this thread is set: `serde_ignored` adds the members that no type reads, and the types made by
+//! [`open_enum!`](super::open_enum) and [`open_union!`](super::open_union) add the values and variants that they do not know.
 
-use std::any::type_name;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::de::DeserializeOwned;
-use serde_json::Deserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
-use super::place::{Path, Step};
-
-/// A member or a value of an answer that this version of the crate has no name for: the vendor's API has moved on.
+/// Something in a response that this version of the crate does not know: the vendor's API has changed.
 ///
-/// Told to [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift). It never holds the value of a member that is not
-/// an enum: that may be anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Reported to [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift). It never holds the value of a member that is not
+/// an enum, because that value may be confidential.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Drift {
-    /// The operation whose answer it was.
+    /// The operation whose response it was, for example `mode.report_runs.get`.
     pub operation: &'static str,
-    /// Where it stands, as a JSON Pointer (RFC 6901), for example `/runs/3/priority`.
-    pub pointer: Box<str>,
-    /// The unknown value of an enum, or name of a union's variant; `None` for an unknown member.
-    pub value: Option<Box<str>>,
+    /// What is not known.
+    pub kind: DriftKind,
+}
+
+/// What is not known in a response. Part of a [`Drift`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DriftKind {
+    /// A member of an object that no type of this crate reads.
+    #[non_exhaustive]
+    Member {
+        /// The union that holds the member, for example `Trigger`; `None` for a member outside of unions.
+        type_name: Option<&'static str>,
+        /// Where the member is, as a JSON Pointer (RFC 6901), for example `/runs/3/priority`. It starts at the root of
+        /// the response, or at the object that holds the members of the union's variant.
+        pointer: Box<str>,
+    },
+    /// A value of an enum.
+    #[non_exhaustive]
+    Value {
+        /// The enum, for example `RunState`.
+        type_name: &'static str,
+        /// The value as the vendor sent it.
+        value: Box<str>,
+    },
+    /// A variant of a union: its name is not known, or its members do not have the known types.
+    #[non_exhaustive]
+    Variant {
+        /// The union, for example `Trigger`.
+        type_name: &'static str,
+        /// The name of the variant as the vendor sent it.
+        tag: Box<str>,
+    },
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, pointer, value } = self;
-        match value {
-            Some(value) => write!(f, "{operation}: the value {value:?} at {pointer} is not known"),
-            None => write!(f, "{operation}: the member {pointer} is not known"),
+        write!(f, "{}: {}", self.operation, self.kind)
+    }
+}
+
+impl fmt::Display for DriftKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member { type_name: None, pointer } => write!(f, "unknown member {pointer}"),
+            Self::Member { type_name: Some(union), pointer } => {
+                write!(f, "unknown member {pointer} of {union}")
+            }
+            Self::Value { type_name, value } => write!(f, "unknown value {value:?} of {type_name}"),
+            Self::Variant { type_name, tag } => {
+                write!(f, "unknown or unreadable variant {tag:?} of {type_name}")
+            }
         }
     }
 }
 
-/// Called for each drift.
-pub(crate) type Told = dyn Fn(&Drift) + Send + Sync;
+/// The callback of [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift).
+pub(crate) type OnDrift = dyn Fn(&Drift) + Send + Sync;
 
-/// Tells each drift once. A client's requests carry it to where their answers are decoded.
+/// Reports each drift once. A client's requests carry it to where their responses are decoded.
 #[derive(Clone)]
-pub(crate) struct Watch(Arc<Inner>);
+pub(crate) struct DriftReporter(Arc<Inner>);
 
 struct Inner {
-    told: Box<Told>,
-    /// Ends of places that are known and read by nobody.
+    on_drift: Box<OnDrift>,
+    /// Ends of the pointers of members that are documented, but read by no type.
     unread: &'static [&'static str],
-    known: Mutex<HashSet<(&'static str, Key)>>,
+    /// What was reported, with patterns instead of pointers.
+    reported: Mutex<BTreeSet<Drift>>,
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for DriftReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watch")
+        f.write_str("DriftReporter")
     }
 }
 
-/// What makes a drift of one operation the same as another: a place, and the value if it is one.
-type Key = (Box<str>, Option<Box<str>>);
+/// A server that makes up names must not fill the memory.
+const MOST_REPORTED: usize = 1000;
 
-/// A server that makes up names shall not fill the memory.
-const MOST_TOLD: usize = 1000;
-
-/// Nor take the time: an answer is read once more for each place that must be looked for.
-const MOST_LOOKED_FOR: usize = 32;
-
-impl Watch {
-    pub(crate) fn new(told: Box<Told>, unread: &'static [&'static str]) -> Self {
-        Self(Arc::new(Inner { told, unread, known: Mutex::default() }))
+impl DriftReporter {
+    pub(crate) fn new(on_drift: Box<OnDrift>, unread: &'static [&'static str]) -> Self {
+        Self(Arc::new(Inner { on_drift, unread, reported: Mutex::default() }))
     }
 
-    /// Reads an answer that decodes once more, and tells what in it has no name. What panics here, in a function of the
-    /// caller's, is no reason to lose the answer.
+    /// Decodes a response again and reports what is not known in it. A panic, in the callback or in a caller's own type,
+    /// must not lose the response that was decoded before.
     #[cold]
-    pub(crate) fn look<T: DeserializeOwned>(&self, operation: &'static str, text: &str) {
-        if self.known(|known| known.len()) >= MOST_TOLD {
+    pub(crate) fn inspect<T: DeserializeOwned>(&self, operation: &'static str, text: &str) {
+        if self.reported(|reported| reported.len()) >= MOST_REPORTED {
             return;
         }
-        drop(catch_unwind(AssertUnwindSafe(|| {
-            let is_known =
-                |key: &Key| self.known(|known| known.contains(&(operation, key.clone())));
-            for news in news::<T>(text, 0, &is_known).1 {
-                self.tell(operation, news);
-            }
-        })));
-        READING.set(Reading::Kept);
-    }
-
-    fn tell(&self, operation: &'static str, news: News) {
-        let News { key, place, value } = news;
-        let whole = format!("{operation}{}", place.pattern);
-        if value.is_none() && self.0.unread.iter().any(|end| ends_like(&whole, end)) {
-            return;
-        }
-        let new = self.known(|known| {
-            known.len() < MOST_TOLD && known.insert((operation, (key, value.clone())))
+        let ((), found) = collect(|| {
+            let mut json = serde_json::Deserializer::from_str(text);
+            let read = || collect_members::<T, _>(&mut json, None);
+            drop(catch_unwind(AssertUnwindSafe(read)));
         });
-        if new {
-            (self.0.told)(&Drift { operation, pointer: place.pointer.into(), value });
+        for (key, kind) in found {
+            if self.is_new(Drift { operation, kind: key }) {
+                let report = || (self.0.on_drift)(&Drift { operation, kind });
+                drop(catch_unwind(AssertUnwindSafe(report)));
+            }
         }
     }
 
-    fn known<T>(&self, look: impl FnOnce(&mut HashSet<(&'static str, Key)>) -> T) -> T {
-        look(&mut self.0.known.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Something without a name, somewhere in a text.
-pub(super) struct News {
-    key: Box<str>,
-    place: Place,
-    value: Option<Box<str>>,
-}
-
-/// Reads a text, and what in it has no name. Places of what is known need not be looked for. Places are told from the `root`
-/// on: the outermost names are left out.
-fn news<T: DeserializeOwned>(
-    text: &str,
-    root: usize,
-    is_known: &dyn Fn(&Key) -> bool,
-) -> (Option<T>, Vec<News>) {
-    let mut members = BTreeMap::new();
-    let mut ignored = |path: serde_ignored::Path<'_>| {
-        if members.len() < MOST_TOLD {
-            let Place { pointer, pattern } = Place::of(&path);
-            members.entry(pattern).or_insert(pointer);
+    fn is_new(&self, key: Drift) -> bool {
+        if let DriftKind::Member { type_name, pointer: pattern } = &key.kind {
+            let whole = [type_name.unwrap_or(key.operation), pattern].concat();
+            if self.0.unread.iter().any(|end| ends_like(&whole, end)) {
+                return false;
+            }
         }
-    };
-    // One type for all readers: without `dyn` each level of a type would be compiled for each caller.
-    let ignored: &mut dyn FnMut(serde_ignored::Path<'_>) = &mut ignored;
-    let (read, noted) = Reading::with(Reading::Noting(Noted::default()), || {
-        serde_ignored::deserialize::<_, _, T>(&mut Deserializer::from_str(text), ignored).ok()
-    });
-    let members = members.into_iter().map(|(pattern, pointer)| {
-        let key = pattern.as_str().into();
-        News { key, place: Place { pointer, pattern }, value: None }
-    });
-    let mut news: Vec<_> = members.collect();
-    let Reading::Noting(noted) = noted else { return (read, news) };
-    let mut looks = 0;
-    let mut place = |reading| {
-        looks += 1;
-        let path = || {
-            let error = serde_json::from_str::<T>(text).err()?;
-            Some(Place::of_value(&Path::of(text, &error), root))
-        };
-        (looks <= MOST_LOOKED_FOR).then(|| Reading::with(reading, path).0.unwrap_or_default())
-    };
-    for value in &noted.values {
-        let key = (Box::default(), Some(value.clone()));
-        if is_known(&key) {
-            continue;
-        }
-        let others = noted.values.iter().filter(|other| *other != value).cloned().collect();
-        if let Some(place) = place(Reading::AllBut(others)) {
-            news.push(News { key: key.0, place, value: key.1 });
-        }
-    }
-    for (index, inside) in noted.inside {
-        let key = (inside.key, inside.value);
-        if is_known(&key) {
-            continue;
-        }
-        if let Some(union) = place(Reading::Until(index)) {
-            let place = union.then(&inside.place);
-            news.push(News { key: key.0, place, value: key.1 });
-        }
-    }
-    (read, news)
-}
-
-/// A JSON Pointer, and the same with `*` for indices and for names that no API would have: they are keys.
-#[derive(Default)]
-struct Place {
-    pointer: String,
-    pattern: String,
-}
-
-impl Place {
-    fn of(path: &serde_ignored::Path<'_>) -> Self {
-        use serde_ignored::Path;
-
-        match path {
-            Path::Root => Self::default(),
-            Path::Seq { parent, index } => Self::of(parent).index(*index),
-            Path::Map { parent, key } => Self::of(parent).member(key),
-            Path::Some { parent }
-            | Path::NewtypeStruct { parent }
-            | Path::NewtypeVariant { parent } => Self::of(parent),
-        }
+        self.reported(|reported| reported.len() < MOST_REPORTED && reported.insert(key))
     }
 
-    fn of_value(path: &Path, root: usize) -> Self {
-        path.steps().skip(root).fold(Self::default(), |place, step| match step {
-            Step::Index(index) => place.index(*index),
-            Step::Member(name) => place.member(name),
-        })
-    }
-
-    fn index(self, index: usize) -> Self {
-        Self { pointer: format!("{}/{index}", self.pointer), pattern: self.pattern + "/*" }
-    }
-
-    fn member(self, name: &str) -> Self {
-        // Resource ids have dots.
-        let pattern = if name.contains('.') { "*" } else { name };
-        let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
-        Self {
-            pointer: format!("{}/{}", self.pointer, escaped(name)),
-            pattern: format!("{}/{}", self.pattern, escaped(pattern)),
-        }
-    }
-
-    fn then(mut self, inner: &Self) -> Self {
-        self.pointer.push_str(&inner.pointer);
-        self.pattern.push_str(&inner.pattern);
-        self
+    fn reported<T>(&self, access: impl FnOnce(&mut BTreeSet<Drift>) -> T) -> T {
+        access(&mut self.0.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Whether the last names are these; `*` stands for any.
-fn ends_like(place: &str, end: &str) -> bool {
-    let mut names = place.rsplit('/');
+fn ends_like(pattern: &str, end: &str) -> bool {
+    let mut names = pattern.rsplit('/');
     let mut wanted = end.trim_start_matches('/').rsplit('/');
     wanted.all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
 
-/// What becomes of unknown values and of unions while an answer is read on this thread.
-#[derive(Default)]
-enum Reading {
-    /// They are kept, as always.
-    #[default]
-    Kept,
-    /// They are kept, and what is unknown is listed here.
-    Noting(Noted),
-    /// All unknown values but these are errors, which tell their place.
-    AllBut(Vec<Box<str>>),
-    /// The union after so many others is an error, which tells its place.
-    Until(usize),
-}
-
-#[derive(Default)]
-struct Noted {
-    values: Vec<Box<str>>,
-    /// What is inside of unions, with the number of unions before. Of each type once: places are looked for.
-    inside: Vec<(usize, News)>,
-    unions: usize,
-}
+/// What is not known in a text: by what makes it the same as another, how it is reported. The two differ for members: a
+/// pattern is a pointer with `*` for indices and for names that no API would have, because they are keys.
+type Found = BTreeMap<DriftKind, DriftKind>;
 
 thread_local! {
-    static READING: RefCell<Reading> = const { RefCell::new(Reading::Kept) };
+    /// Set while a response is inspected.
+    static FOUND: RefCell<Option<Found>> = const { RefCell::new(None) };
 }
 
-impl Reading {
-    /// Does something while what is unknown is treated like this. What it is afterwards.
-    fn with<T>(reading: Self, read: impl FnOnce() -> T) -> (T, Self) {
-        let before = READING.replace(reading);
-        let read = read();
-        (read, READING.replace(before))
+/// Runs a function with an empty collector, and returns what was added to it.
+fn collect<T>(read: impl FnOnce() -> T) -> (T, Found) {
+    let outer = FOUND.replace(Some(Found::new()));
+    let value = read();
+    (value, FOUND.replace(outer).unwrap_or_default())
+}
+
+/// Whether a response is inspected on this thread.
+pub(super) fn is_collecting() -> bool {
+    FOUND.with_borrow(Option::is_some)
+}
+
+fn add(key: DriftKind, kind: DriftKind) {
+    FOUND.with_borrow_mut(|found| match found {
+        Some(found) if found.len() < MOST_REPORTED => drop(found.entry(key).or_insert(kind)),
+        _ => {}
+    });
+}
+
+/// Called by an enum for a value that it does not know.
+#[cold]
+pub(super) fn unknown_value(type_name: &'static str, value: &str) {
+    if is_collecting() {
+        let kind = DriftKind::Value { type_name, value: value.into() };
+        add(kind.clone(), kind);
     }
 }
 
-/// Called by an enum for a value that it has no name for. True if it is to be an error.
+/// Called by a union to read its variant while a response is inspected.
 #[cold]
-pub(super) fn refuses(value: &str) -> bool {
-    READING.with_borrow_mut(|reading| match reading {
-        Reading::Kept | Reading::Until(_) => false,
-        Reading::Noting(noted) => {
-            let is_new = !noted.values.iter().any(|known| **known == *value);
-            if is_new && noted.values.len() < MOST_LOOKED_FOR {
-                noted.values.push(value.into());
-            }
-            false
-        }
-        Reading::AllBut(kept) => !kept.iter().any(|known| **known == *value),
-    })
-}
-
-/// Called by a union before it is read: whether it is the one whose place is wanted, so that it is to be an error.
-pub(super) fn asks_for_this_union() -> bool {
-    READING.with_borrow(|reading| matches!(reading, Reading::Until(0)))
-}
-
-/// Called by a union to read its variant, which it keeps as text: what is unknown in it has its place in that text.
-pub(super) fn union<T>(
-    read: impl FnOnce() -> Option<T>,
-    look: impl FnOnce() -> (Option<T>, Vec<News>),
+pub(super) fn read_variant<'de, T: Deserialize<'de>>(
+    type_name: &'static str,
+    tag: &str,
+    variant: impl Deserializer<'de>,
 ) -> Option<T> {
-    let (read, reading) = match READING.take() {
-        Reading::Kept => (read(), Reading::Kept),
-        Reading::AllBut(values) => (read(), Reading::AllBut(values)),
-        Reading::Until(others) => (read(), Reading::Until(others.saturating_sub(1))),
-        Reading::Noting(mut noted) => {
-            let (read, news) = look();
-            for mut news in news {
-                news.key = format!("{}{}", type_name::<T>(), news.place.pattern).into();
-                let same = |(_, old): &(_, News)| old.key == news.key && old.value == news.value;
-                if noted.inside.len() < MOST_LOOKED_FOR && !noted.inside.iter().any(same) {
-                    noted.inside.push((noted.unions, news));
-                }
-            }
-            noted.unions += 1;
-            (read, Reading::Noting(noted))
-        }
-    };
-    READING.set(reading);
+    let (read, mut found) = collect(|| collect_members(variant, Some(type_name)).ok());
+    if read.is_none() {
+        // The union is kept as text, and so is what is unknown in it.
+        let kind = DriftKind::Variant { type_name, tag: tag.into() };
+        found = Found::from([(kind.clone(), kind)]);
+    }
+    // The tag may be beside the variant's members.
+    found.remove(&DriftKind::Member { type_name: Some(type_name), pointer: "/type".into() });
+    for (key, kind) in found {
+        add(key, kind);
+    }
     read
 }
 
-/// Reads the variant of a union, `{tag: fields}`, and what in it has no name.
-#[cold]
-pub(super) fn variant<T: DeserializeOwned>(
-    tag: &str,
-    fields: &str,
-    wrapped: bool,
-) -> (Option<T>, Vec<News>) {
-    let text = format!("{{{}:{fields}}}", serde_json::Value::from(tag));
-    let (read, mut news) = news::<T>(&text, 1, &|_| false);
-    if read.is_none() {
-        let place = if wrapped { Place::default() } else { Place::default().member("type") };
-        return (None, vec![News { key: Box::default(), place, value: Some(tag.into()) }]);
-    }
-    // The reader's places begin in the variant.
-    if wrapped {
-        for news in &mut news {
-            news.place = Place::default().member(tag).then(&news.place);
+/// Deserializes a value and adds the members that no type reads.
+fn collect_members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    type_name: Option<&'static str>,
+) -> Result<T, D::Error> {
+    let mut ignored = |path: serde_ignored::Path<'_>| {
+        let (pointer, pattern) = pointer_and_pattern(&path);
+        let member = |pointer: String| DriftKind::Member { type_name, pointer: pointer.into() };
+        add(member(pattern), member(pointer));
+    };
+    // One type for all callers: without `dyn`, each level of `T` would be compiled for each of them.
+    let ignored: &mut dyn FnMut(serde_ignored::Path<'_>) = &mut ignored;
+    serde_ignored::deserialize(deserializer, ignored)
+}
+
+/// The JSON Pointer of a member, and its pattern.
+fn pointer_and_pattern(path: &serde_ignored::Path<'_>) -> (String, String) {
+    use serde_ignored::Path;
+
+    let (parent, name, pattern) = match path {
+        Path::Root => return Default::default(),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => return pointer_and_pattern(parent),
+        Path::Seq { parent, index } => (parent, index.to_string(), "*".to_owned()),
+        Path::Map { parent, key } => {
+            let name = key.replace('~', "~0").replace('/', "~1");
+            // Resource ids have dots.
+            let pattern = if name.contains('.') { "*".to_owned() } else { name.clone() };
+            (parent, name, pattern)
         }
-    } else {
-        news.retain(|news| news.place.pointer != "/type" || news.value.is_some());
-    }
-    (read, news)
+    };
+    let (pointer, parent_pattern) = pointer_and_pattern(parent);
+    (format!("{pointer}/{name}"), format!("{parent_pattern}/{pattern}"))
 }
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the macro declares public enums")]
 mod tests {
     use serde::Deserialize;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::wire::{lenient, open_enum, open_union};
@@ -345,21 +254,21 @@ mod tests {
     open_enum! {
         /// A state.
         State {
-            /// It is over.
+            /// It has ended.
             Done = "DONE",
         }
     }
 
     open_union! {
-        /// What came of it.
+        /// A result.
         Outcome {
-            /// Something.
+            /// Something was made.
             Made = "made" {
                 /// Its id.
                 id: Box<str>,
-                /// How it stands.
+                /// Its state.
                 state: Option<State>,
-                /// What came of its parts.
+                /// The results of its parts.
                 #[serde(default, deserialize_with = "lenient::list")]
                 parts: Vec<Outcome>,
             },
@@ -382,156 +291,198 @@ mod tests {
         raw: Option<Box<serde_json::value::RawValue>>,
     }
 
-    fn watch(told: impl Fn(&Drift) + Send + Sync + 'static) -> Watch {
-        Watch::new(Box::new(told), &["/documented", "/runs/*/unread"])
+    /// A reporter, and where its reports are kept.
+    fn reporter() -> (DriftReporter, Arc<Mutex<Vec<Drift>>>) {
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&reports);
+        let on_drift = move |drift: &Drift| sink.lock().unwrap().push(drift.clone());
+        let unread = &["/documented", "/runs/*/unread", "Outcome/unread"];
+        (DriftReporter::new(Box::new(on_drift), unread), reports)
     }
 
-    fn drifts(watch: &Watch, told: &Mutex<Vec<Drift>>, answer: &serde_json::Value) -> Vec<String> {
-        let text = answer.to_string();
+    /// What is reported of a response, as text.
+    fn inspect(
+        (reporter, reports): &(DriftReporter, Arc<Mutex<Vec<Drift>>>),
+        response: &Value,
+    ) -> Vec<String> {
+        let text = response.to_string();
         assert!(serde_json::from_str::<List>(&text).is_ok());
-        watch.look::<List>("test", &text);
-        told.lock().unwrap().drain(..).map(|drift| drift.to_string()).collect()
+        reporter.inspect::<List>("test", &text);
+        reports.lock().unwrap().drain(..).map(|drift| drift.to_string()).collect()
+    }
+
+    fn made(more: &Value) -> Value {
+        let mut made = json!({ "type": "made", "id": "1" });
+        made.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        made
     }
 
     #[test]
-    fn unknown_members_and_values_are_told_once_with_their_place_and_no_members_value() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |drift| heard.lock().unwrap().push(drift.clone()));
+    fn unknown_members_and_values_are_reported_once_without_the_values_of_members() {
+        let reporter = reporter();
         let run = json!({
             "state": "PAUSED",
             "outcome": { "type": "made", "id": "1" },
             "raw": { "anything": 1 },
             "a/b": "canary",
         });
-        let answer =
+        let response =
             json!({ "runs": [{ "state": "done" }, run, run], "other": "LATE", "more": {} });
-        let mut found = drifts(&watch, &told, &answer);
-        found.sort();
         assert_eq!(
-            found,
+            inspect(&reporter, &response),
             [
-                "test: the member /more is not known",
-                "test: the member /runs/1/a~1b is not known",
-                "test: the value \"LATE\" at /other is not known",
-                "test: the value \"PAUSED\" at /runs/1/state is not known",
+                "test: unknown member /more",
+                "test: unknown member /runs/1/a~1b",
+                "test: unknown value \"LATE\" of State",
+                "test: unknown value \"PAUSED\" of State",
             ]
         );
-        assert_eq!(drifts(&watch, &told, &answer), [""; 0], "each is told once");
+        assert_eq!(inspect(&reporter, &response), [""; 0], "each is reported once");
         let later = json!({ "runs": [run], "other": "SOON" });
+        assert_eq!(inspect(&reporter, &later), ["test: unknown value \"SOON\" of State"]);
+        reporter.0.inspect::<List>("another", r#"{"other":"SOON","more":1}"#);
+        let others: Vec<_> = reporter.1.lock().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
-            drifts(&watch, &told, &later),
-            ["test: the value \"SOON\" at /other is not known"]
+            others,
+            ["another: unknown member /more", "another: unknown value \"SOON\" of State"]
         );
     }
 
     #[test]
-    fn what_is_new_inside_of_unions_is_told_in_each_of_their_shapes() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |drift| heard.lock().unwrap().push(drift.clone()));
-        let made = |more: &serde_json::Value| {
-            let mut made = json!({ "type": "made", "id": "1" });
-            made.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            made
-        };
-        let within = |outcome: serde_json::Value| json!({ "runs": [{}, { "outcome": made(&json!({})) }, { "outcome": outcome }] });
-        let at = "/runs/2/outcome";
+    fn what_is_unknown_inside_of_unions_is_reported_in_each_of_their_shapes() {
         for (outcome, expected) in [
             (made(&json!({})), None),
-            (made(&json!({ "colour": 1 })), Some(format!("the member {at}/colour"))),
-            (made(&json!({ "state": "LATE" })), Some(format!("the value \"LATE\" at {at}/state"))),
+            (made(&json!({ "colour": 1 })), Some("member /colour of Outcome")),
+            (made(&json!({ "a.b": { "c": 1 } })), Some("member /a.b of Outcome")),
+            (made(&json!({ "state": "LATE" })), Some("value \"LATE\" of State")),
             (
                 json!({ "type": "made", "made": { "id": "1", "size": 1 } }),
-                Some(format!("the member {at}/made/size")),
+                Some("member /size of Outcome"),
             ),
-            (
-                json!({ "made": { "id": "1", "state": "SOON" } }),
-                Some(format!("the value \"SOON\" at {at}/made/state")),
-            ),
+            (json!({ "made": { "id": "1", "state": "SOON" } }), Some("value \"SOON\" of State")),
+            (json!({ "made": { "id": "1", "size": 1 } }), Some("member /size of Outcome")),
             (
                 json!({ "type": "moved", "to": 1 }),
-                Some(format!("the value \"moved\" at {at}/type")),
+                Some("or unreadable variant \"moved\" of Outcome"),
             ),
-            (json!({ "lost": { "at": 1 } }), Some(format!("the value \"lost\" at {at}"))),
+            (json!({ "lost": { "at": 1 } }), Some("or unreadable variant \"lost\" of Outcome")),
+            (
+                json!({ "type": "made", "state": "LATE", "size": 1 }),
+                Some("or unreadable variant \"made\" of Outcome"),
+            ),
             (
                 made(&json!({ "parts": [made(&json!({})), made(&json!({ "depth": 1 }))] })),
-                Some(format!("the member {at}/parts/1/depth")),
+                Some("member /depth of Outcome"),
             ),
             (
                 made(&json!({ "parts": [{ "type": "sunk" }] })),
-                Some(format!("the value \"sunk\" at {at}/parts/0/type")),
+                Some("or unreadable variant \"sunk\" of Outcome"),
             ),
         ] {
+            let reporter = reporter();
+            let known = json!({ "outcome": made(&json!({})) });
+            let response = json!({ "runs": [{}, known, { "outcome": outcome }] });
             let expected: Vec<_> =
-                expected.iter().map(|what| format!("test: {what} is not known")).collect();
-            let answer = within(outcome);
-            assert_eq!(drifts(&watch, &told, &answer), expected, "{answer}");
-            assert_eq!(drifts(&watch, &told, &answer), [""; 0], "told once: {answer}");
+                expected.iter().map(|what| format!("test: unknown {what}")).collect();
+            assert_eq!(inspect(&reporter, &response), expected, "{response}");
+            assert_eq!(inspect(&reporter, &response), [""; 0], "reported once: {response}");
         }
     }
 
     #[test]
-    fn what_is_documented_and_read_by_nobody_is_not_told() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |drift| heard.lock().unwrap().push(drift.clone()));
-        let answer = json!({ "documented": 1, "unread": 1, "runs": [{ "unread": 1 }] });
-        let expected = ["test: the member /unread is not known"];
-        assert_eq!(drifts(&watch, &told, &answer), expected);
+    fn what_is_unknown_at_several_depths_of_a_union_is_all_reported() {
+        let reporter = reporter();
+        let inner = made(&json!({ "depth": 1, "state": "LATE" }));
+        let outcome = made(&json!({ "colour": 1, "parts": [inner, { "type": "sunk" }] }));
+        let response = json!({ "runs": [{ "outcome": outcome, "more": 1 }] });
+        assert_eq!(
+            inspect(&reporter, &response),
+            [
+                "test: unknown member /runs/0/more",
+                "test: unknown member /colour of Outcome",
+                "test: unknown member /depth of Outcome",
+                "test: unknown value \"LATE\" of State",
+                "test: unknown or unreadable variant \"sunk\" of Outcome",
+            ]
+        );
+    }
+
+    #[test]
+    fn documented_members_that_nobody_reads_are_not_reported() {
+        let reporter = reporter();
+        let outcome = made(&json!({ "unread": 1 }));
+        let run = json!({ "unread": 1, "outcome": outcome });
+        let response = json!({ "documented": 1, "unread": 1, "runs": [run] });
+        assert_eq!(inspect(&reporter, &response), ["test: unknown member /unread"]);
         assert!(ends_like("acme.info.get/a", "acme.info.get/*"));
         assert!(!ends_like("acme.info.get/a/b", "acme.info.get/*"));
         assert!(!ends_like("acme.info.get", "/acme.info.get/*"));
     }
 
     #[test]
-    fn keys_of_a_map_are_not_places_of_their_own() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |drift| heard.lock().unwrap().push(drift.to_string()));
+    fn a_member_is_the_same_under_each_key_of_a_map() {
+        let (reporter, reports) = reporter();
         let text = r#"{"ri.a.1":{"new":1},"ri.a.2":{"new":1}}"#;
-        watch.look::<BTreeMap<String, Run>>("test", text);
-        assert_eq!(*told.lock().unwrap(), ["test: the member /ri.a.1/new is not known"]);
+        reporter.inspect::<BTreeMap<String, Run>>("test", text);
+        let reports: Vec<_> = reports.lock().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(reports, ["test: unknown member /ri.a.1/new"]);
     }
 
     #[test]
-    fn a_function_that_panics_loses_no_answer_and_is_called_for_the_next_news() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |drift| {
-            heard.lock().unwrap().push(drift.pointer.to_string());
-            assert!(*drift.pointer != *"/first", "a test of panics");
-        });
-        watch.look::<List>("test", r#"{"first":1,"runs":[{"state":"LATE"}]}"#);
-        watch.look::<List>("test", r#"{"second":1}"#);
-        assert_eq!(*told.lock().unwrap(), ["/first", "/second"]);
-        let state: State = serde_json::from_str("\"PAUSED\"").unwrap();
-        assert_eq!(state.as_str(), "PAUSED");
+    fn a_callback_that_panics_loses_no_response_and_no_report() {
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&reports);
+        let on_drift = move |drift: &Drift| {
+            sink.lock().unwrap().push(drift.kind.to_string());
+            assert!(!drift.to_string().contains("/first"), "a test of panics");
+        };
+        let reporter = DriftReporter::new(Box::new(on_drift), &[]);
+        reporter.inspect::<List>("test", r#"{"first":1,"runs":[{"state":"LATE"}]}"#);
+        reporter.inspect::<List>("test", r#"{"second":1}"#);
+        assert_eq!(
+            *reports.lock().unwrap(),
+            ["unknown member /first", "unknown value \"LATE\" of State", "unknown member /second"]
+        );
+        assert!(!is_collecting());
     }
 
     #[test]
-    fn an_answer_full_of_new_values_is_not_read_again_for_each() {
-        let told = Arc::new(Mutex::new(0));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |_| *heard.lock().unwrap() += 1);
+    fn a_type_that_panics_loses_no_response_and_ends_the_collection() {
+        struct Panics;
+
+        impl<'de> Deserialize<'de> for Panics {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                State::deserialize(deserializer)?;
+                panic!("a test of panics");
+            }
+        }
+
+        let (reporter, reports) = reporter();
+        reporter.inspect::<Vec<Panics>>("test", r#"["LATE"]"#);
+        assert!(!is_collecting());
+        let reports: Vec<_> = reports.lock().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(reports, ["test: unknown value \"LATE\" of State"]);
+    }
+
+    #[test]
+    fn a_response_full_of_new_names_is_reported_up_to_the_bound() {
+        let reporter = reporter();
         let runs = (0..20_000).map(|number| {
             let outcome = json!({ "type": format!("o{number}"), (format!("m{number}")): 1 });
             json!({ "state": format!("S{number}"), "outcome": outcome, (format!("m{number}")): 1 })
         });
-        let answer = json!({ "runs": runs.collect::<Vec<_>>() }).to_string();
-        watch.look::<List>("test", &answer);
-        assert_eq!(*told.lock().unwrap(), MOST_TOLD);
+        let response = json!({ "runs": runs.collect::<Vec<_>>() });
+        assert_eq!(inspect(&reporter, &response).len(), MOST_REPORTED);
+        assert_eq!(inspect(&reporter, &json!({ "more": 1 })), [""; 0]);
     }
 
     #[test]
-    fn what_is_told_is_bounded_and_reading_goes_on_as_before() {
-        let told = Arc::new(Mutex::new(0));
-        let heard = Arc::clone(&told);
-        let watch = watch(move |_| *heard.lock().unwrap() += 1);
-        for number in 0..MOST_TOLD + 500 {
-            watch.look::<List>("test", &json!({ (format!("m{number}")): 1 }).to_string());
+    fn all_responses_of_a_client_share_the_bound() {
+        let (reporter, reports) = reporter();
+        for number in 0..MOST_REPORTED + 500 {
+            reporter.inspect::<List>("test", &json!({ (format!("m{number}")): 1 }).to_string());
         }
-        assert_eq!(*told.lock().unwrap(), MOST_TOLD);
+        assert_eq!(reports.lock().unwrap().len(), MOST_REPORTED);
         let state: State = serde_json::from_str("\"PAUSED\"").unwrap();
         assert_eq!(state.as_str(), "PAUSED");
     }

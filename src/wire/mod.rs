@@ -15,15 +15,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 pub use crate::client::json;
 
-pub use self::drift::Drift;
+pub use self::drift::{Drift, DriftKind};
 pub use self::id::id;
 pub use self::open_enum::{Unrecognized, open_enum};
 #[doc(hidden)]
-pub use self::open_enum::{same as open_enum_same, text as open_enum_text};
+pub use self::open_enum::{read as open_enum_read, same as open_enum_same};
 pub use self::raw::RawJson;
 pub use self::union::open_union;
 #[doc(hidden)]
-pub use self::union::{read as open_union_read, text as open_union_text};
+pub use self::union::read as open_union_read;
 
 /// Everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded: the unreserved set of RFC 3986.
 pub(crate) const UNRESERVED: &AsciiSet =

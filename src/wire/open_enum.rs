@@ -131,7 +131,7 @@ macro_rules! __open_enum {
 
         impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                $crate::wire::open_enum_text(deserializer, |text| text.into(), |value| matches!(value, Self::Unknown(_)))
+                $crate::wire::open_enum_read(deserializer, stringify!($name), |value| matches!(value, Self::Unknown(_)))
             }
         }
     };
@@ -139,33 +139,33 @@ macro_rules! __open_enum {
 
 pub use __open_enum as open_enum;
 
-/// Reads a text, borrowed where the format can lend it, and makes a value of it.
+/// Reads an enum from a text, which is borrowed where the format can lend it.
 #[allow(clippy::missing_errors_doc, reason = "not part of the interface")]
-pub fn text<'de, D: serde::Deserializer<'de>, T>(
+pub fn read<'de, D: serde::Deserializer<'de>, T: for<'a> From<&'a str>>(
     deserializer: D,
-    make: fn(&str) -> T,
+    type_name: &'static str,
     is_unknown: fn(&T) -> bool,
 ) -> Result<T, D::Error> {
-    struct Text<T>(fn(&str) -> T, fn(&T) -> bool);
+    struct Text<T>(&'static str, fn(&T) -> bool);
 
-    impl<T> serde::de::Visitor<'_> for Text<T> {
+    impl<T: for<'a> From<&'a str>> serde::de::Visitor<'_> for Text<T> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a text")
         }
 
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            let Self(make, is_unknown) = self;
-            let value = make(text);
-            if is_unknown(&value) && drift::refuses(text) {
-                return Err(E::custom("the value has no name"));
+        fn visit_str<E>(self, text: &str) -> Result<T, E> {
+            let Self(type_name, is_unknown) = self;
+            let value = T::from(text);
+            if is_unknown(&value) {
+                drift::unknown_value(type_name, text);
             }
             Ok(value)
         }
     }
 
-    deserializer.deserialize_str(Text(make, is_unknown))
+    deserializer.deserialize_str(Text(type_name, is_unknown))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(crate) struct Path(Vec<Step>);
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+enum Step {
     Index(usize),
     Member(String),
 }
@@ -67,10 +67,6 @@ impl Path {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.0.iter()
     }
 }
 

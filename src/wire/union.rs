@@ -1,10 +1,10 @@
 //! Unions from the wire: what we do not know is kept, and is never an error.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, iter};
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -93,8 +93,8 @@ macro_rules! __open_union {
 
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                    let raw = $crate::wire::open_union_text(deserializer)?;
-                    Ok(match $crate::wire::open_union_read(&raw) {
+                    let raw = $crate::wire::RawJson::deserialize(deserializer)?;
+                    Ok(match $crate::wire::open_union_read(stringify!($name), &raw) {
                         $( Some(Read::$variant { $($field),* }) => Self::$variant { $($field),* }, )+
                         None => Self::Unknown(raw),
                     })
@@ -115,64 +115,36 @@ macro_rules! __open_union {
 
 pub use __open_union as open_union;
 
-/// The union, unread.
-///
-/// # Errors
-/// Those of the reader, and one at the union's beginning for a look that asks where it stands.
-pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Error> {
-    if drift::asks_for_this_union() {
-        // An object is no unit. Only errors of the reader's own have an exact place.
-        <()>::deserialize(deserializer)?;
-        return Err(de::Error::custom("the union that was looked for"));
-    }
-    RawJson::deserialize(deserializer)
-}
-
 /// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
 #[must_use]
-pub fn read<T: DeserializeOwned>(raw: &RawJson) -> Option<T> {
-    let one = Variant::of(raw);
-    drift::union(|| one.as_ref()?.read(), || one.as_ref().map(Variant::look).unwrap_or_default())
+pub fn read<T: DeserializeOwned>(type_name: &'static str, raw: &RawJson) -> Option<T> {
+    let (tag, fields) = tag_and_fields(raw)?;
+    let variant = MapDeserializer::new(iter::once((&*tag, fields)));
+    let variant = MapAccessDeserializer::new(variant);
+    if drift::is_collecting() {
+        return drift::read_variant(type_name, &tag, variant);
+    }
+    T::deserialize(variant).ok()
 }
 
-/// A union's text, taken apart.
-struct Variant<'a> {
-    tag: Cow<'a, str>,
-    fields: &'a RawValue,
-    /// Its members stand in an object of their own.
-    wrapped: bool,
-}
-
-impl<'a> Variant<'a> {
-    fn of(RawJson(raw): &'a RawJson) -> Option<Self> {
-        // Reading recurses once for each level; keeping does not.
-        if depth(raw.get()) > DEEPEST {
-            return None;
-        }
-        let is_object = |member: &&RawValue| member.get().starts_with('{');
-        let Members(members) = serde_json::from_str(raw.get()).ok()?;
-        let named =
-            |name: &str| members.iter().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw);
-        if let Some(tag) = named("type") {
-            let Text(tag) = serde_json::from_str(tag.get()).ok()?;
-            let fields = named(&tag).filter(is_object);
-            let wrapped = fields.is_some();
-            return Some(Self { tag, fields: fields.unwrap_or(raw), wrapped });
-        }
-        // Other variants may be there as nulls.
-        let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
-        let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
-        Some(Self { tag, fields, wrapped: true })
+/// The name of a union's variant, and the object that holds its members.
+fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
+    // Reading recurses once for each level; keeping does not.
+    if depth(raw.get()) > DEEPEST {
+        return None;
     }
-
-    fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        let one = MapDeserializer::new(std::iter::once((&*self.tag, self.fields)));
-        T::deserialize(MapAccessDeserializer::new(one)).ok()
+    let is_object = |member: &&RawValue| member.get().starts_with('{');
+    let Members(members) = serde_json::from_str(raw.get()).ok()?;
+    let named = |name: &str| members.iter().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw);
+    if let Some(tag) = named("type") {
+        let Text(tag) = serde_json::from_str(tag.get()).ok()?;
+        let fields = named(&tag).filter(is_object).unwrap_or(raw);
+        return Some((tag, fields));
     }
-
-    fn look<T: DeserializeOwned>(&self) -> (Option<T>, Vec<drift::News>) {
-        drift::variant(&self.tag, self.fields.get(), self.wrapped)
-    }
+    // Other variants may be there as nulls.
+    let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
+    let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
+    Some((tag, fields))
 }
 
 /// A text, borrowed unless it is escaped. (`Cow` alone is never borrowed.)

@@ -14,7 +14,7 @@ use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, adobe};
 use serde_json::Value;
 
-use super::{samples, tells_only_news};
+use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
 async fn every_adobe_sample_decodes_into_its_model() {
@@ -228,7 +228,7 @@ async fn decodes<E: Endpoint<Api = adobe::Adobe> + Clone>(
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
-    tells_only_news(
+    reports_only_what_is_new(
         || adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev"),
         &request,
         body,

@@ -15,7 +15,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ClientBuilder, ErrorKind};
 use serde_json::Value;
 
-use super::{samples, tells_only_news};
+use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
 async fn every_arcgis_sample_decodes_into_its_model() {
@@ -145,7 +145,7 @@ async fn decodes<E: Endpoint<Api = ArcGis> + Clone>(
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
-    tells_only_news(client, &request, body).await;
+    reports_only_what_is_new(client, &request, body).await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client().transport(script).build().unwrap().send(request).await {

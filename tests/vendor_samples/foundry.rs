@@ -17,7 +17,7 @@ use scheduled_runs::{Cursor, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{samples, tells_only_news};
+use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
 async fn every_foundry_sample_decodes_into_its_model() {
@@ -201,7 +201,7 @@ async fn decodes<E: Endpoint<Api = Foundry> + Clone>(
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
-    tells_only_news(
+    reports_only_what_is_new(
         || {
             foundry::Client::builder()
                 .hostname("example.palantirfoundry.com")

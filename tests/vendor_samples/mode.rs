@@ -14,7 +14,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ErrorKind, mode};
 use serde_json::Value;
 
-use super::{samples, tells_only_news};
+use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
 async fn every_mode_sample_decodes_into_its_model() {
@@ -175,7 +175,7 @@ async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
-    tells_only_news(
+    reports_only_what_is_new(
         || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
         &request,
         body,
@@ -191,7 +191,7 @@ async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
 
 /// The sample is a whole list of so many items, though every page be the same.
 async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items: usize) -> usize {
-    tells_only_news(
+    reports_only_what_is_new(
         || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
         &request,
         body,

@@ -10,7 +10,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Cursor, ErrorKind, supermetrics};
 use serde_json::Value;
 
-use super::{samples, tells_only_news};
+use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
 async fn every_supermetrics_sample_decodes_into_its_model() {
@@ -182,8 +182,12 @@ async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics> + Clone>(
     body: &str,
     found: impl Fn(&E::Output) -> usize,
 ) -> usize {
-    tells_only_news(|| supermetrics::Client::builder().clock(ManualClock::new()), &request, body)
-        .await;
+    reports_only_what_is_new(
+        || supermetrics::Client::builder().clock(ManualClock::new()),
+        &request,
+        body,
+    )
+    .await;
     let script = ScriptedTransport::default();
     script.answer(200, body.to_owned());
     match client(&script).send(request).await {
