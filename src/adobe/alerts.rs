@@ -1,11 +1,9 @@
 //! Alert subscriptions: list, create, get, enable, disable, delete. An alert belongs to a query or schedule and is told
 //! apart by its type; people subscribe to it by e-mail address.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::Method;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, SeqAccess};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -19,6 +17,7 @@ use crate::client::{
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
+use crate::wire::lenient::{FromAny, Scalar};
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
 use crate::wire::{json, lenient};
@@ -558,44 +557,23 @@ fn channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Channel>
     #[serde(transparent)]
     struct Address(#[serde(deserialize_with = "lenient::text")] Option<Box<str>>);
 
-    impl<'de> Visitor<'de> for Either {
+    impl<'de> FromAny<'de> for Either {
         type Value = Option<Channel>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a switch or a list of addresses")
+        fn scalar(self, value: Scalar<'_>) -> Self::Value {
+            if let Scalar::Bool(on) = value { Some(Channel::Switch(on)) } else { None }
         }
 
-        fn visit_bool<E>(self, on: bool) -> Result<Self::Value, E> {
-            Ok(Some(Channel::Switch(on)))
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        fn list<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
             let mut users = Vec::new();
             while let Some(Address(user)) = seq.next_element()? {
                 users.extend(user);
             }
             Ok(Some(Channel::Users(users)))
         }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
     }
 
-    deserializer.deserialize_any(Either)
+    lenient::any(deserializer, Either)
 }
 
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserializer;
 
+use crate::wire::lenient;
 use crate::wire::time::parse;
 
 /// A date of an answer. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
@@ -57,27 +58,24 @@ impl Time {
         }
     }
 
-    /// A date from its text; nothing for the texts that mean "none".
-    fn of_text(raw: &str) -> Option<Self> {
+    /// A date from its text. The empty text means "none"; that 0 and -1 do too, as in other numbers of these responses, is
+    /// inferred.
+    fn of_text(raw: Box<str>) -> Option<Self> {
         let text = raw.trim();
-        if let Ok(millis) = text.parse() {
-            return Self::of_millis(millis, raw);
-        }
-        let meaning = match (text.bytes().next()?, parse(text)) {
-            (first, Some(time)) if first.is_ascii_alphabetic() => {
-                Meaning::Local(time.naive_utc(), Some(time))
-            }
-            (_, Some(time)) => Meaning::Instant(time),
-            (_, None) => Meaning::Unreadable,
+        let first = text.bytes().next()?;
+        let meaning = match text.parse() {
+            Ok(0 | -1) => return None,
+            Ok(millis) => DateTime::from_timestamp_millis(millis).map(Meaning::Instant),
+            Err(_) => parse(text).map(|time| {
+                let is_english = first.is_ascii_alphabetic();
+                if is_english {
+                    Meaning::Local(time.naive_utc(), Some(time))
+                } else {
+                    Meaning::Instant(time)
+                }
+            }),
         };
-        Some(Self { raw: raw.into(), meaning })
-    }
-
-    /// Inferred: 0 and -1 stand for "none", as they do in other numbers of these answers.
-    fn of_millis(millis: i64, raw: &str) -> Option<Self> {
-        let time = DateTime::from_timestamp_millis(millis);
-        let meaning = time.map_or(Meaning::Unreadable, Meaning::Instant);
-        (!matches!(millis, 0 | -1)).then(|| Self { raw: raw.into(), meaning })
+        Some(Self { raw, meaning: meaning.unwrap_or(Meaning::Unreadable) })
     }
 
     pub(super) fn read_in(&mut self, zone: &ServerZone) {
@@ -97,51 +95,7 @@ impl fmt::Display for Time {
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Time>, D::Error> {
-    struct Any;
-
-    impl<'de> Visitor<'de> for Any {
-        type Value = Option<Time>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a date")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(Time::of_text(text))
-        }
-
-        fn visit_i64<E>(self, millis: i64) -> Result<Self::Value, E> {
-            Ok(Time::of_millis(millis, &millis.to_string()))
-        }
-
-        fn visit_u64<E>(self, millis: u64) -> Result<Self::Value, E> {
-            Ok(Time::of_text(&millis.to_string()))
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
-    }
-
-    deserializer.deserialize_any(Any)
+    Ok(lenient::text(deserializer)?.and_then(Time::of_text))
 }
 
 /// The zone of the server's clock.
@@ -309,11 +263,11 @@ mod tests {
             ("Oct 31, 2021, 2:30:00 AM", "2021-10-31T00:30:00Z"),
             ("Mar 28, 2021, 2:30:00 AM", "2021-03-28T01:30:00Z"),
         ] {
-            let mut read = Time::of_text(text).unwrap();
+            let mut read = Time::of_text(text.into()).unwrap();
             read.read_in(&zone);
             assert_eq!(utc(&read), time, "{text}");
         }
-        let mut instant = Time::of_text("1634961600000").unwrap();
+        let mut instant = Time::of_text("1634961600000".into()).unwrap();
         instant.read_in(&zone);
         assert_eq!(utc(&instant), "2021-10-23T04:00:00Z");
     }
@@ -330,7 +284,8 @@ mod tests {
                 let _ = zone.utc(naive);
             }
             for year in ["0", "1", "9999", "99999", "262143", "999999999"] {
-                if let Some(mut time) = Time::of_text(&format!("Apr 22, {year}, 3:00:00 AM")) {
+                if let Some(mut time) = Time::of_text(format!("Apr 22, {year}, 3:00:00 AM").into())
+                {
                     time.read_in(&zone);
                 }
             }

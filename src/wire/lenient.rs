@@ -10,66 +10,99 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A value that is a text, a number, a boolean, or nothing we can use.
-enum Scalar<'a> {
+/// A value that is not an object or a list.
+pub(crate) enum Scalar<'a> {
     Text(&'a str),
     Signed(i64),
     Unsigned(u64),
     Float(f64),
     Bool(bool),
-    Other,
+    Null,
 }
 
-/// Hands whatever comes to `make`, without copying texts.
-fn scalar<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    make: fn(Scalar<'_>) -> T,
-) -> Result<T, D::Error> {
-    struct Any<T>(fn(Scalar<'_>) -> T);
+/// Makes something of any JSON value. An object or a list is skipped and counts as `null`, unless a method says otherwise.
+pub(crate) trait FromAny<'de>: Sized {
+    type Value;
 
-    impl<'de, T> Visitor<'de> for Any<T> {
-        type Value = T;
+    fn scalar(self, value: Scalar<'_>) -> Self::Value;
+
+    fn list<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(self.scalar(Scalar::Null))
+    }
+
+    fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(self.scalar(Scalar::Null))
+    }
+}
+
+/// Reads any JSON value, without copying texts.
+pub(crate) fn any<'de, D: Deserializer<'de>, F: FromAny<'de>>(
+    deserializer: D,
+    make: F,
+) -> Result<F::Value, D::Error> {
+    struct Any<F>(F);
+
+    impl<'de, F: FromAny<'de>> Visitor<'de> for Any<F> {
+        type Value = F::Value;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a value")
         }
 
-        fn visit_str<E>(self, text: &str) -> Result<T, E> {
-            Ok(self.0(Scalar::Text(text)))
+        fn visit_str<E>(self, text: &str) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Text(text)))
         }
 
-        fn visit_i64<E>(self, number: i64) -> Result<T, E> {
-            Ok(self.0(Scalar::Signed(number)))
+        fn visit_i64<E>(self, number: i64) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Signed(number)))
         }
 
-        fn visit_u64<E>(self, number: u64) -> Result<T, E> {
-            Ok(self.0(Scalar::Unsigned(number)))
+        fn visit_u64<E>(self, number: u64) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Unsigned(number)))
         }
 
-        fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-            Ok(self.0(Scalar::Float(number)))
+        fn visit_f64<E>(self, number: f64) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Float(number)))
         }
 
-        fn visit_bool<E>(self, value: bool) -> Result<T, E> {
-            Ok(self.0(Scalar::Bool(value)))
+        fn visit_bool<E>(self, value: bool) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Bool(value)))
         }
 
-        fn visit_unit<E>(self) -> Result<T, E> {
-            Ok(self.0(Scalar::Other))
+        fn visit_unit<E>(self) -> Result<F::Value, E> {
+            Ok(self.0.scalar(Scalar::Null))
         }
 
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<T, M::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(self.0(Scalar::Other))
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<F::Value, M::Error> {
+            self.0.object(map)
         }
 
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<T, S::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(self.0(Scalar::Other))
+        fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<F::Value, S::Error> {
+            self.0.list(seq)
         }
     }
 
     deserializer.deserialize_any(Any(make))
+}
+
+/// Reads a scalar with a function; an object or a list counts as `null`.
+pub(crate) fn scalar<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    make: fn(Scalar<'_>) -> T,
+) -> Result<T, D::Error> {
+    struct FromScalar<T>(fn(Scalar<'_>) -> T);
+
+    impl<T> FromAny<'_> for FromScalar<T> {
+        type Value = T;
+
+        fn scalar(self, value: Scalar<'_>) -> T {
+            self.0(value)
+        }
+    }
+
+    any(deserializer, FromScalar(make))
 }
 
 /// `true`, `"true"`, `"TRUE"`.
@@ -115,46 +148,17 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str
     })
 }
 
-/// Texts by name; whole numbers count as texts, and what is no map is an empty one.
+/// Texts by name. Whole numbers count as texts, other values are left out; what is not an object is an empty map.
 pub fn texts<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Texts;
-
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Value(#[serde(deserialize_with = "text")] Option<Box<str>>);
 
-    impl<'de> Visitor<'de> for Texts {
-        type Value = BTreeMap<String, String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map of texts")
-        }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            let mut texts = BTreeMap::new();
-            while let Some((name, Value(value))) = map.next_entry()? {
-                texts.extend(value.map(|value| (name, value.into())));
-            }
-            Ok(texts)
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(BTreeMap::new())
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
-        }
-
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
-        }
-    }
-
-    deserializer.deserialize_any(Texts)
+    let values: Option<BTreeMap<String, Value>> = object(deserializer)?;
+    let texts = values.into_iter().flatten();
+    Ok(texts.filter_map(|(name, Value(text))| Some((name, text?.into()))).collect())
 }
 
 /// A list; `null` is an empty one.
@@ -164,54 +168,25 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An object; `null`, a list, and whatever else is none counts as nothing.
+/// An object; anything else is `None`.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     struct Object<T>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    impl<'de, T: Deserialize<'de>> FromAny<'de> for Object<T> {
         type Value = Option<T>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
+        fn scalar(self, _: Scalar<'_>) -> Self::Value {
+            None
         }
 
-        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+        fn object<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
             T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(None)
         }
     }
 
-    deserializer.deserialize_any(Object(PhantomData))
+    any(deserializer, Object(PhantomData))
 }
 
 #[cfg(test)]
@@ -274,7 +249,7 @@ mod tests {
             texts,
             [("a", "x"), ("b", "7")].map(|(name, text)| (name.into(), text.into())).into()
         );
-        for nothing in ["[]", "[1]", "null", "\"\""] {
+        for nothing in ["[]", "[1]", "null", "\"\"", "true", "7", "-7", "1.5"] {
             assert!(read(&format!(r#"{{"texts":{nothing}}}"#)).texts.is_empty());
         }
         assert_eq!(read(r#"{"object":{"count":7}}"#).object.unwrap().count, Some(7));

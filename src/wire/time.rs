@@ -1,9 +1,9 @@
 //! Times as vendors write them.
 
-use std::fmt;
-
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserializer;
+
+use super::lenient::{self, Scalar};
 
 /// A time in any of the forms vendors use; without a zone it counts as UTC.
 ///
@@ -52,51 +52,12 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
 pub fn lenient_utc<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
-    struct Time;
-
-    impl<'de> Visitor<'de> for Time {
-        type Value = Option<DateTime<Utc>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a time")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(parse(text))
-        }
-
-        fn visit_i64<E>(self, millis: i64) -> Result<Self::Value, E> {
-            Ok(DateTime::from_timestamp_millis(millis))
-        }
-
-        fn visit_u64<E>(self, millis: u64) -> Result<Self::Value, E> {
-            Ok(i64::try_from(millis).ok().and_then(DateTime::from_timestamp_millis))
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
-
-        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(None)
-        }
-    }
-
-    deserializer.deserialize_any(Time)
+    lenient::scalar(deserializer, |value| match value {
+        Scalar::Text(text) => parse(text),
+        Scalar::Signed(millis) => DateTime::from_timestamp_millis(millis),
+        Scalar::Unsigned(millis) => DateTime::from_timestamp_millis(i64::try_from(millis).ok()?),
+        Scalar::Float(_) | Scalar::Bool(_) | Scalar::Null => None,
+    })
 }
 
 #[cfg(test)]
