@@ -58,8 +58,8 @@ impl Time {
         }
     }
 
-    /// A date from its text. The empty text means "none"; that 0 and -1 do too, as in other numbers of these responses, is
-    /// inferred.
+    /// A date from its text. The empty text means "none". Inferred: 0 and -1 mean "none" too, as in other numbers of these
+    /// responses.
     fn of_text(raw: Box<str>) -> Option<Self> {
         let text = raw.trim();
         let first = text.bytes().next()?;
@@ -91,7 +91,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// Reads a date in any form. `null`, 0, -1 and the empty text are none; what is no date fails nothing.
+/// Reads a date in any form. `null`, 0, -1 and the empty string are `None`; a date that cannot be read is not an error.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Time>, D::Error> {

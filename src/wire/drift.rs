@@ -1,7 +1,7 @@
-//! Detects what a vendor sends that this crate has no name for.
+//! Detects and reports what a vendor sends that this crate does not know.
 //!
-//! With an [`on_drift`](crate::ClientBuilder::on_drift) callback each response is decoded a second time. While that happens,
-//! a collector on this thread is set: `serde_ignored` adds the members that no type reads, and the types made by
+//! With an [`on_drift`](crate::ClientBuilder::on_drift) callback, each response is decoded a second time while a thread-local
+//! collector is set. `serde_ignored` adds the members that no type reads; the types made by
 //! [`open_enum!`](super::open_enum) and [`open_union!`](super::open_union) add the values and variants that they do not know.
 
 use std::cell::RefCell;
@@ -14,12 +14,12 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 /// Something in a response that this version of the crate does not know: the vendor's API has changed.
 ///
-/// Reported to [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift). It never holds the value of a member that is not
-/// an enum, because that value may be confidential.
+/// Reported to [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift). It holds values of enums, but never the value of an
+/// unknown member, which may be confidential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Drift {
-    /// The operation whose response it was, for example `mode.report_runs.get`.
+    /// The operation that received the response, for example `mode.report_runs.get`.
     pub operation: &'static str,
     /// What is not known.
     pub kind: DriftKind,
@@ -34,8 +34,8 @@ pub enum DriftKind {
     Member {
         /// The union that holds the member, for example `Trigger`; `None` for a member outside of unions.
         type_name: Option<&'static str>,
-        /// Where the member is, as a JSON Pointer (RFC 6901), for example `/runs/3/priority`. It starts at the root of
-        /// the response, or at the object that holds the members of the union's variant.
+        /// JSON Pointer (RFC 6901) of the first such member, for example `/runs/3/priority`. It starts at the root of
+        /// the response or, inside of a union, at the object that holds the variant's members.
         pointer: Box<str>,
     },
     /// A value of an enum.
@@ -86,9 +86,9 @@ pub(crate) struct DriftReporter(Arc<Inner>);
 
 struct Inner {
     on_drift: Box<OnDrift>,
-    /// Ends of the pointers of members that are documented, but read by no type.
+    /// How the pointers of members end that are documented but read by no type.
     unread: &'static [&'static str],
-    /// What was reported, with patterns instead of pointers.
+    /// What has been reported, with a pattern in place of each pointer; see [`Found`].
     reported: Mutex<BTreeSet<Drift>>,
 }
 
@@ -98,7 +98,7 @@ impl fmt::Debug for DriftReporter {
     }
 }
 
-/// A server that makes up names must not fill the memory.
+/// Limits the memory that a server can fill by sending ever new names.
 const MOST_REPORTED: usize = 1000;
 
 impl DriftReporter {
@@ -106,8 +106,8 @@ impl DriftReporter {
         Self(Arc::new(Inner { on_drift, unread, reported: Mutex::default() }))
     }
 
-    /// Decodes a response again and reports what is not known in it. A panic, in the callback or in a caller's own type,
-    /// must not lose the response that was decoded before.
+    /// Decodes a response again and reports what is not known in it. The caller already has the decoded response, so a
+    /// panic in the callback or in a caller's own type is caught here.
     #[cold]
     pub(crate) fn inspect<T: DeserializeOwned>(&self, operation: &'static str, text: &str) {
         if self.reported(|reported| reported.len()) >= MOST_REPORTED {
@@ -141,30 +141,30 @@ impl DriftReporter {
     }
 }
 
-/// Whether the last names are these; `*` stands for any.
+/// Whether a pattern ends with these names; `*` stands for any name.
 fn ends_like(pattern: &str, end: &str) -> bool {
     let mut names = pattern.rsplit('/');
     let mut wanted = end.trim_start_matches('/').rsplit('/');
     wanted.all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
 
-/// What is not known in a text: by what makes it the same as another, how it is reported. The two differ for members: a
-/// pattern is a pointer with `*` for indices and for names that no API would have, because they are keys.
+/// What was found, by deduplication key. Key and value differ for members only: the key has a pattern in place of the pointer,
+/// with `*` for indices and for names with a dot, which are keys of a map.
 type Found = BTreeMap<DriftKind, DriftKind>;
 
 thread_local! {
-    /// Set while a response is inspected.
+    /// The collector: `Some` while a response is inspected on this thread.
     static FOUND: RefCell<Option<Found>> = const { RefCell::new(None) };
 }
 
-/// Runs a function with an empty collector, and returns what was added to it.
+/// Runs a function with an empty collector and returns what was added to it.
 fn collect<T>(read: impl FnOnce() -> T) -> (T, Found) {
     let outer = FOUND.replace(Some(Found::new()));
     let value = read();
     (value, FOUND.replace(outer).unwrap_or_default())
 }
 
-/// Whether a response is inspected on this thread.
+/// Whether a response is being inspected on this thread.
 pub(super) fn is_collecting() -> bool {
     FOUND.with_borrow(Option::is_some)
 }
@@ -194,11 +194,11 @@ pub(super) fn read_variant<'de, T: Deserialize<'de>>(
 ) -> Option<T> {
     let (read, mut found) = collect(|| collect_members(variant, Some(type_name)).ok());
     if read.is_none() {
-        // The union is kept as text, and so is what is unknown in it.
+        // The union becomes `Unknown` as a whole, so what was found inside of it does not matter.
         let kind = DriftKind::Variant { type_name, tag: tag.into() };
         found = Found::from([(kind.clone(), kind)]);
     }
-    // The tag may be beside the variant's members.
+    // The tag may be among the variant's members. It was read before.
     found.remove(&DriftKind::Member { type_name: Some(type_name), pointer: "/type".into() });
     for (key, kind) in found {
         add(key, kind);
@@ -233,7 +233,7 @@ fn pointer_and_pattern(path: &serde_ignored::Path<'_>) -> (String, String) {
         Path::Seq { parent, index } => (parent, index.to_string(), "*".to_owned()),
         Path::Map { parent, key } => {
             let name = key.replace('~', "~0").replace('/', "~1");
-            // Resource ids have dots.
+            // Resource ids have dots, names of members do not.
             let pattern = if name.contains('.') { "*".to_owned() } else { name.clone() };
             (parent, name, pattern)
         }

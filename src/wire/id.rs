@@ -1,6 +1,6 @@
-//! Ids from the wire: a type for each kind of thing, so that they are not mixed up.
+//! Ids from the wire: one type for each kind of resource, so that they cannot be mixed up.
 
-/// Declares a public id type: opaque, printed and sent back as it came.
+/// Declares a public id type: opaque, printed and sent back unchanged.
 ///
 /// ```
 /// scheduled_runs::wire::id! {
@@ -16,12 +16,12 @@ macro_rules! __id {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         ///
-        /// Opaque: it is printed and sent back as it came.
+        /// Opaque: it is printed and sent back unchanged.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The id as the vendor writes it.
+            /// The id as the vendor sent it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_printed_and_sent_back_as_it_came() {
+    fn an_id_is_printed_and_sent_back_unchanged() {
         for text in ["a", "", " a/b ", "\u{fc}"] {
             let json = serde_json::to_string(text).unwrap();
             let id: ThingId = serde_json::from_str(&json).unwrap();

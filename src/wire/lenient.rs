@@ -1,6 +1,6 @@
-//! Values that vendors write in more than one way, for serde's `deserialize_with`. What cannot be read is `None`, never a
-//! made-up value; an error comes only from a broken document.
-#![allow(clippy::missing_errors_doc, reason = "the module says it once")]
+//! Values that vendors write in more than one way, for serde's `deserialize_with`. A value that cannot be read is `None`;
+//! only invalid JSON is an error.
+#![allow(clippy::missing_errors_doc, reason = "the module documents it once")]
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub(crate) enum Scalar<'a> {
     Null,
 }
 
-/// Makes something of any JSON value. An object or a list is skipped and counts as `null`, unless a method says otherwise.
+/// Converts any JSON value. By default, an object or a list is skipped and counts as `null`.
 pub(crate) trait FromAny<'de>: Sized {
     type Value;
 
@@ -37,7 +37,7 @@ pub(crate) trait FromAny<'de>: Sized {
     }
 }
 
-/// Reads any JSON value, without copying texts.
+/// Reads any JSON value, without copying strings.
 pub(crate) fn any<'de, D: Deserializer<'de>, F: FromAny<'de>>(
     deserializer: D,
     make: F,
@@ -87,7 +87,7 @@ pub(crate) fn any<'de, D: Deserializer<'de>, F: FromAny<'de>>(
     deserializer.deserialize_any(Any(make))
 }
 
-/// Reads a scalar with a function; an object or a list counts as `null`.
+/// Converts a scalar with a function; an object or a list counts as `null`.
 pub(crate) fn scalar<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     make: fn(Scalar<'_>) -> T,
@@ -115,7 +115,7 @@ pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool
     })
 }
 
-/// A count: `9`, `"9"`. Exact or `None`: a negative or broken number is no count.
+/// A count: `9`, `"9"`. Exact or `None`: a negative number or a fraction is not a count.
 pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     scalar(deserializer, |value| match value {
         Scalar::Unsigned(number) => Some(number),
@@ -138,7 +138,7 @@ pub fn seconds<'de, D: Deserializer<'de>>(
     })
 }
 
-/// A text, or a whole number as its digits: for codes and ids that come both ways.
+/// A string, or an integer as its digits: for codes and ids that vendors send as both.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
     scalar(deserializer, |value| match value {
         Scalar::Text(text) => Some(text.into()),
@@ -148,7 +148,7 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str
     })
 }
 
-/// Texts by name. Whole numbers count as texts, other values are left out; what is not an object is an empty map.
+/// Strings by name. Integers are read as their digits, other values are left out; a value that is not an object is an empty map.
 pub fn texts<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
@@ -161,7 +161,7 @@ pub fn texts<'de, D: Deserializer<'de>>(
     Ok(texts.filter_map(|(name, Value(text))| Some((name, text?.into()))).collect())
 }
 
-/// A list; `null` is an empty one.
+/// A list; `null` is an empty list.
 pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_exactly_is_nothing() {
+    fn what_cannot_be_read_exactly_is_none() {
         for value in
             ["null", "{}", "[1]", "\"x\"", "-1", "1.5", "\"\"", "1e300", "\"-1\"", "\"NaN\""]
         {

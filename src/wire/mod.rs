@@ -1,4 +1,4 @@
-//! How values look on the wire, whichever the vendor.
+//! Wire formats that several vendors share.
 
 pub(crate) mod drift;
 pub mod hal;

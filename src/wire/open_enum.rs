@@ -1,22 +1,22 @@
-//! Enums from the wire: what we do not know is kept, and is never an error.
+//! Enums from the wire: an unknown value is kept and is never an error.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use super::drift;
 
-/// A value the vendor sent and this version of the crate has no name for. Printed and sent back unchanged.
+/// A value that the vendor sent and this version of the crate does not know. Printed and sent back unchanged.
 #[derive(Clone)]
 pub struct Unrecognized(Box<str>);
 
 impl Unrecognized {
-    /// Keeps a text.
+    /// Keeps a value as the vendor writes it.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The vendor's text.
+    /// The value as the vendor sent it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -43,7 +43,7 @@ impl Hash for Unrecognized {
     }
 }
 
-/// Whether two texts are equal but for case and underscores: vendors write one value as `GOING_ON`, `goingOn`, `GOINGON`.
+/// Whether two strings are equal except for case and underscores: vendors spell one value `GOING_ON`, `goingOn` and `GOINGON`.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     one == other || folded(one).eq(folded(other))
@@ -53,13 +53,13 @@ fn folded(text: &str) -> impl Iterator<Item = u8> {
     text.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
 }
 
-/// Declares a public enum of texts from the wire: compared without case and underscores, with an `Unknown` variant for everything else.
+/// Declares a public enum for strings from the wire. Case and underscores are ignored in comparisons; unknown values become `Unknown`.
 ///
 /// ```
 /// scheduled_runs::wire::open_enum! {
 ///     /// State of a job.
 ///     JobState {
-///         /// It is over.
+///         /// The job has finished.
 ///         Done = "DONE",
 ///     }
 /// }
@@ -76,12 +76,12 @@ macro_rules! __open_enum {
     ) => {
         $(#[$meta])*
         ///
-        /// Compared without case and underscores. A text this version does not know is kept as `Unknown` and prints back unchanged.
+        /// Comparisons ignore case and underscores. A value that this version does not know is kept as `Unknown` and sent back unchanged.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
             $( $(#[$variant_meta])* $variant, )+
-            /// Anything else, as the vendor sent it.
+            /// Any other value, as the vendor sent it.
             Unknown($crate::wire::Unrecognized),
         }
 
@@ -139,7 +139,7 @@ macro_rules! __open_enum {
 
 pub use __open_enum as open_enum;
 
-/// Reads an enum from a text, which is borrowed where the format can lend it.
+/// Reads an enum from a string, without copying it first.
 #[allow(clippy::missing_errors_doc, reason = "not part of the interface")]
 pub fn read<'de, D: serde::Deserializer<'de>, T: for<'a> From<&'a str>>(
     deserializer: D,
@@ -152,7 +152,7 @@ pub fn read<'de, D: serde::Deserializer<'de>, T: for<'a> From<&'a str>>(
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text")
+            f.write_str("a string")
         }
 
         fn visit_str<E>(self, text: &str) -> Result<T, E> {
@@ -177,15 +177,15 @@ mod tests {
     open_enum! {
         /// A state.
         State {
-            /// It is over.
+            /// It has finished.
             Done = "DONE",
-            /// It goes on.
+            /// It is running.
             GoingOn = "GOING_ON",
         }
     }
 
     #[test]
-    fn known_texts_match_without_case_and_underscores_and_print_as_the_vendor_spells_them() {
+    fn known_values_ignore_case_and_underscores_and_print_as_the_vendor_spells_them() {
         for text in ["GOING_ON", "going_on", "Going_On", "goingOn", "GOINGON"] {
             assert_eq!(State::from(text), State::GoingOn);
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_texts_survive_a_round_trip() {
+    fn unknown_values_survive_a_round_trip() {
         for text in ["Paused", "", "ZUSTAND ü", "\"quoted\""] {
             let json = serde_json::to_string(text).unwrap();
             let state: State = serde_json::from_str(&json).unwrap();

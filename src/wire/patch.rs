@@ -1,4 +1,4 @@
-//! JSON Patch as vendors take it: the operations of RFC 6902, two that are not in it, and three envelopes.
+//! JSON Patch as vendors accept it: the operations of RFC 6902, two more, and three envelopes.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -59,9 +59,9 @@ pub enum Operation {
         /// The expected value.
         value: Value,
     },
-    /// Ends what is running. Not in RFC 6902: vendors use it without a path.
+    /// Cancels what is running. Not in RFC 6902; vendors use it without a path.
     Cancel,
-    /// Hides without deleting. Not in RFC 6902: vendors use it without a path.
+    /// Hides a resource without deleting it. Not in RFC 6902; vendors use it without a path.
     SoftDelete,
 }
 
@@ -73,15 +73,15 @@ impl Operation {
     }
 }
 
-/// A patch in the envelope that an endpoint takes.
+/// A patch in the envelope that an endpoint accepts.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Patch {
-    /// One operation, bare: `{"op":…}`.
+    /// One operation without an envelope: `{"op":…}`.
     Bare(Operation),
-    /// A list inside an object: `{"body":[{"op":…}]}`.
+    /// A list in an object: `{"body":[{"op":…}]}`.
     Body(Vec<Operation>),
-    /// A list, as RFC 6902 has it: `[{"op":…}]`.
+    /// A list, as in RFC 6902: `[{"op":…}]`.
     Array(Vec<Operation>),
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_written_as_the_rfc_has_them() {
+    fn operations_are_serialized_as_in_the_rfc() {
         let (from, path) = (|| "/a".to_owned(), || "/b".to_owned());
         let all = Patch::Array(vec![
             Operation::Add { path: path(), value: 1.into() },

@@ -1,9 +1,9 @@
-//! Where in a JSON text something stands.
+//! Finds the path to the value at which decoding a JSON text failed.
 
 use std::fmt;
 use std::ops::Range;
 
-/// The way to a value, from the outermost inwards. More than [`DEEPEST`](Path::DEEPEST) steps are left out.
+/// The path to a value, from the root inwards. Steps beyond [`DEEPEST`](Path::DEEPEST) are left out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Path(Vec<Step>);
 
@@ -13,20 +13,20 @@ enum Step {
     Member(String),
 }
 
-/// An object or a list that the text is in.
+/// An object or a list that is open at the current position.
 enum Level {
     List(usize),
-    /// With the name of the member that was read last; in a list of members, `None` means that a name is due.
+    /// With the name of the current member; `None` until its name has been read.
     Object(Option<Range<usize>>),
 }
 
 impl Path {
-    /// As deep as the parser goes.
+    /// The recursion limit of the parser.
     const DEEPEST: usize = 128;
 
-    /// To what the parser was at when it stopped with this error: the value that ends or begins there.
+    /// The path to the value at which the parser stopped with this error.
     pub(crate) fn of(text: &str, error: &serde_json::Error) -> Self {
-        // The parser counts lines from 1, and in each of them bytes.
+        // The parser counts lines from 1, and columns in bytes.
         let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
         let end = lines.map(str::len).sum::<usize>().saturating_add(error.column());
         Self::at(text, end.min(text.len()))
@@ -70,7 +70,7 @@ impl Path {
     }
 }
 
-/// Behind the quotation mark that ends the text which begins here.
+/// The position after the quotation mark that closes the string that starts at `begin`.
 fn end_of_text(bytes: &[u8], begin: usize) -> usize {
     let mut escaped = false;
     let rest = bytes.get(begin..).unwrap_or_default();
@@ -82,7 +82,7 @@ fn end_of_text(bytes: &[u8], begin: usize) -> usize {
     rest.iter().position(ends).map_or(bytes.len(), |length| begin + length + 1)
 }
 
-/// `runs[3].id`.
+/// Writes the path as `runs[3].id`.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, step) in self.0.iter().enumerate() {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only where it does not decode matters")]
+    #[allow(dead_code, reason = "only where decoding fails matters")]
     struct Run {
         id: u64,
         tasks: Option<Vec<Run>>,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_an_error_is_the_value_that_is_wrong() {
+    fn the_path_of_an_error_leads_to_the_wrong_value() {
         for (text, place) in [
             (r#"{"id": "x"}"#, "id"),
             (r#"{"id": {"a": 1}}"#, "id"),
@@ -145,7 +145,7 @@ mod tests {
             ),
             (r#"{"id": 1, "settings": {"\u0061": 1}}"#, "settings.a"),
             (r#"{"x": [{"y": "]}"}, 2], "id": 1, "state": "Odd"}"#, "state"),
-            // What is missing is missing in the whole.
+            // The path of a missing member is that of its object.
             (r#"{"id": 1, "tasks": [{"id": 1}, {}]}"#, "tasks[1]"),
             ("{}", ""),
             ("[]", ""),
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_is_found_again(names in prop::collection::vec(any::<String>(), 1..5), before in any::<String>()) {
+        fn any_name_is_found(names in prop::collection::vec(any::<String>(), 1..5), before in any::<String>()) {
             let json = |text: &String| serde_json::to_string(text).unwrap();
             let mut text = String::new();
             for name in &names {
@@ -181,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_and_no_place_is_a_panic(text in any::<String>(), end in 0_usize..200) {
+        fn no_text_and_no_position_panics(text in any::<String>(), end in 0_usize..200) {
             let _ = Path::at(&text, end).to_string();
         }
     }

@@ -5,10 +5,10 @@ use serde::Deserializer;
 
 use super::lenient::{self, Scalar};
 
-/// A time in any of the forms vendors use; without a zone it counts as UTC.
+/// Parses a time in any of the forms that vendors use. Without a zone, it is in UTC.
 ///
-/// RFC 3339 with or without zone and with 0 to 9 fraction digits, a date alone, epoch milliseconds as text, and text
-/// dates of the form `Apr 22, 2021, 3:00:00 AM`, with or without the second comma, the space before `AM` of any kind.
+/// Read are RFC 3339 with or without a zone and with 0 to 9 fraction digits, a date alone, epoch milliseconds, and English
+/// dates such as `Apr 22, 2021, 3:00:00 AM`, with or without the second comma and with any kind of space before `AM`.
 #[must_use]
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
@@ -44,11 +44,11 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     Some(date.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
-/// Reads a time in any form, as text or as a number of epoch milliseconds. What cannot be read is `None`: a strange time
-/// never makes a whole answer unreadable. For serde's `deserialize_with`.
+/// Reads a time in any form, as a string or as a number of epoch milliseconds, for serde's `deserialize_with`. A time that
+/// cannot be read is `None`, so that it does not make the whole response unreadable.
 ///
 /// # Errors
-/// Only for a broken document.
+/// Only for invalid JSON.
 pub fn lenient_utc<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
@@ -66,7 +66,7 @@ mod tests {
     use chrono::SecondsFormat;
 
     #[test]
-    fn every_form_that_vendors_send_is_read() {
+    fn every_form_that_vendors_send_is_parsed() {
         for (text, time) in [
             ("2020-01-08T12:30:00Z", "2020-01-08T12:30:00Z"),
             ("2020-01-08T20:45:00", "2020-01-08T20:45:00Z"),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none_and_fails_nothing() {
+    fn what_is_not_a_time_is_none_and_not_an_error() {
         #[derive(serde::Deserialize)]
         struct Holder {
             #[serde(default, deserialize_with = "lenient_utc")]

@@ -1,4 +1,4 @@
-//! Unions from the wire: what we do not know is kept, and is never an error.
+//! Unions from the wire: an unknown variant is kept and is never an error.
 
 use std::borrow::Cow;
 use std::{fmt, iter};
@@ -10,21 +10,21 @@ use serde_json::value::RawValue;
 
 use super::{RawJson, drift};
 
-/// Deepest nesting of objects and lists inside a union that is read; what is deeper is kept unread.
+/// Deepest nesting of objects and lists in a union that is read. A union with deeper nesting becomes `Unknown`.
 const DEEPEST: usize = 96;
 
-/// Declares a public union: an object whose member `type` names the variant, the variant's own members beside it.
+/// Declares a public union: an object whose member `type` names the variant, next to the variant's own members.
 ///
-/// It is read as well where the variant's members stand in an object of their own, named by the variant, with `type`
-/// (`{"type":"x","x":{…}}`) or without (`{"x":{…}}`). What has none of these shapes becomes `Unknown`.
+/// Two other shapes are read as well, in which the variant's members are in an object of their own that is named after the
+/// variant: with `type` (`{"type":"x","x":{…}}`) and without (`{"x":{…}}`). Any other shape becomes `Unknown`.
 ///
 /// ```
 /// scheduled_runs::wire::open_union! {
 ///     /// What starts a job.
 ///     Start {
-///         /// A clock.
+///         /// A schedule.
 ///         Clock = "clock" {
-///             /// At which times.
+///             /// When the job starts, as a cron expression.
 ///             cron_text: String,
 ///         },
 ///     }
@@ -57,7 +57,7 @@ macro_rules! __open_union {
     ) => {
         $(#[$meta])*
         ///
-        /// A variant that this version does not know, or cannot read, is kept as `Unknown` and sent back unchanged.
+        /// A variant that this version does not know or cannot read is kept as `Unknown` and sent back unchanged.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum $name {
@@ -66,7 +66,7 @@ macro_rules! __open_union {
                 #[non_exhaustive]
                 $variant { $( $(#[doc = $field_doc])* $field: $type, )* },
             )+
-            /// Anything else, as the vendor sent it.
+            /// Any other variant, as the vendor sent it.
             Unknown($crate::wire::RawJson),
         }
 
@@ -129,7 +129,7 @@ pub fn read<T: DeserializeOwned>(type_name: &'static str, raw: &RawJson) -> Opti
 
 /// The name of a union's variant, and the object that holds its members.
 fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
-    // Reading recurses once for each level; keeping does not.
+    // Reading a union recurses once for each level; keeping its JSON does not.
     if depth(raw.get()) > DEEPEST {
         return None;
     }
@@ -141,17 +141,17 @@ fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
         let fields = named(&tag).filter(is_object).unwrap_or(raw);
         return Some((tag, fields));
     }
-    // Other variants may be there as nulls.
+    // The vendor may send all other variants as `null`.
     let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
     let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
     Some((tag, fields))
 }
 
-/// A text, borrowed unless it is escaped. (`Cow` alone is never borrowed.)
+/// A string, borrowed unless it has escapes. (Serde never borrows for a plain `Cow`.)
 #[derive(Deserialize)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// The members of an object, unread; of one name the last counts.
+/// The members of an object, as raw JSON. Of several members with one name, the last one counts.
 struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -181,7 +181,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// How deep objects and lists are nested in valid JSON.
+/// How deep the objects and lists of a valid JSON text are nested.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_kept_and_sent_back_unchanged() {
+    fn what_is_unknown_is_kept_and_sent_back_unchanged() {
         for json in [
             r#"{"type":"star","z":1,"a":18446744073709551616,"m":[ 1,2 ]}"#,
             r#"{"type":"roundThing"}"#,
@@ -311,7 +311,7 @@ mod tests {
         }
         let deep = nested(200_000);
         assert!(matches!(read(&deep), Shape::Unknown(raw) if raw.json() == deep));
-        // Brackets inside texts do not count.
+        // Brackets inside strings do not count.
         let text =
             format!(r#"{{"type":"roundThing","outerRadius":7,"name":"\"{}"}}"#, "[".repeat(500));
         assert!(matches!(read(&text), Shape::Circle { .. }));
