@@ -49,10 +49,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
         "a call needs a credential, and fetching a credential is a call",
     ),
     (
-        &["run/provider.rs", "run/trigger.rs", "run/wait.rs", "run/wait_all.rs"],
-        "a provider's methods return triggers and waits, which call the provider",
-    ),
-    (
         &["supermetrics/row_de.rs", "supermetrics/rows.rs"],
         "rows are deserialized by a deserializer over a row's cells",
     ),
