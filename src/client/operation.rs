@@ -152,6 +152,7 @@ macro_rules! __operation {
             const IDEMPOTENCY: $crate::client::Idempotency = $crate::__operation!(@idempotency $idempotency);
 
             fn to_request(&self, base: &$crate::__private::Url) -> $crate::error::Result<$crate::client::ApiRequest> {
+                #[allow(unused_variables, reason = "an operation without parts reads nothing of itself")]
                 let this = self;
                 let path: &[&str] = &[$($crate::__operation!(@segment this $segment)),+];
                 let method = $crate::__private::Method::$method;
