@@ -240,10 +240,10 @@ async fn a_base_url_that_leads_to_no_portal_is_named_by_the_error() {
 }
 
 #[tokio::test]
-async fn a_portal_without_tasks_of_the_deployment_is_told_from_a_task_that_is_not_there() {
+async fn a_portal_without_tasks_of_the_deployment_is_distinguished_from_a_missing_task() {
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    let lacking = "ArcGIS Enterprise on Kubernetes only";
+    let lacking = "only ArcGIS Enterprise on Kubernetes has";
     let gone = r#"{"error":{"code":404,"message":"no such task"}}"#;
     script.answer(404, "<html>");
     script.answer(404, "");
@@ -255,9 +255,11 @@ async fn a_portal_without_tasks_of_the_deployment_is_told_from_a_task_that_is_no
     let task = client.send(GetTask::new("t1")).await.unwrap_err();
     let user = client.send(ListUserTasks::new("u")).await.unwrap_err();
     let none = client.send(ListTasks::new()).await.unwrap_err();
-    for (error, told) in [(list, true), (runs, true), (task, false), (user, false), (none, true)] {
+    for (error, expected) in
+        [(list, true), (runs, true), (task, false), (user, false), (none, true)]
+    {
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(error.to_string().contains(lacking), told, "{error}");
+        assert_eq!(error.to_string().contains(lacking), expected, "{error}");
     }
 }
 
@@ -374,13 +376,13 @@ async fn what_the_vendor_says_stands_in_the_error() {
             404,
             "<html>nothing here</html>",
             ErrorKind::NotFound,
-            "arcgis.tasks.get: tasks of the deployment exist in ArcGIS Enterprise on Kubernetes only; is this one, and its base URL? (HTTP 404)",
+            "arcgis.tasks.get: only ArcGIS Enterprise on Kubernetes has tasks of the deployment; check the kind of portal and the base URL (HTTP 404)",
         ),
         (
             200,
             "<html>nothing here</html>",
             ErrorKind::UnexpectedContent,
-            "arcgis.tasks.get: the answer is a page of 25 bytes, not JSON: was `f=json` honoured, or is this a login page or proxy? (HTTP 200)",
+            "arcgis.tasks.get: the response is an HTML page of 25 bytes, not JSON: is this a login page or a proxy, or was `f=json` ignored? (HTTP 200)",
         ),
     ] {
         let (script, _, builder) = scripted();

@@ -64,7 +64,7 @@ vendors! {
         ListScheduledTasks ListTaskRuns ListTasks ListUserTaskRuns ListUserTasks Options Parameters
         Portal ReadyToken RetentionUnit RunId RunStatus Task TaskId TaskRun TaskState TaskType Time
         UpdateLimits UpdateTask UpdateTaskRun UpdateUserTask UpdateUserTaskRun UserLogin UserTask
-        UserTaskRun UserTaskType Username
+        UserTaskType Username
     }
     foundry "foundry" {
         Action AffectedResources Build BuildRid BuildStatus BuildTarget BuildableRid CancelBuild

@@ -1,4 +1,4 @@
-//! Who calls: a user of the portal, an application, or whoever got a token elsewhere.
+//! Credentials: a user of the portal, an application, or a ready token.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use url::Url;
 
 use super::dialect::{LoginDialect, is_form};
 use super::fields::integer;
-use super::request::{Portal, is_admin};
+use super::request::{PortalUrl, is_admin};
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value,
+    TokenSource, header_value, json,
 };
 use crate::error::{Error, Result};
-use crate::wire::{json, lenient};
+use crate::wire::lenient;
 
-/// Where tokens go. Source: ArcGIS developer guide, "HTTP authorization headers": it works beside a web server's own sign-in,
-/// which `Authorization` does not.
+/// The header of tokens. Source: ArcGIS developer guide, "HTTP authorization headers": unlike `Authorization`, it works together
+/// with a web server's own sign-in.
 const TOKEN: HeaderName = HeaderName::from_static("x-esri-authorization");
 
-/// How long a token counts as good if the answer does not say.
-const LIFE: Duration = Duration::from_secs(30 * 60);
+/// Assumed lifetime of a token whose response does not say it.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// Puts a token on a request, with the referer it was made for.
+/// Adds a token to a request, and the referer it was made for.
 ///
-/// Source: the Enterprise Administrator API asks for the token in the body of every POST; the vendor's own client sends the
-/// header alone. The administrator API gets both, nothing goes into a URL.
+/// Source: the Enterprise Administrator API requires the token in the body of every POST; the vendor's own client sends only the
+/// header. The administrator API gets both. No token is sent in a URL.
 fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result<()> {
     request.set_secret_header(TOKEN, &format!("Bearer {token}"))?;
     if let Some(referer) = referer {
@@ -42,13 +42,14 @@ fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result
     Ok(())
 }
 
-/// A user of the portal, by name and password: fetches tokens with `generateToken` and renews them.
+/// Name and password of a user of the portal: fetches tokens with `generateToken` and renews them.
 ///
-/// A token is made for one *referer*, a text that every later call then carries in its `Referer` header:
-/// [`REFERER`](UserLogin::REFERER) unless [`referer`](Self::referer) says otherwise. Tokens for an IP address, which the
-/// vendor has as well, break behind proxies and are not offered.
+/// A token is made for one *referer*, a text that every later call sends in its `Referer` header:
+/// [`REFERER`](UserLogin::REFERER) unless set with [`referer`](Self::referer). The vendor can also make tokens for an IP address;
+/// these fail behind proxies and are not offered.
 ///
-/// Users who sign in through SAML or OpenID Connect have no password here. Source: ArcGIS REST API, "Generate Token".
+/// It does not work for users who sign in through SAML or OpenID Connect, who have no password at the portal. Source: ArcGIS REST
+/// API, "Generate Token".
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +59,7 @@ fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result
 /// ```
 pub type GenerateToken = CachedToken<UserLogin>;
 
-/// Asks the portal for tokens of a user; wrapped by [`GenerateToken`].
+/// Fetches tokens of a user; wrapped by [`GenerateToken`].
 #[derive(Clone)]
 pub struct UserLogin {
     username: SecretString,
@@ -69,7 +70,7 @@ pub struct UserLogin {
 }
 
 impl UserLogin {
-    /// The referer that tokens are made for unless another is set.
+    /// The referer of tokens, unless another one is set.
     pub const REFERER: &'static str = "scheduled-runs";
 }
 
@@ -83,7 +84,7 @@ impl fmt::Debug for UserLogin {
 }
 
 impl GenerateToken {
-    /// Name and password of a user. Upper and lower case count in both.
+    /// Name and password of a user. Both are case-sensitive.
     #[must_use]
     pub fn new(username: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
         UserLogin {
@@ -96,19 +97,20 @@ impl GenerateToken {
         .into()
     }
 
-    /// What tokens are made for, and what every call carries in its `Referer` header.
+    /// The referer that tokens are made for; every call sends it in its `Referer` header.
     #[must_use]
     pub fn referer(self, referer: impl Into<String>) -> Self {
         self.with_source(|login| UserLogin { referer: referer.into(), ..login })
     }
 
-    /// How long tokens are to live, sent in whole minutes, rounded up. Left out, the portal decides: 60 minutes by the docs.
+    /// Requested lifetime of tokens, sent in whole minutes, rounded up. If not set, the portal decides: 60 minutes, according to
+    /// the docs.
     #[must_use]
-    pub fn expiration(self, life: Duration) -> Self {
-        self.with_source(|login| UserLogin { expiration: Some(life), ..login })
+    pub fn expiration(self, lifetime: Duration) -> Self {
+        self.with_source(|login| UserLogin { expiration: Some(lifetime), ..login })
     }
 
-    /// Another place to get tokens from. Default: `/sharing/rest/generateToken` below the portal's root.
+    /// URL to fetch tokens from. Default: `/sharing/rest/generateToken` below the portal's root.
     #[must_use]
     pub fn token_url(self, url: impl Into<String>) -> Self {
         self.with_source(|login| UserLogin { token_url: Some(url.into()), ..login })
@@ -126,14 +128,14 @@ impl TokenSource for UserLogin {
         }
         header_value("the referer", &self.referer)?;
         minutes(self.expiration)?;
-        own_url(self.token_url.as_deref()).map(drop)
+        checked_url(self.token_url.as_deref()).map(drop)
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct TokenResponse {
             token: SecretString,
-            /// When it ends, in epoch milliseconds; some servers write them as text.
+            /// When the token expires, in epoch milliseconds; some servers send them as text.
             #[serde(default, deserialize_with = "integer")]
             expires: Option<i64>,
         }
@@ -155,13 +157,13 @@ impl TokenSource for UserLogin {
             &form,
             password,
         )?;
-        let advice = "the portal gave no token; check user name and password (upper and lower case count), that the user does not sign in through SAML or OpenID Connect, and the base URL";
+        let advice = "the portal issued no token; check user name and password (both are case-sensitive), that the user does not sign in through SAML or OpenID Connect, and the base URL";
         let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
-        let answer: Answer = json::decode(&meta, &body)?;
-        // Against the server's own clock: ours may be wrong.
+        let response: TokenResponse = json::decode(&meta, &body)?;
+        // By the server's clock: the local one may be wrong.
         let now = meta.server_date().unwrap_or_else(|| context.utc());
-        let life = answer.expires.and_then(|expires| life(expires, now));
-        Ok(Token::new(answer.token, life.or(self.expiration).unwrap_or(LIFE)))
+        let lifetime = response.expires.and_then(|expires| remaining(expires, now));
+        Ok(Token::new(response.token, lifetime.or(self.expiration).unwrap_or(LIFETIME)))
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
@@ -170,17 +172,17 @@ impl TokenSource for UserLogin {
     }
 }
 
-/// What is left until a time in epoch milliseconds; `None` if that is no time to come.
-fn life(expires: i64, now: DateTime<Utc>) -> Option<Duration> {
+/// Time from now until a time in epoch milliseconds; `None` if that is not in the future.
+fn remaining(expires: i64, now: DateTime<Utc>) -> Option<Duration> {
     let left =
         DateTime::from_timestamp_millis(expires)?.signed_duration_since(now).to_std().ok()?;
     (!left.is_zero()).then_some(left)
 }
 
-/// An application, by client id and secret: fetches tokens with OAuth 2 and renews them.
+/// Client id and secret of an application: fetches tokens with OAuth 2 and renews them.
 ///
-/// Such tokens have few rights. Inferred: the administrator API needs a user who is an administrator. Source: ArcGIS REST API,
-/// "Token"; the page lists the call as GET, the vendor's own clients send POST, and so does this.
+/// Such tokens have few privileges. Inferred: the administrator API needs a user who is an administrator. Source: ArcGIS REST API,
+/// "Token"; the page lists the call as GET, but the vendor's own clients send POST, and so does this crate.
 ///
 /// ```
 /// use scheduled_runs::arcgis::AppToken;
@@ -189,7 +191,7 @@ fn life(expires: i64, now: DateTime<Utc>) -> Option<Duration> {
 /// ```
 pub type AppToken = CachedToken<AppLogin>;
 
-/// Asks the portal for tokens of an application; wrapped by [`AppToken`].
+/// Fetches tokens of an application; wrapped by [`AppToken`].
 #[derive(Clone)]
 pub struct AppLogin {
     client_id: SecretString,
@@ -205,7 +207,7 @@ impl fmt::Debug for AppLogin {
 }
 
 impl AppToken {
-    /// Client id and client secret of an application that is registered with the portal.
+    /// Client id and client secret of an application registered with the portal.
     #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
         AppLogin {
@@ -217,14 +219,14 @@ impl AppToken {
         .into()
     }
 
-    /// How long tokens are to live, sent in whole minutes, rounded up. Left out, the portal decides: 2 hours by the docs, which
-    /// allow 2 weeks at most.
+    /// Requested lifetime of tokens, sent in whole minutes, rounded up. If not set, the portal decides: 2 hours, according to the
+    /// docs. The maximum is 2 weeks.
     #[must_use]
-    pub fn expiration(self, life: Duration) -> Self {
-        self.with_source(|login| AppLogin { expiration: Some(life), ..login })
+    pub fn expiration(self, lifetime: Duration) -> Self {
+        self.with_source(|login| AppLogin { expiration: Some(lifetime), ..login })
     }
 
-    /// Another place to get tokens from. Default: `/sharing/rest/oauth2/token` below the portal's root.
+    /// URL to fetch tokens from. Default: `/sharing/rest/oauth2/token` below the portal's root.
     #[must_use]
     pub fn token_url(self, url: impl Into<String>) -> Self {
         self.with_source(|login| AppLogin { token_url: Some(url.into()), ..login })
@@ -239,14 +241,14 @@ impl TokenSource for AppLogin {
             return Err(Error::config("client secret is empty"));
         }
         minutes(self.expiration)?;
-        own_url(self.token_url.as_deref()).map(drop)
+        checked_url(self.token_url.as_deref()).map(drop)
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct TokenResponse {
             access_token: SecretString,
-            /// Seconds; it was asked for in minutes.
+            /// In seconds, although it is requested in minutes.
             #[serde(default, deserialize_with = "lenient::count")]
             expires_in: Option<u64>,
         }
@@ -267,11 +269,11 @@ impl TokenSource for AppLogin {
             &form,
             secret,
         )?;
-        let advice = "the portal gave no token; check client id and client secret, that the application is registered with this portal, and the base URL";
+        let advice = "the portal issued no token; check client id and client secret, that the application is registered with this portal, and the base URL";
         let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
-        let answer: Answer = json::decode(&meta, &body)?;
-        let life = answer.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        Ok(Token::new(answer.access_token, life.or(self.expiration).unwrap_or(LIFE)))
+        let response: TokenResponse = json::decode(&meta, &body)?;
+        let lifetime = response.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        Ok(Token::new(response.access_token, lifetime.or(self.expiration).unwrap_or(LIFETIME)))
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
@@ -280,12 +282,12 @@ impl TokenSource for AppLogin {
     }
 }
 
-/// A ready token, an API key among them. It is not renewed.
+/// A token that you have, for example an API key. It is not renewed.
 ///
 /// ```
 /// use scheduled_runs::arcgis::ReadyToken;
 ///
-/// // A token that was made for a referer works with that referer only.
+/// // A token that was made for a referer works only with that referer.
 /// let credential = ReadyToken::new("token").referer("https://app.example.com");
 /// ```
 #[derive(Clone)]
@@ -295,13 +297,13 @@ pub struct ReadyToken {
 }
 
 impl ReadyToken {
-    /// This token, without the word `Bearer`.
+    /// A token, without the word `Bearer`.
     #[must_use]
     pub fn new(token: impl Into<SecretString>) -> Self {
         Self { token: Bearer::new(token), referer: None }
     }
 
-    /// The referer it was made for: every call carries it in its `Referer` header.
+    /// The referer that the token was made for; every call sends it in its `Referer` header.
     #[must_use]
     pub fn referer(mut self, referer: impl Into<String>) -> Self {
         self.referer = Some(referer.into());
@@ -327,22 +329,22 @@ impl Credential for ReadyToken {
     }
 }
 
-/// Minutes, as requests have them.
-fn minutes(life: Option<Duration>) -> Result<Option<String>> {
-    match life {
-        Some(Duration::ZERO) => Err(Error::config("tokens that live for no time are of no use")),
-        life => Ok(life.map(|life| {
-            let seconds = life.as_secs().saturating_add((life.subsec_nanos() > 0).into());
+/// A lifetime in minutes, as requests send it.
+fn minutes(lifetime: Option<Duration>) -> Result<Option<String>> {
+    match lifetime {
+        Some(Duration::ZERO) => Err(Error::config("expiration must be greater than zero")),
+        lifetime => Ok(lifetime.map(|lifetime| {
+            let seconds = lifetime.as_secs().saturating_add((lifetime.subsec_nanos() > 0).into());
             seconds.div_ceil(60).to_string()
         })),
     }
 }
 
-fn own_url(url: Option<&str>) -> Result<Option<Url>> {
+fn checked_url(url: Option<&str>) -> Result<Option<Url>> {
     url.map(Url::parse).transpose().map_err(|_| Error::config("the token URL is not a URL"))
 }
 
-/// The request for a token. Asking twice does no harm: each answer is a valid token.
+/// The request for a token. It is safe to retry: each response has a valid token.
 fn login(
     context: &CredentialContext<'_>,
     operation: &'static str,
@@ -351,9 +353,9 @@ fn login(
     form: &[(&'static str, Option<&str>)],
     secret: &str,
 ) -> Result<ApiRequest> {
-    let (base, path) = match own_url(url)? {
+    let (base, path) = match checked_url(url)? {
         Some(url) => (url, &[][..]),
-        None => (Portal::at(context.base_url()).root, path),
+        None => (PortalUrl::of(context.base_url()).root, path),
     };
     let form = form.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
     let mut request =
@@ -369,26 +371,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tokens_life_is_asked_for_in_whole_minutes() {
-        for (life, text) in [
+    fn a_tokens_lifetime_is_requested_in_whole_minutes() {
+        for (lifetime, text) in [
             (Duration::from_millis(1), "1"),
             (Duration::from_secs(60), "1"),
             (Duration::from_millis(60_001), "2"),
             (Duration::from_secs(3600), "60"),
             (Duration::MAX, "307445734561825861"),
         ] {
-            assert_eq!(minutes(Some(life)).unwrap().as_deref(), Some(text));
+            assert_eq!(minutes(Some(lifetime)).unwrap().as_deref(), Some(text));
         }
         assert_eq!(minutes(None).unwrap(), None);
         assert!(minutes(Some(Duration::ZERO)).is_err());
     }
 
     #[test]
-    fn a_token_that_ends_in_the_past_says_nothing_about_its_life() {
+    fn an_expiry_in_the_past_says_nothing_about_the_lifetime() {
         let now = DateTime::from_timestamp_millis(1_494_541_135_122).unwrap();
-        assert_eq!(life(1_494_541_195_122, now), Some(Duration::from_secs(60)));
+        assert_eq!(remaining(1_494_541_195_122, now), Some(Duration::from_secs(60)));
         for expires in [1_494_541_135_122, 1_494_541_135_121, 0, -1, i64::MIN, i64::MAX] {
-            assert_eq!(life(expires, now), None, "{expires}");
+            assert_eq!(remaining(expires, now), None, "{expires}");
         }
     }
 }

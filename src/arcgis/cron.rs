@@ -13,7 +13,7 @@ use crate::wire::lenient;
 /// When a task runs: five fields in the dialect of Quartz, read in UTC.
 ///
 /// Quartz is not Unix cron: days of the week go from 1, Sunday, to 7, Saturday, and exactly one of the two day fields must
-/// be `?`, "no matter which". What callers write is checked for that; what a server sends is kept as it is.
+/// be `?`, which means "any". Schedules that callers write are checked; a schedule from a server is kept as it is.
 ///
 /// ```
 /// use scheduled_runs::arcgis::CronSchedule;
@@ -27,10 +27,10 @@ use crate::wire::lenient;
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
 ///
-/// Source: Enterprise Administrator API, "Create Task", section "CRON expressions". That schedules are read in UTC is
-/// inferred from samples whose expression, start time in GMT and last start agree.
+/// Source: Enterprise Administrator API, "Create Task", section "CRON expressions". Inferred: schedules are read in UTC, because
+/// expression, start time in GMT and last start agree in samples.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(from = "Wire")]
+#[serde(from = "RawSchedule")]
 pub struct CronSchedule {
     minute: Box<str>,
     hour: Box<str>,
@@ -39,10 +39,10 @@ pub struct CronSchedule {
     day_of_week: Box<str>,
 }
 
-/// Fields may be missing, or numbers.
+/// A schedule from a server: fields may be missing, or numbers.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Wire {
+struct RawSchedule {
     #[serde(deserialize_with = "lenient::text")]
     minute: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::text")]
@@ -55,23 +55,23 @@ struct Wire {
     day_of_week: Option<Box<str>>,
 }
 
-impl From<Wire> for CronSchedule {
-    fn from(wire: Wire) -> Self {
+impl From<RawSchedule> for CronSchedule {
+    fn from(raw: RawSchedule) -> Self {
         Self {
-            minute: wire.minute.unwrap_or_default(),
-            hour: wire.hour.unwrap_or_default(),
-            day_of_month: wire.day_of_month.unwrap_or_default(),
-            month: wire.month.unwrap_or_default(),
-            day_of_week: wire.day_of_week.unwrap_or_default(),
+            minute: raw.minute.unwrap_or_default(),
+            hour: raw.hour.unwrap_or_default(),
+            day_of_month: raw.day_of_month.unwrap_or_default(),
+            month: raw.month.unwrap_or_default(),
+            day_of_week: raw.day_of_week.unwrap_or_default(),
         }
     }
 }
 
 impl CronSchedule {
-    /// These five fields.
+    /// A schedule of these five fields.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for what Quartz does not take; it says which field and what to do.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if Quartz does not accept a field; it names the field and says what to do.
     pub fn new(
         minute: impl Into<Box<str>>,
         hour: impl Into<Box<str>>,
@@ -90,10 +90,10 @@ impl CronSchedule {
         Ok(schedule)
     }
 
-    /// Every so many minutes, 1 to 59, counted anew from the beginning of each hour.
+    /// Every `minutes` minutes, 1 to 59. Counting starts again at the beginning of each hour.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for another number.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `minutes` is not 1 to 59.
     pub fn every_minutes(minutes: u8) -> Result<Self> {
         Self::new(format!("*/{minutes}"), "*", "*", "*", "?")
     }
@@ -101,7 +101,7 @@ impl CronSchedule {
     /// Each hour, at this minute.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a minute that no hour has.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `minute` is not 0 to 59.
     pub fn hourly(minute: u8) -> Result<Self> {
         Self::new(minute.to_string(), "*", "*", "*", "?")
     }
@@ -109,7 +109,7 @@ impl CronSchedule {
     /// Each day, at this time in UTC.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a time that no day has.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such time.
     pub fn daily(hour: u8, minute: u8) -> Result<Self> {
         Self::new(minute.to_string(), hour.to_string(), "*", "*", "?")
     }
@@ -117,23 +117,23 @@ impl CronSchedule {
     /// On these days of the week, at this time in UTC.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a time that no day has, and for no day.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such time, or if `days` is empty.
     pub fn weekly(days: impl IntoIterator<Item = Weekday>, hour: u8, minute: u8) -> Result<Self> {
         let days: Vec<_> =
             days.into_iter().map(|day| day.number_from_sunday().to_string()).collect();
         Self::new(minute.to_string(), hour.to_string(), "?", "*", days.join(","))
     }
 
-    /// On this day of each month, at this time in UTC. Months without that day are left out; for the last day write
+    /// On this day of each month, at this time in UTC. Months without that day are skipped; for the last day of a month parse
     /// `"0 4 L * ?"`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a day or time that does not exist.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such day or time.
     pub fn monthly(day: u8, hour: u8, minute: u8) -> Result<Self> {
         Self::new(minute.to_string(), hour.to_string(), day.to_string(), "*", "?")
     }
 
-    /// Minutes, 0 to 59. Empty where the server left it out, like the other fields.
+    /// Minutes, 0 to 59. Like the other fields, empty if the server did not send it.
     #[must_use]
     pub fn minute(&self) -> &str {
         &self.minute
@@ -163,10 +163,10 @@ impl CronSchedule {
         &self.day_of_week
     }
 
-    /// The fields as a form has them.
+    /// The fields of a form.
     ///
     /// # Errors
-    /// A server's schedule with a field left out cannot be sent back.
+    /// `Config` for a server's schedule that lacks a field: it cannot be sent back.
     pub(super) fn fields(&self) -> Result<[(&'static str, &str); 5]> {
         let fields = [
             ("minute", self.minute()),
@@ -176,9 +176,9 @@ impl CronSchedule {
             ("dayOfWeek", self.day_of_week()),
         ];
         match fields.iter().find(|(_, text)| text.is_empty()) {
-            Some((name, _)) => {
-                Err(Error::config(format!("the schedule has no {name}; set a whole schedule")))
-            }
+            Some((name, _)) => Err(Error::config(format!(
+                "the schedule has no {name}; set all fields of the schedule"
+            ))),
             None => Ok(fields),
         }
     }
@@ -189,22 +189,22 @@ impl CronSchedule {
         MONTH.check(&self.month)?;
         let advice = match (self.day_of_month(), self.day_of_week()) {
             ("?", "?") => {
-                "both day fields are `?`: write `*` for the day of the month to mean every day"
+                "both day fields are `?`; for every day, write `*` for the day of the month"
             }
             ("?", day) => return DAY_OF_WEEK.check(day),
             (day, "?") => return DAY_OF_MONTH.check(day),
             (_, "*") => {
-                "the day of the week must be `?` where the day of the month is given, not `*` as in Unix"
+                "the day of the week must be `?` if the day of the month is given, not `*` as in Unix"
             }
             ("*", day) => {
                 DAY_OF_WEEK.check(day)?;
-                "the day of the month must be `?` where the day of the week is given, not `*` as in Unix; mind that Sunday is 1"
+                "the day of the month must be `?` if the day of the week is given, not `*` as in Unix; note that Sunday is 1"
             }
             _ => {
-                "Quartz cannot combine a day of the month with a day of the week: make one of them `?`, and two tasks for both"
+                "Quartz cannot combine a day of the month with a day of the week; make one of them `?`, and create two tasks for both"
             }
         };
-        Err(Error::config(format!("the schedule `{self}` is refused: {advice}")))
+        Err(Error::config(format!("the schedule `{self}` is not valid: {advice}")))
     }
 }
 
@@ -216,7 +216,7 @@ impl fmt::Display for CronSchedule {
     }
 }
 
-/// Five fields, or six with Quartz's seconds in front, which must be 0: a task has none.
+/// Five fields, or six with Quartz's seconds in front, which must be 0: tasks have no seconds.
 impl FromStr for CronSchedule {
     type Err = Error;
 
@@ -226,11 +226,11 @@ impl FromStr for CronSchedule {
             [minute, hour, day, month, weekday] => [minute, hour, day, month, weekday],
             ["0" | "00", minute, hour, day, month, weekday] => [minute, hour, day, month, weekday],
             [_, _, _, _, _, _] => {
-                return Err(Error::config("of six fields the first one, the seconds, must be 0"));
+                return Err(Error::config("the first of six fields, the seconds, must be 0"));
             }
             _ => {
                 return Err(Error::config(
-                    "a schedule has five fields: minute, hour, day of month, month, day of week",
+                    "a schedule must have five fields: minute, hour, day of month, month, day of week",
                 ));
             }
         };
@@ -238,13 +238,13 @@ impl FromStr for CronSchedule {
     }
 }
 
-/// What one field may hold.
+/// The values that one field accepts.
 struct Field {
     name: &'static str,
     range: RangeInclusive<u8>,
-    /// Names of the numbers, from the smallest on.
+    /// Names of the numbers, in ascending order.
     names: &'static [&'static str],
-    /// Whether it has days, with the signs that go with them.
+    /// The kind of days in it, which decides about the signs `L`, `W` and `#`.
     days: Option<Days>,
 }
 
@@ -279,7 +279,7 @@ impl Field {
         text.split(',').try_for_each(|part| self.check_part(part))
     }
 
-    /// Whether it is one of the forms that stand alone in a day field: `L`, `LW`, `L-3`, `15W`, `6L`, `6#3`.
+    /// Whether it is a form that must be the whole of a day field: `L`, `LW`, `L-3`, `15W`, `6L`, `6#3`.
     fn is_single_day(&self, text: &str) -> Result<bool> {
         let upper = text.to_ascii_uppercase();
         match self.days {
@@ -288,7 +288,7 @@ impl Field {
                 if let Some(before) = day.strip_prefix("L-") {
                     let before: Option<u8> = plain(before);
                     return before.filter(|days| *days <= 30).map(|_| true).ok_or_else(|| {
-                        self.refused(text, "`L-n` counts 0 to 30 days back from the last")
+                        self.invalid(text, "in `L-n`, the days before the last, n must be 0 to 30")
                     });
                 }
                 if day == "L" {
@@ -304,7 +304,10 @@ impl Field {
                     self.number(text, day)?;
                     return match plain(nth) {
                         Some(1..=5) => Ok(true),
-                        _ => Err(self.refused(text, "after `#` stands 1 to 5, alone in its field")),
+                        _ => Err(self.invalid(
+                            text,
+                            "`#` must be followed by 1 to 5, with nothing else in the field",
+                        )),
                     };
                 }
                 match upper.strip_suffix('L') {
@@ -326,7 +329,7 @@ impl Field {
         if let Some(step) = step {
             let most = *self.range.end();
             if !plain(step).is_some_and(|step: u8| (1..=most).contains(&step)) {
-                return Err(self.refused(part, &format!("a step is 1 to {most}")));
+                return Err(self.invalid(part, &format!("a step must be 1 to {most}")));
             }
         }
         let (from, to) = match values.split_once('-') {
@@ -335,42 +338,46 @@ impl Field {
         };
         match values {
             "*" => return Ok(()),
-            "?" => return Err(self.refused(part, "`?` stands alone, in one of the two day fields")),
+            "?" => {
+                return Err(
+                    self.invalid(part, "`?` must be the whole of one of the two day fields")
+                );
+            }
             _ => [Some(from), to]
                 .into_iter()
                 .flatten()
                 .try_for_each(|text| self.number(part, text))?,
         }
-        // Quartz overlooks a step behind a name, and reads a range either by names or by numbers.
+        // Quartz ignores a step behind a name, and reads a range either by names or by numbers.
         let by_name = |text: &str| text.starts_with(|letter: char| letter.is_ascii_alphabetic());
         let mixed = to.is_some_and(|to| by_name(from) != by_name(to));
         if mixed || (step.is_some() && by_name(from)) {
-            let advice = "Quartz takes no step behind names and no range from name to number: write the numbers";
-            return Err(self.refused(part, advice));
+            let advice = "Quartz does not accept a step behind a name or a range from name to number; write the numbers";
+            return Err(self.invalid(part, advice));
         }
         Ok(())
     }
 
-    /// A number or name of this field's range. A range may run over its end: `FRI-MON`.
+    /// Checks a number or name of this field. A range may wrap around: `FRI-MON`.
     fn number(&self, whole: &str, text: &str) -> Result<()> {
         let by_name = self.names.iter().any(|name| name.eq_ignore_ascii_case(text));
         if by_name || plain(text).is_some_and(|number| self.range.contains(&number)) {
             return Ok(());
         }
         if self.days == Some(Days::OfWeek) && text == "0" {
-            let advice = "day 0 of Unix does not exist here: Sunday is 1, Saturday is 7";
-            return Err(self.refused(whole, advice));
+            let advice = "there is no day 0 as in Unix: Sunday is 1, Saturday is 7";
+            return Err(self.invalid(whole, advice));
         }
         let (first, last) = (self.range.start(), self.range.end());
         let names = match self.names {
             [from, .., to] => format!(" or {from} to {to}"),
             _ => String::new(),
         };
-        Err(self.refused(whole, &format!("it takes {first} to {last}{names}")))
+        Err(self.invalid(whole, &format!("it must be {first} to {last}{names}")))
     }
 
-    fn refused(&self, text: &str, advice: &str) -> Error {
-        Error::config(format!("the {} `{text}` is refused: {advice}", self.name))
+    fn invalid(&self, text: &str, advice: &str) -> Error {
+        Error::config(format!("the {} `{text}` is not valid: {advice}", self.name))
     }
 }
 
@@ -389,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_quartz_takes_is_taken_and_printed_as_it_was() {
+    fn valid_schedules_are_accepted_and_printed_as_they_were() {
         for text in [
             "0 * * * ?",
             "*/1 * * * ?",
@@ -416,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_helpers_write_quartz() {
+    fn the_constructors_write_quartz() {
         let weekdays = [Weekday::Sun, Weekday::Mon, Weekday::Sat];
         for (schedule, text) in [
             (CronSchedule::every_minutes(15), "*/15 * * * ?"),
@@ -442,39 +449,39 @@ mod tests {
     }
 
     #[test]
-    fn what_quartz_does_not_take_is_refused_with_what_to_do() {
+    fn invalid_schedules_are_refused_with_what_to_do() {
         for (text, says) in [
-            ("0 4 * * 0", "day 0 of Unix does not exist here: Sunday is 1"),
+            ("0 4 * * 0", "there is no day 0 as in Unix: Sunday is 1"),
             ("0 4 ? * 0", "Sunday is 1, Saturday is 7"),
             ("0 4 ? * 0-4", "Sunday is 1"),
-            ("0 4 ? * 8", "the day of week `8` is refused: it takes 1 to 7 or SUN to SAT"),
+            ("0 4 ? * 8", "the day of week `8` is not valid: it must be 1 to 7 or SUN to SAT"),
             ("0 4 * * *", "the day of the week must be `?`"),
             ("0 4 1 * *", "the day of the week must be `?`"),
             ("0 4 * * 1", "the day of the month must be `?`"),
             ("0 4 1 * 1", "make one of them `?`"),
             ("0 4 ? * ?", "both day fields are `?`"),
-            ("0 ? * * ?", "`?` stands alone, in one of the two day fields"),
-            ("? 4 * * ?", "`?` stands alone"),
-            ("0 4 ?/2 * ?", "`?` stands alone"),
-            ("60 4 * * ?", "the minute `60` is refused: it takes 0 to 59"),
+            ("0 ? * * ?", "`?` must be the whole of one of the two day fields"),
+            ("? 4 * * ?", "`?` must be the whole"),
+            ("0 4 ?/2 * ?", "`?` must be the whole"),
+            ("60 4 * * ?", "the minute `60` is not valid: it must be 0 to 59"),
             ("-5 4 * * ?", "the minute `-5`"),
             ("+5 4 * * ?", "the minute `+5`"),
             ("5- 4 * * ?", "the minute `5-`"),
             ("1-2-3 4 * * ?", "the minute `1-2-3`"),
             ("1,,2 4 * * ?", "the minute ``"),
-            ("*/0 4 * * ?", "a step is 1 to 59"),
-            ("*/x 4 * * ?", "a step is 1 to 59"),
-            ("0 */24 * * ?", "a step is 1 to 23"),
+            ("*/0 4 * * ?", "a step must be 1 to 59"),
+            ("*/x 4 * * ?", "a step must be 1 to 59"),
+            ("0 */24 * * ?", "a step must be 1 to 23"),
             ("0 24 * * ?", "the hour `24`"),
             ("0 4 0 * ?", "the day of month `0`"),
             ("0 4 32W * ?", "the day of month `32W`"),
             ("0 4 1,15W * ?", "the day of month `1,15W`"),
-            ("0 4 L-31 * ?", "0 to 30 days back"),
+            ("0 4 L-31 * ?", "n must be 0 to 30"),
             ("0 4 1,L * ?", "the day of month `L`"),
-            ("0 4 * 13 ?", "it takes 1 to 12 or JAN to DEC"),
+            ("0 4 * 13 ?", "it must be 1 to 12 or JAN to DEC"),
             ("0 4 * L ?", "the month `L`"),
-            ("0 4 ? * 6#6", "after `#` stands 1 to 5"),
-            ("0 4 ? * 6#1,3#2", "alone in its field"),
+            ("0 4 ? * 6#6", "`#` must be followed by 1 to 5"),
+            ("0 4 ? * 6#1,3#2", "with nothing else in the field"),
             ("0 4 ? * 0#1", "Sunday is 1"),
             ("0 4 ? * 15W", "the day of week `15W`"),
             ("0 4 6#3 * ?", "the day of month `6#3`"),
@@ -494,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_sends_is_kept_and_sent_back_unless_a_field_is_missing() {
+    fn a_servers_schedule_is_kept_and_sent_back_unless_a_field_is_missing() {
         let schedule: CronSchedule = serde_json::from_str(
             r#"{"minute":0,"hour":"4","dayOfMonth":"1C","month":"*","dayOfWeek":"*","lunar":1}"#,
         )

@@ -1,19 +1,19 @@
-//! What a task is made of when it is created or updated, in both APIs.
+//! The definition of a task, as it is created or updated in both APIs.
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 
 use super::cron::CronSchedule;
+use super::fields::TaskType;
 use super::parameters::{BackupParameters, Parameters};
-use super::tasks::TaskType;
-use crate::client::{ApiRequest, RequestBuilder};
-use crate::error::{Error, Result};
+use crate::client::RequestBuilder;
+use crate::error::Error;
 
-/// A task as it is written. What is left out is not sent: an empty field is a value.
+/// A task as it is sent. Fields that are not set are not sent: the vendor would take an empty field for a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Definition {
     pub(super) title: Option<String>,
-    /// In the spelling of the vendor: `CreateBackup`.
+    /// As the vendor spells it: `CreateBackup`.
     pub(super) kind: String,
     pub(super) parameters: Option<Parameters>,
     pub(super) item_id: Option<String>,
@@ -37,25 +37,23 @@ impl Definition {
         }
     }
 
-    /// Adds the form, with `more` fields behind it.
+    /// Adds the form, with the fields `more` at its end.
     pub(super) fn write(
         &self,
-        builder: RequestBuilder,
+        request: RequestBuilder,
         more: impl IntoIterator<Item = (&'static str, String)>,
-    ) -> Result<ApiRequest> {
+    ) -> RequestBuilder {
         let passcode = self.parameters.as_ref().and_then(Parameters::passcode);
         let backup = TaskType::from(&*self.kind) == TaskType::CreateBackup;
         let short = passcode.as_ref().filter(|_| backup).is_some_and(|passcode| {
             passcode.expose_secret().chars().count() < BackupParameters::SHORTEST_PASSCODE
         });
         if short {
-            return builder
-                .fail(Error::config("the passcode is too short; take at least 8 characters"))
-                .finish();
+            return request.fail(Error::config("the passcode must have at least 8 characters"));
         }
         let cron = match self.schedule.fields() {
             Ok(cron) => cron,
-            Err(error) => return builder.fail(error).finish(),
+            Err(error) => return request.fail(error),
         };
         let millis =
             |date: Option<DateTime<Utc>>| date.map(|date| date.timestamp_millis().to_string());
@@ -71,48 +69,48 @@ impl Definition {
         let cron = cron.map(|(name, text)| (name, Some(text.to_owned())));
         let fields = before.into_iter().chain(cron).chain([after]);
         let fields = fields.filter_map(|(name, value)| Some((name, value?)));
-        let mut request = builder.form(fields.chain(more)).finish()?;
-        if let Some(passcode) = passcode {
-            request.hide(passcode.expose_secret());
+        let request = request.form(fields.chain(more));
+        match passcode {
+            Some(passcode) => request.hide(passcode.expose_secret()),
+            None => request,
         }
-        Ok(request)
     }
 }
 
-/// The setters of every request that writes a task.
+/// The setters of every request that creates or updates a task.
 macro_rules! definition_setters {
     () => {
-        /// The title people see.
+        /// Title.
         pub fn title(mut self, title: impl Into<String>) -> Self {
             self.definition.title = Some(title.into());
             self
         }
 
-        /// What it is run with.
+        /// Parameters.
         pub fn parameters(mut self, parameters: impl Into<$crate::arcgis::Parameters>) -> Self {
             self.definition.parameters = Some(parameters.into());
             self
         }
 
-        /// From when on it runs.
+        /// The task runs from this time on.
         pub fn start_date(mut self, date: chrono::DateTime<chrono::Utc>) -> Self {
             self.definition.start_date = Some(date);
             self
         }
 
-        /// Until when it runs.
+        /// The task runs until this time.
         pub fn end_date(mut self, date: chrono::DateTime<chrono::Utc>) -> Self {
             self.definition.end_date = Some(date);
             self
         }
 
-        /// After how many runs it is over.
+        /// Number of runs after which the task ends.
         pub fn max_occurrences(mut self, runs: u32) -> Self {
             self.definition.max_occurrences = Some(runs.into());
             self
         }
 
-        /// It runs without end. Inferred: sent as -1, which is how answers say it.
+        /// The task runs without end. Inferred: sent as -1, as responses have it.
         pub fn unlimited(mut self) -> Self {
             self.definition.max_occurrences = Some(-1);
             self
@@ -123,7 +121,7 @@ macro_rules! definition_setters {
 /// The setter of requests whose task runs on an item.
 macro_rules! item_setter {
     () => {
-        /// The portal item it runs on: a notebook, a workbook, a scene service.
+        /// The portal item the task runs on: a notebook, a workbook, a scene service.
         pub fn item_id(mut self, item: impl Into<String>) -> Self {
             self.definition.item_id = Some(item.into());
             self

@@ -1,4 +1,4 @@
-//! How ArcGIS says "error": mostly inside 200, in half a dozen shapes.
+//! How ArcGIS reports errors: mostly with status 200, in half a dozen shapes.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use crate::client::{Advice, Answer, ApiRequest, Dialect, Endpoint as _, Refusal,
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
-/// Whether fields can be added to a request's body.
+/// Whether form fields can be added to the body of a request.
 pub(super) fn is_form(request: &ApiRequest) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     content_type.is_none_or(|value| value == "application/x-www-form-urlencoded")
 }
 
-/// Every call asks for JSON: left out, the answer is a page for people, with 200. Source: all operations document `f`, in the
-/// form of a POST and in the query of a GET.
-fn ask_for_json(request: &mut ApiRequest) {
+/// Adds `f=json`; without it the response is an HTML page, with status 200. Source: all operations document `f`, in the form of a
+/// POST and in the query of a GET.
+fn request_json(request: &mut ApiRequest) {
     let has = |pairs: &[u8]| url::form_urlencoded::parse(pairs).any(|(name, _)| name == "f");
     if request.method() == Method::POST && is_form(request) {
         if !has(request.body()) {
@@ -31,18 +31,18 @@ fn ask_for_json(request: &mut ApiRequest) {
     }
 }
 
-/// Both APIs.
+/// The dialect of both APIs.
 #[derive(Debug, Default)]
 pub(super) struct ArcGisDialect {
     pub(super) zone: Option<ServerZone>,
 }
 
-/// The full version says more; and a portal tells a hundred settings of its web application.
+/// `fullVersion` says more; and a portal sends a hundred settings of its web application.
 const UNREAD: [&str; 2] = ["/currentVersion", "arcgis.portal.get/*"];
 
 impl Dialect for ArcGisDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
-        ask_for_json(request);
+        request_json(request);
         if let Some(zone) = &self.zone {
             request.set_extension(zone.clone());
         }
@@ -55,19 +55,19 @@ impl Dialect for ArcGisDialect {
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
         let Some((status, error)) = failure(answer) else { return Verdict::Success };
-        if is_page(answer) && answer.status.is_success() {
-            return Verdict::Failure(page(answer));
+        if is_html(answer) && answer.status.is_success() {
+            return Verdict::Failure(html_refusal(answer));
         }
         let message = match status.as_u16() {
             498 => {
-                "the token has expired, is not one of this portal, or was made for another referer"
+                "the token has expired, belongs to another portal, or was made for another referer"
             }
-            499 => "the server asks for a token; pass a credential to the client",
+            499 => "the server requires a token; pass a credential to the client",
             401 if answer.headers.contains_key(header::WWW_AUTHENTICATE) => {
-                "the web server in front of the portal asks for a sign-in of its own"
+                "the web server in front of the portal requires its own sign-in"
             }
             404 if is_missing_api(answer.operation, error.as_ref()) => {
-                "tasks of the deployment exist in ArcGIS Enterprise on Kubernetes only; is this one, and its base URL?"
+                "only ArcGIS Enterprise on Kubernetes has tasks of the deployment; check the kind of portal and the base URL"
             }
             _ => "",
         };
@@ -85,47 +85,47 @@ impl Dialect for ArcGisDialect {
     }
 }
 
-/// Whether "not found" says that there are no tasks of the deployment at all, not that one of them is missing: the list of them
-/// cannot be, and a missing task has an error in words.
+/// Whether "not found" means that this portal has no tasks of the deployment at all, and not that one task is missing: the list
+/// cannot be missing, and for a missing task the response has an error message.
 fn is_missing_api(operation: &str, error: Option<&VendorError>) -> bool {
     let of_deployment = operation.starts_with("arcgis.task");
     of_deployment && (error.is_none() || operation == ListTasks::OPERATION)
 }
 
-/// Where tokens come from.
+/// The dialect of token requests.
 #[derive(Debug)]
 pub(super) struct LoginDialect {
-    /// What to check if there is none.
+    /// What to check if there is no token.
     pub(super) advice: &'static str,
 }
 
 impl Dialect for LoginDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
-        ask_for_json(request);
+        request_json(request);
         Ok(())
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
         let Some((status, error)) = failure(answer) else { return Verdict::Success };
-        if is_page(answer) && answer.status.is_success() {
-            return Verdict::Failure(page(answer));
+        if is_html(answer) && answer.status.is_success() {
+            return Verdict::Failure(html_refusal(answer));
         }
         let refusal = Refusal::by_status(status, error);
         Verdict::Failure(match refusal.kind {
-            // A wrong password or client id is a 400, and asking again changes nothing.
+            // A wrong password or client id is a 400, and a retry changes nothing.
             ErrorKind::Rejected | ErrorKind::Auth | ErrorKind::Denied => {
                 refusal.kind(ErrorKind::Auth).advice(Advice::Permanent).message(self.advice)
             }
             ErrorKind::NotFound => {
-                refusal.message("nothing gives out tokens there; check the base URL")
+                refusal.message("there is no token service at this URL; check the base URL")
             }
             _ => refusal,
         })
     }
 }
 
-/// Whether the answer is for people. JSON has been seen to come as `text/html`.
-fn is_page(answer: &Answer<'_>) -> bool {
+/// Whether the body is an HTML page. JSON has been seen with content type `text/html`.
+fn is_html(answer: &Answer<'_>) -> bool {
     let content_type = answer.headers.get(header::CONTENT_TYPE);
     let html = content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
@@ -133,15 +133,15 @@ fn is_page(answer: &Answer<'_>) -> bool {
     answer.begins_with("<") || (html && !answer.begins_with("{") && !answer.begins_with("["))
 }
 
-fn page(answer: &Answer<'_>) -> Refusal {
+fn html_refusal(answer: &Answer<'_>) -> Refusal {
     let message = format!(
-        "the answer is a page of {} bytes, not JSON: was `f=json` honoured, or is this a login page or proxy?",
+        "the response is an HTML page of {} bytes, not JSON: is this a login page or a proxy, or was `f=json` ignored?",
         answer.body.len()
     );
     Refusal::by_status(answer.status, None).kind(ErrorKind::UnexpectedContent).message(message)
 }
 
-/// The members that tell a failure, of all shapes at once, at the top of an answer and inside its `error`.
+/// The members that report a failure, of all shapes at once, at the top of a response and inside its `error`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Body {
@@ -172,24 +172,24 @@ impl Body {
         json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
     }
 
-    /// Whether an answer of this shape is a failure although its HTTP status is a success.
+    /// Whether this body reports a failure although its HTTP status is a success.
     ///
-    /// A healthy run has a `status` that is the run's own, "failed" among others: `runId` tells it from the body of a job that
-    /// failed. An `error` that is an object is none of a run's members, so it counts beside a `runId`, too.
+    /// A run has a `status` of its own, which may be "failed": `runId` distinguishes it from the body of a job that failed. An
+    /// `error` that is an object is not a member of a run, so it counts even if there is a `runId`.
     fn is_failure(&self) -> bool {
         let status = |texts: &[&str]| {
             let status = self.status.as_deref().unwrap_or_default();
             texts.iter().any(|text| status.eq_ignore_ascii_case(text))
         };
         let refused = self.success == Some(false) || status(&["error"]) || self.error.is_object();
-        let about_a_run = self.run_id.is_some();
-        let told = self.error.as_str().is_some_and(|text| !text.is_empty());
+        let is_run = self.run_id.is_some();
+        let named = self.error.as_str().is_some_and(|text| !text.is_empty());
         let has_code = self.code.is_some_and(|code| code >= 400)
             && (self.message.is_some() || !self.messages.is_null());
-        refused || (!about_a_run && (told || has_code || status(&["failed", "failure"])))
+        refused || (!is_run && (named || has_code || status(&["failed", "failure"])))
     }
 
-    /// What it says, from the innermost out: the shapes are nested in one another.
+    /// Reads what it says, from the innermost outwards: shapes are nested in one another.
     fn read(self, error: &mut VendorError) {
         match self.error {
             Value::Object(inner) => {
@@ -205,10 +205,10 @@ impl Body {
             _ => {}
         }
         // The message of a failed job may be a whole error as JSON text.
-        let told = self.status_message.as_deref().and_then(Self::of);
-        let plain = self.status_message.filter(|_| told.is_none());
-        if let Some(told) = told {
-            told.read(error);
+        let nested = self.status_message.as_deref().and_then(Self::of);
+        let plain = self.status_message.filter(|_| nested.is_none());
+        if let Some(nested) = nested {
+            nested.read(error);
         }
         let code = self.code.filter(|code| *code >= 400);
         error.code = error.code.take().or_else(|| code.map(|code| code.to_string().into()));
@@ -231,24 +231,24 @@ fn sentences(value: Value) -> Vec<Box<str>> {
     }
 }
 
-/// Adds a sentence that is not there yet.
+/// Adds a sentence, unless the message has it already.
 fn add(message: &mut Option<Box<str>>, sentence: &str) {
     let sentence = sentence.trim();
     match message {
         _ if sentence.is_empty() => {}
-        Some(said) if said.contains(sentence) => {}
-        Some(said) => *said = format!("{said} {sentence}").into(),
+        Some(text) if text.contains(sentence) => {}
+        Some(text) => *text = format!("{text} {sentence}").into(),
         None => *message = Some(sentence.into()),
     }
 }
 
-/// The status an answer's failure stands for, and what it says; `None` for a success.
+/// Status and message of a failed response; `None` for a success.
 ///
-/// The code in the body counts, where there is one: most failures come with HTTP 200, some with a status of their own.
+/// A code in the body overrides the HTTP status: most failures come with HTTP 200, some with a status of their own.
 fn failure(answer: &Answer<'_>) -> Option<(StatusCode, Option<VendorError>)> {
     let body = Body::of(answer.text());
     if answer.status.is_success()
-        && !is_page(answer)
+        && !is_html(answer)
         && !body.as_ref().is_some_and(Body::is_failure)
     {
         return None;
@@ -261,7 +261,7 @@ fn failure(answer: &Answer<'_>) -> Option<(StatusCode, Option<VendorError>)> {
     let code = error.code.as_deref().and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
     let status = match code {
         Some(code) => code,
-        // `success: false` without a code says that nothing was done.
+        // `success: false` without a code means that nothing was done.
         None if refused && answer.status.is_success() => StatusCode::BAD_REQUEST,
         None => answer.status,
     };
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_error_inside_a_success_is_one() {
-        // Status it stands for and kind, code, name, sentence.
-        let told = |body: &str| {
+    fn every_shape_of_error_with_status_200_is_a_failure() {
+        // Status and kind, code, name, message.
+        let judged = |body: &str| {
             let refusal = refused(200, body);
             let error = refusal.error.unwrap_or_default();
-            let [code, name, said] = [error.code, error.name, error.message]
+            let [code, name, message] = [error.code, error.name, error.message]
                 .map(|text| text.map_or_else(|| "-".to_owned(), String::from));
-            format!("{} {:?} {code} {name} {said}", refusal.status.as_u16(), refusal.kind)
+            format!("{} {:?} {code} {name} {message}", refusal.status.as_u16(), refusal.kind)
         };
         for (body, means) in [
             (
@@ -349,12 +349,12 @@ mod tests {
             (r#"{"success":"false","error":{"code":500,"message":"no"}}"#, "500 Server 500 - no"),
             (r#"{"error":{"code":403,"message":"no"},"messages":["m"]}"#, "403 Denied 403 - no m"),
         ] {
-            assert_eq!(told(body), means, "{body}");
+            assert_eq!(judged(body), means, "{body}");
         }
     }
 
     #[test]
-    fn a_refused_token_is_renewed_whatever_status_it_comes_with() {
+    fn a_refused_token_is_renewed_at_any_status() {
         for (status, body) in [
             (200, r#"{"error":{"code":498,"message":"Invalid token.","details":[]}}"#),
             (200, r#"{"error":{"code":499,"message":"Token Required","messageCode":"GWM_0003"}}"#),
@@ -368,13 +368,13 @@ mod tests {
             let judged = (refusal.kind, refusal.advice);
             assert_eq!(judged, (ErrorKind::Auth, Advice::Refresh), "{status} {body}");
         }
-        let told = refused(200, r#"{"error":{"code":498,"messageCode":"X_1"}}"#).message;
-        assert!(told.contains("another referer") && told.ends_with(": X_1"), "{told}");
+        let message = refused(200, r#"{"error":{"code":498,"messageCode":"X_1"}}"#).message;
+        assert!(message.contains("another referer") && message.ends_with(": X_1"), "{message}");
         assert_eq!(refused(200, r#"{"error":{"code":403,"messageCode":"X_1"}}"#).message, "X_1");
     }
 
     #[test]
-    fn real_statuses_count_where_the_body_has_no_code() {
+    fn the_http_status_counts_if_the_body_has_no_code() {
         for (status, body, means) in [
             (400, "", 400),
             (401, "<html>", 401),
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_failed_is_a_healthy_answer_and_so_is_all_that_succeeds() {
+    fn a_failed_run_and_every_success_are_good_responses() {
         for body in [
             r#"{"runId":"r1","status":"failed","result":"no space left"}"#,
             r#"{"status":"FAILED","runId":7}"#,
@@ -424,7 +424,7 @@ mod tests {
             let verdict = verdict(&ArcGisDialect::default(), 200, "application/json", body);
             assert!(matches!(verdict, Verdict::Success), "{body}");
         }
-        // Even of a run, these say that the call failed.
+        // These say that the call failed, even with a `runId`.
         for body in [
             r#"{"runId":"r1","status":"error"}"#,
             r#"{"runId":"r1","success":false}"#,
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_told_from_json_that_is_called_one() {
+    fn an_html_page_is_refused_and_json_with_an_html_type_is_not() {
         let dialect = ArcGisDialect::default();
         for (content_type, body) in [
             ("", "<!DOCTYPE html>"),
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_nested_without_end_is_read_in_bounded_time() {
+    fn a_deeply_nested_error_is_read_in_bounded_time() {
         let mut message = r#"{"code":404,"message":"gone"}"#.to_owned();
         for _ in 0..12 {
             message = serde_json::json!({"status": "failed", "statusMessage": message}).to_string();
@@ -512,9 +512,9 @@ mod tests {
     }
 
     #[test]
-    fn json_is_asked_for_once_in_the_form_of_a_post_and_in_the_query_of_all_else() {
+    fn json_is_requested_once_in_the_form_of_a_post_and_in_the_query_of_others() {
         let base = "https://h/portal".parse().unwrap();
-        let dressed =
+        let prepared =
             |method: Method, query: Option<&str>, form: Option<&[(&'static str, &str)]>| {
                 let safe = crate::client::Idempotency::Safe;
                 let mut builder =
@@ -526,12 +526,12 @@ mod tests {
                 ArcGisDialect::default().dress(&mut request).unwrap();
                 request.text("https://h/portal", "content-type")
             };
-        assert_eq!(dressed(Method::GET, None, None), "GET /x?f=json");
-        assert_eq!(dressed(Method::GET, Some("pjson"), None), "GET /x?f=pjson");
-        assert_eq!(dressed(Method::DELETE, None, None), "DELETE /x?f=json");
-        assert_eq!(dressed(Method::POST, None, None), "POST /x\n\nf=json");
-        assert_eq!(dressed(Method::POST, None, Some(&[("a", "1")])), "POST /x\n\na=1&f=json");
-        assert_eq!(dressed(Method::POST, None, Some(&[("f", "pjson")])), "POST /x\n\nf=pjson");
+        assert_eq!(prepared(Method::GET, None, None), "GET /x?f=json");
+        assert_eq!(prepared(Method::GET, Some("pjson"), None), "GET /x?f=pjson");
+        assert_eq!(prepared(Method::DELETE, None, None), "DELETE /x?f=json");
+        assert_eq!(prepared(Method::POST, None, None), "POST /x\n\nf=json");
+        assert_eq!(prepared(Method::POST, None, Some(&[("a", "1")])), "POST /x\n\na=1&f=json");
+        assert_eq!(prepared(Method::POST, None, Some(&[("f", "pjson")])), "POST /x\n\nf=pjson");
         let mut json = ApiRequest::builder(
             "test",
             crate::client::Idempotency::Safe,

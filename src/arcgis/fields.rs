@@ -1,4 +1,4 @@
-//! What tasks and runs of both APIs have in common: ids, states, and the names their members have on the wire.
+//! What tasks and runs of both APIs have in common: ids, types, states, and the names of their members.
 
 use std::fmt;
 
@@ -7,7 +7,6 @@ use serde::de::{Deserializer, Error as _};
 
 use super::cron::CronSchedule;
 use super::parameters::{self, Parameters};
-use super::tasks::TaskType;
 use super::time::{self, Time};
 use crate::run::Phase;
 use crate::wire::{id, lenient, open_enum};
@@ -23,30 +22,30 @@ id! {
 }
 
 id! {
-    /// Name of a portal's user. Upper and lower case count.
+    /// Name of a user of the portal. Case-sensitive.
     Username
 }
 
 open_enum! {
-    /// State of a run. Source: both APIs.
+    /// Status of a run. Source: both APIs.
     RunStatus {
-        /// Waiting for its time.
+        /// Waiting for its scheduled time.
         Scheduled = "scheduled",
-        /// Going on.
+        /// Running.
         Executing = "executing",
-        /// Over, as wanted.
+        /// Finished successfully.
         Succeeded = "succeeded",
-        /// Over before it began.
+        /// Ended before it started.
         Skipped = "skipped",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "failed",
-        /// It could not be started.
+        /// Failed: it could not be started.
         SubmitFailed = "submitfailed",
     }
 }
 
 impl RunStatus {
-    /// The phase it stands for. Inferred from the names.
+    /// The phase of a run with this status. Inferred from the names.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
@@ -59,7 +58,7 @@ impl RunStatus {
         }
     }
 
-    /// Whether the run is over; never true for a status that is unknown here.
+    /// Whether the run has ended. False for an unknown status.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
@@ -67,19 +66,51 @@ impl RunStatus {
 }
 
 open_enum! {
-    /// State of a task. How a task that failed or was disabled spells its state is not documented.
+    /// What a task of the administrator API does. The name of the type that reports health, since 11.4, is not documented.
+    TaskType {
+        /// Deletes the files that finished geoprocessing jobs left behind.
+        CleanGpJobs = "CleanGPJobs",
+        /// Deletes backups whose retention period has ended.
+        BackupRetentionCleaner = "BackupRetentionCleaner",
+        /// Makes a backup; see [`BackupParameters`](super::BackupParameters).
+        CreateBackup = "CreateBackup",
+    }
+}
+
+open_enum! {
+    /// What a user's task does.
+    UserTaskType {
+        /// Runs a notebook.
+        ExecuteNotebook = "ExecuteNotebook",
+        /// Updates the data of an Insights workbook.
+        UpdateInsightsWorkbook = "UpdateInsightsWorkbook",
+        /// Builds the cache of a scene layer. Needs parameters.
+        ExecuteSceneCook = "ExecuteSceneCook",
+        /// Creates a Workflow Manager job.
+        ExecuteWorkflowManager = "ExecuteWorkflowManager",
+        /// Creates a report about the organisation. Needs parameters, but no item.
+        ExecuteReport = "ExecuteReport",
+        /// Runs a geoprocessing service.
+        GpService = "GPService",
+        /// Runs a data pipeline. Known only from the vendor's own client.
+        RunDataPipeline = "RunDataPipeline",
+    }
+}
+
+open_enum! {
+    /// State of a task. The states of a task that failed or was disabled are not documented.
     TaskState {
-        /// It runs on its schedule.
+        /// The task runs on its schedule.
         Active = "active",
-        /// It was disabled.
+        /// The task was disabled.
         Paused = "paused",
-        /// Its last run is over.
+        /// The last run of the task has ended.
         Completed = "completed",
     }
 }
 
-/// A task as either API writes it. Its names differ, and one answer may have a member under two of them: each stands here
-/// for itself. `T` is what `type` holds: of user tasks the kind, of admin tasks another constant.
+/// A task as either API sends it. Their names for a member differ, and one response may use both, so each name has its own field.
+/// `T` is the type of `type`: the kind of a user's task, another constant of a task of the deployment.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TaskFields<T> {
@@ -109,7 +140,7 @@ pub(super) struct TaskFields<T> {
     pub(super) run_interval_seconds: Option<std::time::Duration>,
     #[serde(default, deserialize_with = "integer")]
     max_occurrences: Option<i64>,
-    /// As some pages spell it.
+    /// The spelling of some pages.
     #[serde(rename = "maxOccurences", default, deserialize_with = "integer")]
     max_occurrences_misspelt: Option<i64>,
     #[serde(default, deserialize_with = "filled")]
@@ -132,7 +163,7 @@ pub(super) struct TaskFields<T> {
     pub(super) parameters: Option<Parameters>,
     #[serde(default, deserialize_with = "filled")]
     task_url: Option<Box<str>>,
-    /// As the vendor's own client writes it when it creates a task.
+    /// The spelling of the vendor's own client when it creates a task.
     #[serde(rename = "taskURL", default, deserialize_with = "filled")]
     task_url_upper: Option<Box<str>>,
 }
@@ -165,20 +196,20 @@ impl<T> TaskFields<T> {
     }
 }
 
-/// The id of a run, a text or a number: an answer without it is of no use.
+/// The id of a run, a text or a number. Required: a run without an id cannot be used.
 pub(super) fn run_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RunId, D::Error> {
     let id = lenient::text(deserializer)?;
     id.map(|id| RunId::from(&*id)).ok_or_else(|| D::Error::custom("not an id"))
 }
 
-/// A text; the empty one is none.
+/// A text; an empty text is read as `None`.
 pub(super) fn filled<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Box<str>>, D::Error> {
     Ok(lenient::text(deserializer)?.filter(|text| !text.is_empty()))
 }
 
-/// A whole number, as such or as digits, also below zero.
+/// An integer, as a number or as text; it may be negative.
 pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(lenient::text(deserializer)?.and_then(|text| text.trim().parse().ok()))
 }

@@ -1,46 +1,44 @@
 //! Limits on scheduled tasks: get, update.
 
 use bytes::Bytes;
-use http::Method;
-use serde::Serialize;
 use serde_json::Value;
-use url::Url;
 
 use super::ArcGis;
-use super::request::{Changed, Place, request, start};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
-use crate::error::{Error, Result};
-use crate::wire::{json, open_enum};
+use super::request::Changed;
+use crate::client::{Meta, json, operation};
+use crate::error::Result;
+use crate::wire::open_enum;
 
-request! {
+operation! {
     /// Gets the limits on scheduled tasks.
     ///
-    /// Source: "Limits", `GET /admin/system/limits`, since 11.5 (Kubernetes), and `GET /portaladmin/system/limits`, since 11.2:
-    /// which of the two is asked, the base URL says. Safe to repeat.
-    #[derive(Default)]
-    GetLimits {} "All limits."
-    GET Admin ["system", "limits"] -> Vec<Limit> = limits, "arcgis.limits.get", Safe
+    /// Source: "Limits", `GET /admin/system/limits`, since 11.5 (Kubernetes), and `GET /portaladmin/system/limits`, since 11.2.
+    /// The base URL says which of the two is called.
+    GetLimits {}
+    for ArcGis, "arcgis.limits.get", Safe: GET "admin" / "system" / "limits" -> Vec<Limit>,
+    decode limits
 }
 
-/// Sets limits on scheduled tasks; those that are left out stay as they are.
-///
-/// Source: "Update (Limits)", `POST /admin/system/limits/update`, since 11.5 (Kubernetes), and
-/// `POST /portaladmin/system/limits/update`, since 11.2. The second time changes nothing, so it is safe to repeat.
-///
-/// ```
-/// use scheduled_runs::arcgis::{LimitName, UpdateLimits};
-///
-/// let request = UpdateLimits::new(LimitName::FailedRunsToDisableTask, 10).and(LimitName::TaskRunHistoryCount, 100);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/portal/admin/system/limits/update");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateLimits {
-    limits: Vec<(LimitName, u64)>,
+operation! {
+    /// Sets limits on scheduled tasks; limits that are not named stay as they are.
+    ///
+    /// Source: "Update (Limits)", `POST /admin/system/limits/update`, since 11.5 (Kubernetes), and
+    /// `POST /portaladmin/system/limits/update`, since 11.2.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::{LimitName, UpdateLimits};
+    ///
+    /// let request = UpdateLimits::new(LimitName::FailedRunsToDisableTask, 10).and(LimitName::TaskRunHistoryCount, 100);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/portal/admin/system/limits/update");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    UpdateLimits {} without new
+    state { limits: Vec<(LimitName, u64)> }
+    for ArcGis, "arcgis.limits.update", Idempotent: POST "admin" / "system" / "limits" / "update" -> Changed,
+    with |this, request| request.form([("properties", this.properties()), ("category", "ScheduleTask".to_owned())])
 }
 
 impl UpdateLimits {
@@ -49,56 +47,27 @@ impl UpdateLimits {
         Self { limits: vec![(name.into(), value)] }
     }
 
-    /// Sets this one as well.
+    /// Also sets this limit.
     pub fn and(mut self, name: impl Into<LimitName>, value: u64) -> Self {
         self.limits.push((name.into(), value));
         self
     }
-}
 
-impl Endpoint for UpdateLimits {
-    type Api = ArcGis;
-    type Output = Changed;
-    const OPERATION: &'static str = "arcgis.limits.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Property<'a> {
-            limit_name: &'a LimitName,
-            num_limit: u64,
-        }
-
-        let builder =
-            start::<Self>(Method::POST, base, Place::Admin, &["system", "limits", "update"]);
-        let properties: Vec<_> = self
-            .limits
-            .iter()
-            .map(|(limit_name, num_limit)| Property { limit_name, num_limit: *num_limit })
-            .collect();
-        match serde_json::to_string(&properties) {
-            Ok(properties) => builder
-                .form([("properties", properties.as_str()), ("category", "ScheduleTask")])
-                .finish(),
-            Err(error) => builder
-                .fail(Error::config("the limits cannot be written as JSON").with_source(error))
-                .finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
-        json::decode(meta, body)
+    fn properties(&self) -> String {
+        let limits = self.limits.iter();
+        let limits = limits.map(
+            |(name, value)| serde_json::json!({ "limitName": name.as_str(), "numLimit": value }),
+        );
+        limits.collect::<Value>().to_string()
     }
 }
 
 open_enum! {
-    /// What is limited. Source: Portal Administrator API, "Limits".
+    /// Name of a limit. Source: Portal Administrator API, "Limits".
     LimitName {
-        /// Active notebook tasks of one user; 20 unless changed.
+        /// Active notebook tasks of one user. Default 20.
         ExecuteNotebooksUserLimit = "ExecuteNotebooksUserLimit",
-        /// Active notebook tasks of the organisation; 200 unless changed.
+        /// Active notebook tasks of the organisation. Default 200.
         ExecuteNotebooksOrgLimit = "ExecuteNotebooksOrgLimit",
         /// Insights tasks of one user.
         UpdateInsightsUserLimit = "UpdateInsightsUserLimit",
@@ -112,9 +81,9 @@ open_enum! {
         GpServiceUserLimit = "GPServiceUserLimit",
         /// Geoprocessing tasks of the organisation.
         GpServiceOrgLimit = "GPServiceOrgLimit",
-        /// Failed runs in a row after which a task turns itself off; 5 unless changed.
+        /// Consecutive failed runs after which a task is disabled. Default 5.
         FailedRunsToDisableTask = "FailedRunsToDisableTask",
-        /// Runs of one task that are kept on record.
+        /// Runs of one task that the server keeps.
         TaskRunHistoryCount = "TaskRunHistoryCount",
     }
 }
@@ -123,18 +92,17 @@ open_enum! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limit {
-    /// What is limited.
+    /// Name.
     pub name: LimitName,
-    /// To how many; `None` where that is no number.
+    /// Value; `None` if it is not a number.
     pub value: Option<u64>,
 }
 
-/// The shape of the answer is not documented. Inferred: it names limits as an update does, `{"limitName":…,"numLimit":…}`, or
-/// has a member for each, as the page's table does. Both are read, however deep they stand.
+/// The shape of the response is not documented. Inferred: it names limits as an update does, `{"limitName":…,"numLimit":…}`,
+/// or has a member for each, as the page's table does. Both are read, however deep they are nested.
 fn limits(meta: &Meta, body: &Bytes) -> Result<Vec<Limit>> {
-    let answer: Value = json::decode(meta, body)?;
     let mut limits = Vec::new();
-    collect(&answer, &mut limits);
+    collect(&json::decode(meta, body)?, &mut limits);
     Ok(limits)
 }
 
@@ -167,7 +135,7 @@ mod tests {
     use crate::arcgis::tests::request_text;
 
     #[test]
-    fn limits_are_asked_for_and_set() {
+    fn limits_are_requested_and_set() {
         assert_eq!(request_text(&GetLimits::new()), "GET /admin/system/limits?f=json");
         let update = UpdateLimits::new(LimitName::TaskRunHistoryCount, 50).and("Lunar", 7);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Lists that come page by page, counted by items: `start`, `num`, `nextStart`.
+//! What all lists of this vendor share: pages that are counted by items, with `start`, `num` and `nextStart`.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,15 +8,15 @@ use url::form_urlencoded;
 use super::fields::integer;
 use super::request::dated;
 use super::time::{Dated, Time};
-use crate::client::{Meta, RequestBuilder};
+use crate::client::{CountedList, ListSettings, Meta, RequestBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::lenient;
 
-/// Size and place of a page.
+/// Which page is requested, and how large it is.
 ///
-/// The first page is asked for without either, unless the caller sets a size: the lists of the administrator API document
-/// neither, and begin to count at 0, those of the sharing API at 1.
+/// The first page is requested without `start`, and with `num` only if the caller sets it: the administrator API documents
+/// neither for its lists. It counts from 0, the sharing API from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Paging {
     pub(super) num: Option<u32>,
@@ -24,40 +24,37 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    pub(super) fn write(&self, builder: RequestBuilder) -> RequestBuilder {
-        if self.num == Some(0) {
-            return builder.fail(Error::config("a page of 0 items is refused; set at least 1"));
-        }
-        match self.position() {
-            Ok(None) => builder.query("num", self.num),
-            Ok(Some(position)) => {
-                let num = self.num.map_or(position.size, u64::from);
-                builder.query("start", Some(position.start)).query("num", (num > 0).then_some(num))
-            }
-            Err(error) => builder.fail(error),
-        }
-    }
-
     fn position(&self) -> Result<Option<Position>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         Position::of(cursor).map(Some).ok_or_else(|| {
-            Error::config("the cursor does not come from a list of this vendor; start without one")
+            Error::config("the cursor is not from a list of this vendor; start without a cursor")
         })
     }
+}
 
-    /// The page in an answer. It is the last one if there is no `nextStart` beyond it (the end is 0 or -1, or anything that
-    /// leads back), if it is empty, or if as many items as the `total` were read.
-    pub(super) fn page<T: DeserializeOwned + Dated>(
-        &self,
-        meta: &Meta,
-        body: &Bytes,
-        key: fn(&T) -> Option<&str>,
-    ) -> Result<Page<T>> {
-        let Answer { items, total, start, next_start, .. } = dated(meta, body)?;
+impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        if self.num == Some(0) {
+            return request.fail(Error::config("num must be at least 1"));
+        }
+        match self.position() {
+            Ok(None) => request.query("num", self.num),
+            Ok(Some(position)) => {
+                let num = self.num.map_or(position.size, u64::from);
+                request.query("start", Some(position.start)).query("num", (num > 0).then_some(num))
+            }
+            Err(error) => request.fail(error),
+        }
+    }
+
+    /// The page in a response. It is the last one if it is empty, if as many items as the `total` were read, or if `nextStart`
+    /// is not beyond it: 0 and -1 end a list, and so does a `nextStart` that leads back.
+    fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
+        let ItemList { items, total, start, next_start, .. } = dated(meta, body)?;
         let asked = self.position()?;
         let first = items.first().and_then(key);
         if let Some(asked) = &asked {
-            // Inferred: the vendor documents no list that ignores `start`. One that does would be read for ever.
+            // Inferred: the vendor documents no list that ignores `start`. One that does would never end.
             let ignored = match start {
                 Some(start) => start != asked.start,
                 None => first.is_some() && first == asked.first.as_deref(),
@@ -65,7 +62,7 @@ impl Paging {
             if ignored && !items.is_empty() {
                 return Err(Error::new(
                     ErrorKind::Pagination,
-                    "the server sends another page than the one asked for: it takes no notice of `start`",
+                    "the server ignores `start`: it sent another page than the one requested",
                 )
                 .with_operation(meta.operation));
             }
@@ -85,18 +82,42 @@ impl Paging {
         page.total = total;
         Ok(page)
     }
+
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.cursor = Some(cursor.clone());
+    }
 }
 
-/// Where a list goes on.
+impl<T: DeserializeOwned + Dated> CountedList<T> for Paging {
+    fn page_count(&self, first: &Page<T>) -> usize {
+        let next = first.next.as_ref().and_then(Position::of);
+        let further = next.zip(first.total).and_then(|(next, total)| {
+            let size = Some(next.size).filter(|size| *size > 0)?;
+            Some(total.saturating_sub(next.read).div_ceil(size))
+        });
+        1_usize.saturating_add(usize::try_from(further.unwrap_or(0)).unwrap_or(usize::MAX))
+    }
+
+    fn nth(&self, first: &Page<T>, number: usize) -> Cursor {
+        let next = first.next.as_ref().and_then(Position::of).unwrap_or_default();
+        let moved = |from: u64| {
+            let to = u64::try_from(number).unwrap_or(u64::MAX).saturating_mul(next.size);
+            from.saturating_add(to).saturating_sub(next.size)
+        };
+        Position { start: moved(next.start), read: moved(next.read), ..next.clone() }.cursor()
+    }
+}
+
+/// Where the next page begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Position {
-    /// Of the next page, as the server counts.
+    /// `start` of that page, as the server counts.
     start: u64,
-    /// Items before it.
+    /// Number of items before it.
     read: u64,
-    /// Of the page before it.
+    /// Size of the page before it.
     size: u64,
-    /// Id of the list's first item.
+    /// Id of the first item of the list.
     first: Option<Box<str>>,
 }
 
@@ -127,30 +148,11 @@ impl Position {
     }
 }
 
-/// How many pages there are from `first` on, as far as its counters tell.
-pub(super) fn page_count<T>(first: &Page<T>) -> usize {
-    let next = first.next.as_ref().and_then(Position::of);
-    let further = next.zip(first.total).and_then(|(next, total)| {
-        Some(total.saturating_sub(next.read).div_ceil(Some(next.size).filter(|size| *size > 0)?))
-    });
-    1_usize.saturating_add(usize::try_from(further.unwrap_or(0)).unwrap_or(usize::MAX))
-}
-
-/// The cursor of the page that comes `number` pages after `first`.
-pub(super) fn nth<T>(first: &Page<T>, number: usize) -> Cursor {
-    let next = first.next.as_ref().and_then(Position::of).unwrap_or_default();
-    let moved = |from: u64| {
-        let to = u64::try_from(number).unwrap_or(u64::MAX).saturating_mul(next.size);
-        from.saturating_add(to).saturating_sub(next.size)
-    };
-    Position { start: moved(next.start), read: moved(next.read), ..next.clone() }.cursor()
-}
-
-/// Every list answers in this shape; only the name of the items differs: `result` in the administrator API, `tasks` or
-/// `runs` in the sharing API.
+/// The shape of every list. Only the name of the items differs: `result` in the administrator API, `tasks` or `runs` in the
+/// sharing API.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
-struct Answer<T> {
+struct ItemList<T> {
     #[serde(
         default,
         alias = "tasks",
@@ -165,66 +167,40 @@ struct Answer<T> {
     start: Option<u64>,
     #[serde(default, deserialize_with = "integer")]
     next_start: Option<i64>,
-    /// How many items this page has.
+    /// Number of items on this page.
     #[serde(rename = "num", default, deserialize_with = "lenient::count")]
     _num: Option<u64>,
-    /// How many more active tasks the user may have.
+    /// Number of further active tasks the user may have.
     #[serde(rename = "activeTasksAvailable", default, deserialize_with = "lenient::count")]
     _active_tasks_available: Option<u64>,
 }
 
-impl<T: Dated> Dated for Answer<T> {
+impl<T: Dated> Dated for ItemList<T> {
     fn dates(&mut self, each: &mut dyn FnMut(&mut Time)) {
         self.items.iter_mut().for_each(|item| item.dates(each));
     }
 }
 
-/// Declares that a request with a field `paging` is a list: `Name -> Item, its id`.
-macro_rules! paged {
-    ($($name:ident -> $item:ty, $id:ident);+ $(;)?) => {$(
-        impl $name {
-            /// Items per page, at least 1. Left out, the server decides. The largest is not documented; the vendor's own
-            /// client asks for 100.
-            pub fn num(mut self, items: u32) -> Self {
-                self.paging.num = Some(items);
-                self
-            }
+/// The setter of every list request.
+macro_rules! list_setters {
+    () => {
+        /// Items per page, at least 1. If not set, the server decides. The maximum is not documented; the vendor's own client
+        /// requests 100.
+        pub fn num(mut self, items: u32) -> Self {
+            self.paging.num = Some(items);
+            self
         }
-
-        impl $crate::client::PagedEndpoint for $name {
-            type Item = $item;
-
-            fn at(&self, cursor: &$crate::paging::Cursor) -> Self {
-                let mut request = self.clone();
-                request.paging.cursor = Some(cursor.clone());
-                request
-            }
-
-            fn key(item: &$item) -> Option<&str> {
-                Some(item.$id.as_str())
-            }
-        }
-
-        impl $crate::client::OffsetPages for $name {
-            fn page_count(&self, first: &$crate::paging::Page<$item>) -> usize {
-                $crate::arcgis::list::page_count(first)
-            }
-
-            fn nth(&self, first: &$crate::paging::Page<$item>, number: usize) -> $crate::paging::Cursor {
-                $crate::arcgis::list::nth(first, number)
-            }
-        }
-    )+};
+    };
 }
 
-pub(super) use paged;
+pub(super) use list_setters;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::arcgis::tests::base;
     use crate::arcgis::{ListTaskRuns, ListUserTasks, TaskRun, UserTask};
-    use crate::client::{Endpoint as _, PagedEndpoint};
+    use crate::client::{Endpoint as _, OffsetPages as _, PagedEndpoint};
     use crate::error::ErrorKind;
 
     fn page<E: PagedEndpoint<Item: DeserializeOwned + Dated>>(
@@ -244,6 +220,14 @@ mod tests {
     fn tasks(cursor: Option<&str>, ids: &[&str], more: &str) -> Result<Page<UserTask>> {
         let tasks: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
         page::<ListUserTasks>(cursor, &format!(r#"{{"tasks":[{}]{more}}}"#, tasks.join(",")))
+    }
+
+    fn page_count(first: &Page<UserTask>) -> usize {
+        ListUserTasks::new("u").page_count(first)
+    }
+
+    fn nth(first: &Page<UserTask>, number: usize) -> Cursor {
+        ListUserTasks::new("u").nth(first, number)
     }
 
     fn next<T>(page: &Page<T>) -> Option<&str> {
@@ -275,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_also_ends_where_it_leads_back_is_empty_or_has_been_read() {
+    fn a_list_also_ends_if_it_leads_back_is_empty_or_was_read_completely() {
         let at = Some("start=2&read=2&size=2&first=a");
         for more in [
             "",
@@ -293,7 +277,7 @@ mod tests {
         }
         assert_eq!(next(&runs(at, &[], r#","start":7,"nextStart":9"#).unwrap()), None);
         assert_eq!(next(&runs(None, &["a"], r#","nextStart":0"#).unwrap()), None);
-        // No total, or none to believe.
+        // No total, or one that cannot be right.
         for more in
             [r#","nextStart":4"#, r#","total":0,"nextStart":4"#, r#","total":-1,"nextStart":4"#]
         {
@@ -307,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_notice_of_where_it_is_asked_to_begin_is_found_out() {
+    fn a_server_that_ignores_start_is_an_error() {
         let at = Some("start=2&read=2&size=2&first=a");
         for (ids, more) in [
             (&["a", "b"], r#","start":0,"nextStart":2"#),
@@ -319,12 +303,12 @@ mod tests {
             assert_eq!((error.kind(), error.operation()), (ErrorKind::Pagination, Some("test")));
             assert!(error.to_string().contains("`start`"), "{error}");
         }
-        // A new run came in front of the list meanwhile.
+        // A new run was added at the front of the list meanwhile.
         assert!(runs(at, &["a", "b"], r#","start":2,"nextStart":0"#).is_ok());
     }
 
     #[test]
-    fn pages_after_the_first_are_named_from_its_counters_also_in_the_middle() {
+    fn later_pages_are_computed_from_the_counters_of_any_page() {
         let first = tasks(None, &["a", "b"], r#","total":7,"start":1,"nextStart":3"#).unwrap();
         assert_eq!(page_count(&first), 4);
         let cursors: Vec<_> = (1..4).map(|page| nth(&first, page)).collect();
@@ -339,7 +323,7 @@ mod tests {
         let middle = Some("start=3&read=2&size=2&first=a");
         let middle = tasks(middle, &["c", "d"], r#","total":7,"start":3,"nextStart":5"#).unwrap();
         assert_eq!((page_count(&middle), nth(&middle, 0)), (3, nth(&first, 1)));
-        // Nothing that counts: the pages are walked one by one.
+        // Without a total, pages are fetched one by one.
         let uncounted = tasks(None, &["a"], r#","start":1,"nextStart":2"#).unwrap();
         assert_eq!(page_count(&uncounted), 1);
         let endless =
@@ -348,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_page_is_asked_for_in_the_size_of_the_one_before() {
+    fn a_later_page_is_requested_in_the_size_of_the_one_before() {
         let list = ListTaskRuns::new("t1");
         let query = |list: &ListTaskRuns, cursor: &str| {
             let request = list.at(&Cursor::new(cursor)).to_request(&base());

@@ -1,4 +1,4 @@
-//! ArcGIS Enterprise: scheduled tasks and their runs, of the deployment and of its users.
+//! ArcGIS Enterprise: scheduled tasks of the deployment and of its users, and the runs of these tasks.
 //!
 //! ```no_run
 //! use chrono::{Duration, Utc};
@@ -11,7 +11,7 @@
 //!     .credential(GenerateToken::new("admin", "password"))
 //!     .build()?;
 //!
-//! // Which tasks failed this week, and why.
+//! // Print which tasks failed this week, and why.
 //! let week = Utc::now() - Duration::days(7);
 //! let mut tasks = client.items(ListTasks::new());
 //! while let Some(task) = tasks.next().await {
@@ -31,16 +31,17 @@
 //! # Two kinds of tasks
 //!
 //! - [`Task`] is a task of the *deployment*: it makes backups and cleans up. It belongs to the administrator API of ArcGIS
-//!   Enterprise **on Kubernetes** since 10.9, below `/admin`. The administrator API of Windows and Linux, below `/portaladmin`,
-//!   documents no such tasks.
+//!   Enterprise **on Kubernetes**, below `/admin`, since 10.9. The administrator API of Windows and Linux, below `/portaladmin`,
+//!   does not document such tasks.
 //! - [`UserTask`] is a task of a *user*: it runs notebooks, reports, geoprocessing. It belongs to the sharing API of every
 //!   portal since 10.8.1, and of ArcGIS Online.
 //!
-//! They look alike and differ in names, ids, dates and answers: each has requests of its own.
+//! They look alike, but their names, ids, dates and responses differ, so each kind has its own requests. A run is a [`TaskRun`]
+//! in both APIs: `TaskRun` holds a [`Task`], `TaskRun<UserTask>` a [`UserTask`].
 //!
 //! # Operations
 //!
-//! | call | of the deployment | of a user | repeated when its answer is lost |
+//! | call | of the deployment | of a user | retried when its response is lost |
 //! |---|---|---|---|
 //! | list tasks | [`ListTasks`] | [`ListUserTasks`], of all users [`ListScheduledTasks`] | yes |
 //! | get a task | [`GetTask`] | [`GetUserTask`] | yes |
@@ -50,19 +51,20 @@
 //! | delete a task | [`DeleteTask`] | [`DeleteUserTask`] | never |
 //! | list runs | [`ListTaskRuns`] | [`ListUserTaskRuns`] | yes |
 //! | get a run | [`GetTaskRun`] | [`GetUserTaskRun`] | yes |
-//! | update what is on record about a run | [`UpdateTaskRun`] | [`UpdateUserTaskRun`] | yes |
-//! | delete a run | [`DeleteTaskRun`] | [`DeleteUserTaskRun`] | never |
+//! | update the record of a run | [`UpdateTaskRun`] | [`UpdateUserTaskRun`] | yes |
+//! | delete the record of a run | [`DeleteTaskRun`] | [`DeleteUserTaskRun`] | never |
 //! | get, set limits on tasks | [`GetLimits`], [`UpdateLimits`] | | yes |
-//! | get the portal, and where tokens come from | | [`GetPortal`], [`GetInfo`] | yes |
+//! | get the portal, and its token service | | [`GetPortal`], [`GetInfo`] | yes |
 //!
-//! There is no operation that runs a task now, and none that ends a run: triggering and cancelling are
-//! [`Unsupported`](crate::ErrorKind::Unsupported). Everything else of the portal is reached by
-//! [`Client::raw`](crate::Client::raw), below the base URL.
+//! The vendor has no operation that runs a task now, and none that cancels a run: triggering and cancelling are
+//! [`Unsupported`](crate::ErrorKind::Unsupported). For everything else in the portal use
+//! [`Client::raw`](crate::Client::raw), whose paths begin at the base URL. The path of an [`Endpoint`](crate::client::Endpoint)
+//! of your own begins at the portal's root, with `admin` or `sharing`.
 //!
 //! # Waiting for a run
 //!
-//! Wait for a run that a schedule started. Its task is named by [`target`], or [`user_target`]; that runs are listed before
-//! they are over is inferred from their states.
+//! You can wait for a run that a schedule started. [`target`] or [`user_target`] names its task. Inferred from the statuses of
+//! runs: a run is listed before it ends.
 //!
 //! ```no_run
 //! use scheduled_runs::arcgis::{Client, target};
@@ -71,8 +73,8 @@
 //! # async fn program(client: Client) -> scheduled_runs::Result<()> {
 //! let task = target("2c85e1f7a0934d6eb1f2037c49d8a652");
 //! let runs = client.fetch_page(&task, None, &CallLimits::default()).await?;
-//! if let Some(going) = runs.items.iter().find(|run| !run.phase.is_terminal()) {
-//!     client.wait(&going.run).await?.success()?;
+//! if let Some(active) = runs.items.iter().find(|run| !run.phase.is_terminal()) {
+//!     client.wait(&active.run).await?.success()?;
 //! }
 //! # Ok(())
 //! # }
@@ -80,30 +82,30 @@
 //!
 //! # The base URL
 //!
-//! It is the portal's root, `https://{host}/{context}`: the address before `/home` in a browser, where the *context* is the
-//! name of the web adaptor or, on Kubernetes, the one chosen at its installation. An address that ends in `/home`,
-//! `/home/index.html`, `/sharing`, `/sharing/rest` or `/admin` names the same portal. One that ends in `/portaladmin` does
-//! too, and says that the administrator API is there, not at `/admin`; [`GetPortal`] finds out which it is. For a context
-//! that is itself called `home` write `/home/admin`. Redirects are refused with an error that names the base URL to set.
+//! The base URL is the portal's root, `https://{host}/{context}`: the address before `/home` in a browser. The *context* is the
+//! name of the web adaptor or, on Kubernetes, the name chosen at installation. An address that ends in `/home`,
+//! `/home/index.html`, `/sharing`, `/sharing/rest` or `/admin` names the same portal. An address that ends in `/portaladmin` does
+//! too, and says that the administrator API is there instead of at `/admin`; [`GetPortal`] finds out which of the two it is. If
+//! the context itself is called `home`, write `/home/admin`. Redirects are refused with an error that names the base URL to set.
 //!
 //! # Credentials
 //!
-//! - [`GenerateToken`]: name and password of a user. For tasks of the deployment it must be an administrator; creating a
-//!   notebook task needs the privilege "Schedule notebooks". Make a user for this program: people change passwords.
-//! - [`AppToken`]: client id and secret of an application registered with the portal. Its rights are few.
-//! - [`ReadyToken`]: a token or API key from elsewhere, with the referer it was made for.
+//! - [`GenerateToken`]: name and password of a user. Tasks of the deployment need an administrator; creating a notebook task
+//!   needs the privilege "Schedule notebooks". Create a user for this program: people change their passwords.
+//! - [`AppToken`]: client id and secret of an application registered with the portal. It has few privileges.
+//! - [`ReadyToken`]: a token or API key that you have, with the referer it was made for.
 //!
-//! Tokens go into the header `X-Esri-Authorization` and, as the docs ask, into the body of each POST to the administrator API;
-//! never into a URL. One that is refused with code 498 or 499 is renewed and the call sent again, once; a client does that at
-//! most once in 30 seconds.
+//! Tokens are sent in the header `X-Esri-Authorization` and, as the docs require, in the body of each POST to the administrator
+//! API; never in a URL. If a token is refused with code 498 or 499, it is renewed and the call is sent once more; a client does
+//! this at most once in 30 seconds.
 //!
-//! # Portals with a certificate of their own
+//! # Portals with a private certificate
 //!
-//! Many portals on premises have a certificate that no public authority has signed. Add the one that signed it, or the
-//! portal's own if it signed itself, with [reqwest](https://docs.rs/reqwest) 0.13 among your dependencies; nothing here
-//! switches the check off. With feature `rustls` a certificate that signed itself must not be one of an authority, which it is
-//! if `openssl req -x509` made it and was not told otherwise: the error's source says `CaUsedAsEndEntity`. Then let an
-//! authority of yours sign one for the portal.
+//! Many portals on premises have a certificate that no public authority has signed. Add the certificate of the authority that
+//! signed it, or the portal's own if it is self-signed; this needs [reqwest](https://docs.rs/reqwest) 0.13 as a dependency.
+//! Certificate checks cannot be switched off. With feature `rustls`, a self-signed certificate must not be marked as one of an
+//! authority. `openssl req -x509` marks it so by default, and the call then fails with `CaUsedAsEndEntity` as its source: have
+//! your own authority sign a certificate for the portal.
 //!
 //! ```no_run
 //! # #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -120,43 +122,43 @@
 //! # }
 //! ```
 //!
-//! # The server's clock
+//! # The server's time zone
 //!
-//! Dates come as epoch milliseconds, or as a text without a zone, which is the wall clock of the server: see [`Time`]. Say
-//! which zone that is, unless it is UTC, with [`server_time_zone`](crate::ClientBuilder::server_time_zone).
+//! Dates come as epoch milliseconds, or as a text without a zone that shows the server's local time: see [`Time`]. If the
+//! server's zone is not UTC, set it with [`server_time_zone`](crate::ClientBuilder::server_time_zone).
 //!
 //! # What the docs get wrong
 //!
 //! The docs are those of the [administrator API](https://developers.arcgis.com/rest/enterprise-administration/enterprise/create-task)
 //! and the [sharing API](https://developers.arcgis.com/rest/users-groups-and-items/create-new-scheduled-task/).
 //!
-//! | the docs say | what comes, and what is done here |
+//! | the docs say | what the vendor sends, and what this crate does |
 //! |---|---|
-//! | tasks belong to the Portal Administrator API | to the one of Kubernetes, below `/admin`: the base URL says which is asked |
-//! | an error has a status | 200, with the error in the body in one of several shapes: the code in the body counts |
-//! | `status: "failed"` is an error (the vendor's clients) | or a healthy answer about a run that failed: `runId` tells |
-//! | dates are texts, or epoch milliseconds | both, for the same field: [`Time`] |
-//! | a list ends with `nextStart` 0 (administrator), or -1 (sharing) | both end it, and so does one that leads back |
-//! | `nextStart` is where a list goes on | inside a task it is when it runs next |
+//! | tasks belong to the Portal Administrator API | they belong to that of Kubernetes, below `/admin`: the base URL says which one is called |
+//! | an error has a status | most errors have status 200 and are in the body, in several shapes: the code in the body decides |
+//! | `status: "failed"` is an error (the vendor's clients) | it may also be a good response about a run that failed: then it has a `runId` |
+//! | dates are texts, or epoch milliseconds | both, for the same field: see [`Time`] |
+//! | a list ends with `nextStart` 0 (administrator), or -1 (sharing) | both end a list, and so does a `nextStart` that leads back |
+//! | `nextStart` is where the next page begins | in a task it is the time of the next run |
 //! | `maxOccurences` | `maxOccurrences` in samples: both are read, the second is sent |
-//! | `type` is the task's kind | of deployment tasks `taskType` is, and `type` is another constant |
+//! | `type` is the task's kind | in tasks of the deployment `taskType` is, and `type` is another constant |
 //! | a task has an `id` | or a `taskId`, or both |
 //! | `runIntervalSeconds` is the length of the last run | it is the time between two runs |
-//! | `itemId` is a UUID | with dashes, without, `""`, or missing: a text, or none |
-//! | `url` of a run | an empty text: none |
-//! | runs are completed | there are states of runs that are not: the state counts |
-//! | creating a task has a task's id in its path (sample) | it has none |
-//! | deleting a run lacks `/admin` (sample) | it has it |
-//! | listing all tasks is a POST (newest page) | a GET, as the page's sample and the vendor's own client have it |
-//! | an update takes the parameters of a creation | what becomes of those left out is not said: [`UpdateTask::of`] sends everything |
-//! | a passcode is a parameter | it comes back in answers: [`Parameters`] are not printed |
-//! | days of the week begin with 0 (the vendor's own client) | with 1, Sunday: [`CronSchedule`] checks it |
-//! | `expires` of a token is a number | or a text; in milliseconds, after `expiration` in minutes; `expires_in` is in seconds |
+//! | `itemId` is a UUID | with dashes, without, `""`, or missing: read as a text, or `None` |
+//! | `url` of a run | an empty text: read as `None` |
+//! | runs are completed | runs have other statuses too: the status decides |
+//! | creating a task has a task's id in its path (sample) | it does not |
+//! | deleting a run lacks `/admin` (sample) | it has `/admin` |
+//! | listing all tasks is a POST (newest page) | it is a GET, as in the page's sample and the vendor's own client |
+//! | an update takes the parameters of a creation | whether the others are reset is not documented: [`UpdateTask::of`] sends everything |
+//! | a passcode is a parameter | responses repeat it: [`Parameters`] are never printed |
+//! | days of the week begin with 0 (the vendor's own client) | they begin with 1, Sunday: [`CronSchedule`] checks it |
+//! | `expires` of a token is a number | or a text; it is in milliseconds, while `expiration` is in minutes and `expires_in` in seconds |
 //!
-//! Not confirmed by the vendor: the answers to creating and updating deployment tasks and to [`GetLimits`], whether runs come
-//! page by page, the order of runs, the whole of a [`UserTaskRun`], the zone of text dates, how a task that failed spells its
-//! state, the name of the health report's task type, how to sort user tasks, and rate limits. States without a name here are
-//! kept and never count as over.
+//! The vendor does not confirm: the responses to creating and updating tasks of the deployment and to [`GetLimits`], whether runs
+//! come page by page, the order of runs, all members of a user's [`TaskRun`], the zone of text dates, the state of a task that
+//! failed, the task type of the health report, how to sort user tasks, and rate limits. States that this crate does not know are
+//! kept and do not count as ended.
 
 mod credential;
 mod cron;
@@ -172,35 +174,37 @@ mod request;
 mod task_runs;
 mod tasks;
 mod time;
-mod user_task_runs;
 mod user_tasks;
 
 use chrono::TimeZone;
+use http::Method;
+use url::Url;
 
 pub use self::credential::{AppLogin, AppToken, GenerateToken, ReadyToken, UserLogin};
 pub use self::cron::CronSchedule;
-pub use self::fields::{RunId, RunStatus, TaskId, TaskState, Username};
+pub use self::fields::{RunId, RunStatus, TaskId, TaskState, TaskType, UserTaskType, Username};
 pub use self::limits::{GetLimits, Limit, LimitName, UpdateLimits};
 pub use self::parameters::{BackupParameters, Parameters, RetentionUnit};
 pub use self::portal::{AuthInfo, DeploymentType, GetInfo, GetPortal, Info, Portal};
 pub use self::provider::{target, user_target};
 pub use self::request::Changed;
-pub use self::task_runs::{DeleteTaskRun, GetTaskRun, ListTaskRuns, TaskRun, UpdateTaskRun};
+pub use self::task_runs::{
+    DeleteTaskRun, DeleteUserTaskRun, GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns,
+    TaskRun, UpdateTaskRun, UpdateUserTaskRun,
+};
 pub use self::tasks::{
-    CreateTask, DeleteTask, DisableTask, EnableTask, GetTask, ListTasks, Task, TaskType, UpdateTask,
+    CreateTask, DeleteTask, DisableTask, EnableTask, GetTask, ListTasks, Task, UpdateTask,
 };
 pub use self::time::Time;
-pub use self::user_task_runs::{
-    DeleteUserTaskRun, GetUserTaskRun, ListUserTaskRuns, UpdateUserTaskRun, UserTaskRun,
-};
 pub use self::user_tasks::{
     CreateUserTask, DeleteUserTask, DisableUserTask, EnableUserTask, GetUserTask,
-    ListScheduledTasks, ListUserTasks, UpdateUserTask, UserTask, UserTaskType,
+    ListScheduledTasks, ListUserTasks, UpdateUserTask, UserTask,
 };
 
 use self::dialect::ArcGisDialect;
+use self::request::PortalUrl;
 use self::time::ServerZone;
-use crate::client::{Api, ClientBuilder, Service, Vendor};
+use crate::client::{Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor};
 use crate::error::Result;
 
 /// The vendor's name in [`Target`](crate::Target) and [`RunRef`](crate::RunRef).
@@ -209,23 +213,22 @@ pub const VENDOR: Vendor = Vendor::new("arcgis");
 /// A client of one portal.
 pub type Client = crate::Client<ArcGis>;
 
-/// ArcGIS Enterprise, as a type.
+/// The API of ArcGIS Enterprise, as a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArcGis {}
 
-/// What only this vendor's clients must be told.
+/// Settings that only clients of this vendor have.
 #[derive(Debug, Default)]
 pub struct Options {
     zone: Option<ServerZone>,
 }
 
 impl ClientBuilder<ArcGis> {
-    /// The zone of the server's clock, for dates that come as texts without one. Default: UTC, which is what containers
-    /// usually run in.
+    /// The server's time zone, for dates that come as texts without a zone. Default: UTC, in which containers usually run.
     ///
-    /// Any zone of chrono and of its companions will do, such as `chrono_tz::Europe::Berlin`. An hour that comes twice when
-    /// the clock is set back counts as the earlier one.
+    /// Any zone of chrono and of its companion crates works, such as `chrono_tz::Europe::Berlin`. Of an hour that occurs twice,
+    /// because the clock is set back, the earlier one is meant.
     ///
     /// ```
     /// use chrono::FixedOffset;
@@ -251,8 +254,32 @@ impl Api for ArcGis {
     type Options = Options;
 
     fn service(options: &Options) -> Result<Service> {
-        // Every customer has a host of their own.
+        // Every customer has their own host.
         Ok(Service::new("", ArcGisDialect { zone: options.zone.clone() }))
+    }
+
+    /// Paths begin at the portal's root. A leading `admin` is replaced by `portaladmin` if the base URL says so; paths of the
+    /// sharing API begin with `sharing` and `rest`.
+    fn begin(
+        operation: &'static str,
+        idempotency: Idempotency,
+        method: Method,
+        base: &Url,
+        path: &[&str],
+    ) -> RequestBuilder {
+        let portal = PortalUrl::of(base);
+        let mut segments = path.to_vec();
+        if let Some(api @ &mut "admin") = segments.first_mut() {
+            *api = portal.admin;
+        }
+        let request = ApiRequest::builder(operation, idempotency, method, &portal.root, &segments);
+        match path {
+            // The parameters of a task hold the passcode of a backup, and responses repeat it.
+            ["admin", "system", "tasks"]
+            | ["admin", "system", "tasks", _]
+            | ["admin", "system", "tasks", _, "update"] => request.confidential(),
+            _ => request,
+        }
     }
 }
 
@@ -264,7 +291,7 @@ mod tests {
 
     const ROOT: &str = "https://gis.example.com/portal";
 
-    pub(super) fn base() -> url::Url {
+    pub(super) fn base() -> Url {
         ROOT.parse().unwrap()
     }
 
@@ -290,7 +317,10 @@ mod tests {
             (portal().credential(GenerateToken::new("jsmith", "")), "the password is empty"),
             (portal().credential(user().referer("")), "the referer is empty"),
             (portal().credential(user().referer("a\nb")), "the referer holds characters"),
-            (portal().credential(user().expiration(std::time::Duration::ZERO)), "live for no time"),
+            (
+                portal().credential(user().expiration(std::time::Duration::ZERO)),
+                "must be greater than zero",
+            ),
             (portal().credential(user().token_url("canary")), "the token URL is not a URL"),
             (portal().credential(AppToken::new("", "canary")), "client id is empty"),
             (portal().credential(AppToken::new("id", "")), "client secret is empty"),

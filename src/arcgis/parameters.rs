@@ -1,4 +1,4 @@
-//! What a task is run with.
+//! The parameters of tasks.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use serde_json::{Map, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::open_enum;
 
-/// What a task is run with, as JSON: what belongs in there depends on the kind of the task.
+/// The parameters of a task, as JSON. Their members depend on the kind of the task.
 ///
-/// It is printed as `[redacted]`: the passcode of a backup comes back in answers.
+/// They are printed as `[redacted]`, because responses contain the passcode of a backup.
 ///
 /// ```
 /// use scheduled_runs::arcgis::Parameters;
@@ -35,18 +35,18 @@ impl Parameters {
         &self.0
     }
 
-    /// The parameters as a type of yours.
+    /// Decodes the parameters into your own type.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] if they do not have its shape.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        // Not the parser's own text: it quotes what it read.
+        // Not the parser's own message: it quotes the input.
         serde_json::from_str(&self.0).map_err(|_| {
             Error::new(ErrorKind::Decode, "the task's parameters do not have the expected shape")
         })
     }
 
-    /// The passcode of a backup, wherever these came from.
+    /// The passcode of a backup, if there is one.
     pub(super) fn passcode(&self) -> Option<SecretString> {
         #[derive(Deserialize)]
         struct Backup {
@@ -68,7 +68,7 @@ impl From<Value> for Parameters {
     }
 }
 
-/// Parameters are an object, or a JSON text that holds one. Empty ones are none.
+/// Reads parameters: an object, or a JSON text that holds one. An empty text is read as `None`.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Parameters>, D::Error> {
@@ -78,7 +78,7 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(
 }
 
 open_enum! {
-    /// What the age of backups is counted in.
+    /// Unit of a retention period.
     RetentionUnit {
         /// Days.
         Day = "day",
@@ -100,8 +100,8 @@ open_enum! {
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
 ///
-/// Source: Enterprise Administrator API, "Create Task"; the docs call `metaData` and `retention` arrays, the samples have
-/// objects, and so has this.
+/// Source: Enterprise Administrator API, "Create Task"; the docs call `metaData` and `retention` arrays, but samples have objects,
+/// which are sent here.
 #[derive(Clone, Debug)]
 #[must_use = "parameters do nothing until they are part of a request"]
 pub struct BackupParameters {
@@ -115,10 +115,10 @@ pub struct BackupParameters {
 }
 
 impl BackupParameters {
-    /// Fewest characters of a passcode; a shorter one is refused before anything is sent.
+    /// Minimum length of a passcode, in characters; a shorter one is refused before anything is sent.
     pub const SHORTEST_PASSCODE: usize = 8;
 
-    /// Backups of this name, in the backup store of that name, locked with a passcode of at least
+    /// Backups with this name, in the backup store `store_name`, protected by a passcode of at least
     /// [8 characters](Self::SHORTEST_PASSCODE).
     pub fn new(
         name: impl Into<String>,
@@ -136,27 +136,28 @@ impl BackupParameters {
         }
     }
 
-    /// A description for people.
+    /// Description.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
         self
     }
 
-    /// When it begins, in UTC, to the minute. Inferred: for people to read; the task's schedule decides.
+    /// Start time in UTC, to the minute. Inferred: it is for information only; the task's schedule decides.
     pub fn start_time(mut self, time: NaiveTime) -> Self {
         self.start_time = Some(time);
         self
     }
 
-    /// How old backups may become before they are deleted.
+    /// Age at which backups are deleted.
     ///
-    /// With days and weeks it sets [`retention_offset`](Self::retention_offset) too, unless that is set.
+    /// Days and weeks also set [`retention_offset`](Self::retention_offset), unless you set it yourself.
     pub fn retention(mut self, unit: RetentionUnit, count: u32) -> Self {
         self.retention = Some((unit, count));
         self
     }
 
-    /// The same age as a duration, sent in milliseconds. Inferred: the vendor's sample has both, and they agree.
+    /// The age at which backups are deleted as a duration, sent in milliseconds. Inferred: the vendor's sample has both, and they
+    /// agree.
     pub fn retention_offset(mut self, age: Duration) -> Self {
         self.retention_offset = Some(age);
         self

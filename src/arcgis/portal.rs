@@ -1,12 +1,13 @@
-//! The portal itself: what it is, and who gives out its tokens.
+//! The portal itself, and its token service.
 
 use serde::Deserialize;
 
-use super::request::request;
-use crate::wire::{json, lenient, open_enum};
+use super::ArcGis;
+use crate::client::operation;
+use crate::wire::{lenient, open_enum};
 
-request! {
-    /// Gets the portal, as the caller sees it. It tells which administrator API there is:
+operation! {
+    /// Gets the portal, as the caller sees it. It says which administrator API there is:
     ///
     /// ```no_run
     /// # async fn program() -> scheduled_runs::Result<()> {
@@ -21,24 +22,21 @@ request! {
     /// # }
     /// ```
     ///
-    /// Source: ArcGIS REST API, "Portal Self", `GET /sharing/rest/portals/self`. Safe to repeat.
-    #[derive(Default)]
-    GetPortal {} "The caller's portal."
-    GET Sharing ["portals", "self"] -> Portal = json::decode, "arcgis.portal.get", Safe
+    /// Source: ArcGIS REST API, "Portal Self", `GET /sharing/rest/portals/self`.
+    GetPortal {}
+    for ArcGis, "arcgis.portal.get", Safe: GET "sharing" / "rest" / "portals" / "self" -> Portal
 }
 
-request! {
-    /// Gets what a portal tells everybody: where its tokens come from. Use it without a credential to see whether a base URL
-    /// is right.
+operation! {
+    /// Gets what a portal says without a sign-in: where its tokens come from. Use it without a credential to check a base URL.
     ///
-    /// Source: ArcGIS REST API, "Info", `GET /sharing/rest/info`. Safe to repeat.
-    #[derive(Default)]
-    GetInfo {} "What the portal tells."
-    GET Sharing ["info"] -> Info = json::decode, "arcgis.info.get", Safe
+    /// Source: ArcGIS REST API, "Info", `GET /sharing/rest/info`.
+    GetInfo {}
+    for ArcGis, "arcgis.info.get", Safe: GET "sharing" / "rest" / "info" -> Info
 }
 
 open_enum! {
-    /// How a portal was installed. Source: the vendor's own client, which knows one value.
+    /// Kind of a portal's installation. Source: the vendor's own client, which knows one value.
     DeploymentType {
         /// ArcGIS Enterprise on Kubernetes.
         Kubernetes = "ArcGISEnterpriseOnKubernetes",
@@ -53,19 +51,19 @@ pub struct Portal {
     /// Id of the organisation.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
-    /// Its name.
+    /// Name of the organisation.
     #[serde(default, deserialize_with = "lenient::text")]
     pub name: Option<Box<str>>,
-    /// How it was installed.
+    /// Kind of its installation.
     #[serde(rename = "portalDeploymentType")]
     pub deployment_type: Option<DeploymentType>,
 }
 
 impl Portal {
-    /// What the administrator API is called below the portal's root: `admin` on Kubernetes, which has scheduled tasks there,
-    /// else `portaladmin`, whose docs know none.
+    /// Name of the administrator API below the portal's root: `admin` on Kubernetes, which has scheduled tasks there, otherwise
+    /// `portaladmin`, which does not document any.
     ///
-    /// Source: the vendor's own client, which decides in the same way.
+    /// Source: the vendor's own client decides in the same way.
     #[must_use]
     pub fn admin_path(&self) -> &'static str {
         match self.deployment_type {
@@ -75,27 +73,27 @@ impl Portal {
     }
 }
 
-/// What a portal tells everybody.
+/// What a portal says without a sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Info {
-    /// The portal that this server belongs to.
+    /// URL of the portal that this server belongs to.
     #[serde(default, deserialize_with = "lenient::text")]
     pub owning_system_url: Option<Box<str>>,
-    /// Version, with its build number.
+    /// Version, with the build number.
     #[serde(default, deserialize_with = "lenient::text")]
     pub full_version: Option<Box<str>>,
-    /// Where tokens come from. A server without sign-in leaves it out.
+    /// Its token service. Missing if the server has no sign-in.
     pub auth_info: Option<AuthInfo>,
 }
 
-/// Where tokens come from.
+/// The token service of a portal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AuthInfo {
-    /// Where [`GenerateToken`](super::GenerateToken) asks for them; if it is not below the base URL, pass it to
+    /// URL from which [`GenerateToken`](super::GenerateToken) fetches tokens. If it is not below the base URL, pass it to
     /// [`token_url`](super::GenerateToken::token_url).
     #[serde(default, deserialize_with = "lenient::text")]
     pub token_services_url: Option<Box<str>>,

@@ -2,106 +2,81 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
 use serde::Deserialize;
-use url::Url;
 
 use super::ArcGis;
 use super::cron::CronSchedule;
 use super::definition::{Definition, definition_setters, item_setter};
-use super::fields::{NoId, TaskFields, TaskId, TaskState};
-use super::list::{Paging, paged};
+use super::fields::{NoId, TaskFields, TaskId, TaskState, TaskType};
+use super::list::{Paging, list_setters};
 use super::parameters::Parameters;
-use super::request::{Changed, Place, dated, request, start};
+use super::request::{Changed, dated};
 use super::time::{Dated, Time};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint as _};
+use crate::client::operation;
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::{json, open_enum};
 
-/// Lists the scheduled tasks of a deployment.
-///
-/// Source: Enterprise Administrator API, "Tasks", `GET /admin/system/tasks`, since 10.9. Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::arcgis::ListTasks;
-///
-/// let request = ListTasks::new().num(100);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks");
-/// # assert_eq!(sent.url().query(), Some("num=100"));
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListTasks {
-    paging: Paging,
+operation! {
+    /// Lists the scheduled tasks of a deployment.
+    ///
+    /// Source: Enterprise Administrator API, "Tasks", `GET /admin/system/tasks`, since 10.9.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::ListTasks;
+    ///
+    /// let request = ListTasks::new().num(100);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks");
+    /// # assert_eq!(sent.url().query(), Some("num=100"));
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ListTasks {}
+    pages counted { paging: Paging, item: Task, key: id }
+    for ArcGis, "arcgis.tasks.list", Safe: GET "admin" / "system" / "tasks" -> Page<Task>
 }
 
 impl ListTasks {
-    /// All of them.
-    pub fn new() -> Self {
-        Self::default()
-    }
+    list_setters!();
 }
 
-impl Endpoint for ListTasks {
-    type Api = ArcGis;
-    type Output = Page<Task>;
-    const OPERATION: &'static str = "arcgis.tasks.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = start::<Self>(Method::GET, base, Place::Admin, &["system", "tasks"]);
-        self.paging.write(builder).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Task>> {
-        self.paging.page(meta, body, Self::key)
-    }
-}
-
-paged!(ListTasks -> Task, id);
-
-request! {
+operation! {
     /// Gets one task.
     ///
-    /// Source: Enterprise Administrator API, "Task", `GET /admin/system/tasks/{task}`, since 10.9. Safe to repeat.
-    GetTask { task: TaskId } "This task."
-    GET Admin ["system", "tasks", task] -> Task = dated, "arcgis.tasks.get", Safe
+    /// Source: Enterprise Administrator API, "Task", `GET /admin/system/tasks/{task}`, since 10.9.
+    GetTask { task: TaskId }
+    for ArcGis, "arcgis.tasks.get", Safe: GET "admin" / "system" / "tasks" / {task} -> Task,
+    decode dated
 }
 
-/// Creates a task. The vendor takes [`CreateBackup`](TaskType::CreateBackup), since 11.4 also one that writes a health
-/// report.
-///
-/// What the answer holds is not documented: if it does not name the task, look for it with [`ListTasks`].
-///
-/// Source: Enterprise Administrator API, "Create Task", `POST /admin/system/tasks/createTask`, since 10.9.1. Each call
-/// creates a task, so it is never sent again once it may have been carried out.
-///
-/// ```
-/// use scheduled_runs::arcgis::{CreateTask, CronSchedule, TaskType};
-///
-/// // Deletes what old jobs left behind, each night at four.
-/// let request = CreateTask::new(TaskType::CleanGpJobs, CronSchedule::daily(4, 0)?).title("nightly clean-up");
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks/createTask");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateTask {
-    definition: Definition,
+operation! {
+    /// Creates a task. The vendor accepts [`CreateBackup`](TaskType::CreateBackup), and since 11.4 also a type that creates a health
+    /// report.
+    ///
+    /// The response is not documented: if it does not name the task, find the task with [`ListTasks`].
+    ///
+    /// Source: Enterprise Administrator API, "Create Task", `POST /admin/system/tasks/createTask`, since 10.9.1.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::{CreateTask, CronSchedule, TaskType};
+    ///
+    /// // Deletes the files that old jobs left behind, each night at four (UTC).
+    /// let request = CreateTask::new(TaskType::CleanGpJobs, CronSchedule::daily(4, 0)?).title("nightly clean-up");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/portal/admin/system/tasks/createTask");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateTask {} without new
+    state { definition: Definition }
+    for ArcGis, "arcgis.tasks.create", NotIdempotent: POST "admin" / "system" / "tasks" / "createTask" -> Changed,
+    with |this, request| this.definition.write(request, [])
 }
 
 impl CreateTask {
-    /// A task of this kind, at these times.
+    /// A task of this kind that runs on this schedule.
     pub fn new(kind: impl Into<TaskType>, schedule: CronSchedule) -> Self {
         Self { definition: Definition::new(kind.into().as_str(), schedule) }
     }
@@ -109,43 +84,25 @@ impl CreateTask {
     definition_setters!();
 }
 
-impl Endpoint for CreateTask {
-    type Api = ArcGis;
-    type Output = Changed;
-    const OPERATION: &'static str = "arcgis.tasks.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["system", "tasks", "createTask"];
-        self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
-        json::decode(meta, body)
-    }
-}
-
-/// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. It takes effect
-/// with the next run.
-///
-/// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9. Inferred: that
-/// the service may reset what is not sent; the vendor's own client sends everything. The second time changes nothing
-/// more, so it is safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateTask {
-    task: TaskId,
-    definition: Definition,
+operation! {
+    /// Updates a task as a whole: settings that are not sent may be reset, so send all of them, as [`of`](Self::of) does. The update
+    /// takes effect with the next run.
+    ///
+    /// Source: Enterprise Administrator API, "Update (Task)", `POST /admin/system/tasks/{task}/update`, since 10.9. Inferred:
+    /// settings that are not sent may be reset, because the vendor's own client sends all of them.
+    UpdateTask { task: TaskId } without new
+    state { definition: Definition }
+    for ArcGis, "arcgis.tasks.update", Idempotent: POST "admin" / "system" / "tasks" / {task} / "update" -> Changed,
+    with |this, request| this.definition.write(request, [])
 }
 
 impl UpdateTask {
-    /// Makes the task one of this kind, at these times, and nothing else: see [`of`](Self::of).
+    /// Sets kind and schedule of the task and nothing else: see [`of`](Self::of).
     pub fn new(task: impl Into<TaskId>, kind: impl Into<TaskType>, schedule: CronSchedule) -> Self {
         Self { task: task.into(), definition: Definition::new(kind.into().as_str(), schedule) }
     }
 
-    /// Leaves a task as it is, to be changed by the setters: everything that an answer holds is sent back.
+    /// Begins with the present settings of a task: all of them are sent back, except those that you change with the setters.
     ///
     /// ```no_run
     /// # async fn program(client: scheduled_runs::arcgis::Client) -> scheduled_runs::Result<()> {
@@ -158,10 +115,12 @@ impl UpdateTask {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a task without a kind or a schedule.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the task has no kind or no schedule.
     pub fn of(task: &Task) -> Result<Self> {
         let (Some(kind), Some(schedule)) = (&task.kind, &task.cron_schedule) else {
-            return Err(Error::config("the task has no kind or no schedule; use `new`"));
+            return Err(Error::config(
+                "the task has no kind or no schedule; use `UpdateTask::new`",
+            ));
         };
         let definition = Definition {
             title: task.title.as_deref().map(Into::into),
@@ -175,7 +134,7 @@ impl UpdateTask {
         Ok(Self { task: task.id.clone(), definition })
     }
 
-    /// When it runs.
+    /// Schedule.
     pub fn schedule(mut self, schedule: CronSchedule) -> Self {
         self.definition.schedule = schedule;
         self
@@ -185,60 +144,28 @@ impl UpdateTask {
     definition_setters!();
 }
 
-impl Endpoint for UpdateTask {
-    type Api = ArcGis;
-    type Output = Changed;
-    const OPERATION: &'static str = "arcgis.tasks.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["system", "tasks", self.task.as_str(), "update"];
-        self.definition.write(start::<Self>(Method::POST, base, Place::Admin, &path), [])
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
-        json::decode(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Lets a task run on its schedule again.
     ///
-    /// Source: Enterprise Administrator API, "Enable Task", `POST /admin/system/tasks/{task}/enable`, since 10.9. The second
-    /// time changes nothing, so it is safe to repeat.
-    EnableTask { task: TaskId } "This task."
-    POST Admin ["system", "tasks", task, "enable"] -> Changed = json::decode, "arcgis.tasks.enable", Idempotent
+    /// Source: Enterprise Administrator API, "Enable Task", `POST /admin/system/tasks/{task}/enable`, since 10.9.
+    EnableTask { task: TaskId }
+    for ArcGis, "arcgis.tasks.enable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "enable" -> Changed
 }
 
-request! {
-    /// Keeps a task from running, until it is enabled.
+operation! {
+    /// Keeps a task from running until it is enabled.
     ///
-    /// Source: Enterprise Administrator API, "Disable Task", `POST /admin/system/tasks/{task}/disable`, since 10.9. The
-    /// second time changes nothing, so it is safe to repeat.
-    DisableTask { task: TaskId } "This task."
-    POST Admin ["system", "tasks", task, "disable"] -> Changed = json::decode, "arcgis.tasks.disable", Idempotent
+    /// Source: Enterprise Administrator API, "Disable Task", `POST /admin/system/tasks/{task}/disable`, since 10.9.
+    DisableTask { task: TaskId }
+    for ArcGis, "arcgis.tasks.disable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "disable" -> Changed
 }
 
-request! {
-    /// Deletes a task.
+operation! {
+    /// Deletes a task. A second delete would fail, because the task no longer exists.
     ///
-    /// Source: Enterprise Administrator API, "Delete Task", `POST /admin/system/tasks/{task}/delete`, since 10.9. Never sent
-    /// again once it may have been carried out: the second time would say that there is no such task.
-    DeleteTask { task: TaskId } "This task."
-    POST Admin ["system", "tasks", task, "delete"] -> Changed = json::decode, "arcgis.tasks.delete", NotIdempotent
-}
-
-open_enum! {
-    /// What a task of the administrator API does. Of those that report health, since 11.4, the name is not documented.
-    TaskType {
-        /// Deletes what finished geoprocessing jobs left behind.
-        CleanGpJobs = "CleanGPJobs",
-        /// Deletes backups that are older than they may become.
-        BackupRetentionCleaner = "BackupRetentionCleaner",
-        /// Makes a backup; see [`BackupParameters`](super::BackupParameters).
-        CreateBackup = "CreateBackup",
-    }
+    /// Source: Enterprise Administrator API, "Delete Task", `POST /admin/system/tasks/{task}/delete`, since 10.9.
+    DeleteTask { task: TaskId }
+    for ArcGis, "arcgis.tasks.delete", NotIdempotent: POST "admin" / "system" / "tasks" / {task} / "delete" -> Changed
 }
 
 /// A scheduled task of a deployment.
@@ -246,45 +173,45 @@ open_enum! {
 #[serde(try_from = "TaskFields<Box<str>>")]
 #[non_exhaustive]
 pub struct Task {
-    /// Id. Answers have it as `id`, `taskId`, or both.
+    /// Id. Responses have it as `id`, `taskId`, or both.
     pub id: TaskId,
-    /// Title, in answers `taskTitle`.
+    /// Title; `taskTitle` in responses.
     pub title: Option<Box<str>>,
-    /// What it does, in answers `taskType`: the name that [`CreateTask`] takes.
+    /// What the task does; `taskType` in responses. [`CreateTask`] accepts this name.
     pub kind: Option<TaskType>,
-    /// In answers `type`: another name for the kind, such as `CREATE_BACKUP_TASK_TYPE`, which no request takes.
+    /// Another name of the kind, such as `CREATE_BACKUP_TASK_TYPE`; `type` in responses. No request accepts it.
     pub type_constant: Option<Box<str>>,
-    /// Id of the user it belongs to.
+    /// Id of its owner.
     pub owner_id: Option<Box<str>>,
     /// Id of the organisation.
     pub org_id: Option<Box<str>>,
-    /// How it stands. A task turns itself off after several failed runs in a row, 5 unless a limit says otherwise.
+    /// State. The server disables a task after several consecutive failed runs: 5, unless a limit sets another number.
     pub state: Option<TaskState>,
-    /// Whether it will go on to run.
+    /// Whether the task will run again.
     pub active: Option<bool>,
-    /// When it runs.
+    /// Schedule.
     pub cron_schedule: Option<CronSchedule>,
-    /// The same as one text, with seconds in front.
+    /// The schedule as one text, with seconds in front.
     pub cron_expression: Option<Box<str>>,
     /// Time between two runs. The docs call it the length of the last run; the samples show otherwise.
     pub run_interval: Option<Duration>,
-    /// After how many runs it is over; -1 means never.
+    /// Number of runs after which the task ends; -1 means never.
     pub max_occurrences: Option<i64>,
-    /// The item it runs on: a UUID with dashes.
+    /// The item the task runs on: a UUID with dashes.
     pub item_id: Option<Box<str>>,
-    /// Grows with each change.
+    /// Increases with each change.
     pub generation: Option<u64>,
-    /// When it was created.
+    /// When the task was created.
     pub created: Option<Time>,
-    /// When it last changed.
+    /// When the task last changed.
     pub updated: Option<Time>,
-    /// When it last ran; none before its first run.
+    /// When the task last ran; `None` before its first run.
     pub last_start: Option<Time>,
-    /// From when on it runs.
+    /// The task runs from this time on.
     pub start_date: Option<Time>,
-    /// Until when it runs.
+    /// The task runs until this time.
     pub end_date: Option<Time>,
-    /// What it is run with. A backup's passcode is in there, in clear text.
+    /// Parameters. Those of a backup contain its passcode in clear text.
     pub parameters: Option<Parameters>,
 }
 
@@ -335,6 +262,7 @@ mod tests {
     use super::*;
     use crate::arcgis::tests::{base, request_text, utc};
     use crate::arcgis::{BackupParameters, RetentionUnit};
+    use crate::client::{ApiRequest, Endpoint as _, Idempotency};
     use crate::error::ErrorKind;
 
     fn nightly() -> CronSchedule {
@@ -342,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_asked_for_below_the_administrator_api() {
+    fn tasks_are_requested_below_the_administrator_api() {
         assert_eq!(request_text(&ListTasks::new()), "GET /admin/system/tasks?f=json");
         assert_eq!(
             request_text(&ListTasks::new().num(50)),
@@ -354,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_that_ends_in_portaladmin_is_obeyed() {
+    fn a_base_url_that_ends_in_portaladmin_names_the_administrator_api() {
         let base = "https://gis.example.com/portal/portaladmin/".parse().unwrap();
         let request = GetTask::new("t1").to_request(&base).unwrap();
         assert_eq!(
@@ -394,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_passcode_is_refused_and_none_is_printed() {
+    fn a_short_passcode_is_refused_and_no_passcode_is_printed() {
         let task = |passcode: &str| {
             let backup = BackupParameters::new("n", "s", passcode).retention(RetentionUnit::Day, 1);
             CreateTask::new(TaskType::CreateBackup, nightly()).parameters(backup)
@@ -410,13 +338,13 @@ mod tests {
             (task("canary-passcode").to_request(&base()).unwrap(), task("canary-passcode"));
         assert!(!format!("{create:?} {request:?}").contains("canary"));
         assert_eq!(request.redact("no canary-passcode"), "no REDACTED");
-        assert!(request.is_confidential(), "its answer may hold the passcode");
+        assert!(request.is_confidential(), "its response may hold the passcode");
         assert!(ListTasks::new().to_request(&base()).unwrap().is_confidential());
         assert!(GetTask::new("7").to_request(&base()).unwrap().is_confidential());
     }
 
     #[test]
-    fn an_update_sends_back_what_the_answer_held() {
+    fn an_update_sends_back_what_the_response_held() {
         let task: Task = serde_json::from_str(
             r#"{"taskId":"t1","taskType":"CreateBackup","type":"CREATE_BACKUP_TASK_TYPE","taskTitle":"x",
                 "cronSchedule":{"minute":"0","hour":"4","dayOfMonth":"?","month":"*","dayOfWeek":"7"},

@@ -9,15 +9,15 @@ use serde::Deserializer;
 use crate::wire::lenient;
 use crate::wire::time::parse;
 
-/// A date of an answer. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
-/// number or as digits, and a text such as `Apr 22, 2021, 3:00:00 AM`.
+/// A date in a response. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
+/// number or as text, and a text such as `Apr 22, 2021, 3:00:00 AM`.
 ///
-/// The text has no zone: it is the wall clock of the server's Java machine. [`utc`](Self::utc) reads it in the client's
+/// The text has no zone: it is the local time of the server's Java machine. [`utc`](Self::utc) reads it in the client's
 /// [`server_time_zone`](crate::ClientBuilder::server_time_zone), which is UTC unless set.
 ///
-/// Source: samples of the Enterprise Administrator API. That the text is what Java's Gson library writes by default, in
-/// English whatever the server's language, is inferred; all its variants are read: with and without the second comma, with
-/// any kind of space before `AM`.
+/// Source: samples of the Enterprise Administrator API. Inferred: the text is what Java's Gson library writes by default, in
+/// English whatever the server's language. All its variants are read: with and without the second comma, with any kind of space
+/// before `AM`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Time {
     raw: Box<str>,
@@ -27,19 +27,19 @@ pub struct Time {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Meaning {
     Instant(DateTime<Utc>),
-    /// As written, and as read in the server's zone.
+    /// As sent, and as read in the server's zone.
     Local(NaiveDateTime, Option<DateTime<Utc>>),
     Unreadable,
 }
 
 impl Time {
-    /// The date as it came.
+    /// The date as the server sent it.
     #[must_use]
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// The instant. `None` where the date cannot be read.
+    /// The date in UTC. `None` if it cannot be read.
     #[must_use]
     pub fn utc(&self) -> Option<DateTime<Utc>> {
         match self.meaning {
@@ -49,7 +49,7 @@ impl Time {
         }
     }
 
-    /// What the server's clock showed: of text dates only, for epoch milliseconds name an instant.
+    /// The server's local time. Only for text dates; `None` for epoch milliseconds.
     #[must_use]
     pub fn naive(&self) -> Option<NaiveDateTime> {
         match self.meaning {
@@ -58,8 +58,8 @@ impl Time {
         }
     }
 
-    /// A date from its text. The empty text means "none". Inferred: 0 and -1 mean "none" too, as in other numbers of these
-    /// responses.
+    /// A date from its text; `None` for the texts that mean "no date". Inferred: 0 and -1 mean it too, as they do in other numbers
+    /// of these responses.
     fn of_text(raw: Box<str>) -> Option<Self> {
         let text = raw.trim();
         let first = text.bytes().next()?;
@@ -98,14 +98,14 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(
     Ok(lenient::text(deserializer)?.and_then(Time::of_text))
 }
 
-/// The zone of the server's clock.
+/// The server's time zone.
 #[derive(Clone)]
 pub(super) struct ServerZone(Arc<dyn Fn(NaiveDateTime) -> Option<DateTime<Utc>> + Send + Sync>);
 
 impl ServerZone {
     pub(super) fn new(zone: impl TimeZone + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |naive| {
-            // An hour that comes twice in autumn counts as the earlier one, an hour that spring leaves out as one later.
+            // If a time occurs twice in autumn, the earlier one counts; a time that is skipped in spring counts as one hour later.
             let later = naive.checked_add_signed(TimeDelta::hours(1));
             let mut candidates = [Some(naive), later].into_iter().flatten();
             let time = candidates.find_map(|naive| zone.from_local_datetime(&naive).earliest());
@@ -130,9 +130,9 @@ impl fmt::Debug for ServerZone {
     }
 }
 
-/// Answers with dates: once decoded, they are read in the server's zone.
+/// A response with dates. Once it is decoded, they are read in the server's zone.
 pub(super) trait Dated {
-    /// Its dates, those of what it holds included.
+    /// Calls `each` for its dates, including those of its parts.
     fn dates(&mut self, each: &mut dyn FnMut(&mut Time));
 }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn one_field_comes_as_text_and_as_milliseconds() {
+    fn dates_are_read_from_text_and_from_milliseconds() {
         for (json, time) in [
             (r#""Apr 22, 2021, 3:00:00 AM""#, "2021-04-22T03:00:00Z"),
             (r#""Apr 22, 2021 3:00:00 AM""#, "2021-04-22T03:00:00Z"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_none_is_none_and_what_cannot_be_read_is_kept() {
+    fn no_date_is_none_and_unreadable_dates_are_kept() {
         for none in [
             "null",
             "0",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_read_on_the_servers_clock_also_when_it_changes() {
+    fn texts_are_read_in_the_servers_zone_even_when_the_clock_changes() {
         let zone = ServerZone::new(Central);
         for (text, time) in [
             ("Jan 5, 2021, 3:00:00 AM", "2021-01-05T02:00:00Z"),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn no_date_and_no_zone_makes_it_panic() {
+    fn no_date_and_no_zone_causes_a_panic() {
         let zones = [
             ServerZone::default(),
             ServerZone::new(FixedOffset::east_opt(86_399).unwrap()),

@@ -2,25 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
 use serde::Deserialize;
-use url::Url;
 
 use super::ArcGis;
 use super::cron::CronSchedule;
 use super::definition::{Definition, definition_setters, item_setter};
-use super::fields::{NoId, TaskFields, TaskId, TaskState, Username};
-use super::list::{Paging, paged};
+use super::fields::{NoId, TaskFields, TaskId, TaskState, UserTaskType, Username};
+use super::list::{Paging, list_setters};
 use super::parameters::Parameters;
-use super::request::{Changed, Place, dated, request, start};
+use super::request::{Changed, dated};
 use super::time::{Dated, Time};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint as _, RequestBuilder};
+use crate::client::{RequestBuilder, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::{json, open_enum};
 
-/// Which tasks of a list are wanted.
+/// Which tasks a list returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Filter {
     item_id: Option<String>,
@@ -29,9 +25,9 @@ struct Filter {
 }
 
 impl Filter {
-    fn write(&self, builder: RequestBuilder) -> RequestBuilder {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
         let types: Vec<_> = self.types.iter().map(UserTaskType::as_str).collect();
-        builder
+        request
             .query("itemId", self.item_id.as_ref())
             .query("active", self.active)
             .query("types", (!types.is_empty()).then(|| types.join(",")))
@@ -46,7 +42,7 @@ macro_rules! filter_setters {
             self
         }
 
-        /// Only tasks that will go on to run, or only those that will not.
+        /// Only tasks that will run again, or only those that will not.
         pub fn active(mut self, active: bool) -> Self {
             self.filter.active = Some(active);
             self
@@ -60,79 +56,42 @@ macro_rules! filter_setters {
     };
 }
 
-/// Lists the scheduled tasks of a user. Newer servers can sort the list; the names of those parameters are not confirmed.
-///
-/// How many more active tasks the user may have stands in the answer's `activeTasksAvailable`, which
-/// [`Response::body`](crate::Response::body) has.
-///
-/// Source: ArcGIS REST API, "All User Scheduled Tasks", `GET /sharing/rest/community/users/{user}/tasks`, since 10.8.1; the
-/// vendor's own client for paging. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListUserTasks {
-    user: Username,
-    filter: Filter,
-    paging: Paging,
+operation! {
+    /// Lists the scheduled tasks of a user. Newer servers can sort the list; the names of those parameters are not confirmed.
+    ///
+    /// The response also has `activeTasksAvailable`, the number of further active tasks the user may have: read it from
+    /// [`Response::body`](crate::Response::body).
+    ///
+    /// Source: ArcGIS REST API, "All User Scheduled Tasks", `GET /sharing/rest/community/users/{user}/tasks`, since 10.8.1; the
+    /// vendor's own client for paging.
+    ListUserTasks { user: Username }
+    state { filter: Filter }
+    pages counted { paging: Paging, item: UserTask, key: id }
+    for ArcGis, "arcgis.user_tasks.list", Safe:
+    GET "sharing" / "rest" / "community" / "users" / {user} / "tasks" -> Page<UserTask>,
+    with |this, request| this.filter.write(request)
 }
 
 impl ListUserTasks {
-    /// The tasks of this user.
-    pub fn new(user: impl Into<Username>) -> Self {
-        Self { user: user.into(), filter: Filter::default(), paging: Paging::default() }
-    }
-
     filter_setters!();
+    list_setters!();
 }
 
-impl Endpoint for ListUserTasks {
-    type Api = ArcGis;
-    type Output = Page<UserTask>;
-    const OPERATION: &'static str = "arcgis.user_tasks.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["community", "users", self.user.as_str(), "tasks"];
-        let builder = start::<Self>(Method::GET, base, Place::Sharing, &path);
-        self.paging.write(self.filter.write(builder)).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<UserTask>> {
-        self.paging.page(meta, body, Self::key)
-    }
-}
-
-/// Lists the scheduled tasks of all users of an organisation. For administrators.
-///
-/// Source: ArcGIS REST API, "All Scheduled Tasks (Organization)", `GET /sharing/rest/portals/{portal}/allScheduledTasks`,
-/// since 10.8.1. The newest page lists it as POST; its sample and the vendor's own client send GET. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListScheduledTasks {
-    portal: String,
-    user: Option<Username>,
-    filter: Filter,
-    paging: Paging,
-}
-
-impl Default for ListScheduledTasks {
-    fn default() -> Self {
-        Self::new()
-    }
+operation! {
+    /// Lists the scheduled tasks of all users of an organisation, by default the caller's. For administrators.
+    ///
+    /// Source: ArcGIS REST API, "All Scheduled Tasks (Organization)", `GET /sharing/rest/portals/{portal}/allScheduledTasks`,
+    /// since 10.8.1. The newest page lists it as POST; its sample and the vendor's own client send GET.
+    ListScheduledTasks {}
+    state { portal: String = "self".to_owned(), filter: Filter, user: Option<Username> }
+    pages counted { paging: Paging, item: UserTask, key: id }
+    for ArcGis, "arcgis.user_tasks.list_all", Safe:
+    GET "sharing" / "rest" / "portals" / {portal} / "allScheduledTasks" -> Page<UserTask>,
+    with |this, request| this.filter.write(request).query("userFilter", this.user.as_ref())
 }
 
 impl ListScheduledTasks {
-    /// The tasks of the caller's organisation.
-    pub fn new() -> Self {
-        Self {
-            portal: "self".to_owned(),
-            user: None,
-            filter: Filter::default(),
-            paging: Paging::default(),
-        }
-    }
-
-    /// Those of the organisation with this id instead.
+    /// Only tasks of the organisation with this id.
     pub fn portal(mut self, id: impl Into<String>) -> Self {
         self.portal = id.into();
         self
@@ -145,67 +104,45 @@ impl ListScheduledTasks {
     }
 
     filter_setters!();
+    list_setters!();
 }
 
-impl Endpoint for ListScheduledTasks {
-    type Api = ArcGis;
-    type Output = Page<UserTask>;
-    const OPERATION: &'static str = "arcgis.user_tasks.list_all";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["portals", &self.portal, "allScheduledTasks"];
-        let builder = start::<Self>(Method::GET, base, Place::Sharing, &path);
-        let builder = self.filter.write(builder).query("userFilter", self.user.as_ref());
-        self.paging.write(builder).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<UserTask>> {
-        self.paging.page(meta, body, Self::key)
-    }
-}
-
-paged! {
-    ListUserTasks -> UserTask, id;
-    ListScheduledTasks -> UserTask, id;
-}
-
-request! {
+operation! {
     /// Gets one task of a user.
     ///
-    /// Source: ArcGIS REST API, "Task", `GET /sharing/rest/community/users/{user}/tasks/{task}`, since 10.8.1. Safe to
-    /// repeat.
-    GetUserTask { user: Username, task: TaskId } "This task of this user."
-    GET Sharing ["community", "users", user, "tasks", task] -> UserTask = dated, "arcgis.user_tasks.get", Safe
+    /// Source: ArcGIS REST API, "Task", `GET /sharing/rest/community/users/{user}/tasks/{task}`, since 10.8.1.
+    GetUserTask { user: Username, task: TaskId }
+    for ArcGis, "arcgis.user_tasks.get", Safe:
+    GET "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} -> UserTask,
+    decode dated
 }
 
-/// Creates a task that belongs to a user: the caller, or for administrators any other.
-///
-/// ```
-/// use scheduled_runs::arcgis::{CreateUserTask, CronSchedule, UserTaskType};
-/// use serde_json::json;
-///
-/// // The notebook's own parameters are a JSON text inside the JSON.
-/// let request = CreateUserTask::new("jsmith", UserTaskType::ExecuteNotebook, CronSchedule::hourly(5)?)
-///     .item_id("029b61ca770e428d9468a2a55f40b9fb")
-///     .parameters(json!({ "updatePortalItem": true, "notebookParameters": "{}" }));
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-///
-/// Source: ArcGIS REST API, "Create Task", `POST /sharing/rest/community/users/{user}/tasks/createTask`, since 10.8.1; the
-/// page's sample has a task's id in the path, the vendor's own client has none. Each call creates a task, so it is never
-/// sent again once it may have been carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateUserTask {
-    user: Username,
-    definition: Definition,
-    task_url: Option<String>,
+operation! {
+    /// Creates a task of a user: of the caller, or, for administrators, of any user.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::{CreateUserTask, CronSchedule, UserTaskType};
+    /// use serde_json::json;
+    ///
+    /// // The parameters of the notebook are a JSON text inside the JSON.
+    /// let request = CreateUserTask::new("jsmith", UserTaskType::ExecuteNotebook, CronSchedule::hourly(5)?)
+    ///     .item_id("029b61ca770e428d9468a2a55f40b9fb")
+    ///     .parameters(json!({ "updatePortalItem": true, "notebookParameters": "{}" }));
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ///
+    /// Source: ArcGIS REST API, "Create Task", `POST /sharing/rest/community/users/{user}/tasks/createTask`, since 10.8.1; the
+    /// page's sample has a task's id in the path, the vendor's own client does not.
+    CreateUserTask { user: Username } without new
+    state { definition: Definition, task_url: Option<String> }
+    for ArcGis, "arcgis.user_tasks.create", NotIdempotent:
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / "createTask" -> Changed,
+    // The vendor's own client sends `taskURL` here, and `taskUrl` in an update.
+    with |this, request| this.definition.write(request, this.task_url.clone().map(|url| ("taskURL", url)))
 }
 
 impl CreateUserTask {
-    /// A task of this user and this kind, at these times.
+    /// A task of this user and this kind that runs on this schedule.
     pub fn new(
         user: impl Into<Username>,
         kind: impl Into<UserTaskType>,
@@ -218,7 +155,7 @@ impl CreateUserTask {
         }
     }
 
-    /// The URL of the geoprocessing task, for [`GPService`](UserTaskType::GpService).
+    /// URL of the geoprocessing task, for [`GpService`](UserTaskType::GpService).
     pub fn task_url(mut self, url: impl Into<String>) -> Self {
         self.task_url = Some(url.into());
         self
@@ -228,43 +165,25 @@ impl CreateUserTask {
     definition_setters!();
 }
 
-impl Endpoint for CreateUserTask {
-    type Api = ArcGis;
-    type Output = Changed;
-    const OPERATION: &'static str = "arcgis.user_tasks.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["community", "users", self.user.as_str(), "tasks", "createTask"];
-        let builder = start::<Self>(Method::POST, base, Place::Sharing, &path);
-        // The vendor's own client spells it so here, and `taskUrl` in an update.
-        self.definition.write(builder, self.task_url.clone().map(|url| ("taskURL", url)))
+operation! {
+    /// Updates a task as a whole: settings that are not sent may be reset, so send all of them, as [`of`](Self::of) does. Inferred:
+    /// the docs do not say whether they are reset; the vendor's own client sends all of them, and 10 for `maxOccurrences` if its
+    /// caller sets nothing.
+    ///
+    /// Source: ArcGIS REST API, "Update Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/update`, since 10.8.1.
+    UpdateUserTask { user: Username, task: TaskId } without new
+    state { definition: Definition, active: Option<bool>, task_url: Option<String> }
+    for ArcGis, "arcgis.user_tasks.update", Idempotent:
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "update" -> Changed,
+    with |this, request| {
+        let active = this.active.map(|active| ("isActive", active.to_string()));
+        let task_url = this.task_url.clone().map(|url| ("taskUrl", url));
+        this.definition.write(request, active.into_iter().chain(task_url))
     }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
-        json::decode(meta, body)
-    }
-}
-
-/// Updates a task as a whole: what is left out may be reset, so send everything, as [`of`](Self::of) does. Inferred: the
-/// docs do not say what becomes of it; the vendor's own client sends everything, and 10 for `maxOccurrences` if it is told
-/// nothing.
-///
-/// Source: ArcGIS REST API, "Update Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/update`, since 10.8.1. The
-/// second time changes nothing more, so it is safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateUserTask {
-    user: Username,
-    task: TaskId,
-    definition: Definition,
-    active: Option<bool>,
-    task_url: Option<String>,
 }
 
 impl UpdateUserTask {
-    /// Makes this task of this user one of this kind, at these times, and nothing else: see [`of`](Self::of).
+    /// Sets kind and schedule of the task and nothing else: see [`of`](Self::of).
     pub fn new(
         user: impl Into<Username>,
         task: impl Into<TaskId>,
@@ -280,8 +199,8 @@ impl UpdateUserTask {
         }
     }
 
-    /// Leaves a task as it is, to be changed by the setters: everything that an answer holds is sent back, but for whether it
-    /// is active.
+    /// Begins with the present settings of a task: all of them are sent back, except those that you change with the setters, and
+    /// except whether it is active.
     ///
     /// ```no_run
     /// # async fn program(client: scheduled_runs::arcgis::Client) -> scheduled_runs::Result<()> {
@@ -294,12 +213,14 @@ impl UpdateUserTask {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a task without a user, a kind or a schedule.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the task has no user, no kind or no schedule.
     pub fn of(task: &UserTask) -> Result<Self> {
         let (Some(user), Some(kind), Some(schedule)) =
             (&task.user, &task.kind, &task.cron_schedule)
         else {
-            return Err(Error::config("the task has no user, kind or schedule; use `new`"));
+            return Err(Error::config(
+                "the task has no user, kind or schedule; use `UpdateUserTask::new`",
+            ));
         };
         let definition = Definition {
             title: task.title.as_deref().map(Into::into),
@@ -319,19 +240,19 @@ impl UpdateUserTask {
         })
     }
 
-    /// When it runs.
+    /// Schedule.
     pub fn schedule(mut self, schedule: CronSchedule) -> Self {
         self.definition.schedule = schedule;
         self
     }
 
-    /// Whether it will go on to run. Not documented: the vendor's own client sends it as `isActive`.
+    /// Whether the task will run again. Not documented: the vendor's own client sends it as `isActive`.
     pub fn active(mut self, active: bool) -> Self {
         self.active = Some(active);
         self
     }
 
-    /// The URL of the geoprocessing task, for [`GPService`](UserTaskType::GpService).
+    /// URL of the geoprocessing task, for [`GpService`](UserTaskType::GpService).
     pub fn task_url(mut self, url: impl Into<String>) -> Self {
         self.task_url = Some(url.into());
         self
@@ -341,75 +262,31 @@ impl UpdateUserTask {
     definition_setters!();
 }
 
-impl Endpoint for UpdateUserTask {
-    type Api = ArcGis;
-    type Output = Changed;
-    const OPERATION: &'static str = "arcgis.user_tasks.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path =
-            ["community", "users", self.user.as_str(), "tasks", self.task.as_str(), "update"];
-        let builder = start::<Self>(Method::POST, base, Place::Sharing, &path);
-        let active = self.active.map(|active| ("isActive", active.to_string()));
-        let task_url = self.task_url.clone().map(|url| ("taskUrl", url));
-        self.definition.write(builder, active.into_iter().chain(task_url))
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Changed> {
-        json::decode(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Lets a task run on its schedule again.
     ///
     /// Source: ArcGIS REST API, "Enable Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/enable`, since 10.8.1.
-    /// The second time changes nothing, so it is safe to repeat.
-    EnableUserTask { user: Username, task: TaskId } "This task of this user."
-    POST Sharing ["community", "users", user, "tasks", task, "enable"] -> Changed = json::decode,
-    "arcgis.user_tasks.enable", Idempotent
+    EnableUserTask { user: Username, task: TaskId }
+    for ArcGis, "arcgis.user_tasks.enable", Idempotent:
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "enable" -> Changed
 }
 
-request! {
-    /// Keeps a task from running, until it is enabled.
+operation! {
+    /// Keeps a task from running until it is enabled.
     ///
-    /// Source: ArcGIS REST API, "Disable Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/disable`, since
-    /// 10.8.1. The second time changes nothing, so it is safe to repeat.
-    DisableUserTask { user: Username, task: TaskId } "This task of this user."
-    POST Sharing ["community", "users", user, "tasks", task, "disable"] -> Changed = json::decode,
-    "arcgis.user_tasks.disable", Idempotent
+    /// Source: ArcGIS REST API, "Disable Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/disable`, since 10.8.1.
+    DisableUserTask { user: Username, task: TaskId }
+    for ArcGis, "arcgis.user_tasks.disable", Idempotent:
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "disable" -> Changed
 }
 
-request! {
-    /// Deletes a task.
+operation! {
+    /// Deletes a task. A second delete would fail, because the task no longer exists.
     ///
     /// Source: ArcGIS REST API, "Delete Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/delete`, since 10.8.1.
-    /// Never sent again once it may have been carried out: the second time would say that there is no such task.
-    DeleteUserTask { user: Username, task: TaskId } "This task of this user."
-    POST Sharing ["community", "users", user, "tasks", task, "delete"] -> Changed = json::decode,
-    "arcgis.user_tasks.delete", NotIdempotent
-}
-
-open_enum! {
-    /// What a user's task does.
-    UserTaskType {
-        /// Runs a notebook.
-        ExecuteNotebook = "ExecuteNotebook",
-        /// Updates the data of an Insights workbook.
-        UpdateInsightsWorkbook = "UpdateInsightsWorkbook",
-        /// Builds the cache of a scene layer. It needs parameters.
-        ExecuteSceneCook = "ExecuteSceneCook",
-        /// Makes a Workflow Manager job.
-        ExecuteWorkflowManager = "ExecuteWorkflowManager",
-        /// Writes a report about the organisation. It needs parameters, and no item.
-        ExecuteReport = "ExecuteReport",
-        /// Runs a geoprocessing service.
-        GpService = "GPService",
-        /// Runs a data pipeline. Only the vendor's own client names it.
-        RunDataPipeline = "RunDataPipeline",
-    }
+    DeleteUserTask { user: Username, task: TaskId }
+    for ArcGis, "arcgis.user_tasks.delete", NotIdempotent:
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "delete" -> Changed
 }
 
 /// A scheduled task of a user.
@@ -421,38 +298,38 @@ pub struct UserTask {
     pub id: TaskId,
     /// Title.
     pub title: Option<Box<str>>,
-    /// What it does, in answers `type`.
+    /// What the task does; `type` in responses.
     pub kind: Option<UserTaskType>,
-    /// Whom it belongs to: in answers `userId`, and a name all the same.
+    /// Its owner; `userId` in responses, although it is a name.
     pub user: Option<Username>,
-    /// How it stands. A task turns itself off after several failed runs in a row, 5 unless a limit says otherwise, and when its
-    /// notebook changes hands.
+    /// State. The server disables a task after several consecutive failed runs (5, unless a limit sets another number), and when
+    /// its notebook gets another owner.
     pub state: Option<TaskState>,
-    /// Whether it will go on to run.
+    /// Whether the task will run again.
     pub active: Option<bool>,
-    /// When it runs.
+    /// Schedule.
     pub cron_schedule: Option<CronSchedule>,
     /// Time between two runs. The docs call it the length of the last run; the samples show otherwise.
     pub run_interval: Option<Duration>,
-    /// After how many runs it is over; -1 means never.
+    /// Number of runs after which the task ends; -1 means never.
     pub max_occurrences: Option<i64>,
-    /// The item it runs on: 32 hexadecimal digits.
+    /// The item the task runs on: 32 hexadecimal digits.
     pub item_id: Option<Box<str>>,
-    /// The geoprocessing task it runs.
+    /// URL of the geoprocessing task.
     pub task_url: Option<Box<str>>,
-    /// When it was created.
+    /// When the task was created.
     pub created: Option<Time>,
-    /// When it last changed.
+    /// When the task last changed.
     pub updated: Option<Time>,
-    /// When it last ran; none before its first run.
+    /// When the task last ran; `None` before its first run.
     pub last_start: Option<Time>,
-    /// When it will run next. (In lists, the member of that name is where the list goes on.)
+    /// When the task will run next. (In a list, the member of this name is where the next page begins.)
     pub next_start: Option<Time>,
-    /// From when on it runs.
+    /// The task runs from this time on.
     pub start_date: Option<Time>,
-    /// Until when it runs.
+    /// The task runs until this time.
     pub end_date: Option<Time>,
-    /// What it is run with.
+    /// Parameters.
     pub parameters: Option<Parameters>,
 }
 
@@ -501,6 +378,7 @@ impl Dated for UserTask {
 mod tests {
     use super::*;
     use crate::arcgis::tests::{base, request_text, utc};
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
 
     const FORM: &str = "\ncontent-type: application/x-www-form-urlencoded\n\n";
@@ -567,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_sends_back_what_the_answer_held() {
+    fn an_update_sends_back_what_the_response_held() {
         let task: UserTask = serde_json::from_str(
             r#"{"id":"t1","userId":"jsmith","type":"GPService","title":"x","taskUrl":"https://h/x","itemId":"i1",
                 "cronSchedule":{"minute":"0","hour":"*","dayOfMonth":"*","month":"*","dayOfWeek":"?"},
@@ -598,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn one_task_is_asked_for_enabled_disabled_and_deleted() {
+    fn one_task_is_requested_enabled_disabled_and_deleted() {
         let path = "/sharing/rest/community/users/admin/tasks/t1";
         assert_eq!(request_text(&GetUserTask::new("admin", "t1")), format!("GET {path}?f=json"));
         for (text, verb) in [

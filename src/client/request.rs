@@ -394,6 +394,12 @@ impl RequestBuilder {
         self
     }
 
+    /// Names a secret in the URL or body, see [`ApiRequest::hide`].
+    pub fn hide(mut self, secret: &str) -> Self {
+        self.request.hide(secret);
+        self
+    }
+
     /// Sets a JSON body and its content type.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
