@@ -133,7 +133,7 @@ async fn foundry_says_which_job_failed_and_why_none_was_made() {
     let none = "No logic is known for one of the targets.";
     let at = format!("run foundry:{SCHEDULE}/ID failed");
     let job = format!(
-        "{at}: the job that makes {} failed; the vendor does not say why (in job ID)",
+        "{at}: the job that builds {} failed; the vendor does not say why (in job ID)",
         FakeFoundry::DATASET
     );
     let no_job = format!("{at}: No logic is known for one of the targets (code JOBSPECNOTFOUND)");

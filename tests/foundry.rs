@@ -134,7 +134,7 @@ async fn a_failed_build_is_explained_by_its_failed_job() {
                 (200, json!({"data": [job(1, "SUCCEEDED")], "nextPageToken": "t"}).to_string()),
                 (200, json!({"data": [job(2, "DID_NOT_RUN"), job(3, "FAILED")]}).to_string()),
             ],
-            "the job that makes ri.foundry.main.dataset.3 failed; the vendor does not say why (in job ri.foundry.main.job.3)",
+            "the job that builds ri.foundry.main.dataset.3 failed; the vendor does not say why (in job ri.foundry.main.job.3)",
         ),
         (
             vec![(
@@ -320,13 +320,13 @@ async fn an_error_says_what_is_missing_and_what_to_do() {
         (
             404,
             String::new(),
-            "foundry.schedules.get: no such API here: check host and path, or this Foundry does not have it (HTTP 404)",
+            "foundry.schedules.get: no such API here: check the host and the path; an older Foundry may lack the operation (HTTP 404)",
         ),
         (
             400,
             refusal("INVALID_ARGUMENT", "ApiFeaturePreviewUsageOnly"),
-            "foundry.schedules.get: ApiFeaturePreviewUsageOnly: the operation is in preview; switch it on with \
-             `preview(Preview::Always)`, on the client or the request (HTTP 400, code INVALID_ARGUMENT)",
+            "foundry.schedules.get: ApiFeaturePreviewUsageOnly: the operation is in preview; allow it with \
+             `preview(Preview::Always)` on the client or the request (HTTP 400, code INVALID_ARGUMENT)",
         ),
         (
             403,

@@ -1,4 +1,6 @@
-//! Builds: what a run of a schedule becomes. Start, get, search, cancel.
+//! Builds, which runs of schedules start: start, get, search, cancel.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -7,85 +9,63 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::request::{
-    Mark, Paging, batch, by_rid, checked, nothing, page_of, page_size_setter, preview_setter, start,
+use super::Foundry;
+use super::request::{Paging, Preview, batch, found, nothing, page_size_setter};
+use super::rid::{BuildRid, JobRid, ScheduleRid};
+use super::target::{Action, RetryBackoff};
+use crate::client::{
+    ApiRequest, Endpoint, Idempotency, ListSettings as _, Meta, PagedEndpoint, operation,
 };
-use super::{Action, BuildRid, Foundry, JobRid, Preview, RetryBackoff, ScheduleRid};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::Phase;
-use crate::wire::{json, lenient, open_enum, open_union, time};
+use crate::wire::{lenient, open_enum, open_union, time};
 
-/// Starts a build, without a schedule.
-///
-/// Where nothing is stale it is refused with
-/// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE), unless it is
-/// [forced](Action::force_build). Source: Foundry API reference, Orchestration v2, "Create Build". Each call starts a build,
-/// so it is never sent again once it may have been carried out.
-///
-/// ```
-/// use scheduled_runs::foundry::{Action, BuildTarget, CreateBuild};
-///
-/// // Made even if it is up to date.
-/// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).force_build(true);
-/// let request = CreateBuild::new(action);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/v2/orchestration/builds/create");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateBuild {
-    action: Action,
-    preview: Option<Preview>,
+operation! {
+    /// Starts a build, without a schedule.
+    ///
+    /// `action` is an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's default settings. If everything is
+    /// up to date, this fails with [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE), unless the build
+    /// is [forced](Action::force_build). Source: Foundry API reference, Orchestration v2, "Create Build".
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::{Action, BuildTarget, CreateBuild};
+    ///
+    /// // Built even if it is up to date.
+    /// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).force_build(true);
+    /// let request = CreateBuild::new(action);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/builds/create");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateBuild { action: Action }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    for Foundry, "foundry.builds.create", NotIdempotent: POST "builds" / "create" -> Build, json {action}
 }
 
-impl CreateBuild {
-    /// A build of this: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's own settings.
-    pub fn new(action: impl Into<Action>) -> Self {
-        Self { action: action.into(), preview: None }
-    }
-
-    preview_setter!();
-}
-
-impl Endpoint for CreateBuild {
-    type Api = Foundry;
-    type Output = Build;
-    const OPERATION: &'static str = "foundry.builds.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["v2", "orchestration", "builds", "create"];
-        start::<Self>(Method::POST, base, &path, Mark::stable(self.preview))
-            .json(&self.action)
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Build> {
-        json::decode(meta, body)
-    }
-}
-
-by_rid! {
+operation! {
     /// Gets one build.
     ///
     /// The vendor allows each user 4 of these a second, and 25 at once; for many builds use [`GetBuilds`]. Source: Foundry
-    /// API reference, Orchestration v2, "Get Build". Safe to repeat.
-    GetBuild(build: BuildRid) -> Build {
-        GET "builds" / rid, stable, Safe, "foundry.builds.get", json::decode,
+    /// API reference, Orchestration v2, "Get Build".
+    GetBuild { build: BuildRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.builds.get", Safe: GET "builds" / {build} -> Build
 }
 
-batch! {
-    /// Gets up to 100 builds. Those that do not exist, or are hidden from the caller, are left out of the answer.
+operation! {
+    /// Gets up to 100 builds. Those that do not exist, or are hidden from the caller, are missing in the response.
     ///
     /// The vendor allows each user 4 of these a second, and 25 at once. Source: Foundry API reference, Orchestration v2,
-    /// "Get Builds Batch". Safe to repeat.
+    /// "Get Builds Batch".
     ///
     /// ```
     /// use scheduled_runs::foundry::GetBuilds;
@@ -98,15 +78,29 @@ batch! {
     /// # assert_eq!(*sent.body(), r#"[{"buildRid":"ri.foundry.main.build.1"},{"buildRid":"ri.foundry.main.build.2"}]"#);
     /// # Ok::<_, scheduled_runs::Error>(())
     /// ```
-    GetBuilds(builds: "build" BuildRid, 100) -> Build {
-        "builds", stable, "foundry.builds.get_batch", "buildRid",
+    GetBuilds { builds: Vec<BuildRid> } without new
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    for Foundry, "foundry.builds.get_batch", Safe: POST "builds" / "getBatch" -> BTreeMap<BuildRid, Build>,
+    with |this, request| batch(request, "buildRid", Self::MOST, &this.builds), decode found
+}
+
+impl GetBuilds {
+    /// Most builds in one request. More than that, or none, is refused before anything is sent.
+    pub const MOST: usize = 100;
+
+    /// Gets these builds.
+    pub fn new<R: Into<BuildRid>>(builds: impl IntoIterator<Item = R>) -> Self {
+        Self { builds: builds.into_iter().map(Into::into).collect(), preview: None }
     }
 }
 
-/// Searches builds. The page's size and place travel in the body.
+/// Searches builds.
 ///
-/// Source: Foundry API reference, Orchestration v2, "Search Builds"; in preview, and open to some customers only. Safe to
-/// repeat.
+/// Source: Foundry API reference, Orchestration v2, "Search Builds"; in preview, and available to some customers only.
+/// Safe to retry.
 ///
 /// ```
 /// use scheduled_runs::foundry::{BuildStatus, Direction, SearchBuilds, SearchBuildsFilter, TimeField};
@@ -116,6 +110,7 @@ batch! {
 /// let request = SearchBuilds::new(SearchBuildsFilter::and([failed, master]))
 ///     .order_by(TimeField::Started, Direction::Descending);
 /// ```
+// By hand: the page is chosen in the body, not in the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct SearchBuilds {
@@ -132,19 +127,25 @@ struct OrderBy {
 }
 
 impl SearchBuilds {
-    /// Builds that fulfil this condition.
+    /// Builds that meet this condition.
     pub fn new(filter: SearchBuildsFilter) -> Self {
         Self { filter, order: Vec::new(), paging: Paging::default(), preview: None }
     }
 
-    /// Orders by this; called again, it orders what the first field leaves equal. Left out, the order is not documented.
+    /// Orders by this field; a second call adds a field that decides where the first is equal. The default order is not
+    /// documented.
     pub fn order_by(mut self, field: TimeField, direction: Direction) -> Self {
         self.order.push(OrderBy { field, direction });
         self
     }
 
     page_size_setter!();
-    preview_setter!();
+
+    /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+    pub fn preview(mut self, when: Preview) -> Self {
+        self.preview = Some(when);
+        self
+    }
 }
 
 impl Endpoint for SearchBuilds {
@@ -178,14 +179,16 @@ impl Endpoint for SearchBuilds {
             page_size: self.paging.page_size,
             page_token: self.paging.token(),
         };
-        let path = ["v2", "orchestration", "builds", "search"];
-        let builder = start::<Self>(Method::POST, base, &path, Mark::in_preview(self.preview));
-        checked(builder.json(&body), self.paging.check()).finish()
+        ApiRequest::of::<Self>(Method::POST, base, &["builds", "search"])
+            .extension_if(self.preview)
+            .json(&body)
+            .check(self.paging.check())
+            .finish()
     }
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Build>> {
-        page_of(meta, body)
+        self.paging.page(meta, body, Self::key)
     }
 }
 
@@ -208,23 +211,23 @@ open_union! {
     ///
     /// Source: Foundry API reference, Orchestration v2, "Search Builds".
     SearchBuildsFilter {
-        /// A member has this value.
+        /// A field has this value.
         Equal = "eq" {
-            /// The member.
+            /// The field.
             field: EqualField,
             /// The value.
             value: Value,
         },
-        /// A time is this one or later.
+        /// A time is at or after this one.
         NotBefore = "gte" {
-            /// The time's member.
+            /// The time.
             field: TimeField,
             /// The value.
             value: Value,
         },
-        /// A time is earlier than this one.
+        /// A time is before this one.
         Before = "lt" {
-            /// The time's member.
+            /// The time.
             field: TimeField,
             /// The value.
             value: Value,
@@ -235,7 +238,7 @@ open_union! {
             #[serde(default, deserialize_with = "lenient::list")]
             items: Vec<SearchBuildsFilter>,
         },
-        /// One of the conditions holds.
+        /// At least one condition holds.
         Or = "or" {
             /// The conditions.
             #[serde(default, deserialize_with = "lenient::list")]
@@ -266,20 +269,20 @@ impl SearchBuildsFilter {
         Self::equal(EqualField::BranchName, branch)
     }
 
-    /// In this state.
+    /// With this status.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "callers write the state in place")]
+    #[allow(clippy::needless_pass_by_value, reason = "callers pass a new value")]
     pub fn status(status: BuildStatus) -> Self {
         Self::equal(EqualField::Status, status.as_str())
     }
 
-    /// This very build.
+    /// Only this build.
     #[must_use]
     pub fn rid(build: impl Into<BuildRid>) -> Self {
         Self::equal(EqualField::Rid, build.into().as_str())
     }
 
-    /// Started, or finished, at this time or later.
+    /// Started, or finished, at or after this time.
     #[must_use]
     pub fn not_before(field: TimeField, time: DateTime<Utc>) -> Self {
         Self::NotBefore { field, value: timestamp(time) }
@@ -297,7 +300,7 @@ impl SearchBuildsFilter {
         Self::And { items: filters.into_iter().collect() }
     }
 
-    /// One of these holds.
+    /// At least one of these holds.
     #[must_use]
     pub fn or(filters: impl IntoIterator<Item = Self>) -> Self {
         Self::Or { items: filters.into_iter().collect() }
@@ -305,25 +308,25 @@ impl SearchBuildsFilter {
 
     /// This does not hold.
     #[must_use]
-    #[allow(clippy::should_implement_trait, reason = "the vendor's word, beside `and` and `or`")]
+    #[allow(clippy::should_implement_trait, reason = "the vendor's name, as with `and` and `or`")]
     pub fn not(filter: Self) -> Self {
         Self::Not { value: Box::new(filter) }
     }
 }
 
-/// A time as conditions take it. Inferred: the form that times have in answers.
+/// A time as conditions take it. Inferred: the format of times in responses.
 fn timestamp(time: DateTime<Utc>) -> Value {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
 }
 
 open_enum! {
-    /// What a condition may ask to be equal.
+    /// Fields that a condition can compare for equality.
     EqualField {
         /// The user who created the build.
         CreatedBy = "CREATED_BY",
         /// The branch.
         BranchName = "BRANCH_NAME",
-        /// The state.
+        /// The status.
         Status = "STATUS",
         /// The RID.
         Rid = "RID",
@@ -331,17 +334,17 @@ open_enum! {
 }
 
 open_enum! {
-    /// Times that builds are searched and ordered by.
+    /// Times that builds can be searched and ordered by.
     TimeField {
         /// When the build was started.
         Started = "STARTED_TIME",
-        /// When the build was over.
+        /// When the build finished.
         Finished = "FINISHED_TIME",
     }
 }
 
 open_enum! {
-    /// Direction of an order.
+    /// Sort direction.
     Direction {
         /// Oldest first.
         Ascending = "ASC",
@@ -350,15 +353,17 @@ open_enum! {
     }
 }
 
-by_rid! {
-    /// Asks the vendor to cancel the jobs of a build that are not over. Its state changes later; a build that is over
-    /// stays as it is, or is refused with [`BUILD_NOT_RUNNING`](super::error_name::BUILD_NOT_RUNNING).
+operation! {
+    /// Asks the vendor to cancel the unfinished jobs of a build. The build's status changes later. For a finished build this
+    /// changes nothing, or fails with [`BUILD_NOT_RUNNING`](super::error_name::BUILD_NOT_RUNNING).
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Cancel Build". Repeated like a read: the second time changes
-    /// nothing more.
-    CancelBuild(build: BuildRid) -> () {
-        POST "builds" / rid / "cancel", stable, Idempotent, "foundry.builds.cancel", nothing,
+    /// Source: Foundry API reference, Orchestration v2, "Cancel Build".
+    CancelBuild { build: BuildRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.builds.cancel", Idempotent: POST "builds" / {build} / "cancel" -> (), decode nothing
 }
 
 /// One build.
@@ -368,11 +373,11 @@ by_rid! {
 pub struct Build {
     /// RID.
     pub rid: BuildRid,
-    /// How it stands.
+    /// Status.
     pub status: Option<BuildStatus>,
-    /// The branch it is made on.
+    /// The branch that it is built on.
     pub branch_name: Option<Box<str>>,
-    /// Branches whose logic is taken where the branch has none.
+    /// Branches whose logic is used where the branch has none.
     #[serde(default, deserialize_with = "lenient::list")]
     pub fallback_branches: Vec<Box<str>>,
     /// When it was created. UTC.
@@ -380,18 +385,18 @@ pub struct Build {
     pub created: Option<DateTime<Utc>>,
     /// The user who created it, a UUID.
     pub created_by: Option<Box<str>>,
-    /// When it was over. UTC. Do not take it as a sign that it is: a sample has it with a build that is running.
+    /// When it finished. UTC. It does not prove that the build has finished: a sample of a running build has it.
     #[serde(rename = "finishedTime", default, deserialize_with = "time::lenient_utc")]
     pub finished: Option<DateTime<Utc>>,
-    /// The schedule that started it; `None` for one that a user started.
+    /// The schedule that started it; `None` if a user did.
     pub schedule_rid: Option<ScheduleRid>,
     /// Its jobs.
     #[serde(default, deserialize_with = "lenient::list")]
     pub job_rids: Vec<JobRid>,
-    /// How often a job that failed is tried again.
+    /// How often a failed job is retried.
     #[serde(default, deserialize_with = "lenient::count")]
     pub retry_count: Option<u64>,
-    /// Pause before a job is tried again.
+    /// Delay before a job is retried.
     #[serde(rename = "retryBackoffDuration")]
     pub retry_backoff: Option<RetryBackoff>,
     /// Whether it ends as soon as one job does not succeed.
@@ -400,21 +405,21 @@ pub struct Build {
 }
 
 open_enum! {
-    /// State of a build.
+    /// Status of a build.
     BuildStatus {
-        /// Going on.
+        /// Running.
         Running = "RUNNING",
-        /// Over, as wanted.
+        /// Finished successfully.
         Succeeded = "SUCCEEDED",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "FAILED",
-        /// Over, because someone ended it.
+        /// Cancelled.
         Canceled = "CANCELED",
     }
 }
 
 impl BuildStatus {
-    /// The phase it stands for.
+    /// The phase that it corresponds to.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
@@ -426,7 +431,7 @@ impl BuildStatus {
         }
     }
 
-    /// Whether the build is over; never true for a status that is unknown here.
+    /// Whether the build has ended. Never true for [`Unknown`](Self::Unknown).
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
@@ -467,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_carries_its_page_in_the_body() {
+    fn a_search_sends_its_page_in_the_body() {
         let since = utc("2026-02-03T04:00:00.5Z");
         let filter = SearchBuildsFilter::and([
             SearchBuildsFilter::or([

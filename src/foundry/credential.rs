@@ -1,4 +1,4 @@
-//! Who calls Foundry: an application with a secret, or a ready token.
+//! Credentials for Foundry: an application with a secret, or a ready token.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::client::{
 use crate::error::{Error, Result};
 use crate::wire::{json, lenient};
 
-/// A ready token, generated in Foundry's settings or got elsewhere. It is not renewed.
+/// A ready token, generated in Foundry's settings or obtained elsewhere. It is not renewed.
 ///
 /// ```
 /// use scheduled_runs::foundry::UserToken;
@@ -28,8 +28,8 @@ pub type UserToken = Bearer;
 
 /// OAuth 2 client credentials: fetches tokens for the service user of a third-party application.
 ///
-/// Tokens live about one hour; each is kept until shortly before its end and asked for once however many calls wait. They
-/// are fetched from `https://<host>/multipass/api/oauth2/token`, beside the client's own base URL.
+/// A token is valid for about one hour. It is cached until shortly before it expires, and fetched once however many calls
+/// wait for it, from `https://<host>/multipass/api/oauth2/token`, which is beside the client's base URL.
 ///
 /// ```
 /// use scheduled_runs::foundry::ClientCredentials;
@@ -173,7 +173,7 @@ impl TokenSource for ClientToken {
     }
 }
 
-/// Where the host's other services are: the base URL without its last part, `api`.
+/// The base URL of the host's other services: the client's without its last segment, `api`.
 fn beside_api(base: &Url) -> Url {
     let mut url = base.clone();
     let ends_in_api = base.path().trim_end_matches('/').ends_with("/api");
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_come_from_beside_the_api() {
+    fn tokens_are_fetched_beside_the_api() {
         for (base, beside) in [
             ("https://host/api", "https://host/"),
             ("https://host/api/", "https://host/"),

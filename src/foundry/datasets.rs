@@ -1,19 +1,21 @@
-//! Datasets, as far as schedules need them: which schedules make one.
+//! Datasets: which schedules build one.
 
 use bytes::Bytes;
 use http::Method;
 use url::Url;
 
-use super::request::{Mark, Paging, page_of, page_size_setter, preview_setter, start_at};
-use super::{DatasetRid, Foundry, Preview, ScheduleRid};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
+use super::Foundry;
+use super::request::{Paging, Preview, page_size_setter};
+use super::rid::{DatasetRid, ScheduleRid};
+use crate::client::{ApiRequest, Endpoint, Idempotency, ListSettings, Meta, PagedEndpoint};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 
-/// Lists the schedules that make a dataset. The vendor has no list of all schedules: this is the way to find one.
+/// Lists the schedules that build a dataset. The vendor has no list of all schedules: this is the way to find one.
 ///
-/// A change of a schedule may take up to an hour to show. It needs the scope `api:datasets-read` beside
-/// `api:orchestration-read`. Source: Foundry API reference, Datasets v2, "Get Dataset Schedules". Safe to repeat.
+/// A change of a schedule may take up to an hour to appear. The call needs the scope `api:datasets-read` in addition to
+/// `api:orchestration-read`. Source: Foundry API reference, Datasets v2, "Get Dataset Schedules". Safe to retry.
+// By hand: an item is its own key, and has no field that `operation!` could name as the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListDatasetSchedules {
@@ -24,20 +26,25 @@ pub struct ListDatasetSchedules {
 }
 
 impl ListDatasetSchedules {
-    /// The schedules that make this dataset.
+    /// The schedules that build this dataset.
     pub fn new(dataset: impl Into<DatasetRid>) -> Self {
         let paging = Paging::default();
         Self { dataset: dataset.into(), branch_name: None, paging, preview: None }
     }
 
-    /// The branch it is made on. Left out, the vendor decides.
+    /// The branch that it is built on. If not set, the vendor decides.
     pub fn branch_name(mut self, branch: impl Into<String>) -> Self {
         self.branch_name = Some(branch.into());
         self
     }
 
     page_size_setter!();
-    preview_setter!();
+
+    /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+    pub fn preview(mut self, when: Preview) -> Self {
+        self.preview = Some(when);
+        self
+    }
 }
 
 impl Endpoint for ListDatasetSchedules {
@@ -47,16 +54,16 @@ impl Endpoint for ListDatasetSchedules {
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let rid = self.dataset.as_str();
-        let path = ["v2", "datasets", rid, "getSchedules"];
-        let named = ("dataset", rid);
-        let builder = start_at::<Self>(Method::GET, base, &path, Mark::stable(self.preview), named);
-        self.paging.write(builder.query("branchName", self.branch_name.as_deref())).finish()
+        let path = ["datasets", self.dataset.as_str(), "getSchedules"];
+        let request = ApiRequest::of::<Self>(Method::GET, base, &path)
+            .extension_if(self.preview)
+            .query("branchName", self.branch_name.as_deref());
+        ListSettings::<ScheduleRid>::write(&self.paging, request).finish()
     }
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<ScheduleRid>> {
-        page_of(meta, body)
+        self.paging.page(meta, body, Self::key)
     }
 }
 

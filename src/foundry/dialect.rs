@@ -1,4 +1,4 @@
-//! How Foundry says "error", "preview" and "not now".
+//! How Foundry reports errors and preview features, and which calls may be retried.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,13 +7,40 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::request::{Mark, Preview};
-use super::{GetBuild, GetBuilds, GetJob, GetJobs, error_name};
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Endpoint as _, Rate, Refusal, Verdict};
+use super::error_name;
+use super::request::Preview;
+use crate::client::{Advice, Answer, ApiRequest, Dialect, Rate, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
-/// The API.
+/// The operations that are in preview today.
+///
+/// Source: Foundry API reference, Orchestration v2, the page of each operation.
+const IN_PREVIEW: [&str; 10] = [
+    "foundry.builds.search",
+    "foundry.jobs.get",
+    "foundry.jobs.get_batch",
+    "foundry.schedule_versions.get",
+    "foundry.schedules.create",
+    "foundry.schedules.get",
+    "foundry.schedules.get_affected_resources",
+    "foundry.schedules.get_batch",
+    "foundry.schedules.get_of_version",
+    "foundry.schedules.replace",
+];
+
+/// The operations that share the rate of 4 requests a second for each user.
+///
+/// Source: Foundry API reference, Orchestration v2, the page of each operation, "Rate limits". The general limit of 5,000
+/// requests a minute is left to the server's 429.
+const RATE_LIMITED: [&str; 4] = [
+    "foundry.builds.get",
+    "foundry.builds.get_batch",
+    "foundry.jobs.get",
+    "foundry.jobs.get_batch",
+];
+
+/// How the API behaves.
 #[derive(Debug)]
 pub(super) struct FoundryDialect {
     pub(super) preview: Preview,
@@ -22,20 +49,22 @@ pub(super) struct FoundryDialect {
 impl Dialect for FoundryDialect {
     fn dress(&self, request: &mut ApiRequest) -> Result<()> {
         request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
-        let mark = request.extension::<Mark>().copied().unwrap_or_default();
-        let told = request.url().query_pairs().any(|(name, _)| name == "preview");
-        if mark.asks(self.preview) && !told {
+        let wanted = match request.extension().copied().unwrap_or(self.preview) {
+            Preview::Auto => IN_PREVIEW.contains(&request.operation()),
+            Preview::Always => true,
+            Preview::Never => false,
+        };
+        // A raw call may have set it.
+        let has_own = || request.url().query_pairs().any(|(name, _)| name == "preview");
+        if wanted && !has_own() {
             request.append_query("preview", "true");
         }
         Ok(())
     }
 
-    /// Builds and jobs are looked up four times a second by one user. (Source: API reference of the four operations,
-    /// "Rate limits". The general limit, 5,000 a minute, is left to the server's 429.)
     fn rate(&self, operation: &'static str) -> Option<Rate> {
-        const LOOKS: [&str; 4] =
-            [GetBuild::OPERATION, GetBuilds::OPERATION, GetJob::OPERATION, GetJobs::OPERATION];
-        LOOKS.contains(&operation).then(|| Rate::new("builds and jobs", 4, Duration::from_secs(1)))
+        let rate = || Rate::new("builds and jobs", 4, Duration::from_secs(1));
+        RATE_LIMITED.contains(&operation).then(rate)
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Verdict {
@@ -47,35 +76,35 @@ impl Dialect for FoundryDialect {
         let refusal = Refusal::by_status(answer.status, error).message(message);
         let hint = answer.headers.get("qos-retry-hint").and_then(|hint| hint.to_str().ok());
         Verdict::Failure(match answer.status.as_u16() {
-            // Source: the vendor's own clients, all of which send even a trigger again after these two: the server turns
-            // the request away before any work. They obey the hint for these two only.
+            // Source: the vendor's own clients, all of which retry even a trigger after these two: the server rejects the
+            // request before it does any work. They obey the hint for these two only.
             429 | 503 if hint == Some("do-not-retry") => refusal.advice(Advice::Permanent),
             429 | 503 => refusal.advice(Advice::NotAccepted),
             _ => refusal,
         })
     }
 
-    /// Inferred: answers name the trace that requests of the vendor's own clients may set.
+    /// Inferred: responses name the trace that requests of the vendor's own clients may set.
     fn request_id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let id = headers.get("x-b3-traceid").or_else(|| headers.get("x-request-id"))?;
         id.to_str().ok()
     }
 }
 
-/// What the error's own fields do not say: its name, and what to do about it.
+/// What the other fields of the error do not say: its name, and what to do about it.
 fn message(status: StatusCode, error: Option<&VendorError>) -> Cow<'static, str> {
     let Some(name) = error.and_then(|error| error.name.as_deref()) else {
         return match (status, error) {
-            // A thing that is not there has a name for that: `ScheduleNotFound`.
+            // For a missing resource the error has a name: `ScheduleNotFound`.
             (StatusCode::NOT_FOUND, None) => Cow::Borrowed(
-                "no such API here: check host and path, or this Foundry does not have it",
+                "no such API here: check the host and the path; an older Foundry may lack the operation",
             ),
             _ => Cow::Borrowed(""),
         };
     };
     match error_name::plain(name) {
         error_name::API_FEATURE_PREVIEW_USAGE_ONLY => format!(
-            "{name}: the operation is in preview; switch it on with `preview(Preview::Always)`, on the client or the request"
+            "{name}: the operation is in preview; allow it with `preview(Preview::Always)` on the client or the request"
         ),
         error_name::API_USAGE_DENIED => {
             let parameters = error.map(|error| &error.parameters);
@@ -144,6 +173,11 @@ fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Endpoint as _;
+    use crate::foundry::{
+        CreateSchedule, GetAffectedResources, GetBuild, GetBuilds, GetJob, GetJobs, GetSchedule,
+        GetScheduleOfVersion, GetScheduleVersion, GetSchedules, ReplaceSchedule, SearchBuilds,
+    };
     use bytes::Bytes;
     use serde_json::json;
 
@@ -170,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_sorted_by_status_and_keep_code_name_and_instance() {
+    fn errors_are_classified_by_status_and_keep_code_name_and_instance() {
         for (status, code, name, kind, advice) in [
             (
                 400,
@@ -209,7 +243,7 @@ mod tests {
                 ErrorKind::Rejected,
                 Advice::None,
             ),
-            // Some services pair a code with another status: the status counts.
+            // Some services combine a code with another status: the status decides.
             (400, "NOT_FOUND", "Elsewhere:ThingNotFound", ErrorKind::Rejected, Advice::None),
             (
                 413,
@@ -258,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_wish_not_to_be_asked_again_is_obeyed() {
+    fn the_hint_not_to_retry_is_obeyed() {
         let dialect = FoundryDialect { preview: Preview::Auto };
         for status in [429, 503] {
             let refusal = judge_with(&dialect, status, "do-not-retry", "");
@@ -283,7 +317,7 @@ mod tests {
             judge(403, r#"{"errorName":"ApiUsageDenied"}"#).message,
             "ApiUsageDenied: the token may lack a scope"
         );
-        // No such thing, no such API, and a proxy's sentence.
+        // A missing resource, a missing API, and a proxy's message.
         assert_eq!(judge(404, &named("NOT_FOUND", "BuildNotFound")).message, "BuildNotFound");
         assert!(judge(404, "").message.starts_with("no such API here"));
         assert_eq!(judge(404, r#"{"message":"gone"}"#).message, "");
@@ -318,41 +352,60 @@ mod tests {
     }
 
     #[test]
-    fn preview_is_asked_for_by_request_before_client_before_operation() {
+    fn a_requests_preview_setting_comes_before_the_clients_and_the_operations() {
         use Preview::{Always, Auto, Never};
 
-        let dressed = |client: Preview, mark: Option<Mark>, query: Option<&str>| {
+        let (stable, preview) = (GetBuild::OPERATION, GetJob::OPERATION);
+        let dressed = |client: Preview, operation, own: Option<Preview>, query: Option<&str>| {
             let base = "https://host/api".parse().unwrap();
             let (get, safe) = (http::Method::GET, crate::client::Idempotency::Safe);
-            let mut builder =
-                ApiRequest::builder("test", safe, get, &base, &["x"]).query("preview", query);
-            if let Some(mark) = mark {
-                builder = builder.extension(mark);
-            }
+            let builder = ApiRequest::builder(operation, safe, get, &base, &["x"])
+                .query("preview", query)
+                .extension_if(own);
             let mut request = builder.finish().unwrap();
             FoundryDialect { preview: client }.dress(&mut request).unwrap();
             assert_eq!(request.headers()["accept"], "application/json");
             request.url().query().map(str::to_owned)
         };
-        let (stable, preview) = (Mark::stable, Mark::in_preview);
-        for (client, mark, asks) in [
-            (Auto, None, false),
-            (Always, None, true),
-            (Never, None, false),
-            (Auto, Some(stable(None)), false),
-            (Auto, Some(preview(None)), true),
-            (Always, Some(stable(None)), true),
-            (Never, Some(preview(None)), false),
-            (Never, Some(stable(Some(Always))), true),
-            (Always, Some(preview(Some(Never))), false),
-            (Always, Some(stable(Some(Auto))), false),
-            (Never, Some(preview(Some(Auto))), true),
+        for (client, operation, own, asks) in [
+            (Auto, "raw", None, false),
+            (Always, "raw", None, true),
+            (Never, "raw", None, false),
+            (Auto, stable, None, false),
+            (Auto, preview, None, true),
+            (Always, stable, None, true),
+            (Never, preview, None, false),
+            (Never, stable, Some(Always), true),
+            (Always, preview, Some(Never), false),
+            (Always, stable, Some(Auto), false),
+            (Never, preview, Some(Auto), true),
         ] {
-            let query = dressed(client, mark, None);
-            assert_eq!(query.as_deref(), asks.then_some("preview=true"), "{client:?} {mark:?}");
+            let query = dressed(client, operation, own, None);
+            let asked = asks.then_some("preview=true");
+            assert_eq!(query.as_deref(), asked, "{client:?} {operation} {own:?}");
         }
-        // What a raw call says itself is left alone.
-        assert_eq!(dressed(Always, None, Some("false")).as_deref(), Some("preview=false"));
+        // What a raw call has set is kept.
+        assert_eq!(dressed(Always, "raw", None, Some("false")).as_deref(), Some("preview=false"));
+    }
+
+    #[test]
+    fn the_tables_name_operations_that_exist() {
+        let in_preview = [
+            SearchBuilds::OPERATION,
+            GetJob::OPERATION,
+            GetJobs::OPERATION,
+            GetScheduleVersion::OPERATION,
+            CreateSchedule::OPERATION,
+            GetSchedule::OPERATION,
+            GetAffectedResources::OPERATION,
+            GetSchedules::OPERATION,
+            GetScheduleOfVersion::OPERATION,
+            ReplaceSchedule::OPERATION,
+        ];
+        assert_eq!(IN_PREVIEW, in_preview);
+        let rate_limited =
+            [GetBuild::OPERATION, GetBuilds::OPERATION, GetJob::OPERATION, GetJobs::OPERATION];
+        assert_eq!(RATE_LIMITED, rate_limited);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Names of errors, as [`VendorError::name`](crate::error::VendorError::name) holds them.
 //!
-//! Some names come with a namespace, `Default:PermissionDenied`: compare what [`of`] says.
+//! Some names have a namespace, `Default:PermissionDenied`: compare with what [`of`] returns.
 //!
 //! ```
 //! use scheduled_runs::foundry::error_name;
@@ -10,7 +10,7 @@
 //! }
 //! ```
 //!
-//! Source: Foundry API reference, "Errors", and the errors of Orchestration v2. Any name may come with any operation.
+//! Source: Foundry API reference, "Errors", and the errors of Orchestration v2. Any operation may fail with any of them.
 
 use crate::error::Error;
 
@@ -31,27 +31,27 @@ macro_rules! names {
 }
 
 names! {
-    /// The operation is in preview and was not asked for as such; see [`Preview`](super::Preview).
+    /// The operation is in preview and the request did not set `preview=true`; see [`Preview`](super::Preview).
     API_FEATURE_PREVIEW_USAGE_ONLY = "ApiFeaturePreviewUsageOnly";
-    /// The token may not use the API, usually for want of a scope (parameter `missingScope`).
+    /// The token may not use the API, usually because it lacks a scope (parameter `missingScope`).
     API_USAGE_DENIED = "ApiUsageDenied";
     /// The request has no token.
     MISSING_CREDENTIALS = "MissingCredentials";
-    /// The token is bad or expired (parameter `error`).
+    /// The token is invalid or expired (parameter `error`).
     UNAUTHORIZED = "Unauthorized";
     /// The user may not do this.
     PERMISSION_DENIED = "PermissionDenied";
-    /// The vendor failed.
+    /// An internal error of the vendor.
     INTERNAL = "Internal";
-    /// An argument is bad.
+    /// An argument is invalid.
     INVALID_ARGUMENT = "InvalidArgument";
-    /// The body has a member too many, or one of the wrong kind.
+    /// The body has an unknown member, or one of the wrong type.
     UNPROCESSABLE_ENTITY = "UnprocessableEntity";
-    /// The page size is bad (parameter `pageSize`).
+    /// The page size is invalid (parameter `pageSize`).
     INVALID_PAGE_SIZE = "InvalidPageSize";
-    /// The page token is bad (parameter `pageToken`).
+    /// The page token is invalid (parameter `pageToken`).
     INVALID_PAGE_TOKEN = "InvalidPageToken";
-    /// Parameters do not go together (`validCombinations`, `providedParameters`).
+    /// Parameters cannot be combined (parameters `validCombinations`, `providedParameters`).
     INVALID_PARAMETER_COMBINATION = "InvalidParameterCombination";
     /// The batch is too large (parameters `maximumBatchSize`, `providedBatchSize`).
     BATCH_REQUEST_SIZE_EXCEEDED_LIMIT = "BatchRequestSizeExceededLimit";
@@ -59,7 +59,7 @@ names! {
     MISSING_BATCH_REQUEST = "MissingBatchRequest";
     /// The request has no body.
     MISSING_POST_BODY = "MissingPostBody";
-    /// A filter's value does not fit its field (parameters `field`, `value`, `expectedType`).
+    /// A filter's value has the wrong type for its field (parameters `field`, `value`, `expectedType`).
     INVALID_FILTER_VALUE = "InvalidFilterValue";
     /// An "and" filter is empty.
     INVALID_AND_FILTER = "InvalidAndFilter";
@@ -67,7 +67,7 @@ names! {
     INVALID_OR_FILTER = "InvalidOrFilter";
     /// The time zone is unknown (parameter `timeZone`).
     INVALID_TIME_ZONE = "InvalidTimeZone";
-    /// The attribution header cannot be read (parameter `header`).
+    /// The attribution header cannot be parsed (parameter `header`).
     INVALID_ATTRIBUTION_HEADER = "InvalidAttributionHeader";
 
     /// No such schedule.
@@ -78,15 +78,15 @@ names! {
     BUILD_NOT_FOUND = "BuildNotFound";
     /// No such job.
     JOB_NOT_FOUND = "JobNotFound";
-    /// A run of the schedule is going on. Status 409; the pages of the operations do not name it.
+    /// A run of the schedule is in progress. HTTP status 409; not documented with the operations.
     SCHEDULE_ALREADY_RUNNING = "ScheduleAlreadyRunning";
-    /// The build is over and cannot be cancelled.
+    /// The build has ended and cannot be cancelled.
     BUILD_NOT_RUNNING = "BuildNotRunning";
-    /// Nothing is stale; see [`force_build`](super::Action::force_build).
+    /// Everything is up to date; see [`force_build`](super::Action::force_build).
     BUILD_TARGETS_UP_TO_DATE = "BuildTargetsUpToDate";
-    /// Targets have no logic (parameter `resourceRids`).
+    /// Targets have no logic to build them (parameter `resourceRids`).
     BUILD_TARGETS_MISSING_JOB_SPECS = "BuildTargetsMissingJobSpecs";
-    /// What to build could not be found out.
+    /// What to build could not be determined.
     BUILD_TARGETS_RESOLUTION_ERROR = "BuildTargetsResolutionError";
     /// There are no targets.
     MISSING_BUILD_TARGETS = "MissingBuildTargets";
@@ -100,21 +100,21 @@ names! {
     BUILD_TARGETS_PERMISSION_DENIED = "BuildTargetsPermissionDenied";
     /// The caller may not use the inputs (parameter `resourceRids`).
     BUILD_INPUTS_PERMISSION_DENIED = "BuildInputsPermissionDenied";
-    /// A branch is named twice (parameter `duplicateBranchNames`).
+    /// A branch is named more than once (parameter `duplicateBranchNames`).
     DUPLICATE_BUILD_BRANCHES = "DuplicateBuildBranches";
     /// The schedule has no trigger; see [`Trigger::manual`](super::Trigger::manual).
     MISSING_TRIGGER = "MissingTrigger";
-    /// An "and" trigger is bad.
+    /// An "and" trigger is invalid.
     INVALID_AND_TRIGGER = "InvalidAndTrigger";
-    /// An "or" trigger is bad.
+    /// An "or" trigger is invalid.
     INVALID_OR_TRIGGER = "InvalidOrTrigger";
-    /// A time trigger is bad (parameter `cronExpression`).
+    /// A time trigger is invalid (parameter `cronExpression`).
     INVALID_TIME_TRIGGER = "InvalidTimeTrigger";
-    /// A media set trigger is bad (parameter `mediaSetRid`).
+    /// A media set trigger is invalid (parameter `mediaSetRid`).
     INVALID_MEDIA_SET_TRIGGER = "InvalidMediaSetTrigger";
-    /// The schedule's name is bad, for example too long.
+    /// The schedule's name is invalid, for example too long.
     INVALID_SCHEDULE_NAME = "InvalidScheduleName";
-    /// The schedule's description is bad, for example too long.
+    /// The schedule's description is invalid, for example too long.
     INVALID_SCHEDULE_DESCRIPTION = "InvalidScheduleDescription";
     /// No such resources in the trigger (parameter `resourceRids`).
     SCHEDULE_TRIGGER_RESOURCES_NOT_FOUND = "ScheduleTriggerResourcesNotFound";
@@ -134,7 +134,7 @@ names! {
     REPLACE_SCHEDULE_PERMISSION_DENIED = "ReplaceSchedulePermissionDenied";
     /// The caller may not create schedules.
     CREATE_SCHEDULE_PERMISSION_DENIED = "CreateSchedulePermissionDenied";
-    /// The caller may not see what the schedule affects.
+    /// The caller may not see which resources the schedule affects.
     GET_AFFECTED_RESOURCES_SCHEDULE_PERMISSION_DENIED =
         "GetAffectedResourcesSchedulePermissionDenied";
     /// The caller may not start builds.

@@ -1,94 +1,70 @@
 //! Jobs: the parts of a build.
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::Deserialize;
-use url::Url;
 
-use super::request::{
-    Mark, Paging, batch, by_rid, page_of, page_size_setter, preview_setter, start_at,
-};
-use super::{BuildRid, DatasetRid, Foundry, JobRid, MediaSetRid, Preview, TransactionRid};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
-use crate::error::Result;
-use crate::paging::{Cursor, Page};
+use super::Foundry;
+use super::request::{Paging, Preview, batch, found, page_size_setter};
+use super::rid::{BuildRid, DatasetRid, JobRid, MediaSetRid, TransactionRid};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::run::Phase;
-use crate::wire::{json, lenient, open_enum, open_union, time};
+use crate::wire::{lenient, open_enum, open_union, time};
 
-by_rid! {
+operation! {
     /// Gets one job.
     ///
     /// The vendor allows each user 4 of these a second, and 25 at once; for many jobs use [`GetJobs`] or
-    /// [`ListBuildJobs`]. Source: Foundry API reference, Orchestration v2, "Get Job"; in preview. Safe to repeat.
-    GetJob(job: JobRid) -> Job {
-        GET "jobs" / rid, in_preview, Safe, "foundry.jobs.get", json::decode,
+    /// [`ListBuildJobs`]. Source: Foundry API reference, Orchestration v2, "Get Job"; in preview.
+    GetJob { job: JobRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.jobs.get", Safe: GET "jobs" / {job} -> Job
 }
 
-batch! {
-    /// Gets up to 500 jobs. Those that do not exist, or are hidden from the caller, are left out of the answer.
+operation! {
+    /// Gets up to 500 jobs. Those that do not exist, or are hidden from the caller, are missing in the response.
     ///
     /// The vendor allows each user 4 of these a second, and 25 at once. Source: Foundry API reference, Orchestration v2,
-    /// "Get Jobs Batch"; in preview. Safe to repeat.
-    GetJobs(jobs: "job" JobRid, 500) -> Job {
-        "jobs", in_preview, "foundry.jobs.get_batch", "jobRid",
+    /// "Get Jobs Batch"; in preview.
+    GetJobs { jobs: Vec<JobRid> } without new
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    for Foundry, "foundry.jobs.get_batch", Safe: POST "jobs" / "getBatch" -> BTreeMap<JobRid, Job>,
+    with |this, request| batch(request, "jobRid", Self::MOST, &this.jobs), decode found
+}
+
+impl GetJobs {
+    /// Most jobs in one request. More than that, or none, is refused before anything is sent.
+    pub const MOST: usize = 500;
+
+    /// Gets these jobs.
+    pub fn new<R: Into<JobRid>>(jobs: impl IntoIterator<Item = R>) -> Self {
+        Self { jobs: jobs.into_iter().map(Into::into).collect(), preview: None }
     }
 }
 
-/// Lists the jobs of one build. Their order is not documented.
-///
-/// Source: Foundry API reference, Orchestration v2, "List Jobs Of Build". Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListBuildJobs {
-    build: BuildRid,
-    paging: Paging,
-    preview: Option<Preview>,
+operation! {
+    /// Lists the jobs of one build. Their order is not documented.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "List Jobs Of Build".
+    ListBuildJobs { build: BuildRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    pages { paging: Paging, item: Job, key: rid }
+    for Foundry, "foundry.jobs.list", Safe: GET "builds" / {build} / "jobs" -> Page<Job>
 }
 
 impl ListBuildJobs {
-    /// The jobs of this build.
-    pub fn new(build: impl Into<BuildRid>) -> Self {
-        Self { build: build.into(), paging: Paging::default(), preview: None }
-    }
-
     page_size_setter!();
-    preview_setter!();
-}
-
-impl Endpoint for ListBuildJobs {
-    type Api = Foundry;
-    type Output = Page<Job>;
-    const OPERATION: &'static str = "foundry.jobs.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let rid = self.build.as_str();
-        let path = ["v2", "orchestration", "builds", rid, "jobs"];
-        let named = ("build", rid);
-        let builder = start_at::<Self>(Method::GET, base, &path, Mark::stable(self.preview), named);
-        self.paging.write(builder).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Job>> {
-        page_of(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListBuildJobs {
-    type Item = Job;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.paging.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(job: &Job) -> Option<&str> {
-        Some(job.rid.as_str())
-    }
 }
 
 /// One job of a build. It does not say why it failed.
@@ -100,43 +76,43 @@ pub struct Job {
     pub rid: JobRid,
     /// The build.
     pub build_rid: Option<BuildRid>,
-    /// How it stands.
+    /// Status.
     #[serde(rename = "jobStatus")]
     pub status: Option<JobStatus>,
-    /// When it began to wait for what it needs, not to work. There even for a job that did not run. UTC.
+    /// When it began to wait for its inputs, not to run. Present even for a job that did not run. UTC.
     #[serde(rename = "startedTime", default, deserialize_with = "time::lenient_utc")]
     pub started: Option<DateTime<Utc>>,
-    /// When its last attempt began to work; may be out of date for a job that failed to start. UTC.
+    /// When its latest attempt began to run; may be out of date for a job that failed to start. UTC.
     #[serde(rename = "latestAttemptStartTime", default, deserialize_with = "time::lenient_utc")]
     pub latest_attempt_started: Option<DateTime<Utc>>,
-    /// When it was over. UTC.
+    /// When it finished. UTC.
     #[serde(rename = "finishedTime", default, deserialize_with = "time::lenient_utc")]
     pub finished: Option<DateTime<Utc>>,
-    /// What it makes; kinds that the API cannot show are left out.
+    /// What it builds. Types that the API cannot show are left out.
     #[serde(default, deserialize_with = "lenient::list")]
     pub outputs: Vec<JobOutput>,
 }
 
 open_enum! {
-    /// State of a job.
+    /// Status of a job.
     JobStatus {
-        /// Waiting for what it needs.
+        /// Waiting for its inputs.
         Waiting = "WAITING",
-        /// Going on.
+        /// Running.
         Running = "RUNNING",
-        /// Over, as wanted.
+        /// Finished successfully.
         Succeeded = "SUCCEEDED",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "FAILED",
-        /// Over, because someone ended it.
+        /// Cancelled.
         Canceled = "CANCELED",
-        /// Over before it began.
+        /// Ended before it started.
         DidNotRun = "DID_NOT_RUN",
     }
 }
 
 impl JobStatus {
-    /// The phase it stands for.
+    /// The phase that it corresponds to.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
@@ -150,7 +126,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether the job is over; never true for a status that is unknown here.
+    /// Whether the job has ended. Never true for [`Unknown`](Self::Unknown).
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
@@ -158,7 +134,7 @@ impl JobStatus {
 }
 
 open_union! {
-    /// What a job makes.
+    /// What a job builds.
     ///
     /// Source: Foundry API reference, Orchestration v2, "Get Job".
     JobOutput {
@@ -195,10 +171,12 @@ impl JobOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::{Endpoint as _, PagedEndpoint as _};
     use crate::foundry::tests::{base, request_text};
+    use crate::paging::Cursor;
 
     #[test]
-    fn jobs_are_asked_for_alone_in_batches_and_by_build() {
+    fn jobs_are_requested_alone_in_batches_and_by_build() {
         let job = "ri.foundry.main.job.1";
         assert_eq!(
             request_text(&GetJob::new(job)),
@@ -219,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_are_read_in_all_shapes_and_written_tagged() {
+    fn outputs_are_decoded_in_all_shapes_and_encoded_tagged() {
         let read = |json: &str| serde_json::from_str::<JobOutput>(json).unwrap();
         let dataset = r#"{"type":"datasetJobOutput","datasetRid":"ri.foundry.main.dataset.1"}"#;
         assert_eq!(read(dataset).rid(), Some("ri.foundry.main.dataset.1"));

@@ -1,4 +1,4 @@
-//! Palantir Foundry, orchestration: schedules, their runs, and the builds and jobs that come of them.
+//! Palantir Foundry, orchestration: schedules, their runs, and the builds and jobs that these start.
 //!
 //! ```no_run
 //! use scheduled_runs::{RunProviderExt, foundry};
@@ -23,7 +23,7 @@
 //!
 //! # Operations
 //!
-//! | call | request | repeated when its answer is lost |
+//! | call | request | retried when its response is lost |
 //! |---|---|---|
 //! | run a schedule | [`RunSchedule`] | never |
 //! | list its runs | [`ListScheduleRuns`] | yes |
@@ -31,9 +31,9 @@
 //! | create, replace a schedule | [`CreateSchedule`], [`ReplaceSchedule`] *preview* | never |
 //! | delete a schedule | [`DeleteSchedule`] | never |
 //! | pause, unpause a schedule | [`PauseSchedule`], [`UnpauseSchedule`] | yes |
-//! | what a run may change | [`GetAffectedResources`] *preview* | yes |
-//! | versions of a schedule | [`GetScheduleVersion`], [`GetScheduleOfVersion`] *preview* | yes |
-//! | schedules that make a dataset | [`ListDatasetSchedules`] | yes |
+//! | list what a run may change | [`GetAffectedResources`] *preview* | yes |
+//! | get versions of a schedule | [`GetScheduleVersion`], [`GetScheduleOfVersion`] *preview* | yes |
+//! | list the schedules that build a dataset | [`ListDatasetSchedules`] | yes |
 //! | start a build without a schedule | [`CreateBuild`] | never |
 //! | get builds | [`GetBuild`], [`GetBuilds`] | yes |
 //! | search builds | [`SearchBuilds`] *preview* | yes |
@@ -41,42 +41,42 @@
 //! | list a build's jobs | [`ListBuildJobs`] | yes |
 //! | get jobs | [`GetJob`], [`GetJobs`] *preview* | yes |
 //!
-//! A call marked *preview* asks for that by itself; see [`Preview`]. All calls are sent again after 429 and 503, as by the
-//! vendor's own clients: the server turns them away before any work. Everything else of the API is reached by
+//! A call marked *preview* asks for preview features by itself; see [`Preview`]. All calls are retried after 429 and 503, as
+//! the vendor's own clients do: the server rejects them before it does any work. For the rest of the API use
 //! [`Client::raw`](crate::Client::raw), with `v2` as the first part of the path.
 //!
 //! # Credentials
 //!
-//! [`ClientCredentials`] is for programs: in Foundry's Developer Console make an application with a *backend service*,
-//! take its *client id* and *client secret*, give it the scopes `api:orchestration-read` and `api:orchestration-write`,
+//! [`ClientCredentials`] is for programs: in Foundry's Developer Console create an application with a *backend service*,
+//! copy its *client id* and *client secret*, give it the scopes `api:orchestration-read` and `api:orchestration-write`,
 //! and give its service user a role on the projects. [`UserToken`] takes a token generated in the account settings, which
-//! acts as that user and ends one day. The *host* is the one in the browser's address bar.
+//! acts as that user and expires. The *host* is the one in the browser's address bar.
 //!
 //! # What the docs get wrong
 //!
 //! The docs are the [Foundry API reference](https://www.palantir.com/docs/foundry/api/), "Orchestration".
 //!
-//! | the docs say | what comes, and what is done here |
+//! | the docs say | what the vendor sends, and what this module does |
 //! |---|---|
-//! | a run has `createdTime` | the page "Run Schedule" showed runs without for years: read as optional |
-//! | running needs `preview=true` (older docs) | it does no longer, and an old Foundry still asks for it: [`Preview`] |
-//! | a run's error is `TargetResolutionFailure` (older docs) | now upper case: compared without case and underscores |
-//! | a result is drawn as children named `ignored`, `submitted`, `error` | it has a `type`; all three shapes are read |
-//! | lists are there | the layer below leaves empty ones out, or answers 204: read as empty |
+//! | a run has `createdTime` | the page "Run Schedule" showed runs without it for years: optional here |
+//! | running needs `preview=true` (older docs) | no longer, but an old Foundry still requires it: [`Preview`] |
+//! | a run's error is `TargetResolutionFailure` (older docs) | now upper case: compared ignoring case and underscores |
+//! | a result has children named `ignored`, `submitted`, `error` | it has a `type`; all three shapes are decoded |
+//! | lists are always present | empty ones are left out, or the response is 204: decoded as empty |
 //! | unions and enums have these values | others were added without notice: kept, and sent back unchanged |
-//! | an error's `description`, a job's `outputs` are required | samples lack them: read as optional |
-//! | a running build has no `finishedTime` | a sample has one: the state alone counts |
-//! | a schedule's `trigger` is optional | there is an error `MissingTrigger`: [`Trigger::manual`] is offered |
-//! | a run on a running schedule: nothing | 409 `ScheduleAlreadyRunning`: see [`error_name`] |
+//! | an error's `description` and a job's `outputs` are required | samples lack them: optional here |
+//! | a running build has no `finishedTime` | a sample has one: only the status decides |
+//! | a schedule's `trigger` is optional | there is an error `MissingTrigger`: use [`Trigger::manual`] |
+//! | nothing about running a schedule twice at once | 409 `ScheduleAlreadyRunning`: see [`error_name`] |
 //! | 404 is "not found" | with an empty body it is "no such API here": the message says which |
-//! | the version of a schedule has a schedule | the answer may be empty: `Option` |
-//! | a token goes stale | the vendor's library says it retries after 401, and does not: here it is renewed, once |
-//! | RIDs name these services | third parties write others: only the form is checked |
-//! | errors are JSON | 429, 503 and 502 come with text, HTML or nothing: their status counts |
+//! | the version of a schedule has a schedule | the response may be empty: `Option` |
+//! | clients retry after 401 (the vendor's library) | it does not: here the token is renewed, once |
+//! | RIDs name these services | third parties use others: only the form is checked |
+//! | errors are JSON | 429, 503 and 502 have a body of text, HTML or nothing: the status decides |
 //!
-//! Not confirmed by the vendor: the order of a schedule's runs (taken as newest first), how long a new run takes to appear
-//! in that list, the largest page size, what a replaced schedule keeps of the old one, and why a job failed. States
-//! without a name here are kept and never count as over.
+//! Not confirmed by the vendor: the order of a schedule's runs (assumed to be newest first), how long a new run takes to
+//! appear in that list, the largest page size, what a replaced schedule keeps of the old one, and why a job failed. A
+//! status without a name here is kept and never counts as finished.
 
 mod builds;
 mod credential;
@@ -92,6 +92,9 @@ mod schedule_versions;
 mod schedules;
 mod target;
 mod trigger;
+
+use http::Method;
+use url::Url;
 
 pub use self::builds::{
     Build, BuildStatus, CancelBuild, CreateBuild, Direction, EqualField, GetBuild, GetBuilds,
@@ -117,7 +120,7 @@ pub use self::target::{Action, BuildTarget, RetryBackoff, ScopeMode, TimeUnit};
 pub use self::trigger::Trigger;
 
 use self::dialect::FoundryDialect;
-use crate::client::{Api, ClientBuilder, Service, Vendor};
+use crate::client::{Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor};
 use crate::error::{Error, Result};
 use crate::run::Target;
 
@@ -127,10 +130,16 @@ pub const VENDOR: Vendor = Vendor::new("foundry");
 /// A client of one Foundry.
 pub type Client = crate::Client<Foundry>;
 
-/// The schedule of this RID, as a target for triggers and waits.
+/// The schedule with this RID, as a target for triggers and waits.
 #[must_use]
 pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
+}
+
+impl From<&ScheduleRid> for Target {
+    fn from(schedule: &ScheduleRid) -> Self {
+        target(schedule)
+    }
 }
 
 /// Foundry, as a type.
@@ -138,7 +147,7 @@ pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
 #[non_exhaustive]
 pub enum Foundry {}
 
-/// What only this vendor's clients must be told.
+/// Settings that only this vendor's clients have.
 #[derive(Debug, Default)]
 pub struct Options {
     hostname: Option<String>,
@@ -148,14 +157,14 @@ pub struct Options {
 impl ClientBuilder<Foundry> {
     /// The host, `example.palantirfoundry.com`. Required, unless [`base_url`](Self::base_url) is set.
     ///
-    /// A scheme and a path in front of the API are taken too: `https://gateway.example/foundry/`.
+    /// A scheme, and a path before the API, are accepted as well: `https://gateway.example/foundry/`.
     pub fn hostname(mut self, host: impl Into<String>) -> Self {
         self.options.hostname = Some(host.into());
         self
     }
 
-    /// When calls ask for features in preview. Default: where the operation is in preview today. A request's own setting
-    /// comes before it.
+    /// When calls ask for preview features. Default: when the operation is in preview today. A request's own setting takes
+    /// precedence.
     pub fn preview(mut self, when: Preview) -> Self {
         self.options.preview = when;
         self
@@ -171,9 +180,24 @@ impl Api for Foundry {
         let dialect = FoundryDialect { preview: options.preview };
         Ok(Service::new(base_url.unwrap_or_default(), dialect))
     }
+
+    /// Adds the version and the service to the path, and refuses what is not a RID.
+    fn begin(
+        operation: &'static str,
+        idempotency: Idempotency,
+        method: Method,
+        base: &Url,
+        path: &[&str],
+    ) -> RequestBuilder {
+        let checked = rid::check_path(&method, path);
+        let service: &[&str] =
+            if path.first() == Some(&"datasets") { &["v2"] } else { &["v2", "orchestration"] };
+        let path = [service, path].concat();
+        ApiRequest::builder(operation, idempotency, method, base, &path).check(checked)
+    }
 }
 
-/// Where the API of a host is. Source: the vendor's own libraries, which take the same forms.
+/// The base URL of a host's API. Source: the vendor's own libraries, which accept the same forms.
 fn base_url(hostname: &str) -> Result<String> {
     let (scheme, rest) = hostname.split_once("://").unwrap_or(("https", hostname));
     let host = rest.trim_matches('/');
@@ -182,7 +206,7 @@ fn base_url(hostname: &str) -> Result<String> {
         || host.contains(|letter: char| letter.is_whitespace() || "?#".contains(letter))
     {
         return Err(Error::config(
-            "the hostname is empty, or holds spaces or a query; pass it like example.palantirfoundry.com",
+            "the hostname is empty, or contains spaces or a query; pass it like example.palantirfoundry.com",
         ));
     }
     Ok(format!("{scheme}://{host}/api"))
@@ -198,12 +222,12 @@ mod tests {
 
     pub(super) const SCHEDULE: &str = "ri.scheduler.main.schedule.1";
 
-    pub(super) fn base() -> url::Url {
+    pub(super) fn base() -> Url {
         BASE_URL.parse().unwrap()
     }
 
-    /// A request as text, as a client without settings sends it: method, path and query below the base URL, headers but
-    /// the one all have, body.
+    /// A request as text, as a client without settings sends it: method, path and query below the base URL, headers except
+    /// the one that all have, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let mut request = request.to_request(&base()).unwrap();
         FoundryDialect { preview: Preview::Auto }.dress(&mut request).unwrap();
@@ -215,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_taken_in_every_form_people_paste() {
+    fn a_hostname_is_accepted_in_every_form_people_paste() {
         for (host, url) in [
             ("example.palantirfoundry.com", "https://example.palantirfoundry.com/api"),
             ("https://example.palantirfoundry.com/", "https://example.palantirfoundry.com/api"),
@@ -234,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_could_not_work_is_not_built() {
+    fn a_client_that_cannot_work_is_not_built() {
         let host = || Client::builder().hostname("example.palantirfoundry.com");
         let application = || ClientCredentials::new("id", "canary-secret");
         for (builder, says) in [
             (Client::builder(), "no base URL is set"),
             (Client::builder().hostname(""), "the hostname is empty"),
             (Client::builder().hostname("https://"), "the hostname is empty"),
-            (Client::builder().hostname("a b"), "holds spaces"),
+            (Client::builder().hostname("a b"), "contains spaces"),
             (Client::builder().hostname("a?x=canary"), "a query"),
             (Client::builder().hostname("canary@host"), "user name or password"),
             (Client::builder().hostname("ftp://host"), "not an http or https URL"),

@@ -1,4 +1,4 @@
-//! Foundry's runs as runs of any vendor.
+//! Foundry's schedule runs behind the vendor-neutral [`RunProvider`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{
-    Build, BuildRid, BuildStatus, CancelBuild, Client, Foundry, GetBuild, GetBuilds, Job,
-    JobStatus, ListBuildJobs, ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunResult,
-    VENDOR, error_name,
-};
-use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, SharedDeadline, Vendor};
+use super::builds::{Build, BuildStatus, CancelBuild, GetBuild, GetBuilds};
+use super::jobs::{Job, JobStatus, ListBuildJobs};
+use super::rid::BuildRid;
+use super::schedule_runs::{ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunResult};
+use super::{Client, Foundry, VENDOR, error_name};
+use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -19,13 +19,13 @@ use crate::run::{
     Target, Triggered,
 };
 
-/// Looks for the build of a run that shall be cancelled, one second apart.
-const LOOKS: u32 = 5;
+/// How often a run that is to be cancelled is polled for its build, one second apart.
+const POLLS: u32 = 5;
 
-/// A schedule is the target. Its run names a build, and the build says how the run ends.
+/// The target is a schedule. Its run names a build, and the build's status decides how the run ends.
 ///
-/// The vendor cannot be asked for one run: it is looked for in the schedule's list, whose newest page has it as a rule. A
-/// look at a run costs two calls; the vendor allows each user 4 looks at builds a second, over all waits.
+/// The vendor has no operation that gets a single run: it is searched in the schedule's list, usually on the first page. A
+/// poll costs two calls; the vendor allows each user 4 requests for builds a second, across all waits.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -64,9 +64,8 @@ impl RunProvider for Client {
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let calls = self.share_deadline(limits);
-        let first = ListScheduleRuns::new(target.id_at(&VENDOR)?);
-        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = calls.send(request).await?.into_inner();
+        let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
+        let page = calls.page(request, cursor.as_ref()).await?;
         let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
         let mut builds = BTreeMap::new();
         for rids in rids.chunks(GetBuilds::MOST) {
@@ -86,23 +85,23 @@ impl RunProvider for Client {
         Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
     }
 
-    /// Runs that the schedule's own trigger started have no author and are left out. Two that people start at once are not
-    /// told apart by guessing.
+    /// Runs that the schedule's own trigger started have no author and are left out. If two people start runs at the same
+    /// time, their runs cannot be told apart.
     #[inline]
     async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
-        let answer = self.share_deadline(limits).send(request).await?;
-        let ours = answer.items.iter().filter(|run| run.created_by.is_some());
+        let page = self.share_deadline(limits).send(request).await?;
+        let ours = page.items.iter().filter(|run| run.created_by.is_some());
         let runs = ours.map(|run| snapshot(target, run, None)).collect();
-        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+        Ok(RecentRuns::new(runs, page.meta().server_date()))
     }
 
-    /// Only builds can be cancelled. A run without one yet is looked at again for a few seconds; one that has none even
-    /// then is not cancelled, and the error says so.
+    /// Only builds can be cancelled. A run that has no build yet is polled for a few seconds. If it still has none, it is
+    /// not cancelled, and the error says so.
     #[inline]
     async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
         let calls = self.share_deadline(limits);
-        for look in 1..=LOOKS {
+        for poll in 1..=POLLS {
             let found = find(&calls, run).await?;
             match &found.result {
                 Some(ScheduleRunResult::Submitted { build_rid, .. }) => {
@@ -112,7 +111,7 @@ impl RunProvider for Client {
                     return Ok(CancelOutcome::AlreadyFinished);
                 }
                 Some(ScheduleRunResult::Unknown(_)) => break,
-                None if look < LOOKS => self.clock().sleep(Duration::from_secs(1)).await,
+                None if poll < POLLS => self.clock().sleep(Duration::from_secs(1)).await,
                 None => {}
             }
         }
@@ -124,20 +123,20 @@ impl RunProvider for Client {
     }
 }
 
-/// The run, from the list of its schedule's runs: there is no operation that gets one.
+/// The run, from the list of its schedule's runs: there is no operation that gets a single run.
 async fn find(calls: &SharedDeadline<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
     let request = ListScheduleRuns::new(run.target().id_at(&VENDOR)?);
     let found =
         calls.find(request, |found| (found.rid.as_str() == run.id()).then_some(found)).await?;
     found.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "the schedule's list has no such run")
+        Error::new(ErrorKind::NotFound, "the schedule's list of runs does not contain this run")
             .with_operation("foundry.schedule_runs.list")
             .with_run(run.clone())
     })
 }
 
 async fn cancel(calls: &SharedDeadline<'_, Foundry>, build: &BuildRid) -> Result<CancelOutcome> {
-    // The vendor may take a cancel for a build that is over without a word: only its state tells.
+    // The vendor may accept a cancel for a finished build without an error: only the status shows that it has ended.
     if phase_of_build(&*calls.send(GetBuild::new(build)).await?).is_terminal() {
         return Ok(CancelOutcome::AlreadyFinished);
     }
@@ -169,7 +168,7 @@ fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSna
         (Some(ScheduleRunResult::Submitted { .. }), Some(build)) => {
             (phase_of_build(build), build.status.as_ref().map(BuildStatus::as_str))
         }
-        // Its build was not asked for, or is hidden from the caller.
+        // Its build was not requested, or is hidden from the caller.
         (Some(ScheduleRunResult::Submitted { .. }), None) => (Phase::Unknown, Some("submitted")),
         (Some(ScheduleRunResult::Unknown(_)), _) => (Phase::Unknown, None),
     };
@@ -191,8 +190,8 @@ fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSna
     snapshot
 }
 
-/// Why a build failed. The vendor gives no sentence: the best there is is which job failed, and what it makes. A reason
-/// that cannot be fetched is no reason to fail: the build is known to have failed.
+/// Why a build failed. The vendor does not say: the best there is: which job failed, and what it builds. If that
+/// cannot be fetched, this does not fail either: the build is known to have failed.
 async fn why(calls: &SharedDeadline<'_, Foundry>, build: &Build) -> Failure {
     let failed = |job: Job| (job.status == Some(JobStatus::Failed)).then_some(job);
     match calls.find(ListBuildJobs::new(&build.rid), failed).await {
@@ -204,9 +203,9 @@ async fn why(calls: &SharedDeadline<'_, Foundry>, build: &Build) -> Failure {
 
 fn failure_of(job: &Job) -> Failure {
     let failure = match job.outputs.iter().find_map(|output| output.rid()) {
-        Some(made) => {
-            Failure::new(format!("the job that makes {made} failed; the vendor does not say why"))
-        }
+        Some(output) => Failure::new(format!(
+            "the job that builds {output} failed; the vendor does not say why"
+        )),
         None => Failure::new("a job of the build failed; the vendor does not say why"),
     };
     failure.part(format!("job {}", job.rid))

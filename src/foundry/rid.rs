@@ -1,7 +1,8 @@
 //! Resource identifiers: `ri.SERVICE.INSTANCE.TYPE.LOCATOR`.
 
+use http::Method;
+
 use crate::error::{Error, Result};
-use crate::run::Target;
 use crate::wire::id;
 
 id! {
@@ -55,7 +56,7 @@ id! {
 }
 
 id! {
-    /// RID of anything a build can make: a dataset, a media set, a restricted view.
+    /// RID of anything that can be built: a dataset, a media set, a restricted view.
     BuildableRid
 }
 
@@ -71,16 +72,24 @@ impl From<MediaSetRid> for BuildableRid {
     }
 }
 
-impl From<&ScheduleRid> for Target {
-    fn from(rid: &ScheduleRid) -> Self {
-        super::target(rid)
+/// Checks the RID in the path of an operation, which comes after the name of its collection: `schedules/{rid}/run`.
+pub(super) fn check_path(method: &Method, path: &[&str]) -> Result<()> {
+    let [collection, rid, rest @ ..] = path else { return Ok(()) };
+    // An action on the whole collection, such as `POST builds/create`.
+    if rest.is_empty() && method == Method::POST {
+        return Ok(());
     }
+    let noun = match *collection {
+        "scheduleVersions" => "version",
+        collection => collection.strip_suffix('s').unwrap_or(collection),
+    };
+    check(noun, rid)
 }
 
-/// Refuses what is obviously no RID: a name, a URL, a RID cut short. What service and type it names is the vendor's to
-/// judge: third parties write services that the vendor's own samples do not.
+/// Refuses what is obviously not a RID: a name, a URL, a RID cut short. Which services and types exist is for the vendor to
+/// say: third parties use services that are not in the vendor's own samples.
 ///
-/// Source: the public `resource-identifier` library. The instance may be empty, the locator may hold dots.
+/// Source: the public `resource-identifier` library. The instance may be empty, the locator may contain dots.
 pub(super) fn check(what: &str, rid: &str) -> Result<()> {
     let mut parts = rid.splitn(5, '.');
     let named = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
@@ -99,7 +108,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[test]
-    fn only_what_is_obviously_no_rid_is_refused() {
+    fn only_what_is_obviously_not_a_rid_is_refused() {
         for rid in [
             "ri.scheduler.main.schedule.0b5d",
             "ri.foundry..build.0b5d",

@@ -1,25 +1,21 @@
-//! Runs of a schedule: start one, list them. The vendor has no operation that gets one.
+//! Runs of a schedule: start one, list them. The vendor has no operation that gets a single run.
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::Deserialize;
-use url::Url;
 
-use super::request::{Mark, Paging, by_rid, page_of, page_size_setter, preview_setter, start_at};
-use super::{BuildRid, Foundry, Preview, ScheduleRid, ScheduleRunRid, ScheduleVersionRid};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, PagedEndpoint};
-use crate::error::Result;
-use crate::paging::{Cursor, Page};
-use crate::wire::{json, open_enum, open_union, time};
+use super::Foundry;
+use super::request::{Paging, Preview, page_size_setter};
+use super::rid::{BuildRid, ScheduleRid, ScheduleRunRid, ScheduleVersionRid};
+use crate::client::operation;
+use crate::paging::Page;
+use crate::wire::{open_enum, open_union, time};
 
-by_rid! {
-    /// Starts a run of a schedule now, beside its trigger. The answer names the run.
+operation! {
+    /// Starts a run of a schedule now, in addition to its trigger. The response names the run.
     ///
-    /// A schedule whose run is going on refuses it with
+    /// If a run of the schedule is in progress, this fails with
     /// [`SCHEDULE_ALREADY_RUNNING`](super::error_name::SCHEDULE_ALREADY_RUNNING). Source: Foundry API reference,
-    /// Orchestration v2, "Run Schedule". Each call starts a run, so it is never
-    /// sent again once it may have been carried out.
+    /// Orchestration v2, "Run Schedule".
     ///
     /// ```
     /// use scheduled_runs::foundry::RunSchedule;
@@ -31,79 +27,44 @@ by_rid! {
     /// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1/run");
     /// # Ok::<_, scheduled_runs::Error>(())
     /// ```
-    RunSchedule(schedule: ScheduleRid) -> ScheduleRun {
-        POST "schedules" / rid / "run", stable, NotIdempotent, "foundry.schedules.run", json::decode,
+    RunSchedule { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.run", NotIdempotent: POST "schedules" / {schedule} / "run" -> ScheduleRun
 }
 
-/// Lists the runs of one schedule. Inferred: newest first; the vendor says "most recent".
-///
-/// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule". Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::foundry::ListScheduleRuns;
-///
-/// let request = ListScheduleRuns::new("ri.scheduler.main.schedule.1").page_size(50);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1/runs");
-/// # assert_eq!(sent.url().query(), Some("pageSize=50"));
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListScheduleRuns {
-    schedule: ScheduleRid,
-    paging: Paging,
-    preview: Option<Preview>,
+operation! {
+    /// Lists the runs of one schedule. Inferred: newest first; the vendor says "most recent".
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule".
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::ListScheduleRuns;
+    ///
+    /// let request = ListScheduleRuns::new("ri.scheduler.main.schedule.1").page_size(50);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1/runs");
+    /// # assert_eq!(sent.url().query(), Some("pageSize=50"));
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ListScheduleRuns { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    pages { paging: Paging, item: ScheduleRun, key: rid }
+    for Foundry, "foundry.schedule_runs.list", Safe: GET "schedules" / {schedule} / "runs" -> Page<ScheduleRun>
 }
 
 impl ListScheduleRuns {
-    /// The runs of this schedule.
-    pub fn new(schedule: impl Into<ScheduleRid>) -> Self {
-        Self { schedule: schedule.into(), paging: Paging::default(), preview: None }
-    }
-
     page_size_setter!();
-    preview_setter!();
 }
 
-impl Endpoint for ListScheduleRuns {
-    type Api = Foundry;
-    type Output = Page<ScheduleRun>;
-    const OPERATION: &'static str = "foundry.schedule_runs.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let rid = self.schedule.as_str();
-        let path = ["v2", "orchestration", "schedules", rid, "runs"];
-        let named = ("schedule", rid);
-        let builder = start_at::<Self>(Method::GET, base, &path, Mark::stable(self.preview), named);
-        self.paging.write(builder).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<ScheduleRun>> {
-        page_of(meta, body)
-    }
-}
-
-impl PagedEndpoint for ListScheduleRuns {
-    type Item = ScheduleRun;
-
-    fn at(&self, cursor: &Cursor) -> Self {
-        let mut request = self.clone();
-        request.paging.cursor = Some(cursor.clone());
-        request
-    }
-
-    fn key(run: &ScheduleRun) -> Option<&str> {
-        Some(run.rid.as_str())
-    }
-}
-
-/// One run of a schedule. It has no state of its own: see [`result`](Self::result), and the build that it names.
+/// One run of a schedule. It has no status of its own: see [`result`](Self::result), and the build that it names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -114,31 +75,31 @@ pub struct ScheduleRun {
     pub schedule_rid: Option<ScheduleRid>,
     /// The version of the schedule that ran.
     pub schedule_version_rid: Option<ScheduleVersionRid>,
-    /// When it was created. UTC. Missing in answers of older versions.
+    /// When it was created. UTC. Missing in responses of older versions.
     #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
     pub created: Option<DateTime<Utc>>,
-    /// The user who started it, a UUID; `None` for one that the schedule's trigger started.
+    /// The user who started it, a UUID; `None` if the schedule's trigger started it.
     pub created_by: Option<Box<str>>,
-    /// What came of it; `None` while the vendor has not decided.
+    /// What the run resulted in; `None` while the vendor has not decided.
     pub result: Option<ScheduleRunResult>,
 }
 
 open_union! {
-    /// What came of a run.
+    /// What a run resulted in.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule". No page of the vendor shows one: that it
-    /// has a `type` is known from the vendor's own libraries, and the other two shapes are read as well.
+    /// Source: Foundry API reference, Orchestration v2, "List Runs Of Schedule". The vendor's docs have no example: that it
+    /// has a `type` is known from the vendor's own libraries, and the other two shapes are decoded as well.
     ScheduleRunResult {
-        /// Nothing: all targets were up to date.
+        /// No build: all targets were up to date.
         Ignored = "ignored" {},
-        /// A build, which now decides how the run ends.
+        /// A build, whose status decides how the run ends.
         Submitted = "submitted" {
             /// The build.
             build_rid: BuildRid,
         },
         /// The run could not be started.
         Error = "error" {
-            /// What kind of error.
+            /// The type of error.
             error_name: Option<ScheduleRunErrorName>,
             /// A sentence for people.
             description: Option<Box<str>>,
@@ -147,21 +108,21 @@ open_union! {
 }
 
 open_enum! {
-    /// Why a run could not be started. Older versions write the same names as `TargetResolutionFailure`.
+    /// Why a run could not be started. Older versions write the same names as in `TargetResolutionFailure`.
     ScheduleRunErrorName {
-        /// What to build could not be found out.
+        /// What to build could not be determined.
         TargetResolutionFailure = "TARGETRESOLUTIONFAILURE",
-        /// Something is made of itself.
+        /// A target depends on itself.
         CyclicDependency = "CYCLICDEPENDENCY",
         /// The targets cannot be built together.
         IncompatibleTargets = "INCOMPATIBLETARGETS",
         /// The schedule may not build this.
         PermissionDenied = "PERMISSIONDENIED",
-        /// A target has no logic.
+        /// A target has no logic to build it.
         JobSpecNotFound = "JOBSPECNOTFOUND",
-        /// The user under whose rights it runs is gone.
+        /// The user whose permissions it runs with no longer exists.
         ScheduleOwnerNotFound = "SCHEDULEOWNERNOTFOUND",
-        /// The vendor failed.
+        /// An internal error of the vendor.
         Internal = "INTERNAL",
     }
 }
@@ -169,8 +130,10 @@ open_enum! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::{Endpoint as _, PagedEndpoint as _};
     use crate::error::ErrorKind;
     use crate::foundry::tests::{SCHEDULE, base, request_text};
+    use crate::paging::Cursor;
 
     #[test]
     fn running_sends_no_body_and_no_preview() {
@@ -206,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_read_in_all_shapes() {
+    fn a_result_is_decoded_in_all_shapes() {
         let read = |json: &str| serde_json::from_str::<ScheduleRunResult>(json).unwrap();
         let submitted =
             ScheduleRunResult::Submitted { build_rid: "ri.foundry.main.build.1".into() };

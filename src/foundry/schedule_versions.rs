@@ -1,29 +1,41 @@
-//! Versions of a schedule: each change makes a new one.
+//! Versions of a schedule: each change creates a new one.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::request::{by_rid, optional};
-use super::{Action, Schedule, ScheduleRid, ScheduleVersionRid, ScopeMode, Trigger};
-use crate::wire::{json, time};
+use super::Foundry;
+use super::request::{Preview, optional};
+use super::rid::{ScheduleRid, ScheduleVersionRid};
+use super::schedules::Schedule;
+use super::target::{Action, ScopeMode};
+use super::trigger::Trigger;
+use crate::client::operation;
+use crate::wire::time;
 
-by_rid! {
+operation! {
     /// Gets one version of a schedule.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Get Schedule Version"; in preview. Safe to repeat.
-    GetScheduleVersion(version: ScheduleVersionRid) -> ScheduleVersion {
-        GET "scheduleVersions" / rid, in_preview, Safe, "foundry.schedule_versions.get", json::decode,
+    /// Source: Foundry API reference, Orchestration v2, "Get Schedule Version"; in preview.
+    GetScheduleVersion { version: ScheduleVersionRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedule_versions.get", Safe: GET "scheduleVersions" / {version} -> ScheduleVersion
 }
 
-by_rid! {
-    /// Gets the schedule that a version belongs to; `None` where the vendor answers with nothing.
+operation! {
+    /// Gets the schedule that a version belongs to; `None` if the response is empty.
     ///
-    /// Source: Foundry API reference, Orchestration v2, `getScheduleOfScheduleVersion`; in preview. Safe to repeat.
-    GetScheduleOfVersion(version: ScheduleVersionRid) -> Option<Schedule> {
-        GET "scheduleVersions" / rid / "schedule",
-        in_preview, Safe, "foundry.schedules.get_of_version", optional,
+    /// Source: Foundry API reference, Orchestration v2, `getScheduleOfScheduleVersion`; in preview.
+    GetScheduleOfVersion { version: ScheduleVersionRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.get_of_version", Safe:
+    GET "scheduleVersions" / {version} / "schedule" -> Option<Schedule>,
+    decode optional
 }
 
 /// One version of a schedule.
@@ -40,11 +52,11 @@ pub struct ScheduleVersion {
     pub created: Option<DateTime<Utc>>,
     /// The user who created it, a UUID.
     pub created_by: Option<Box<str>>,
-    /// What started it; `None` also if the caller may not see it.
+    /// What started it. Also `None` if the caller may not see it.
     pub trigger: Option<Trigger>,
     /// What it did.
     pub action: Option<Action>,
-    /// Under whose rights its builds ran.
+    /// Whose permissions its builds ran with.
     pub scope_mode: Option<ScopeMode>,
 }
 
@@ -54,7 +66,7 @@ mod tests {
     use crate::foundry::tests::request_text;
 
     #[test]
-    fn a_version_and_its_schedule_are_asked_for_by_the_version() {
+    fn a_version_and_its_schedule_are_requested_by_the_version() {
         let version = "ri.scheduler.main.schedule-version.1";
         let path = format!("GET /v2/orchestration/scheduleVersions/{version}");
         assert_eq!(request_text(&GetScheduleVersion::new(version)), format!("{path}?preview=true"));

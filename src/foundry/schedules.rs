@@ -1,40 +1,58 @@
 //! Schedules: create, get, replace, delete, pause. Running one is in `schedule_runs`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::request::{Mark, batch, by_rid, nothing, optional, preview_setter, start, start_at};
-use super::{
-    Action, DatasetRid, Foundry, Preview, ScheduleRid, ScheduleVersionRid, ScopeMode, Trigger,
-};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::Foundry;
+use super::request::{Preview, batch, found, nothing, optional};
+use super::rid::{DatasetRid, ScheduleRid, ScheduleVersionRid};
+use super::target::{Action, ScopeMode};
+use super::trigger::Trigger;
+use crate::client::{Meta, operation};
 use crate::error::Result;
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-by_rid! {
+operation! {
     /// Gets one schedule.
     ///
-    /// One whose target the API cannot show is refused with
+    /// If the API cannot show the schedule's target, this fails with
     /// [`TARGET_NOT_SUPPORTED`](super::error_name::TARGET_NOT_SUPPORTED). Source: Foundry API reference, Orchestration v2,
-    /// "Get Schedule"; in preview. Safe to repeat.
-    GetSchedule(schedule: ScheduleRid) -> Schedule {
-        GET "schedules" / rid, in_preview, Safe, "foundry.schedules.get", json::decode,
+    /// "Get Schedule"; in preview.
+    GetSchedule { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.get", Safe: GET "schedules" / {schedule} -> Schedule
 }
 
-batch! {
-    /// Gets up to 1,000 schedules. Those that do not exist, or are hidden from the caller, are left out of the answer.
+operation! {
+    /// Gets up to 1,000 schedules. Those that do not exist, or are hidden from the caller, are missing in the response.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Get Schedules Batch"; in preview. Safe to repeat.
-    GetSchedules(schedules: "schedule" ScheduleRid, 1000) -> Schedule {
-        "schedules", in_preview, "foundry.schedules.get_batch", "scheduleRid",
+    /// Source: Foundry API reference, Orchestration v2, "Get Schedules Batch"; in preview.
+    GetSchedules { schedules: Vec<ScheduleRid> } without new
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    for Foundry, "foundry.schedules.get_batch", Safe: POST "schedules" / "getBatch" -> BTreeMap<ScheduleRid, Schedule>,
+    with |this, request| batch(request, "scheduleRid", Self::MOST, &this.schedules), decode found
+}
+
+impl GetSchedules {
+    /// Most schedules in one request. More than that, or none, is refused before anything is sent.
+    pub const MOST: usize = 1000;
+
+    /// Gets these schedules.
+    pub fn new<R: Into<ScheduleRid>>(schedules: impl IntoIterator<Item = R>) -> Self {
+        Self { schedules: schedules.into_iter().map(Into::into).collect(), preview: None }
     }
 }
 
-/// What a schedule is made of, for [`CreateSchedule`] and [`ReplaceSchedule`].
+/// The settings of a schedule, for [`CreateSchedule`] and [`ReplaceSchedule`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Definition {
@@ -57,65 +75,64 @@ impl Definition {
 
 macro_rules! definition_setters {
     () => {
-        /// The name people see. Its greatest length is not documented.
+        /// The name that people see. The maximum length is not documented.
         pub fn display_name(mut self, name: impl Into<String>) -> Self {
             self.definition.display_name = Some(name.into());
             self
         }
 
-        /// A description for people. Its greatest length is not documented.
+        /// A description for people. The maximum length is not documented.
         pub fn description(mut self, text: impl Into<String>) -> Self {
             self.definition.description = Some(text.into());
             self
         }
 
-        /// What starts it. The vendor's pages call it optional and have an error for its absence: for none give
+        /// What starts it. The vendor's docs call it optional and have an error for its absence: for none, use
         /// [`Trigger::manual`].
         pub fn trigger(mut self, trigger: Trigger) -> Self {
             self.definition.trigger = Some(trigger);
             self
         }
 
-        /// Under whose rights its builds run. The vendor advises [`ScopeMode::project`]: in the user's scope the builds
-        /// change, and fail, with the rights of one person. What is taken if it is left out is not documented.
+        /// Whose permissions its builds run with. The vendor recommends [`ScopeMode::project`]: in the user's scope the builds
+        /// change, and fail, with the permissions of one person. The default is not documented.
         pub fn scope_mode(mut self, mode: ScopeMode) -> Self {
             self.definition.scope_mode = Some(mode);
             self
         }
-
-        preview_setter!();
     };
 }
 
-/// Creates a schedule.
-///
-/// Source: Foundry API reference, Orchestration v2, "Create Schedule"; in preview. Each call creates a schedule, so it is
-/// never sent again once it may have been carried out.
-///
-/// ```
-/// use scheduled_runs::foundry::{BuildTarget, CreateSchedule, DatasetRid, ScopeMode, Trigger};
-///
-/// // Each night at four, with the rights of the project.
-/// let dataset = DatasetRid::from("ri.foundry.main.dataset.1");
-/// let request = CreateSchedule::new(BuildTarget::upstream([dataset]))
-///     .display_name("nightly")
-///     .trigger(Trigger::time("0 4 * * *", "Europe/Paris"))
-///     .scope_mode(ScopeMode::project(["ri.compass.main.folder.1"]));
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateSchedule {
-    definition: Definition,
-    preview: Option<Preview>,
+operation! {
+    /// Creates a schedule.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Create Schedule"; in preview.
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::{BuildTarget, CreateSchedule, DatasetRid, ScopeMode, Trigger};
+    ///
+    /// // Each night at four, with the permissions of the project.
+    /// let dataset = DatasetRid::from("ri.foundry.main.dataset.1");
+    /// let request = CreateSchedule::new(BuildTarget::upstream([dataset]))
+    ///     .display_name("nightly")
+    ///     .trigger(Trigger::time("0 4 * * *", "Europe/Paris"))
+    ///     .scope_mode(ScopeMode::project(["ri.compass.main.folder.1"]));
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateSchedule { definition: Definition } without new
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
+    }
+    for Foundry, "foundry.schedules.create", NotIdempotent: POST "schedules" -> Schedule, json {definition}
 }
 
 impl CreateSchedule {
-    /// A schedule that does this: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's own settings.
+    /// What the schedule does: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's default settings.
     pub fn new(action: impl Into<Action>) -> Self {
         Self { definition: Definition::new(action.into()), preview: None }
     }
@@ -123,58 +140,40 @@ impl CreateSchedule {
     definition_setters!();
 }
 
-impl Endpoint for CreateSchedule {
-    type Api = Foundry;
-    type Output = Schedule;
-    const OPERATION: &'static str = "foundry.schedules.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["v2", "orchestration", "schedules"];
-        start::<Self>(Method::POST, base, &path, Mark::in_preview(self.preview))
-            .json(&self.definition)
-            .finish()
+operation! {
+    /// Replaces a schedule as a whole. Inferred: what is not set is removed.
+    ///
+    /// A schedule's trigger is hidden from callers who may not see it: a replacement made from such a response has none.
+    /// Members that this crate does not know are lost as well; triggers and targets of unknown types are sent back unchanged.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Replace Schedule"; in preview. Each call makes a new version of the
+    /// schedule.
+    ///
+    /// ```
+    /// use scheduled_runs::foundry::{Action, BuildTarget, ReplaceSchedule, Trigger};
+    ///
+    /// // All settings are sent again, also those that stay as they are.
+    /// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).branch_name("master").retry_count(2);
+    /// let request = ReplaceSchedule::new("ri.scheduler.main.schedule.1", action)
+    ///     .display_name("nightly")
+    ///     .trigger(Trigger::time("30 5 * * *", "Europe/Paris"));
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "PUT");
+    /// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ReplaceSchedule { schedule: ScheduleRid, definition: Definition } without new
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
-    }
-}
-
-/// Replaces a schedule as a whole. Inferred: what is left out is gone afterwards.
-///
-/// A schedule's trigger is hidden from callers who may not see it: a replacement made from such an answer has none. Members
-/// that this version has no name for are not sent back either; triggers and targets of unknown kinds are, as they came.
-///
-/// Source: Foundry API reference, Orchestration v2, "Replace Schedule"; in preview. Each call makes a new version of the
-/// schedule, so it is never sent again once it may have been carried out.
-///
-/// ```
-/// use scheduled_runs::foundry::{Action, BuildTarget, ReplaceSchedule, Trigger};
-///
-/// // All of it is said again, also what stays as it was.
-/// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).branch_name("master").retry_count(2);
-/// let request = ReplaceSchedule::new("ri.scheduler.main.schedule.1", action)
-///     .display_name("nightly")
-///     .trigger(Trigger::time("30 5 * * *", "Europe/Paris"));
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "PUT");
-/// # assert_eq!(sent.url().path(), "/v2/orchestration/schedules/ri.scheduler.main.schedule.1");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ReplaceSchedule {
-    schedule: ScheduleRid,
-    definition: Definition,
-    preview: Option<Preview>,
+    for Foundry, "foundry.schedules.replace", NotIdempotent: PUT "schedules" / {schedule} -> Schedule, json {definition}
 }
 
 impl ReplaceSchedule {
-    /// This schedule, which shall do this: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's own
-    /// settings.
+    /// The schedule, and what it does from now on: an [`Action`], or a [`BuildTarget`](super::BuildTarget) with the vendor's
+    /// default settings.
     pub fn new(schedule: impl Into<ScheduleRid>, action: impl Into<Action>) -> Self {
         let definition = Definition::new(action.into());
         Self { schedule: schedule.into(), definition, preview: None }
@@ -183,64 +182,58 @@ impl ReplaceSchedule {
     definition_setters!();
 }
 
-impl Endpoint for ReplaceSchedule {
-    type Api = Foundry;
-    type Output = Schedule;
-    const OPERATION: &'static str = "foundry.schedules.replace";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let rid = self.schedule.as_str();
-        let path = ["v2", "orchestration", "schedules", rid];
-        let named = ("schedule", rid);
-        start_at::<Self>(Method::PUT, base, &path, Mark::in_preview(self.preview), named)
-            .json(&self.definition)
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
-    }
-}
-
-by_rid! {
+operation! {
     /// Deletes a schedule.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Delete Schedule". Not repeated once it may have been carried
-    /// out: a second delete would be refused for a first one that worked.
-    DeleteSchedule(schedule: ScheduleRid) -> () {
-        DELETE "schedules" / rid, stable, NotIdempotent, "foundry.schedules.delete", nothing,
+    /// Source: Foundry API reference, Orchestration v2, "Delete Schedule". A second delete would be refused for a
+    /// first that worked.
+    DeleteSchedule { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> (), decode nothing
 }
 
-by_rid! {
-    /// Keeps a schedule's trigger from starting runs.
+operation! {
+    /// Pauses a schedule: its trigger no longer starts runs.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Pause Schedule". Repeated like a read: the second time changes
-    /// nothing more (inferred).
-    PauseSchedule(schedule: ScheduleRid) -> () {
-        POST "schedules" / rid / "pause", stable, Idempotent, "foundry.schedules.pause", nothing,
+    /// Source: Foundry API reference, Orchestration v2, "Pause Schedule". Inferred: pausing it twice changes nothing
+    /// more.
+    PauseSchedule { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.pause", Idempotent: POST "schedules" / {schedule} / "pause" -> (), decode nothing
 }
 
-by_rid! {
-    /// Lets a schedule's trigger start runs again.
+operation! {
+    /// Resumes a schedule: its trigger starts runs again.
     ///
-    /// Source: Foundry API reference, Orchestration v2, "Unpause Schedule". Repetition as for [`PauseSchedule`].
-    UnpauseSchedule(schedule: ScheduleRid) -> () {
-        POST "schedules" / rid / "unpause", stable, Idempotent, "foundry.schedules.unpause", nothing,
+    /// Source: Foundry API reference, Orchestration v2, "Unpause Schedule". Inferred: unpausing it twice changes
+    /// nothing more.
+    UnpauseSchedule { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.unpause", Idempotent: POST "schedules" / {schedule} / "unpause" -> (),
+    decode nothing
 }
 
-by_rid! {
-    /// Gets what a run of a schedule may change.
+operation! {
+    /// Gets the resources that a run of a schedule may change.
     ///
-    /// Source: Foundry API reference, Orchestration v2, `getAffectedResourcesSchedule`; in preview. Safe to repeat.
-    GetAffectedResources(schedule: ScheduleRid) -> AffectedResources {
-        POST "schedules" / rid / "getAffectedResources",
-        in_preview, Safe, "foundry.schedules.get_affected_resources", affected_resources,
+    /// Source: Foundry API reference, Orchestration v2, `getAffectedResourcesSchedule`; in preview.
+    GetAffectedResources { schedule: ScheduleRid }
+    options {
+        /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
+        preview: Preview as extension,
     }
+    for Foundry, "foundry.schedules.get_affected_resources", Safe:
+    POST "schedules" / {schedule} / "getAffectedResources" -> AffectedResources,
+    decode affected_resources
 }
 
 fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
@@ -254,11 +247,11 @@ fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
 pub struct Schedule {
     /// RID.
     pub rid: ScheduleRid,
-    /// The name people see.
+    /// The name that people see.
     pub display_name: Option<Box<str>>,
     /// A description for people.
     pub description: Option<Box<str>>,
-    /// The version that runs.
+    /// The version that is in use.
     pub current_version_rid: Option<ScheduleVersionRid>,
     /// When it was created. UTC.
     #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
@@ -270,18 +263,18 @@ pub struct Schedule {
     pub updated: Option<DateTime<Utc>>,
     /// The user who changed it last, a UUID.
     pub updated_by: Option<Box<str>>,
-    /// Whether its trigger is kept from starting runs.
+    /// Whether it is paused, so that its trigger does not start runs.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub paused: Option<bool>,
-    /// What starts it; `None` also if the caller may not see it.
+    /// What starts it. Also `None` if the caller may not see it.
     pub trigger: Option<Trigger>,
     /// What it does.
     pub action: Option<Action>,
-    /// Under whose rights its builds run.
+    /// Whose permissions its builds run with.
     pub scope_mode: Option<ScopeMode>,
 }
 
-/// What a run of a schedule may change.
+/// The resources that a run of a schedule may change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -296,12 +289,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
     use crate::foundry::BuildTarget;
     use crate::foundry::tests::{SCHEDULE, base, request_text};
 
     #[test]
-    fn operations_in_preview_ask_for_it_unless_told_otherwise() {
+    fn operations_in_preview_ask_for_it_by_default() {
         let path = "/v2/orchestration/schedules/ri.scheduler.main.schedule.1";
         assert_eq!(request_text(&GetSchedule::new(SCHEDULE)), format!("GET {path}?preview=true"));
         assert_eq!(

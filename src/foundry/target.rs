@@ -1,41 +1,41 @@
-//! What a schedule or a build makes, and how.
+//! What a schedule or a build builds, and how.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildableRid, ProjectRid};
+use super::rid::{BuildableRid, ProjectRid};
 use crate::wire::{lenient, open_enum, open_union};
 
 open_union! {
-    /// What a build makes.
+    /// What a build builds.
     ///
     /// Source: Foundry API reference, Orchestration v2, "Create Build".
     BuildTarget {
-        /// These and nothing else.
+        /// These targets and nothing else.
         Manual = "manual" {
-            /// What to make.
+            /// What to build.
             #[serde(default, deserialize_with = "lenient::list")]
             target_rids: Vec<BuildableRid>,
         },
-        /// These, and all they are made of.
+        /// These targets, and everything upstream of them.
         Upstream = "upstream" {
-            /// What to make.
+            /// What to build.
             #[serde(default, deserialize_with = "lenient::list")]
             target_rids: Vec<BuildableRid>,
-            /// What to leave as it is.
+            /// What not to build.
             #[serde(default, deserialize_with = "lenient::list")]
             ignored_rids: Vec<BuildableRid>,
         },
-        /// All that lies between inputs and targets.
+        /// Everything between inputs and targets.
         Connecting = "connecting" {
-            /// Where it begins; not made themselves.
+            /// Where it begins. Inputs are not built.
             #[serde(default, deserialize_with = "lenient::list")]
             input_rids: Vec<BuildableRid>,
-            /// Where it ends; made too.
+            /// Where it ends. Targets are built as well.
             #[serde(default, deserialize_with = "lenient::list")]
             target_rids: Vec<BuildableRid>,
-            /// What to leave as it is.
+            /// What not to build.
             #[serde(default, deserialize_with = "lenient::list")]
             ignored_rids: Vec<BuildableRid>,
         },
@@ -47,19 +47,19 @@ fn rids<R: Into<BuildableRid>>(rids: impl IntoIterator<Item = R>) -> Vec<Buildab
 }
 
 impl BuildTarget {
-    /// These and nothing else.
+    /// These targets and nothing else.
     #[must_use]
     pub fn manual<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
         Self::Manual { target_rids: rids(targets) }
     }
 
-    /// These, and all they are made of.
+    /// These targets, and everything upstream of them.
     #[must_use]
     pub fn upstream<R: Into<BuildableRid>>(targets: impl IntoIterator<Item = R>) -> Self {
         Self::Upstream { target_rids: rids(targets), ignored_rids: Vec::new() }
     }
 
-    /// All that lies between inputs, which are not made, and targets, which are.
+    /// Everything between the inputs, which are not built, and the targets, which are.
     #[must_use]
     pub fn connecting<I: Into<BuildableRid>, R: Into<BuildableRid>>(
         inputs: impl IntoIterator<Item = I>,
@@ -72,7 +72,7 @@ impl BuildTarget {
         }
     }
 
-    /// Leaves these as they are. A [`Manual`](Self::Manual) target has nothing to leave out and stays unchanged.
+    /// Does not build these. Without effect on [`Manual`](Self::Manual), which builds nothing else anyway.
     #[must_use]
     pub fn ignore<R: Into<BuildableRid>>(mut self, ignored: impl IntoIterator<Item = R>) -> Self {
         if let Self::Upstream { ignored_rids, .. } | Self::Connecting { ignored_rids, .. } =
@@ -85,13 +85,13 @@ impl BuildTarget {
 }
 
 open_union! {
-    /// Under whose rights a schedule's builds run.
+    /// Whose permissions a schedule's builds run with.
     ///
     /// Source: Foundry API reference, Orchestration v2, "Create Schedule".
     ScopeMode {
-        /// The user's: what the user may build is built, and a change of the user's rights changes the result.
+        /// The user's: what the user may build is built, and a change of the user's permissions changes the result.
         User = "user" {},
-        /// The schedule's own, in these projects only. It sends no notifications.
+        /// The schedule's own, in these projects only. Such a schedule sends no notifications.
         Project = "project" {
             /// The projects.
             #[serde(default, deserialize_with = "lenient::list")]
@@ -101,22 +101,22 @@ open_union! {
 }
 
 impl ScopeMode {
-    /// Under the user's rights.
+    /// With the user's permissions.
     #[must_use]
     pub fn user() -> Self {
         Self::User {}
     }
 
-    /// Under the schedule's own rights, in these projects.
+    /// With the schedule's own permissions, in these projects.
     #[must_use]
     pub fn project<R: Into<ProjectRid>>(projects: impl IntoIterator<Item = R>) -> Self {
         Self::Project { project_rids: projects.into_iter().map(Into::into).collect() }
     }
 }
 
-/// What a schedule does when it is started, and what a build is told.
+/// What a schedule does when it is started, and the settings of a build.
 ///
-/// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same members.
+/// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same fields.
 ///
 /// ```
 /// use std::time::Duration;
@@ -132,25 +132,26 @@ impl ScopeMode {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Action {
-    /// What is made.
+    /// What to build.
     pub target: BuildTarget,
-    /// The branch it is made on. Left out of a request, the vendor decides.
+    /// The branch that it is built on. If not set in a request, the vendor decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch_name: Option<String>,
-    /// Branches whose logic is taken where the branch has none, in this order. All differ, and differ from the branch.
+    /// Branches whose logic is used where the branch has none, in this order. They must differ from each other and from the
+    /// branch.
     #[serde(default, deserialize_with = "lenient::list")]
     pub fallback_branches: Vec<String>,
-    /// Makes even what is up to date.
+    /// Builds even what is up to date.
     #[serde(
         default,
         deserialize_with = "lenient::boolean",
         skip_serializing_if = "Option::is_none"
     )]
     pub force_build: Option<bool>,
-    /// How often a job that failed is tried again. Not every failure can be.
+    /// How often a failed job is retried. Not every failure can be.
     #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
     pub retry_count: Option<u64>,
-    /// Pause before a job is tried again.
+    /// Delay before a job is retried.
     #[serde(rename = "retryBackoffDuration", skip_serializing_if = "Option::is_none")]
     pub retry_backoff: Option<RetryBackoff>,
     /// Ends the whole build, and cancels its other jobs, as soon as one job does not succeed.
@@ -160,7 +161,8 @@ pub struct Action {
         skip_serializing_if = "Option::is_none"
     )]
     pub abort_on_failure: Option<bool>,
-    /// Tells the user who last edited the schedule when the build is over. Without effect under [`ScopeMode::Project`].
+    /// Notifies the user who last edited the schedule when the build has ended. Without effect with
+    /// [`ScopeMode::Project`].
     #[serde(
         default,
         deserialize_with = "lenient::boolean",
@@ -170,7 +172,7 @@ pub struct Action {
 }
 
 impl Action {
-    /// Makes this, with the vendor's own settings.
+    /// Builds this target, with the vendor's default settings.
     #[must_use]
     pub fn new(target: BuildTarget) -> Self {
         Self {
@@ -185,14 +187,15 @@ impl Action {
         }
     }
 
-    /// The branch to make it on.
+    /// The branch to build it on.
     #[must_use]
     pub fn branch_name(mut self, branch: impl Into<String>) -> Self {
         self.branch_name = Some(branch.into());
         self
     }
 
-    /// Branches whose logic is taken where the branch has none, in this order. All differ, and differ from the branch.
+    /// Branches whose logic is used where the branch has none, in this order. They must differ from each other and from the
+    /// branch.
     #[must_use]
     pub fn fallback_branches<B: Into<String>>(
         mut self,
@@ -202,7 +205,7 @@ impl Action {
         self
     }
 
-    /// Whether to make even what is up to date. A build of nothing else is refused with
+    /// Whether to build even what is up to date. Without it, a build whose targets are all up to date fails with
     /// [`BUILD_TARGETS_UP_TO_DATE`](super::error_name::BUILD_TARGETS_UP_TO_DATE).
     #[must_use]
     pub fn force_build(mut self, force: bool) -> Self {
@@ -210,17 +213,17 @@ impl Action {
         self
     }
 
-    /// How often a job that failed is tried again.
+    /// How often a failed job is retried.
     #[must_use]
     pub fn retry_count(mut self, retries: u64) -> Self {
         self.retry_count = Some(retries);
         self
     }
 
-    /// Pause before a job is tried again; whole milliseconds, what is below is cut off.
+    /// Delay before a job is retried, rounded down to whole milliseconds.
     #[must_use]
-    pub fn retry_backoff(mut self, pause: Duration) -> Self {
-        self.retry_backoff = Some(pause.into());
+    pub fn retry_backoff(mut self, delay: Duration) -> Self {
+        self.retry_backoff = Some(delay.into());
         self
     }
 
@@ -231,7 +234,7 @@ impl Action {
         self
     }
 
-    /// Whether the user who last edited the schedule is told when the build is over.
+    /// Whether to notify the user who last edited the schedule when the build has ended.
     #[must_use]
     pub fn notifications_enabled(mut self, enabled: bool) -> Self {
         self.notifications_enabled = Some(enabled);
@@ -245,12 +248,12 @@ impl From<BuildTarget> for Action {
     }
 }
 
-/// A pause before a job is tried again, as the vendor writes it.
+/// The delay before a job is retried, as the vendor writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RetryBackoff {
-    /// How many units.
+    /// Number of units.
     #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
     pub value: Option<u64>,
     /// The unit.
@@ -259,7 +262,7 @@ pub struct RetryBackoff {
 }
 
 impl RetryBackoff {
-    /// The pause. `None` for months and years, whose length depends on the calendar, and for units without a name here.
+    /// The delay. `None` for months and years, whose length depends on the calendar, and for unknown units.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         let millis = match self.unit.as_ref()? {
@@ -275,13 +278,13 @@ impl RetryBackoff {
     }
 }
 
-/// In seconds where it is whole seconds, else in milliseconds.
+/// In seconds if it is a whole number of them, otherwise in milliseconds.
 impl From<Duration> for RetryBackoff {
-    fn from(pause: Duration) -> Self {
-        if pause.subsec_millis() == 0 {
-            return Self { value: Some(pause.as_secs()), unit: Some(TimeUnit::Seconds) };
+    fn from(delay: Duration) -> Self {
+        if delay.subsec_millis() == 0 {
+            return Self { value: Some(delay.as_secs()), unit: Some(TimeUnit::Seconds) };
         }
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         Self { value: Some(millis), unit: Some(TimeUnit::Milliseconds) }
     }
 }
@@ -289,7 +292,7 @@ impl From<Duration> for RetryBackoff {
 open_enum! {
     /// Unit of a [`RetryBackoff`].
     TimeUnit {
-        /// Thousandths of a second.
+        /// Milliseconds.
         Milliseconds = "MILLISECONDS",
         /// Seconds.
         Seconds = "SECONDS",
@@ -301,9 +304,9 @@ open_enum! {
         Days = "DAYS",
         /// Weeks.
         Weeks = "WEEKS",
-        /// Months of the calendar.
+        /// Calendar months.
         Months = "MONTHS",
-        /// Years of the calendar.
+        /// Calendar years.
         Years = "YEARS",
     }
 }
@@ -313,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_and_scope_is_written_as_documented_and_read_in_all_shapes() {
+    fn every_target_and_scope_is_encoded_as_documented_and_decoded_in_all_shapes() {
         let json = |target: &BuildTarget| serde_json::to_string(target).unwrap();
         let manual = BuildTarget::manual(["ri.a.b.c.1"]).ignore(["ri.a.b.c.9"]);
         assert_eq!(json(&manual), r#"{"type":"manual","targetRids":["ri.a.b.c.1"]}"#);
@@ -346,15 +349,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_written_in_the_largest_unit_that_is_exact_and_read_in_any() {
-        for (pause, value, unit) in [
+    fn a_delay_is_encoded_in_the_largest_exact_unit_and_decoded_in_any() {
+        for (delay, value, unit) in [
             (Duration::from_secs(30), 30, TimeUnit::Seconds),
             (Duration::ZERO, 0, TimeUnit::Seconds),
             (Duration::from_millis(1500), 1500, TimeUnit::Milliseconds),
         ] {
-            let backoff = RetryBackoff::from(pause);
+            let backoff = RetryBackoff::from(delay);
             assert_eq!((backoff.value, backoff.unit.as_ref()), (Some(value), Some(&unit)));
-            assert_eq!(backoff.duration(), Some(pause));
+            assert_eq!(backoff.duration(), Some(delay));
         }
         let read = |json: &str| serde_json::from_str::<RetryBackoff>(json).unwrap().duration();
         assert_eq!(read(r#"{"value":2,"unit":"WEEKS"}"#), Some(Duration::from_secs(14 * 86_400)));

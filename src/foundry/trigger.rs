@@ -1,10 +1,10 @@
 //! What starts a schedule.
 
-use super::{DatasetRid, MediaSetRid, ScheduleRid, TableRid};
+use super::rid::{DatasetRid, MediaSetRid, ScheduleRid, TableRid};
 use crate::wire::{lenient, open_union};
 
 open_union! {
-    /// What starts a schedule, beside a call.
+    /// What starts a schedule, in addition to API calls.
     ///
     /// Source: Foundry API reference, Orchestration v2, "Create Schedule".
     ///
@@ -20,10 +20,10 @@ open_union! {
         Time = "time" {
             /// Five fields: minute, hour, day of the month, month, day of the week.
             cron_expression: String,
-            /// In which the fields are read: `UTC`, `Europe/Paris`.
+            /// The time zone of these fields: `UTC`, `Europe/Paris`.
             time_zone: String,
         },
-        /// A call only. Inside of [`And`](Self::And) and [`Or`](Self::Or) it counts for nothing.
+        /// API calls only. Ignored inside of [`And`](Self::And) and [`Or`](Self::Or).
         Manual = "manual" {},
         /// A transaction is committed on a dataset's branch.
         DatasetUpdated = "datasetUpdated" {
@@ -39,14 +39,14 @@ open_union! {
             /// The branch.
             branch_name: String,
         },
-        /// A job that makes a dataset on a branch succeeds.
+        /// A job that builds a dataset on a branch succeeds.
         JobSucceeded = "jobSucceeded" {
             /// The dataset.
             dataset_rid: DatasetRid,
             /// The branch.
             branch_name: String,
         },
-        /// A media set's branch changes; for sets without transactions it may be told later.
+        /// A media set's branch changes. For media sets without transactions it may trigger with a delay.
         MediaSetUpdated = "mediaSetUpdated" {
             /// The media set.
             media_set_rid: MediaSetRid,
@@ -65,7 +65,7 @@ open_union! {
             /// The other schedule.
             schedule_rid: ScheduleRid,
         },
-        /// Another schedule's run fails. Newer than the other kinds: an older Foundry refuses it.
+        /// Another schedule's run fails. Newer than the other types: an older Foundry refuses it.
         ScheduleFailed = "scheduleFailed" {
             /// The other schedule.
             schedule_rid: ScheduleRid,
@@ -76,7 +76,7 @@ open_union! {
             #[serde(default, deserialize_with = "lenient::list")]
             triggers: Vec<Trigger>,
         },
-        /// One of these happens.
+        /// At least one of these has happened.
         Or = "or" {
             /// The triggers.
             #[serde(default, deserialize_with = "lenient::list")]
@@ -86,12 +86,12 @@ open_union! {
 }
 
 impl Trigger {
-    /// At the times of a cron text, `0 4 * * 1-5`, read in a zone, `Europe/Paris`. Both are checked by the vendor.
+    /// At the times of a cron expression, `0 4 * * 1-5`, in a time zone, `Europe/Paris`. The vendor checks both.
     pub fn time(cron_expression: impl Into<String>, time_zone: impl Into<String>) -> Self {
         Self::Time { cron_expression: cron_expression.into(), time_zone: time_zone.into() }
     }
 
-    /// A call only.
+    /// API calls only.
     #[must_use]
     pub fn manual() -> Self {
         Self::Manual {}
@@ -107,7 +107,7 @@ impl Trigger {
         Self::NewLogic { dataset_rid: dataset.into(), branch_name: branch.into() }
     }
 
-    /// A job that makes this dataset on this branch succeeds.
+    /// A job that builds this dataset on this branch succeeds.
     pub fn job_succeeded(dataset: impl Into<DatasetRid>, branch: impl Into<String>) -> Self {
         Self::JobSucceeded { dataset_rid: dataset.into(), branch_name: branch.into() }
     }
@@ -137,7 +137,7 @@ impl Trigger {
         Self::And { triggers: triggers.into_iter().collect() }
     }
 
-    /// One of these happens.
+    /// At least one of these has happened.
     pub fn or(triggers: impl IntoIterator<Item = Self>) -> Self {
         Self::Or { triggers: triggers.into_iter().collect() }
     }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_written_as_documented_and_read_in_all_shapes() {
+    fn every_type_is_encoded_as_documented_and_decoded_in_all_shapes() {
         let set = "ri.foundry.main.dataset.1";
         for (trigger, tag, fields) in [
             (
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_the_vendor_adds_survives_inside_of_others() {
+    fn a_type_the_vendor_adds_is_kept_inside_of_others() {
         let json = r#"{"type":"or","triggers":[{"type":"moonrise","phase":{"of":[1]}},{"type":"manual"}]}"#;
         let trigger: Trigger = serde_json::from_str(json).unwrap();
         let Trigger::Or { triggers, .. } = &trigger else { panic!("{trigger:?}") };

@@ -1,4 +1,4 @@
-//! Who calls Mode: an API token with its secret.
+//! The credential for Mode: an API token with its secret.
 
 use std::fmt;
 
@@ -11,16 +11,15 @@ use url::Url;
 
 use super::Mode;
 use crate::client::{
-    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta,
+    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta, json,
 };
 use crate::error::{Error, Result};
 use crate::wire::hal::Links;
-use crate::wire::json;
 
 /// An API token and its secret, sent as user and password of HTTP Basic.
 ///
-/// Workspace tokens are made by admins and reach what an admin reaches, but cannot clone reports; member tokens reach what
-/// their member reaches. Personal tokens are no longer made. Source: Mode API reference, "Authentication".
+/// Workspace tokens are created by admins and may do what an admin may, except clone reports; member tokens may do what
+/// their member may. Personal tokens can no longer be created. Source: Mode API reference, "Authentication".
 ///
 /// ```
 /// use scheduled_runs::mode::{ApiToken, Client};
@@ -34,7 +33,7 @@ pub struct ApiToken {
 }
 
 impl ApiToken {
-    /// Token and secret, as Mode showed them when the token was made.
+    /// Token and secret, as Mode showed them when the token was created.
     #[must_use]
     pub fn new(token: impl Into<SecretString>, secret: impl Into<SecretString>) -> Self {
         let secret = secret.into();
@@ -55,7 +54,7 @@ impl Credential for ApiToken {
         if !self.has_secret {
             return Err(Error::config("the API secret is empty"));
         }
-        let fault = |_| Error::config("the API token is empty or holds a colon");
+        let fault = |_| Error::config("the API token is empty or contains a colon");
         self.basic.check().map_err(fault)
     }
 
@@ -64,18 +63,19 @@ impl Credential for ApiToken {
     }
 }
 
-/// Asks whom the credential belongs to: the way to find out whether it works.
+/// Shows who the credential belongs to: the way to check that it works.
 ///
-/// It is sent to `verify` beside the workspace, not below it: the last part of the base URL's path is left out. (The
-/// account and the workspace are no checks: the one answers 400 to API tokens, the other 200 to anybody.)
+/// It is sent to `verify` beside the workspace, not below it: the last segment of the base URL's path is left out. (Getting
+/// the account or the workspace is not a check: the former responds with 400 to API tokens, the latter with 200 to anybody.)
 ///
-/// Source: Mode API reference, `GET /api/verify`. Safe to repeat.
+/// Source: Mode API reference, `GET /api/verify`. Safe to retry.
+// By hand: it is sent beside the workspace, not below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Verify {}
 
 impl Verify {
-    /// The credential of the client that sends it.
+    /// For the credential of the client that sends it.
     pub fn new() -> Self {
         Self::default()
     }
@@ -101,7 +101,7 @@ impl Endpoint for Verify {
     }
 }
 
-/// Whom a credential belongs to.
+/// Who a credential belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Verification {
@@ -109,7 +109,7 @@ pub struct Verification {
     pub workspace: Option<Box<str>>,
     /// The workspace's token.
     pub workspace_token: Option<Box<str>>,
-    /// What the token reaches, for example `member`. Missing in older answers.
+    /// Scope of the token, for example `member`. Missing in older responses.
     pub api_key_scope: Option<Box<str>>,
     /// Links.
     #[serde(rename = "_links", default)]
@@ -122,7 +122,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn verify_stands_beside_the_workspace() {
+    fn verify_is_sent_beside_the_workspace() {
         assert_eq!(request_text(&Verify::new()), "GET /verify");
         for base in
             ["http://127.0.0.1:8080/proxy/api/acme", "http://127.0.0.1:8080/proxy/api/acme/"]

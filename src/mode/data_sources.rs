@@ -3,36 +3,29 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::list::{End, list};
-use super::{id, relations, request};
+use super::list::{End, ListQuery};
+use super::tokens::DataSourceToken;
+use super::{Mode, relations};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{RawJson, json, lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
-list! {
-    /// Lists the data sources of the workspace. They all come at once.
+operation! {
+    /// Lists the data sources of the workspace. The response holds all of them.
     ///
-    /// Source: Mode API reference, "Data Sources", `GET /{workspace}/data_sources`. Safe to repeat.
-    ListDataSources {} "All data sources."
-    GET ["data_sources"] -> DataSource, "mode.data_sources.list", End::AtOnce
+    /// Source: Mode API reference, "Data Sources", `GET /{workspace}/data_sources`.
+    ListDataSources {}
+    pages { list: ListQuery = ListQuery::ending(End::AtOnce), item: DataSource, key: token }
+    for Mode, "mode.data_sources.list", Safe: GET "data_sources" -> Page<DataSource>
 }
 
-impl Default for ListDataSources {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-request! {
+operation! {
     /// Gets one data source.
     ///
-    /// Source: Mode API reference, "Data Sources", `GET /{workspace}/data_sources/{data_source}`. Safe to repeat.
-    GetDataSource { data_source: DataSourceToken } "This data source."
-    GET ["data_sources", data_source] -> DataSource = json::decode, "mode.data_sources.get", Safe
-}
-
-id! {
-    /// Token of a data source.
-    DataSourceToken
+    /// Source: Mode API reference, "Data Sources", `GET /{workspace}/data_sources/{data_source}`.
+    GetDataSource { data_source: DataSourceToken }
+    for Mode, "mode.data_sources.get", Safe: GET "data_sources" / {data_source} -> DataSource
 }
 
 /// One data source.
@@ -41,12 +34,12 @@ id! {
 pub struct DataSource {
     /// Token.
     pub token: DataSourceToken,
-    /// A number, as text: what [`CreateQuery`](super::CreateQuery) takes.
+    /// A number, as text: the id that [`CreateQuery`](super::CreateQuery) takes.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
     /// Name.
     pub name: Option<Box<str>>,
-    /// Name as people see it.
+    /// The name that people see.
     pub display_name: Option<Box<str>>,
     /// Description.
     pub description: Option<Box<str>>,
@@ -55,9 +48,9 @@ pub struct DataSource {
     /// Version of the driver.
     #[serde(default, deserialize_with = "lenient::text")]
     pub adapter_version: Option<Box<str>>,
-    /// Kind of database, for example `postgresql`.
+    /// Type of database, for example `postgresql`.
     pub vendor: Option<Box<str>>,
-    /// Who runs it.
+    /// Who hosts it.
     pub provider: Option<Box<str>>,
     /// Name of the database.
     pub database: Option<Box<str>>,
@@ -69,7 +62,7 @@ pub struct DataSource {
     /// Whether it is reached over TLS.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub ssl: Option<bool>,
-    /// User at the database.
+    /// Database user.
     pub username: Option<Box<str>>,
     /// Warehouse, for databases that have them.
     #[serde(default, deserialize_with = "lenient::text")]
@@ -80,7 +73,7 @@ pub struct DataSource {
     /// Whether it is public.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub public: Option<bool>,
-    /// Whether it sleeps until it is asked.
+    /// Whether it is suspended until the next query.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub asleep: Option<bool>,
     /// Whether queries may be sent to it.
@@ -91,7 +84,7 @@ pub struct DataSource {
     pub soft_deleted: Option<bool>,
     /// What members may do with it, for example `View` or `Query`.
     pub default_access_level: Option<Box<str>>,
-    /// Settings of its kind of database, as they came.
+    /// Settings of its type of database, as raw JSON.
     pub custom_attributes: Option<RawJson>,
     /// Number of the workspace, as text.
     #[serde(default, deserialize_with = "lenient::text")]
@@ -104,10 +97,10 @@ pub struct DataSource {
     /// When it was last changed. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated_at: Option<DateTime<Utc>>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -115,9 +108,9 @@ pub struct DataSource {
 relations! {
     DataSource {
         self_link = "self" "The data source itself.",
-        creator_link = "creator" "Who made it.",
+        creator_link = "creator" "Who created it.",
         account_link = "account" "The workspace.",
-        permissions_link = "permissions" "Who may do what with it.",
+        permissions_link = "permissions" "Its permissions.",
         web_link = "web" "Its page for people.",
         web_home_link = "web_home" "Its reports, for people.",
     }

@@ -1,22 +1,25 @@
-//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset), with a report's token.
+//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset) and has a report's token.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::list::{End, counted, list, order_setters, page_setters};
+use super::list::{ListQuery, order_setters, page_setters};
 use super::report_runs::RunState;
-use super::reports::{Report, ReportToken};
-use super::spaces::SpaceToken;
-use super::{id, relations, request};
+use super::reports::Report;
+use super::tokens::{DatasetRunToken, ReportToken, SpaceToken};
+use super::{Mode, relations};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-list! {
+operation! {
     /// Lists the datasets of a space.
     ///
-    /// Source: Mode API reference, "Datasets", `GET /{workspace}/spaces/{space}/datasets`. Safe to repeat.
-    ListSpaceDatasets { space: SpaceToken } "The datasets of this space."
-    GET ["spaces", space, "datasets"] -> Report, "mode.datasets.list_of_space", End::Empty
+    /// Source: Mode API reference, "Datasets", `GET /{workspace}/spaces/{space}/datasets`.
+    ListSpaceDatasets { space: SpaceToken }
+    pages { list: ListQuery, item: Report, key: token }
+    for Mode, "mode.datasets.list_of_space", Safe: GET "spaces" / {space} / "datasets" -> Page<Report>
 }
 
 impl ListSpaceDatasets {
@@ -24,11 +27,10 @@ impl ListSpaceDatasets {
     order_setters!();
 }
 
-request! {
-    /// Runs a dataset now. The answer is the new run.
+operation! {
+    /// Runs a dataset now. The response is the new run.
     ///
-    /// Source: Mode API reference, "Dataset Runs", `POST /{workspace}/datasets/{dataset}/runs`. Each call starts a run, so
-    /// it is never sent again once it may have arrived.
+    /// Source: Mode API reference, "Dataset Runs", `POST /{workspace}/datasets/{dataset}/runs`.
     ///
     /// ```
     /// use scheduled_runs::mode::CreateDatasetRun;
@@ -40,48 +42,41 @@ request! {
     /// # assert_eq!(sent.url().path(), "/datasets/0b1f3c5d7e9a/runs");
     /// # Ok::<_, scheduled_runs::Error>(())
     /// ```
-    CreateDatasetRun { dataset: ReportToken } "A run of this dataset."
-    POST ["datasets", dataset, "runs"] -> DatasetRun = json::decode,
-    "mode.dataset_runs.create", NotIdempotent
+    CreateDatasetRun { dataset: ReportToken }
+    for Mode, "mode.dataset_runs.create", NotIdempotent: POST "datasets" / {dataset} / "runs" -> DatasetRun
 }
 
-list! {
-    /// Lists the runs of a dataset. Ask for an order: the vendor's own is not documented.
+operation! {
+    /// Lists the runs of a dataset. Set an order: the default is not documented.
     ///
-    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs`. Safe to repeat.
-    ListDatasetRuns { dataset: ReportToken } "The runs of this dataset."
-    GET ["datasets", dataset, "runs"] -> DatasetRun, "mode.dataset_runs.list", End::Empty
+    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs`.
+    ListDatasetRuns { dataset: ReportToken }
+    pages counted { list: ListQuery, item: DatasetRun, key: token }
+    for Mode, "mode.dataset_runs.list", Safe: GET "datasets" / {dataset} / "runs" -> Page<DatasetRun>
 }
-
-counted!(ListDatasetRuns);
 
 impl ListDatasetRuns {
     page_setters!();
     order_setters!();
 }
 
-request! {
+operation! {
     /// Gets one run of a dataset.
     ///
-    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs/{run}`. Safe to repeat.
-    GetDatasetRun { dataset: ReportToken, run: DatasetRunToken } "This run of this dataset."
-    GET ["datasets", dataset, "runs", run] -> DatasetRun = json::decode, "mode.dataset_runs.get", Safe
-}
-
-id! {
-    /// Token of a run of a dataset.
-    DatasetRunToken
+    /// Source: Mode API reference, "Dataset Runs", `GET /{workspace}/datasets/{dataset}/runs/{run}`.
+    GetDatasetRun { dataset: ReportToken, run: DatasetRunToken }
+    for Mode, "mode.dataset_runs.get", Safe: GET "datasets" / {dataset} / "runs" / {run} -> DatasetRun
 }
 
 /// One run of a dataset.
 ///
-/// The reference names its members after datasets; answers have been seen that name them after reports. Both are read.
+/// The reference names its members after datasets; responses have been seen that name them after reports. Both are decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DatasetRun {
     /// Token.
     pub token: DatasetRunToken,
-    /// How it stands; where it is missing, the run does not count as over.
+    /// State. If it is missing, the run does not count as finished.
     pub state: Option<RunState>,
     /// When it was created. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
@@ -89,7 +84,7 @@ pub struct DatasetRun {
     /// When it last changed. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was over. UTC.
+    /// When it finished. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub completed_at: Option<DateTime<Utc>>,
     /// When the vendor began to delete its results. UTC.
@@ -118,10 +113,10 @@ pub struct DatasetRun {
     dataset_has_failures_since_last_success: Option<bool>,
     #[serde(default, deserialize_with = "lenient::boolean")]
     report_has_failures_since_last_success: Option<bool>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -133,7 +128,7 @@ impl DatasetRun {
         self.latest_of_dataset.or(self.latest_of_report)
     }
 
-    /// Whether it is the dataset's newest run that succeeded.
+    /// Whether it is the dataset's newest successful run.
     #[must_use]
     pub fn is_latest_successful(&self) -> Option<bool> {
         self.latest_successful_of_dataset.or(self.latest_successful_of_report)
@@ -155,7 +150,7 @@ relations! {
         executed_by_link = "executed_by" "Who started it.",
         share_link = "share" "Its page for people.",
         latest_successful_dataset_run_link = "latest_successful_dataset_run_api_url"
-            "The dataset's newest run that succeeded.",
+            "The dataset's newest successful run.",
     }
 }
 
@@ -165,7 +160,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn dataset_runs_are_created_without_a_body_listed_and_got() {
+    fn dataset_runs_are_created_without_a_body_listed_and_fetched() {
         assert_eq!(request_text(&CreateDatasetRun::new("d1")), "POST /acme/datasets/d1/runs");
         assert_eq!(
             request_text(&ListDatasetRuns::new("d1").newest_first()),

@@ -1,4 +1,4 @@
-//! How Mode says "error".
+//! How Mode reports errors.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::{ErrorKind, Result, VendorError};
 #[derive(Debug)]
 pub(super) struct ModeDialect;
 
-/// What pages of the web application need, and what accounts with a special contract have.
+/// Members that only the web application needs, or that only accounts with a special contract have.
 const UNREAD: [&str; 23] = [
     "/_forms",
     "/pagination/page",
@@ -45,7 +45,7 @@ impl Dialect for ModeDialect {
         Ok(())
     }
 
-    /// About 40 requests in 10 seconds by one user. (Source: Mode help, "API rate limits".)
+    /// About 40 requests in 10 seconds for each user. (Source: Mode help, "API rate limits".)
     fn rate(&self, _: &'static str) -> Option<Rate> {
         Some(Rate::new("requests", 40, Duration::from_secs(10)))
     }
@@ -60,7 +60,7 @@ impl Dialect for ModeDialect {
         }
         let error = read_error(answer);
         let id = error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default();
-        // The id and the status disagree at times. The status decides, but for two ids that say more than it does.
+        // The id and the status disagree at times. The status decides, except for two ids that are more specific.
         let (missing, limited) = (id == "not_found", id == "rate_limited");
         let refusal = Refusal::by_status(answer.status, error);
         Verdict::Failure(match refusal.kind {
@@ -73,8 +73,8 @@ impl Dialect for ModeDialect {
     }
 }
 
-/// The documented body is `{"id":…,"message":…}`. Seen as well: no `id`, a number as `id`, an object as `message`,
-/// `details` beside it, and a list of sentences with nothing around.
+/// The documented body is `{"id":…,"message":…}`. Also seen: no `id`, a number as `id`, an object as `message`, an
+/// additional `details`, and a bare list of sentences.
 fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
     let text = str::from_utf8(answer.body).ok()?;
     let mut error = VendorError::default();
@@ -96,7 +96,7 @@ fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
     (error != VendorError::default()).then_some(error)
 }
 
-/// The sentence in a message of any shape: `{"name":["is too long"]}` is "name is too long".
+/// The text of a message of any shape: `{"name":["is too long"]}` is "name is too long".
 fn words(message: &Value) -> Option<String> {
     let all: Vec<String> = match message {
         Value::String(text) => return (!text.is_empty()).then(|| text.clone()),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_decides_and_two_ids_know_better() {
+    fn the_status_decides_except_for_two_ids() {
         for (status, id, kind, advice) in [
             (400, "bad_request", ErrorKind::Rejected, Advice::None),
             (400, "param_missing", ErrorKind::Rejected, Advice::None),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_success_is_one() {
+    fn every_2xx_is_a_success() {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
         for status in [200, 201, 202, 204].map(|status| StatusCode::from_u16(status).unwrap()) {
             let answer = Answer { operation: "test", status, headers: &headers, body: &body };
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_error_body_is_read() {
+    fn every_shape_of_error_body_is_decoded() {
         let read = |body| {
             let error: VendorError = judge(422, body).error?;
             Some((error.code.map(String::from), error.message.map(String::from)))
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_vendor_attached_is_kept() {
+    fn additional_details_of_an_error_are_kept() {
         let error =
             judge(400, r#"{"id":"x","message":"y","details":{"column":"id"}}"#).error.unwrap();
         assert_eq!(error.parameters["details"]["column"], "id");

@@ -1,26 +1,25 @@
-//! A run as PDF: start, look, download.
+//! A run as PDF: start, poll, download.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::report_runs::ReportRunToken;
-use super::reports::ReportToken;
 use super::results::{Content, Format, content};
-use super::{relations, request};
-use crate::client::Meta;
+use super::tokens::{ReportRunToken, ReportToken};
+use super::{Mode, relations};
+use crate::client::{Meta, operation};
 use crate::error::Result;
 use crate::wire::hal::Links;
 use crate::wire::open_enum;
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-request! {
-    /// Has a run made into a PDF, and says how far that is: the first call starts it, later ones look.
+operation! {
+    /// Exports a run as PDF, and shows the state of the export: the first call starts it, later ones poll it.
     ///
     /// Send it every few seconds until the state is [`Completed`](PdfState::Completed), then send [`DownloadPdf`].
     ///
     /// Source: Mode API reference, link `pdf_export` of a run,
-    /// `GET /{workspace}/reports/{report}/exports/runs/{run}/pdf.pdf`. Repeating it starts nothing more.
+    /// `GET /{workspace}/reports/{report}/exports/runs/{run}/pdf.pdf`.
     ///
     /// ```no_run
     /// # async fn program(client: scheduled_runs::mode::Client) -> scheduled_runs::Result<()> {
@@ -28,7 +27,7 @@ request! {
     /// use scheduled_runs::client::Clock;
     /// use scheduled_runs::mode::{DownloadPdf, ExportPdf, PdfState};
     ///
-    /// // Five minutes: what a state that is not documented means, and whether one comes, nobody says.
+    /// // At most five minutes: the vendor does not document whether there are other states.
     /// for _ in 0..60 {
     ///     let export = client.send(ExportPdf::new("f2lkg3hwjj9a", "1a2b3c4d5e6f")).await?;
     ///     if export.state == Some(PdfState::Completed) {
@@ -40,19 +39,21 @@ request! {
     /// # Ok(())
     /// # }
     /// ```
-    ExportPdf { report: ReportToken, run: ReportRunToken } "This run of this report."
-    GET ["reports", report, "exports", "runs", run, "pdf.pdf"] -> PdfExport = json::decode,
-    "mode.pdf.export", Idempotent
+    ExportPdf { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.pdf.export", Idempotent:
+    GET "reports" / {report} / "exports" / "runs" / {run} / "pdf.pdf" -> PdfExport
 }
 
-request! {
-    /// Gets the PDF of a run. Before it is made, this is [`NotFound`](crate::ErrorKind::NotFound): see [`ExportPdf`].
+operation! {
+    /// Gets the PDF of a run. Before the export has completed, this fails with
+    /// [`NotFound`](crate::ErrorKind::NotFound): see [`ExportPdf`].
     ///
     /// Source: link `download` of an export, `GET /{workspace}/reports/{report}/exports/runs/{run}/pdf/download.pdf` (the
-    /// reference leaves the `.pdf` out). Safe to repeat.
-    DownloadPdf { report: ReportToken, run: ReportRunToken } "The PDF of this run of this report."
-    GET ["reports", report, "exports", "runs", run, "pdf", "download.pdf"] -> Content = pdf,
-    "mode.pdf.download", Safe, accept "application/pdf"
+    /// reference leaves the `.pdf` out).
+    DownloadPdf { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.pdf.download", Safe:
+    GET "reports" / {report} / "exports" / "runs" / {run} / "pdf" / "download.pdf" -> Content,
+    accept "application/pdf", decode pdf
 }
 
 fn pdf(meta: &Meta, body: &Bytes) -> Result<Content> {
@@ -62,30 +63,30 @@ fn pdf(meta: &Meta, body: &Bytes) -> Result<Content> {
 open_enum! {
     /// State of a PDF.
     PdfState {
-        /// Not begun.
+        /// Not started.
         New = "new",
-        /// Being made.
+        /// In progress.
         Requested = "requested",
         /// Ready to be downloaded.
         Completed = "completed",
     }
 }
 
-/// How far a run's PDF is.
+/// The export of a run as PDF.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct PdfExport {
     /// State.
     pub state: Option<PdfState>,
-    /// When it was begun. UTC.
+    /// When it was started. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created_at: Option<DateTime<Utc>>,
     /// Whether the run has changed since.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub stale: Option<bool>,
-    /// Name of the file, once it is made.
+    /// Name of the file, once it has completed.
     pub filename: Option<Box<str>>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
 }
@@ -93,7 +94,7 @@ pub struct PdfExport {
 relations! {
     PdfExport {
         self_link = "self" "The export itself.",
-        download_link = "download" "The file, once it is made; [`DownloadPdf`] gets it.",
+        download_link = "download" "The file, once it has completed; [`DownloadPdf`] gets it.",
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn a_pdf_is_started_and_looked_at_by_one_path_and_downloaded_from_another() {
+    fn a_pdf_is_started_and_polled_at_one_path_and_downloaded_from_another() {
         assert_eq!(
             request_text(&ExportPdf::new("r1", "n1")),
             "GET /acme/reports/r1/exports/runs/n1/pdf.pdf"

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use url::form_urlencoded;
 
-use crate::client::{LinkPolicy, Meta, PagedEndpoint, RequestBuilder};
+use crate::client::{CountedList, LinkPolicy, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::{json, lenient};
+use crate::wire::lenient;
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl TimeField {
     }
 }
 
-/// The one condition a list takes, for example `updated_at.lt.2026-01-01T00:00:00Z`.
+/// The condition that a list accepts, for example `updated_at.lt.2026-01-01T00:00:00Z`.
 ///
-/// Source: Mode API reference, parameter `filter` of lists. Times are sent without their fraction of a second.
+/// Source: Mode API reference, parameter `filter` of lists. Times are sent without fractions of a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(pub(super) String);
 
@@ -56,7 +56,7 @@ impl Filter {
         Self::compare(field, "lt", time)
     }
 
-    /// A condition in the vendor's own words.
+    /// A condition in the vendor's own syntax.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
@@ -68,94 +68,65 @@ impl Filter {
     }
 }
 
-/// How a list ends that comes without counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a list without counters ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum End {
-    /// It takes no notice of `page`: the first answer is the whole list.
+    /// The vendor ignores `page`: the first response is the whole list.
     AtOnce,
-    /// With an empty page, or with one that repeats the page before: then it takes no notice of `page` after all.
+    /// With an empty page, or with one that repeats the page before: then the vendor ignores `page` after all.
+    #[default]
     Empty,
-    /// With an empty page. Each item fills up to so many rows, so that equal pages may follow each other.
+    /// With an empty page. Each item takes up to this many rows, so that several pages in a row may be equal.
     EmptyAfterRows(usize),
 }
 
-/// Order, filter and page size of one list request, and the page it stands at.
+/// Order, filter and page size of one list request, which page it gets, and how the list ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ListQuery {
     pub(super) per_page: Option<u32>,
     pub(super) filter: Option<String>,
     pub(super) order: Option<String>,
     pub(super) order_by: Option<String>,
-    pub(super) cursor: Option<Cursor>,
+    cursor: Option<Cursor>,
+    end: End,
 }
 
 impl ListQuery {
+    pub(super) fn ending(end: End) -> Self {
+        Self { end, ..Self::default() }
+    }
+
     pub(super) fn set_filter(&mut self, filter: impl Display) {
         self.filter = Some(filter.to_string());
     }
 
-    pub(super) fn write(&self, builder: RequestBuilder) -> RequestBuilder {
-        if self.per_page == Some(0) {
-            return builder.fail(Error::config(
-                "a page of 0 items has no next page; ask for at least 1 item per page",
-            ));
-        }
-        let Some(at) = Position::of(self.cursor.as_ref()) else {
-            return builder.fail(Error::config("the cursor comes from another vendor's list"));
-        };
-        builder
-            .query("filter", self.filter.as_deref())
-            .query("order", self.order.as_deref())
-            .query("order_by", self.order_by.as_deref())
-            .query("page", (at.page > 1).then_some(at.page))
-            .query("per_page", self.per_page)
-    }
-
-    /// A list that is not counted ends with a page that is not there: where it has links, they may lead past the end.
-    pub(super) fn is_past_end(&self, error: &Error) -> bool {
-        let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
-        error.kind() == ErrorKind::NotFound && at.page > 1 && at.pages.is_none()
-    }
-
-    /// Reads a list answer.
-    pub(super) fn decode<E: PagedEndpoint<Item: DeserializeOwned>>(
-        &self,
-        meta: &Meta,
-        body: &Bytes,
-        end: End,
-    ) -> Result<Page<E::Item>> {
-        let answer: ListAnswer<E::Item> = json::decode(meta, body)?;
-        let items = answer.embedded.map(|embedded| embedded.items).unwrap_or_default();
-        self.page::<E>(items, &answer.pagination.unwrap_or_default(), &answer.links, end)
-    }
-
-    /// The page of a list answer, and where the list goes on.
+    /// Makes the page of the decoded response, with the cursor of the next page.
     ///
-    /// Counters come before links: links are known to lead past the end, where the vendor answers 404. A short page is
-    /// not the end, for the vendor cuts `per_page` down to 30 without a word.
-    fn page<E: PagedEndpoint>(
+    /// Counters take precedence over links: links are known to lead past the end, where the vendor responds with 404. A short
+    /// page is not the end, because the vendor silently reduces `per_page` to 30.
+    fn page_of<T>(
         &self,
-        mut items: Vec<E::Item>,
+        mut items: Vec<T>,
         counters: &Counters,
         links: &Links,
-        end: End,
-    ) -> Result<Page<E::Item>> {
+        key: fn(&T) -> Option<&str>,
+    ) -> Result<Page<T>> {
         let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
-        let first = items.first().and_then(E::key).map(str::to_owned);
+        let first = items.first().and_then(key).map(str::to_owned);
         let repeated = first.is_some() && first == at.first;
         let repeats = if repeated { at.repeats.saturating_add(1) } else { 0 };
-        let mixed = matches!(end, End::EmptyAfterRows(_))
-            && items.last().and_then(E::key) != first.as_deref();
+        let mixed = matches!(self.end, End::EmptyAfterRows(_))
+            && items.last().and_then(key) != first.as_deref();
         let next = Position { page: at.page.saturating_add(1), ..Position::default() };
         let next = if let Some(pages) = counters.pages() {
             (at.page < pages).then_some(Position { pages: Some(pages), ..next })
         } else if items.is_empty() {
             None
         } else if repeated && at.mixed {
-            // Rows of one item stand together: a page that begins again with an item that was already over is the same page.
+            // Rows of one item are adjacent. The page before had moved on from its first item, so this is the same page again.
             return Ok(Page::new(Vec::new(), None));
-        } else if repeats > end.legal_repeats(items.len()) {
-            return match end {
+        } else if repeats > self.end.legal_repeats(items.len()) {
+            return match self.end {
                 End::EmptyAfterRows(_) => {
                     let message = format!("page {} repeats the pages before it", at.page);
                     Err(Error::new(ErrorKind::Pagination, message))
@@ -163,17 +134,17 @@ impl ListQuery {
                 End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
             };
         } else if let Some(link) = links.get("next_page") {
-            // Forwards only: a link back would bring what was already given out.
-            let page = page_of(&link.href).filter(|page| *page > at.page).unwrap_or(next.page);
+            // Forwards only: a link back would repeat items.
+            let page = page_in(&link.href).filter(|page| *page > at.page).unwrap_or(next.page);
             Some(Position { page, linked: true, first, repeats, mixed, ..next })
-        } else if at.linked || matches!(end, End::AtOnce) {
+        } else if at.linked || matches!(self.end, End::AtOnce) {
             None
         } else {
             Some(Position { first, repeats, mixed, ..next })
         };
-        if let End::EmptyAfterRows(_) = end {
+        if let End::EmptyAfterRows(_) = self.end {
             let mut seen = HashSet::new();
-            items.retain(|item| E::key(item).is_none_or(|key| seen.insert(key.to_owned())));
+            items.retain(|item| key(item).is_none_or(|key| seen.insert(key.to_owned())));
         }
         let mut page = Page::new(items, next.map(|next| next.cursor()));
         page.total = counters.total_count;
@@ -181,8 +152,57 @@ impl ListQuery {
     }
 }
 
+impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        if self.per_page == Some(0) {
+            return request.fail(Error::config("per_page must be at least 1"));
+        }
+        let Some(at) = Position::of(self.cursor.as_ref()) else {
+            return request.fail(Error::config("the cursor is not one of this vendor's lists"));
+        };
+        request
+            .query("filter", self.filter.as_deref())
+            .query("order", self.order.as_deref())
+            .query("order_by", self.order_by.as_deref())
+            .query("page", (at.page > 1).then_some(at.page))
+            .query("per_page", self.per_page)
+    }
+
+    fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
+        let list: ListBody<T> = json::decode(meta, body)?;
+        let items = list.embedded.map(|embedded| embedded.items).unwrap_or_default();
+        self.page_of(items, &list.pagination.unwrap_or_default(), &list.links, key)
+    }
+
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.cursor = Some(cursor.clone());
+    }
+
+    /// A list without counters may end with a page that does not exist: links are known to lead past the end.
+    fn is_past_end(&self, error: &Error) -> bool {
+        let at = Position::of(self.cursor.as_ref()).unwrap_or_default();
+        error.kind() == ErrorKind::NotFound && at.page > 1 && at.pages.is_none()
+    }
+}
+
+impl<T: DeserializeOwned> CountedList<T> for ListQuery {
+    fn page_count(&self, first: &Page<T>) -> usize {
+        let next = first.next.as_ref().and_then(|next| Position::of(Some(next)));
+        let after =
+            next.and_then(|next| Some(next.pages?.saturating_sub(next.page).saturating_add(1)));
+        1_usize.saturating_add(usize::try_from(after.unwrap_or(0)).unwrap_or(usize::MAX))
+    }
+
+    fn nth(&self, first: &Page<T>, number: usize) -> Cursor {
+        let next =
+            first.next.as_ref().and_then(|next| Position::of(Some(next))).unwrap_or_default();
+        let further = u64::try_from(number).unwrap_or(u64::MAX).saturating_sub(1);
+        Position { page: next.page.saturating_add(further), ..next }.cursor()
+    }
+}
+
 impl End {
-    /// How many pages in a row may begin with the item that the page before them began with.
+    /// How many pages in a row may begin with the same item as the page before them.
     fn legal_repeats(self, items: usize) -> usize {
         match self {
             Self::AtOnce | Self::Empty => 0,
@@ -191,20 +211,20 @@ impl End {
     }
 }
 
-/// What a cursor holds: the page, and what the pages before it said.
+/// The content of a cursor: the page, and what is known from the pages before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Position {
     /// Counted from 1.
     page: u64,
-    /// Pages of the whole list, where the vendor counts them.
+    /// Number of pages of the whole list, if the vendor counts them.
     pages: Option<u64>,
-    /// A link led here: this list has links, and the page without one is the last.
+    /// A link led here: this list has links, so the page without one is the last.
     linked: bool,
-    /// Key of the first item of the page before, where neither counters nor links tell the end.
+    /// Key of the first item of the page before, if there are no counters.
     first: Option<String>,
-    /// How many pages have begun with it, beside the first.
+    /// How many further pages have begun with the same item.
     repeats: usize,
-    /// The page before held rows of more than one item.
+    /// The page before had rows of more than one item.
     mixed: bool,
 }
 
@@ -215,7 +235,7 @@ impl Default for Position {
 }
 
 impl Position {
-    /// `None` if the cursor is none of this vendor's.
+    /// `None` if the cursor is not one of this vendor's lists.
     fn of(cursor: Option<&Cursor>) -> Option<Self> {
         let mut position = Self::default();
         let Some(cursor) = cursor else { return Some(position) };
@@ -256,29 +276,15 @@ impl Position {
     }
 }
 
-/// How many pages there are from `first` on, as far as its counters tell.
-pub(super) fn page_count<T>(first: &Page<T>) -> usize {
-    let next = first.next.as_ref().and_then(|next| Position::of(Some(next)));
-    let after = next.and_then(|next| Some(next.pages?.saturating_sub(next.page).saturating_add(1)));
-    1_usize.saturating_add(usize::try_from(after.unwrap_or(0)).unwrap_or(usize::MAX))
-}
-
-/// The cursor of the page that comes `number` pages after `first`.
-pub(super) fn nth<T>(first: &Page<T>, number: usize) -> Cursor {
-    let next = first.next.as_ref().and_then(|next| Position::of(Some(next))).unwrap_or_default();
-    let further = u64::try_from(number).unwrap_or(u64::MAX).saturating_sub(1);
-    Position { page: next.page.saturating_add(further), ..next }.cursor()
-}
-
-fn page_of(href: &str) -> Option<u64> {
+fn page_in(href: &str) -> Option<u64> {
     let (_, page) = LinkPolicy::query_of(href).into_iter().find(|(name, _)| name == "page")?;
     page.parse().ok()
 }
 
-/// Every list answers in this shape; only the name of the items differs.
+/// The JSON of every list; only the name of the items differs.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct ListAnswer<T> {
+struct ListBody<T> {
     #[serde(rename = "_embedded", default)]
     embedded: Option<Items<T>>,
     #[serde(default)]
@@ -287,12 +293,12 @@ struct ListAnswer<T> {
     links: Links,
 }
 
-/// The items, under whichever name: of dataset runs two names are in use, and one of them may stand there empty.
+/// The items, under any of their names: lists of dataset runs may have two names at once, one of them empty.
 struct Items<T> {
     items: Vec<T>,
 }
 
-/// The names that lists of this vendor have for their items.
+/// The names that lists use for their items.
 const NAMES: [&str; 8] = [
     "data_sources",
     "dataset_runs",
@@ -312,7 +318,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
             type Value = Items<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the items by their name")
+                f.write_str("an object with the items")
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Items<T>, M::Error> {
@@ -332,7 +338,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
     }
 }
 
-/// Source: answers seen. The reference names `first_page` and `last_page`, which do not come.
+/// Source: responses seen. The reference documents `first_page` and `last_page`, which are not sent.
 #[derive(Default, Deserialize)]
 struct Counters {
     #[serde(default, deserialize_with = "lenient::count")]
@@ -350,89 +356,10 @@ impl Counters {
     }
 }
 
-/// Declares a list: `Name { part: Token } "What new() takes." GET [segments] -> Item, "operation", end`.
-macro_rules! list {
-    (
-        $(#[$meta:meta])*
-        $name:ident { $($part:ident: $token:ty),* } $new:literal
-        GET [$($segment:expr),+] -> $item:ty, $operation:literal, $end:expr
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        #[must_use = "a request does nothing until it is sent"]
-        pub struct $name {
-            $($part: $token,)*
-            list: $crate::mode::list::ListQuery,
-        }
-
-        impl $name {
-            #[doc = $new]
-            pub fn new($($part: impl Into<$token>),*) -> Self {
-                Self { $($part: $part.into(),)* list: $crate::mode::list::ListQuery::default() }
-            }
-        }
-
-        impl $crate::client::Endpoint for $name {
-            type Api = $crate::mode::Mode;
-            type Output = $crate::paging::Page<$item>;
-            const OPERATION: &'static str = $operation;
-            const IDEMPOTENCY: $crate::client::Idempotency = $crate::client::Idempotency::Safe;
-
-            fn to_request(&self, base: &url::Url) -> $crate::error::Result<$crate::client::ApiRequest> {
-                let Self { $($part,)* list } = self;
-                let path: &[&str] = &[$(AsRef::<str>::as_ref($segment)),+];
-                list.write($crate::client::ApiRequest::of::<Self>(http::Method::GET, base, path)).finish()
-            }
-
-            #[inline]
-            fn decode(
-                &self,
-                meta: &$crate::client::Meta,
-                body: &bytes::Bytes,
-            ) -> $crate::error::Result<Self::Output> {
-                self.list.decode::<Self>(meta, body, $end)
-            }
-        }
-
-        impl $crate::client::PagedEndpoint for $name {
-            type Item = $item;
-
-            fn at(&self, cursor: &$crate::paging::Cursor) -> Self {
-                let mut request = self.clone();
-                request.list.cursor = Some(cursor.clone());
-                request
-            }
-
-            fn key(item: &$item) -> Option<&str> {
-                Some(item.token.as_str())
-            }
-
-            fn is_past_end(&self, error: &$crate::error::Error) -> bool {
-                self.list.is_past_end(error)
-            }
-        }
-    };
-}
-
-/// Pages that are counted, and can be asked for side by side.
-macro_rules! counted {
-    ($($name:ident)+) => {$(
-        impl $crate::client::OffsetPages for $name {
-            fn page_count(&self, first: &$crate::paging::Page<Self::Item>) -> usize {
-                $crate::mode::list::page_count(first)
-            }
-
-            fn nth(&self, first: &$crate::paging::Page<Self::Item>, number: usize) -> $crate::paging::Cursor {
-                $crate::mode::list::nth(first, number)
-            }
-        }
-    )+};
-}
-
-/// Setters of lists that come page by page.
+/// Setters of lists that have pages.
 macro_rules! page_setters {
     () => {
-        /// Items per page. Left out, the vendor takes 20 or 30; it cuts larger numbers down to 30 without a word.
+        /// Items per page, at least 1. If not set, the vendor uses 20 or 30; it silently reduces larger numbers to 30.
         pub fn per_page(mut self, items: u32) -> Self {
             self.list.per_page = Some(items);
             self
@@ -461,7 +388,7 @@ macro_rules! order_setters {
             self
         }
 
-        /// What "new" and "old" mean; newest first unless told otherwise. Default:
+        /// The time to order by, newest first unless [`oldest_first`](Self::oldest_first) is set. Default:
         /// [`Created`](crate::mode::TimeField::Created).
         pub fn order_by(mut self, field: crate::mode::TimeField) -> Self {
             self.list.order.get_or_insert_with(|| "desc".to_owned());
@@ -469,15 +396,15 @@ macro_rules! order_setters {
             self
         }
 
-        /// The parameters `order` and `order_by` as they stand here: the vendor's pages disagree which of the two takes
-        /// `asc` or `desc`.
+        /// Sends the parameters `order` and `order_by` as given: the vendor's docs disagree on which of the two takes `asc` or
+        /// `desc`.
         pub fn raw_order(mut self, order: impl Into<String>, order_by: impl Into<String>) -> Self {
             self.list.order = Some(order.into());
             self.list.order_by = Some(order_by.into());
             self
         }
 
-        /// Only what fits this condition; a second one takes the place of the first.
+        /// Only items that meet this condition. A second call replaces the first.
         pub fn filter(mut self, filter: crate::mode::Filter) -> Self {
             self.list.set_filter(filter.0);
             self
@@ -485,11 +412,12 @@ macro_rules! order_setters {
     };
 }
 
-pub(super) use {counted, list, order_setters, page_setters};
+pub(super) use {order_setters, page_setters};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::{Endpoint as _, PagedEndpoint};
     use crate::mode::tests::request_text;
     use crate::mode::{ListDataSourceReports, ListQueryRuns, ListReportRuns, ListSchedules};
 
@@ -498,9 +426,9 @@ mod tests {
         end: End,
         body: &str,
     ) -> Result<Page<E::Item>> {
-        let answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
-        let list = ListQuery { cursor: cursor.cloned(), ..ListQuery::default() };
-        list.decode::<E>(&Meta::of_test(&answer), answer.body(), end)
+        let response = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
+        let list = ListQuery { cursor: cursor.cloned(), ..ListQuery::ending(end) };
+        list.page(&Meta::of_test(&response), response.body(), E::key)
     }
 
     fn rows(tokens: &[&str]) -> String {
@@ -513,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_come_before_links_and_a_short_page_is_not_the_end() {
+    fn counters_take_precedence_over_links_and_a_short_page_is_not_the_end() {
         let link = r#""_links":{"next_page":{"href":"/api/acme/spaces?page=9"}}"#;
         let at = |cursor: Option<&Cursor>, counters: &str| {
             let body = format!(r#"{{{},"pagination":{counters},{link}}}"#, rows(&["a"]));
@@ -525,7 +453,7 @@ mod tests {
         let second = at(first.next.as_ref(), r#"{"total_pages":"3"}"#);
         assert_eq!(next(&second), Some("page=3&pages=3"));
         assert_eq!(next(&at(second.next.as_ref(), r#"{"total_pages":3}"#)), None);
-        // The pages are counted here, whatever page the answer says it is.
+        // Pages are counted here, whatever page number the response contains.
         assert_eq!(next(&at(second.next.as_ref(), r#"{"page":1,"total_pages":3}"#)), None);
         assert_eq!(next(&at(None, r#"{"total_count":61,"per_page":30}"#)), Some("page=2&pages=3"));
         assert_eq!(next(&at(None, r#"{"total_pages":0}"#)), None);
@@ -546,7 +474,7 @@ mod tests {
             &format!("{{{}}}", rows(&["b"])),
         );
         assert_eq!(next(&last.unwrap()), None);
-        // A link that names no page leads to the next one, wherever its host is.
+        // A link without a page number leads to the next page, whatever its host.
         let odd = page::<ListReportRuns>(None, End::Empty, &body(&["a"], "https://elsewhere/"));
         assert_eq!(next(&odd.unwrap()), Some("page=2&linked=1&first=a"));
     }
@@ -570,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_pages_are_legal_where_an_item_has_many_rows_but_not_for_ever() {
+    fn equal_pages_are_allowed_if_an_item_has_many_rows_but_not_forever() {
         let end = End::EmptyAfterRows(160);
         let body = format!("{{{}}}", rows(&["a"; 30]));
         let mut cursor = None;
@@ -585,16 +513,22 @@ mod tests {
     }
 
     #[test]
-    fn pages_after_the_first_are_named_from_its_counters_also_in_the_middle() {
-        let page = |next: Option<&str>| Page::new(vec![()], next.map(Cursor::new));
+    fn later_pages_are_computed_from_the_counters_of_any_page() {
+        let page = |next: Option<&str>| -> Page<IgnoredAny> {
+            Page::new(Vec::new(), next.map(Cursor::new))
+        };
+        let list = ListQuery::default();
         let first = page(Some("page=2&pages=43"));
-        assert_eq!((page_count(&first), nth(&first, 1).as_str()), (43, "page=2&pages=43"));
-        assert_eq!(nth(&first, 42).as_str(), "page=43&pages=43");
+        assert_eq!(list.page_count(&first), 43);
+        assert_eq!(list.nth(&first, 1).as_str(), "page=2&pages=43");
+        assert_eq!(list.nth(&first, 42).as_str(), "page=43&pages=43");
         let middle = page(Some("page=41&pages=43"));
-        assert_eq!((page_count(&middle), nth(&middle, 3).as_str()), (4, "page=43&pages=43"));
-        // Without counters the pages are walked one by one.
-        assert_eq!((page_count(&page(None)), page_count(&page(Some("page=2&linked=1")))), (1, 1));
-        assert_eq!(page_count(&page(Some("page=2&pages=18446744073709551615"))), usize::MAX);
+        assert_eq!(list.page_count(&middle), 4);
+        assert_eq!(list.nth(&middle, 3).as_str(), "page=43&pages=43");
+        // Without counters the pages are fetched one by one.
+        assert_eq!(list.page_count(&page(None)), 1);
+        assert_eq!(list.page_count(&page(Some("page=2&linked=1"))), 1);
+        assert_eq!(list.page_count(&page(Some("page=2&pages=18446744073709551615"))), usize::MAX);
     }
 
     #[test]
@@ -614,6 +548,4 @@ mod tests {
             "GET /acme/reports/r/runs?page=2&per_page=30"
         );
     }
-
-    use crate::client::Endpoint as _;
 }

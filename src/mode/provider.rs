@@ -1,22 +1,23 @@
-//! Mode's report runs as runs of any vendor.
+//! Mode's report runs behind the vendor-neutral [`RunProvider`].
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    Client, CreateReportRun, GetReportRun, ListQueryRuns, ListReportRuns, Mode, PythonState,
-    QueryRun, ReportRun, RunState, VENDOR,
+use super::query_runs::{ListQueryRuns, QueryRun};
+use super::report_runs::{
+    CreateReportRun, GetReportRun, ListReportRuns, PythonState, ReportRun, RunState,
 };
-use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, Vendor};
+use super::{Client, Mode, VENDOR};
+use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::{
     Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot, Target, Triggered,
 };
 
-/// A report is the target, and is run with the default values of its parameters. The vendor names the run it starts, and
-/// has no operation that ends one.
+/// The target is a report, which is run with the default values of its parameters. The response to a trigger names the run.
+/// The vendor has no operation that cancels one.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -24,12 +25,7 @@ impl RunProvider for Client {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            list: true,
-            trigger: true,
-            trigger_names_run: true,
-            ..Capabilities::default()
-        }
+        Capabilities::new().list().trigger_names_run()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -39,10 +35,11 @@ impl RunProvider for Client {
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let report = run.target().id_at(&VENDOR)?;
-        let answer = self.share_deadline(limits).send(GetReportRun::new(report, run.id())).await?;
-        let mut snapshot = snapshot(run.target(), &answer);
+        let calls = self.share_deadline(limits);
+        let found = calls.send(GetReportRun::new(report, run.id())).await?;
+        let mut snapshot = snapshot(run.target(), &found);
         if snapshot.phase == Phase::Failed {
-            snapshot.failure = why(self, report, &answer, limits).await;
+            snapshot.failure = why(&calls, report, &found).await;
         }
         Ok(snapshot)
     }
@@ -54,9 +51,8 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
-        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.share_deadline(limits).send(request).await?.into_inner();
+        let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
+        let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
@@ -71,13 +67,13 @@ impl RunProvider for Client {
     #[inline]
     async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
-        let answer = self.share_deadline(limits).send(request).await?;
+        let page = self.share_deadline(limits).send(request).await?;
         let (scheduled, others): (Vec<_>, Vec<_>) =
-            answer.items.iter().partition(|run| run.report_schedule_link().is_some());
+            page.items.iter().partition(|run| run.report_schedule_link().is_some());
         let snapshots = |runs: Vec<&ReportRun>| {
             runs.into_iter().map(|run| snapshot(target, run)).collect::<Vec<_>>()
         };
-        let recent = RecentRuns::new(snapshots(others), answer.meta().server_date());
+        let recent = RecentRuns::new(snapshots(others), page.meta().server_date());
         Ok(recent.doubtful(snapshots(scheduled)))
     }
 }
@@ -97,27 +93,21 @@ fn snapshot(target: &Target, run: &ReportRun) -> RunSnapshot {
     snapshot
 }
 
-/// Why a run failed: its query runs say so, the run does not. A reason that cannot be fetched is no reason to fail: the
-/// run is known to have failed.
-async fn why(
-    client: &Client,
-    report: &str,
-    run: &ReportRun,
-    limits: &CallLimits,
-) -> Option<Failure> {
-    let request = ListQueryRuns::new(report, &run.token);
-    let answer = client.share_deadline(limits).send(request).await;
-    // Inferred: a run whose queries are all well has failed in its notebook.
+/// Why a run failed: not the run says so, but its query runs. If they cannot be fetched, this does not fail either: the run is
+/// known to have failed.
+async fn why(calls: &SharedDeadline<'_, Mode>, report: &str, run: &ReportRun) -> Option<Failure> {
+    let response = calls.send(ListQueryRuns::new(report, &run.token)).await;
+    // Inferred: a failed run whose queries all succeeded has failed in its notebook.
     let in_notebook = || {
         (run.python_state == Some(PythonState::Failed))
             .then(|| Failure::new("the report's notebook failed").part("notebook"))
     };
-    let queries = match answer {
-        Ok(answer) => answer.into_inner().items,
+    let queries = match response {
+        Ok(page) => page.into_inner().items,
         Err(error) => return in_notebook().or_else(|| Some(Failure::not_fetched(&error))),
     };
     let failure =
-        queries.iter().find_map(failure_of).or_else(|| queries.iter().find_map(ended_badly));
+        queries.iter().find_map(failure_of).or_else(|| queries.iter().find_map(unsuccessful));
     failure.or_else(in_notebook)
 }
 
@@ -128,22 +118,22 @@ fn failure_of(query: &QueryRun) -> Option<Failure> {
     let mut failure = Failure::default();
     failure.code.clone_from(&query.error_code);
     failure.message.clone_from(&query.error_message);
-    failure.part = Some(place(query));
+    failure.part = Some(part(query));
     failure.log_url.clone_from(&query.help_url);
     Some(failure)
 }
 
-fn ended_badly(query: &QueryRun) -> Option<Failure> {
+fn unsuccessful(query: &QueryRun) -> Option<Failure> {
     let state = query
         .state
         .as_ref()
         .filter(|state| state.is_terminal() && state.phase() != Phase::Succeeded)?;
     let mut failure = Failure::new(format!("the query ended as {state}"));
-    failure.part = Some(place(query));
+    failure.part = Some(part(query));
     Some(failure)
 }
 
-fn place(query: &QueryRun) -> Box<str> {
+fn part(query: &QueryRun) -> Box<str> {
     match &query.query_name {
         Some(name) => format!("query {name}, query run {}", query.token).into(),
         None => format!("query run {}", query.token).into(),
@@ -155,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_a_phase_and_what_is_unknown_is_not_over() {
+    fn every_state_has_a_phase_and_an_unknown_one_is_not_terminal() {
         for (state, expected) in [
             ("pending", Phase::Queued),
             ("enqueued", Phase::Queued),

@@ -1,56 +1,54 @@
 //! Queries of a report: list, get, create, update, delete.
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
 
-use super::list::{End, list};
-use super::reports::ReportToken;
-use super::{Mode, deleted, id, relations, request};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::list::{End, ListQuery};
+use super::tokens::{QueryToken, ReportToken};
+use super::{Mode, changed, deleted, relations};
+use crate::client::{RequestBuilder, operation};
 use crate::error::{Error, Result};
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-list! {
-    /// Lists the queries of a report. They all come at once.
+operation! {
+    /// Lists the queries of a report. The response holds all of them.
     ///
-    /// Source: Mode API reference, "Queries", `GET /{workspace}/reports/{report}/queries`. Safe to repeat.
-    ListQueries { report: ReportToken } "The queries of this report."
-    GET ["reports", report, "queries"] -> Query, "mode.queries.list", End::AtOnce
+    /// Source: Mode API reference, "Queries", `GET /{workspace}/reports/{report}/queries`.
+    ListQueries { report: ReportToken }
+    pages { list: ListQuery = ListQuery::ending(End::AtOnce), item: Query, key: token }
+    for Mode, "mode.queries.list", Safe: GET "reports" / {report} / "queries" -> Page<Query>
 }
 
-request! {
+operation! {
     /// Gets one query.
     ///
-    /// Source: Mode API reference, "Queries", `GET /{workspace}/reports/{report}/queries/{query}`. Safe to repeat.
-    GetQuery { report: ReportToken, query: QueryToken } "This query of this report."
-    GET ["reports", report, "queries", query] -> Query = json::decode, "mode.queries.get", Safe
+    /// Source: Mode API reference, "Queries", `GET /{workspace}/reports/{report}/queries/{query}`.
+    GetQuery { report: ReportToken, query: QueryToken }
+    for Mode, "mode.queries.get", Safe: GET "reports" / {report} / "queries" / {query} -> Query
 }
 
-/// Adds a query to a report. It does not run it.
-///
-/// Source: Mode API reference, "Queries", `POST /{workspace}/reports/{report}/queries`. Each call adds a query, so it is
-/// never sent again once it may have arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateQuery {
-    report: ReportToken,
-    query: QueryBody,
+operation! {
+    /// Adds a query to a report. It does not run it.
+    ///
+    /// Source: Mode API reference, "Queries", `POST /{workspace}/reports/{report}/queries`. Each call adds a query.
+    CreateQuery { report: ReportToken, query: QueryBody } without new
+    for Mode, "mode.queries.create", NotIdempotent: POST "reports" / {report} / "queries" -> Query,
+    with |this, request| this.query.write(request)
 }
 
-/// Changes a query of a report: what is not set stays as it is.
-///
-/// Source: Mode API reference, "Queries", `PATCH /{workspace}/reports/{report}/queries/{query}`. The second time changes
-/// nothing more, so that it is repeated when its answer is lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateQuery {
-    report: ReportToken,
-    token: QueryToken,
-    query: QueryBody,
+operation! {
+    /// Changes a query of a report. What is not set stays as it is.
+    ///
+    /// Source: Mode API reference, "Queries", `PATCH /{workspace}/reports/{report}/queries/{query}`. The response may be
+    /// empty.
+    UpdateQuery { report: ReportToken, query: QueryToken }
+    state { changes: QueryBody }
+    for Mode, "mode.queries.update", Idempotent: PATCH "reports" / {report} / "queries" / {query} -> Option<Query>,
+    with |this, request| this.changes.write(request), decode changed
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -63,13 +61,8 @@ struct QueryBody {
     name: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Wrapped<'a> {
-    query: &'a QueryBody,
-}
-
-/// As a number, which is the documented form, where it is one.
-#[allow(clippy::ref_option, reason = "the signature that serde calls")]
+/// As a number, which is the documented form, if it is one.
+#[allow(clippy::ref_option, reason = "serde requires this signature")]
 fn write_number<S: Serializer>(id: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     match id.as_deref().map(|id| id.parse::<u64>().map_err(|_| id)) {
         Some(Ok(number)) => serializer.serialize_u64(number),
@@ -79,19 +72,24 @@ fn write_number<S: Serializer>(id: &Option<String>, serializer: S) -> Result<S::
 }
 
 impl QueryBody {
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        request.json(&BTreeMap::from([("query", self)])).check(self.check())
+    }
+
     fn check(&self) -> Result<()> {
         if self.raw_query.as_deref().is_some_and(|sql| sql.trim().is_empty()) {
-            return Err(Error::config("the query's SQL is empty"));
+            return Err(Error::config("the SQL of the query is empty"));
         }
         if self.data_source_id.as_deref() == Some("") {
-            return Err(Error::config("the data source's id is empty"));
+            return Err(Error::config("the id of the data source is empty"));
         }
         Ok(())
     }
 }
 
 impl CreateQuery {
-    /// This SQL on the data source of this number, the [`id`](super::DataSource::id) of a data source, not its token.
+    /// Required: the report, the data source and the SQL. The data source is named by its number, its
+    /// [`id`](super::DataSource::id), not by its token.
     pub fn new(
         report: impl Into<ReportToken>,
         data_source_id: impl std::fmt::Display,
@@ -105,7 +103,7 @@ impl CreateQuery {
         Self { report: report.into(), query }
     }
 
-    /// Sets the name. Left out, the vendor numbers it.
+    /// Sets the name. If not set, the vendor numbers the query.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.query.name = Some(name.into());
         self
@@ -113,86 +111,33 @@ impl CreateQuery {
 }
 
 impl UpdateQuery {
-    /// This query of this report.
-    pub fn new(report: impl Into<ReportToken>, query: impl Into<QueryToken>) -> Self {
-        Self { report: report.into(), token: query.into(), query: QueryBody::default() }
-    }
-
-    /// Other SQL.
+    /// Sets the SQL.
     pub fn raw_query(mut self, sql: impl Into<String>) -> Self {
-        self.query.raw_query = Some(sql.into());
+        self.changes.raw_query = Some(sql.into());
         self
     }
 
-    /// Another data source, by its number.
+    /// Sets the data source, by its number.
     pub fn data_source_id(mut self, id: impl std::fmt::Display) -> Self {
-        self.query.data_source_id = Some(id.to_string());
+        self.changes.data_source_id = Some(id.to_string());
         self
     }
 
-    /// Another name.
+    /// Sets the name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.query.name = Some(name.into());
+        self.changes.name = Some(name.into());
         self
     }
 }
 
-impl Endpoint for CreateQuery {
-    type Api = Mode;
-    type Output = Query;
-    const OPERATION: &'static str = "mode.queries.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["reports", self.report.as_str(), "queries"];
-        let builder =
-            ApiRequest::of::<Self>(Method::POST, base, &path).json(&Wrapped { query: &self.query });
-        match self.query.check() {
-            Ok(()) => builder.finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for UpdateQuery {
-    type Api = Mode;
-    type Output = Option<Query>;
-    const OPERATION: &'static str = "mode.queries.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["reports", self.report.as_str(), "queries", self.token.as_str()];
-        let builder = ApiRequest::of::<Self>(Method::PATCH, base, &path)
-            .json(&Wrapped { query: &self.query });
-        match self.query.check() {
-            Ok(()) => builder.finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Query>> {
-        super::changed(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Deletes a query of a report.
     ///
-    /// Source: Mode API reference, "Queries", `DELETE /{workspace}/reports/{report}/queries/{query}`. Not repeated once it
-    /// may have arrived: a second delete would answer 404 for a first one that worked.
-    DeleteQuery { report: ReportToken, query: QueryToken } "This query of this report."
-    DELETE ["reports", report, "queries", query] -> () = deleted, "mode.queries.delete", NotIdempotent
-}
-
-id! {
-    /// Token of a query.
-    QueryToken
+    /// Source: Mode API reference, "Queries", `DELETE /{workspace}/reports/{report}/queries/{query}`. A second delete would
+    /// get 404 for a first that worked.
+    DeleteQuery { report: ReportToken, query: QueryToken }
+    for Mode, "mode.queries.delete", NotIdempotent: DELETE "reports" / {report} / "queries" / {query} -> (),
+    decode deleted
 }
 
 /// One query of a report.
@@ -201,23 +146,23 @@ id! {
 pub struct Query {
     /// Token.
     pub token: QueryToken,
-    /// A number, as text. It is of no use in requests.
+    /// A number, as text. Requests do not accept it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
     /// Name.
     pub name: Option<Box<str>>,
     /// The SQL.
     pub raw_query: Option<Box<str>>,
-    /// Number of the data source it reads, as text.
+    /// Number of the data source it uses, as text.
     #[serde(default, deserialize_with = "lenient::text")]
     pub data_source_id: Option<Box<str>>,
-    /// Number of its last run, as text; more than 32 bits can hold, and of no use in requests.
+    /// Number of its last run, as text. It exceeds 32 bits, and requests do not accept it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub last_run_id: Option<Box<str>>,
-    /// How many explorations it has.
+    /// Number of its explorations.
     #[serde(default, deserialize_with = "lenient::count")]
     pub explorations_count: Option<u64>,
-    /// How many reports import it.
+    /// Number of reports that import it.
     #[serde(default, deserialize_with = "lenient::count")]
     pub report_imports_count: Option<u64>,
     /// Number of the dbt metric behind it, as text.
@@ -231,10 +176,10 @@ pub struct Query {
     /// When it was last changed. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated_at: Option<DateTime<Utc>>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -246,10 +191,10 @@ relations! {
         report_runs_link = "report_runs" "The runs of its report.",
         query_runs_link = "query_runs" "Its runs; [`ListQueryHistory`](super::ListQueryHistory) lists them.",
         charts_link = "charts" "Its charts.",
-        new_chart_link = "new_chart" "A new chart.",
-        new_query_table_link = "new_query_table" "A new table.",
+        new_chart_link = "new_chart" "Where a chart is added.",
+        new_query_table_link = "new_query_table" "Where a table is added.",
         query_tables_link = "query_tables" "Its tables.",
-        creator_link = "creator" "Who made it.",
+        creator_link = "creator" "Who created it.",
         metric_link = "metric" "The metric behind it.",
     }
 }
@@ -257,11 +202,12 @@ relations! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
     use crate::mode::tests::request_text;
 
     #[test]
-    fn a_query_is_written_inside_a_wrapper_with_its_data_source_as_a_number() {
+    fn a_query_is_sent_inside_a_wrapper_with_its_data_source_as_a_number() {
         assert_eq!(request_text(&ListQueries::new("r1")), "GET /acme/reports/r1/queries");
         assert_eq!(request_text(&GetQuery::new("r1", "q1")), "GET /acme/reports/r1/queries/q1");
         assert_eq!(
@@ -288,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_empty_query_is_refused() {
-        let base = Url::parse(crate::mode::BASE_URL).unwrap();
+        let base = url::Url::parse(crate::mode::BASE_URL).unwrap();
         for error in [
             CreateQuery::new("r1", 1, " ").to_request(&base).unwrap_err(),
             CreateQuery::new("r1", "", "select 1").to_request(&base).unwrap_err(),

@@ -1,55 +1,50 @@
-//! Runs of queries: a run of a report is made of them, and they say why it failed.
+//! Query runs: a report run consists of them, and they say why it failed.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::list::{End, counted, list, page_setters};
-use super::queries::QueryToken;
-use super::report_runs::{ReportRunToken, RunState};
-use super::reports::ReportToken;
-use super::{id, relations, request};
+use super::list::{End, ListQuery, page_setters};
+use super::report_runs::RunState;
+use super::tokens::{QueryRunToken, QueryToken, ReportRunToken, ReportToken};
+use super::{Mode, relations};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
-use crate::wire::{RawJson, json, lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
-list! {
-    /// Lists the query runs of one run of a report. They all come at once.
+operation! {
+    /// Lists the query runs of one run of a report. The response holds all of them.
     ///
-    /// Source: Mode API reference, "Query Runs", `GET /{workspace}/reports/{report}/runs/{run}/query_runs`. Safe to repeat.
-    ListQueryRuns { report: ReportToken, run: ReportRunToken } "The query runs of this run of this report."
-    GET ["reports", report, "runs", run, "query_runs"] -> QueryRun, "mode.query_runs.list", End::AtOnce
+    /// Source: Mode API reference, "Query Runs", `GET /{workspace}/reports/{report}/runs/{run}/query_runs`.
+    ListQueryRuns { report: ReportToken, run: ReportRunToken }
+    pages { list: ListQuery = ListQuery::ending(End::AtOnce), item: QueryRun, key: token }
+    for Mode, "mode.query_runs.list", Safe: GET "reports" / {report} / "runs" / {run} / "query_runs" -> Page<QueryRun>
 }
 
-list! {
-    /// Lists the runs of one query, over all runs of its report.
+operation! {
+    /// Lists the runs of one query, across all runs of its report.
     ///
-    /// Inferred: the reference promises this of [`ListQueryRuns`], which has the runs of one report run only; the path is
-    /// the one that the link `query_runs` of a query has, `GET /{workspace}/reports/{report}/queries/{query}/runs`. Safe to
-    /// repeat.
-    ListQueryHistory { report: ReportToken, query: QueryToken } "The runs of this query of this report."
-    GET ["reports", report, "queries", query, "runs"] -> QueryRun, "mode.query_runs.list_of_query", End::Empty
+    /// Inferred: the reference says this of [`ListQueryRuns`], which returns the runs of one report run only; the path is the
+    /// one in the link `query_runs` of a query, `GET /{workspace}/reports/{report}/queries/{query}/runs`.
+    ListQueryHistory { report: ReportToken, query: QueryToken }
+    pages counted { list: ListQuery, item: QueryRun, key: token }
+    for Mode, "mode.query_runs.list_of_query", Safe:
+    GET "reports" / {report} / "queries" / {query} / "runs" -> Page<QueryRun>
 }
-
-counted!(ListQueryHistory);
 
 impl ListQueryHistory {
     page_setters!();
 }
 
-request! {
+operation! {
     /// Gets one query run, with the reason if it failed.
     ///
-    /// The vendor does not check that the three tokens belong together: with a wrong one in front it answers 200 with
+    /// The vendor does not check that the three tokens belong together: with a wrong report or run it responds with 200 and
     /// another report's data. Source: Mode API reference, "Query Runs",
-    /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}`. Safe to repeat.
+    /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}`.
     GetQueryRun { report: ReportToken, run: ReportRunToken, query_run: QueryRunToken }
-    "This query run of this run of this report."
-    GET ["reports", report, "runs", run, "query_runs", query_run] -> QueryRun = json::decode,
-    "mode.query_runs.get", Safe
-}
-
-id! {
-    /// Token of a run of a query.
-    QueryRunToken
+    for Mode, "mode.query_runs.get", Safe:
+    GET "reports" / {report} / "runs" / {run} / "query_runs" / {query_run} -> QueryRun
 }
 
 /// One run of a query, as part of a run of its report.
@@ -58,26 +53,26 @@ id! {
 pub struct QueryRun {
     /// Token.
     pub token: QueryRunToken,
-    /// The token once more, or a number in older answers. It is of no use in requests.
+    /// The token again, or a number in older responses. Requests do not accept it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
-    /// How it stands. The vendor documents no list of states.
+    /// State. The vendor does not document the possible values.
     pub state: Option<RunState>,
     /// When it was created. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created_at: Option<DateTime<Utc>>,
-    /// When it was over. UTC.
+    /// When it finished. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// Number of the data source it read.
+    /// Number of the data source it used.
     #[serde(default, deserialize_with = "lenient::text")]
     pub data_source_id: Option<Box<str>>,
-    /// Token of the data source it read.
+    /// Token of the data source it used.
     pub data_source_token: Option<Box<str>>,
-    /// Whether its result was cut short, to 100 rows as the docs say. A boolean, though documented as a text.
+    /// Whether its result was truncated, to 100 rows according to the docs. A boolean, though documented as a string.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub limit: Option<bool>,
-    /// Token of the query; [`query`](Self::query) finds it where this is missing.
+    /// Token of the query. If it is missing, [`query`](Self::query) finds it.
     pub query_token: Option<QueryToken>,
     /// Name of the query.
     pub query_name: Option<Box<str>>,
@@ -89,38 +84,38 @@ pub struct QueryRun {
     pub dbt_metric_id: Option<Box<str>>,
     /// Token of the dbt metric behind it.
     pub dbt_metric_token: Option<Box<str>>,
-    /// The parameters it ran with, as they came: an object, though documented as a text.
+    /// The parameters it ran with, as raw JSON: an object, though documented as a string.
     pub parameters: Option<RawJson>,
     /// The SQL as it was written.
     pub raw_source: Option<Box<str>>,
     /// The SQL as it ran.
     pub rendered_source: Option<Box<str>>,
-    /// The comment that was put into the SQL.
+    /// The comment that was added to the SQL.
     pub statement_annotation: Option<Box<str>>,
-    /// Largest result in bytes; more than 32 bits can hold.
+    /// Maximum size of the result in bytes. It may exceed 32 bits.
     #[serde(default, deserialize_with = "lenient::count")]
     pub max_result_bytes: Option<u64>,
-    /// Where the vendor explains more.
+    /// A page of the vendor that explains more.
     pub help_url: Option<Box<str>>,
-    /// Why it failed, in one word, for example `SqlUnknownColumn`. The useful one.
+    /// Why it failed, as a code, for example `SqlUnknownColumn`. The most useful of the three.
     #[serde(default, deserialize_with = "lenient::text")]
     pub error_code: Option<Box<str>>,
-    /// Class of the failure; nothing but `generic` has been seen.
+    /// Type of the failure. Only `generic` has been seen.
     #[serde(default, deserialize_with = "lenient::text")]
     pub error_type: Option<Box<str>>,
-    /// Why it failed, in the database's own words.
+    /// Why it failed, as the database words it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub error_message: Option<Box<str>>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
 
 impl QueryRun {
-    /// Token of the query: the member, or the end of the link where an answer leaves the member out.
+    /// Token of the query: the member, or the end of the link if the response lacks the member.
     #[must_use]
     pub fn query(&self) -> Option<QueryToken> {
         let from_link = || {
@@ -136,11 +131,11 @@ relations! {
     QueryRun {
         self_link = "self" "The query run itself.",
         query_link = "query" "Its query, a [`Query`](super::Query).",
-        result_link = "result" "Where its results are: links named `csv` and `json`.",
+        result_link = "result" "Its results: links named `csv` and `json`.",
         result_web_link = "result_web" "Its results, for people.",
         query_web_link = "query_web" "Its query, for people.",
-        report_run_link = "report_run" "The run of the report it is part of, a [`ReportRun`](super::ReportRun).",
-        report_run_web_link = "report_run_web" "The run of the report it is part of, for people.",
+        report_run_link = "report_run" "The report run it is part of, a [`ReportRun`](super::ReportRun).",
+        report_run_web_link = "report_run_web" "The report run it is part of, for people.",
         view_link = "view" "A view of it.",
         executed_by_link = "executed_by" "Who started it.",
     }
@@ -152,7 +147,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn query_runs_are_listed_got_and_followed_over_time() {
+    fn query_runs_are_listed_fetched_and_listed_per_query() {
         assert_eq!(
             request_text(&ListQueryRuns::new("r1", "n1")),
             "GET /acme/reports/r1/runs/n1/query_runs"
@@ -168,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_named_by_the_member_or_by_the_link() {
+    fn the_query_is_found_in_the_member_or_in_the_link() {
         let query = |json: &str| serde_json::from_str::<QueryRun>(json).unwrap().query();
         let link = r#""_links":{"query":{"href":"/api/acme/reports/r1/queries/q9"}}"#;
         assert_eq!(query(&format!(r#"{{"token":"a",{link}}}"#)), Some("q9".into()));

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
-use super::list::{End, counted, list, order_setters, page_setters};
-use super::reports::{Report, ReportToken};
-use super::{Mode, id, relations, request};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::list::{ListQuery, order_setters, page_setters};
+use super::reports::Report;
+use super::tokens::{ReportRunToken, ReportToken};
+use super::{Mode, relations};
+use crate::client::{Meta, json, operation};
 use crate::error::Result;
+use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{RawJson, json, lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
-list! {
-    /// Lists the runs of a report. Ask for an order: the vendor's own is not documented.
+operation! {
+    /// Lists the runs of a report. Set an order: the default is not documented.
     ///
-    /// Source: Mode API reference, "Report Runs", `GET /{workspace}/reports/{report}/runs`. Safe to repeat. A
+    /// Source: Mode API reference, "Report Runs", `GET /{workspace}/reports/{report}/runs`. A
     /// [`filter`](Self::filter) is documented, and has been seen to fail with 500 each time.
     ///
     /// ```
@@ -31,50 +31,44 @@ list! {
     /// // The runs that changed last.
     /// let request = ListReportRuns::new("f2lkg3hwjj9a").newest_first().order_by(TimeField::Updated).per_page(4);
     /// ```
-    ListReportRuns { report: ReportToken } "The runs of this report."
-    GET ["reports", report, "runs"] -> ReportRun, "mode.report_runs.list", End::Empty
+    ListReportRuns { report: ReportToken }
+    pages counted { list: ListQuery, item: ReportRun, key: token }
+    for Mode, "mode.report_runs.list", Safe: GET "reports" / {report} / "runs" -> Page<ReportRun>
 }
-
-counted!(ListReportRuns);
 
 impl ListReportRuns {
     page_setters!();
     order_setters!();
 }
 
-/// Runs a report now. The answer is the new run, usually in state [`Enqueued`](RunState::Enqueued).
-///
-/// To wait for its end, give [`RunProviderExt::wait`](crate::RunProviderExt::wait) the run
-/// `mode::target(report).run(run.token.as_str())`. A report whose
-/// [`manual_run_disabled`](Report::manual_run_disabled) is set refuses it.
-///
-/// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs`. Each call starts a run, so it is
-/// never sent again once it may have arrived.
-///
-/// ```
-/// use scheduled_runs::mode::CreateReportRun;
-///
-/// let request = CreateReportRun::new("f2lkg3hwjj9a").parameter("country", "CH").parameter("days", 7);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
-/// # assert_eq!(*sent.body(), r#"{"parameters":{"country":"CH","days":7}}"#);
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateReportRun {
-    report: ReportToken,
-    parameters: BTreeMap<String, Value>,
+operation! {
+    /// Runs a report now, with the default values of the parameters that are not set. The response is the new run, usually in
+    /// state [`Enqueued`](RunState::Enqueued).
+    ///
+    /// To wait until it has ended, pass `mode::target(report).run(run.token.as_str())` to
+    /// [`RunProviderExt::wait`](crate::RunProviderExt::wait). The vendor refuses it for a report with
+    /// [`manual_run_disabled`](Report::manual_run_disabled).
+    ///
+    /// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs`.
+    ///
+    /// ```
+    /// use scheduled_runs::mode::CreateReportRun;
+    ///
+    /// let request = CreateReportRun::new("f2lkg3hwjj9a").parameter("country", "CH").parameter("days", 7);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
+    /// # assert_eq!(*sent.body(), r#"{"parameters":{"country":"CH","days":7}}"#);
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateReportRun { report: ReportToken }
+    state { parameters: BTreeMap<String, Value> }
+    for Mode, "mode.report_runs.create", NotIdempotent: POST "reports" / {report} / "runs" -> ReportRun,
+    with |this, request| request.json(&BTreeMap::from([("parameters", &this.parameters)]))
 }
 
 impl CreateReportRun {
-    /// A run of this report, with the default values of its parameters.
-    pub fn new(report: impl Into<ReportToken>) -> Self {
-        Self { report: report.into(), parameters: BTreeMap::new() }
-    }
-
     /// Sets the value of a parameter.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.parameters.insert(name.into(), value.into());
@@ -82,53 +76,32 @@ impl CreateReportRun {
     }
 }
 
-impl Endpoint for CreateReportRun {
-    type Api = Mode;
-    type Output = ReportRun;
-    const OPERATION: &'static str = "mode.report_runs.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            parameters: &'a BTreeMap<String, Value>,
-        }
-        ApiRequest::of::<Self>(Method::POST, base, &["reports", self.report.as_str(), "runs"])
-            .json(&Body { parameters: &self.parameters })
-            .finish()
+operation! {
+    /// Updates the datasets in a report to their newest runs. The response is a new run of the report.
+    ///
+    /// Source: Mode API reference, "Report Runs": the same path as [`CreateReportRun`] with another body.
+    ///
+    /// ```
+    /// use scheduled_runs::mode::RefreshReportDatasets;
+    ///
+    /// let request = RefreshReportDatasets::new("f2lkg3hwjj9a", ["0b1f3c5d7e9a"]);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
+    /// # assert_eq!(*sent.body(), r#"{"report":{"dataset_tokens":[{"token":"0b1f3c5d7e9a"}]}}"#);
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    RefreshReportDatasets { report: ReportToken, datasets: Vec<ReportToken> } without new
+    for Mode, "mode.report_runs.refresh_datasets", NotIdempotent: POST "reports" / {report} / "runs" -> ReportRun,
+    with |this, request| {
+        let tokens: Vec<_> = this.datasets.iter().map(|token| BTreeMap::from([("token", token)])).collect();
+        request.json(&BTreeMap::from([("report", BTreeMap::from([("dataset_tokens", tokens)]))]))
     }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ReportRun> {
-        json::decode(meta, body)
-    }
-}
-
-/// Brings the newest runs of datasets into a report that uses them. The answer is a new run of the report.
-///
-/// Source: Mode API reference, "Report Runs": the same path as [`CreateReportRun`] with another body. Never sent again once
-/// it may have arrived.
-///
-/// ```
-/// use scheduled_runs::mode::RefreshReportDatasets;
-///
-/// let request = RefreshReportDatasets::new("f2lkg3hwjj9a", ["0b1f3c5d7e9a"]);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/runs");
-/// # assert_eq!(*sent.body(), r#"{"report":{"dataset_tokens":[{"token":"0b1f3c5d7e9a"}]}}"#);
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct RefreshReportDatasets {
-    report: ReportToken,
-    datasets: Vec<ReportToken>,
 }
 
 impl RefreshReportDatasets {
-    /// These datasets in this report.
+    /// Required: the report, and which of its datasets to update.
     pub fn new<D: Into<ReportToken>>(
         report: impl Into<ReportToken>,
         datasets: impl IntoIterator<Item = D>,
@@ -138,95 +111,58 @@ impl RefreshReportDatasets {
     }
 }
 
-impl Endpoint for RefreshReportDatasets {
-    type Api = Mode;
-    type Output = ReportRun;
-    const OPERATION: &'static str = "mode.report_runs.refresh_datasets";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            report: Datasets<'a>,
-        }
-        #[derive(Serialize)]
-        struct Datasets<'a> {
-            dataset_tokens: Vec<Dataset<'a>>,
-        }
-        #[derive(Serialize)]
-        struct Dataset<'a> {
-            token: &'a ReportToken,
-        }
-        let dataset_tokens = self.datasets.iter().map(|token| Dataset { token }).collect();
-        ApiRequest::of::<Self>(Method::POST, base, &["reports", self.report.as_str(), "runs"])
-            .json(&Body { report: Datasets { dataset_tokens } })
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ReportRun> {
-        json::decode(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Gets one run of a report. Why it failed is in its query runs: see [`ListQueryRuns`](super::ListQueryRuns).
     ///
-    /// Source: Mode API reference, "Report Runs", `GET /{workspace}/reports/{report}/runs/{run}`. Safe to repeat.
-    GetReportRun { report: ReportToken, run: ReportRunToken } "This run of this report."
-    GET ["reports", report, "runs", run] -> ReportRun = json::decode, "mode.report_runs.get", Safe
+    /// Source: Mode API reference, "Report Runs", `GET /{workspace}/reports/{report}/runs/{run}`.
+    GetReportRun { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.report_runs.get", Safe: GET "reports" / {report} / "runs" / {run} -> ReportRun
 }
 
-request! {
-    /// Gets the form fields of a run: the parameters of its report, with the values they may take.
+operation! {
+    /// Gets the form fields of a run: the parameters of its report, with the values that they accept.
     ///
-    /// Source: Mode API reference, "Form Fields", `GET /{workspace}/reports/{report}/runs/{run}/options`. Safe to repeat.
-    GetReportRunOptions { report: ReportToken, run: ReportRunToken } "The fields of this run of this report."
-    GET ["reports", report, "runs", run, "options"] -> Vec<FormField> = form_fields,
-    "mode.report_runs.get_options", Safe
+    /// Source: Mode API reference, "Form Fields", `GET /{workspace}/reports/{report}/runs/{run}/options`.
+    GetReportRunOptions { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.report_runs.get_options", Safe:
+    GET "reports" / {report} / "runs" / {run} / "options" -> Vec<FormField>, decode form_fields
 }
 
-request! {
-    /// Copies the report of a run. The answer is the new report, not a run.
+operation! {
+    /// Copies the report of a run, as it was in that run. The response is the new report, not a run.
     ///
-    /// Workspace tokens may not do this. The copy may be made although the answer does not come in time.
+    /// Workspace tokens may not do this. If the call times out, the copy may have been created all the same.
     ///
-    /// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs/{run}/clone`. Each call makes a
-    /// copy, so it is never sent again once it may have arrived.
-    CloneReportRun { report: ReportToken, run: ReportRunToken } "The report as it was in this run."
-    POST ["reports", report, "runs", run, "clone"] -> Report = json::decode,
-    "mode.report_runs.clone", NotIdempotent
-}
-
-id! {
-    /// Token of a run of a report. (Runs of reports have no other id.)
-    ReportRunToken
+    /// Source: Mode API reference, "Report Runs", `POST /{workspace}/reports/{report}/runs/{run}/clone`. Each call creates
+    /// a copy.
+    CloneReportRun { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.report_runs.clone", NotIdempotent: POST "reports" / {report} / "runs" / {run} / "clone" -> Report
 }
 
 open_enum! {
-    /// State of a run of a report, of a dataset or of a query. The vendor documents it for the first two.
+    /// State of a report run, a dataset run or a query run. The vendor documents it for the first two.
     RunState {
         /// Waiting.
         Pending = "pending",
-        /// Waiting; the state of a run that was just created.
+        /// Waiting. The state of a new run.
         Enqueued = "enqueued",
-        /// Going on. Inferred: not documented.
+        /// Running. Inferred: not documented.
         Running = "running",
-        /// Its queries are done, its notebook goes on.
+        /// Its queries have ended, its notebook is running.
         RunningNotebook = "running_notebook",
-        /// Over, as wanted.
+        /// Finished successfully.
         Succeeded = "succeeded",
-        /// Over, as wanted: the other word for it.
+        /// Finished successfully: another name for the same.
         Completed = "completed",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "failed",
-        /// Over, because someone ended it.
+        /// Cancelled.
         Cancelled = "cancelled",
     }
 }
 
 impl RunState {
-    /// The phase it stands for.
+    /// The phase that it corresponds to.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
@@ -239,7 +175,7 @@ impl RunState {
         }
     }
 
-    /// Whether the run is over; never true for a state that is unknown here.
+    /// Whether the run has ended. Never true for [`Unknown`](Self::Unknown).
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
@@ -253,13 +189,13 @@ open_enum! {
         None = "none",
         /// Waiting.
         Pending = "pending",
-        /// Going on.
+        /// Running.
         Submitted = "submitted",
-        /// Over, as wanted.
+        /// Finished successfully.
         Succeeded = "succeeded",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "failed",
-        /// Over before it began. Not documented.
+        /// Ended before it started. Not documented.
         Skipped = "skipped",
     }
 }
@@ -272,13 +208,13 @@ open_enum! {
 pub struct ReportRun {
     /// Token.
     pub token: ReportRunToken,
-    /// How it stands; where it is missing, the run does not count as over.
+    /// State. If it is missing, the run does not count as finished.
     pub state: Option<RunState>,
-    /// How its notebook stands.
+    /// State of its notebook.
     pub python_state: Option<PythonState>,
-    /// The parameters it ran with, as they came.
+    /// The parameters it ran with, as raw JSON.
     pub parameters: Option<RawJson>,
-    /// Its form fields, as they came; [`GetReportRunOptions`] has them as a type.
+    /// Its form fields, as raw JSON; [`GetReportRunOptions`] decodes them.
     pub form_fields: Option<RawJson>,
     /// When it was created. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
@@ -286,19 +222,19 @@ pub struct ReportRun {
     /// When it last changed. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was over. UTC.
+    /// When it finished. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub completed_at: Option<DateTime<Utc>>,
     /// When the vendor began to delete its results. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub purge_started_at: Option<DateTime<Utc>>,
-    /// When its results were deleted; from then on asking for them is [`NotFound`](crate::ErrorKind::NotFound). UTC.
+    /// When its results were deleted. From then on, getting them fails with [`NotFound`](crate::ErrorKind::NotFound). UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub purge_completed_at: Option<DateTime<Utc>>,
     /// Whether it is the report's newest run.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub is_latest_report_run: Option<bool>,
-    /// Whether it is the report's newest run that succeeded.
+    /// Whether it is the report's newest successful run.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub is_latest_successful_report_run: Option<bool>,
     /// Whether the report has failed since it last succeeded.
@@ -307,10 +243,10 @@ pub struct ReportRun {
     /// Whether a newer run has succeeded. Not documented.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub has_more_recent_successful_run_available: Option<bool>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -321,20 +257,20 @@ relations! {
         account_link = "account" "The workspace.",
         report_link = "report" "Its report, a [`Report`].",
         query_runs_link = "query_runs" "Its query runs.",
-        content_link = "content" "Its results as CSV or ZIP. It ends in `content.csv`: nothing is to be appended.",
+        content_link = "content" "Its results as CSV or ZIP. It ends in `content.csv`: append nothing.",
         preview_link = "preview" "A picture of it.",
         report_schedule_link = "report_schedule" "The schedule that started it, a [`Schedule`](super::Schedule).",
         executed_by_link = "executed_by" "Who started it.",
         share_link = "share" "Its page for people.",
-        embed_link = "embed" "Its page to be embedded.",
+        embed_link = "embed" "Its page for embedding.",
         clone_link = "clone" "Where it is copied.",
         python_cell_runs_link = "python_cell_runs" "The runs of its notebook's cells.",
         pdf_export_link = "pdf_export" "Its PDF, a [`PdfExport`](super::PdfExport).",
         web_edit_dataset_link = "web_edit_dataset" "The editor of its dataset, for people.",
         web_clone_link = "web_clone" "Where people copy it.",
-        web_external_url_link = "web_external_url" "Its page elsewhere.",
+        web_external_url_link = "web_external_url" "Its external page.",
         latest_successful_report_run_link = "latest_successful_report_run_api_url"
-            "The report's newest run that succeeded.",
+            "The report's newest successful run.",
     }
 }
 
@@ -344,30 +280,30 @@ relations! {
 pub struct FormField {
     /// The parameter's name.
     pub name: Option<Box<str>>,
-    /// The values it may take, as they came.
+    /// The values that it accepts, as raw JSON.
     pub options: Option<RawJson>,
-    /// Why the values could not be had.
+    /// Why the values could not be determined.
     #[serde(default, deserialize_with = "lenient::text")]
     pub options_error: Option<Box<str>>,
-    /// Size of what the values come from.
+    /// Size of the source of the values.
     #[serde(default, deserialize_with = "lenient::text")]
     pub source_size: Option<Box<str>>,
 }
 
-/// The reference calls the answer a collection and shows one field: both are read.
+/// The reference calls the response a collection and shows a single field: both are decoded.
 fn form_fields(meta: &Meta, body: &Bytes) -> Result<Vec<FormField>> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Fields {
         #[serde(rename = "_embedded", default)]
         embedded: Embedded,
         name: Option<Box<str>>,
     }
-    let answer: Answer = json::decode(meta, body)?;
-    if answer.name.is_some() {
+    let fields: Fields = json::decode(meta, body)?;
+    if fields.name.is_some() {
         return Ok(vec![json::decode(meta, body)?]);
     }
-    let fields: Option<Option<Vec<FormField>>> = answer.embedded.get("form_fields")?;
-    Ok(fields.flatten().unwrap_or_default())
+    let list: Option<Option<Vec<FormField>>> = fields.embedded.get("form_fields")?;
+    Ok(list.flatten().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -377,7 +313,7 @@ mod tests {
     use crate::mode::{Filter, TimeField};
 
     #[test]
-    fn runs_are_listed_with_order_and_filter_when_asked() {
+    fn runs_are_listed_with_order_and_filter_if_set() {
         assert_eq!(request_text(&ListReportRuns::new("r1")), "GET /acme/reports/r1/runs");
         let newest = ListReportRuns::new("r1").newest_first().per_page(5);
         assert_eq!(
@@ -403,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn one_path_takes_two_bodies() {
+    fn one_path_takes_two_kinds_of_body() {
         assert_eq!(
             request_text(&CreateReportRun::new("r1")),
             "POST /acme/reports/r1/runs\ncontent-type: application/json\n\n{\"parameters\":{}}"
@@ -422,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_got_cloned_and_asked_for_its_options() {
+    fn a_run_and_its_options_are_fetched_and_the_run_is_cloned() {
         let token = ReportRunToken::from("a/b");
         assert_eq!(
             request_text(&GetReportRun::new("r1", &token)),
@@ -439,8 +375,8 @@ mod tests {
     }
 
     #[test]
-    fn two_states_mean_success_and_what_is_unknown_is_not_over() {
-        for (state, over, phase) in [
+    fn two_states_mean_success_and_an_unknown_one_is_not_terminal() {
+        for (state, terminal, phase) in [
             ("pending", false, Phase::Queued),
             ("enqueued", false, Phase::Queued),
             ("running", false, Phase::Running),
@@ -452,15 +388,15 @@ mod tests {
             ("postponed", false, Phase::Unknown),
         ] {
             let state = RunState::from(state);
-            assert_eq!((state.is_terminal(), state.phase()), (over, phase), "{state}");
+            assert_eq!((state.is_terminal(), state.phase()), (terminal, phase), "{state}");
         }
     }
 
     #[test]
-    fn form_fields_are_read_as_a_list_as_one_and_as_none() {
+    fn form_fields_are_decoded_as_a_list_as_one_and_as_none() {
         let read = |body: &'static str| {
-            let answer = http::Response::new(Bytes::from_static(body.as_bytes()));
-            form_fields(&Meta::of_test(&answer), answer.body()).unwrap()
+            let response = http::Response::new(Bytes::from_static(body.as_bytes()));
+            form_fields(&Meta::of_test(&response), response.body()).unwrap()
         };
         let list = read(
             r#"{"_embedded":{"form_fields":[{"name":"region","options":["emea"],"source_size":2}]}}"#,

@@ -1,31 +1,33 @@
-//! Reports: get, list, archive. A dataset is a report of another type.
+//! Reports: get, list, archive. A dataset is a type of report.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::data_sources::DataSourceToken;
-use super::list::{End, list, order_setters, page_setters};
-use super::spaces::SpaceToken;
-use super::{id, relations, request};
-use crate::run::Target;
+use super::list::{End, ListQuery, order_setters, page_setters};
+use super::tokens::{DataSourceToken, ReportRunToken, ReportToken, SpaceToken};
+use super::{Mode, changed, relations};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{RawJson, json, lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
-request! {
+operation! {
     /// Gets one report.
     ///
-    /// Source: Mode API reference, "Reports", `GET /{workspace}/reports/{report}`. Safe to repeat.
-    GetReport { report: ReportToken } "This report."
-    GET ["reports", report] -> Report = json::decode, "mode.reports.get", Safe
+    /// Source: Mode API reference, "Reports", `GET /{workspace}/reports/{report}`.
+    GetReport { report: ReportToken }
+    for Mode, "mode.reports.get", Safe: GET "reports" / {report} -> Report
 }
 
-list! {
-    /// Lists the reports of a space. (There is no list of all reports of a workspace: walk its spaces.)
+operation! {
+    /// Lists the reports of a space.
     ///
-    /// Source: Mode API reference, "Reports", `GET /{workspace}/spaces/{space}/reports`. Safe to repeat.
+    /// There is no list of all reports of a workspace: list its spaces, and the reports of each.
+    ///
+    /// Source: Mode API reference, "Reports", `GET /{workspace}/spaces/{space}/reports`.
     ///
     /// ```
     /// use scheduled_runs::mode::{ListSpaceReports, TimeField};
@@ -38,8 +40,9 @@ list! {
     /// # assert_eq!(sent.url().query(), Some("order=desc&order_by=updated_at&per_page=30"));
     /// # Ok::<_, scheduled_runs::Error>(())
     /// ```
-    ListSpaceReports { space: SpaceToken } "The reports of this space."
-    GET ["spaces", space, "reports"] -> Report, "mode.reports.list_of_space", End::Empty
+    ListSpaceReports { space: SpaceToken }
+    pages { list: ListQuery, item: Report, key: token }
+    for Mode, "mode.reports.list_of_space", Safe: GET "spaces" / {space} / "reports" -> Page<Report>
 }
 
 impl ListSpaceReports {
@@ -47,60 +50,51 @@ impl ListSpaceReports {
     order_setters!();
 }
 
-/// Most queries a report may have, as `max_query_count` says in the answers seen.
+/// How many queries a report may have: the `max_query_count` in the responses seen.
 const MOST_QUERIES: usize = 160;
 
-list! {
-    /// Lists the reports that read a data source.
+operation! {
+    /// Lists the reports that use a data source.
     ///
-    /// The vendor sends one row for each of a report's queries. Rows of a report that follow each other are one item here;
-    /// a report may still come again later.
+    /// The vendor sends one row for each query of a report. Adjacent rows of a report become one item here; the same report
+    /// may still appear again later.
     ///
-    /// Source: Mode API reference, "Reports", `GET /{workspace}/data_sources/{data_source}/reports`. Safe to repeat.
-    ListDataSourceReports { data_source: DataSourceToken } "The reports that read this data source."
-    GET ["data_sources", data_source, "reports"] -> Report, "mode.reports.list_of_data_source",
-    End::EmptyAfterRows(MOST_QUERIES)
+    /// Source: Mode API reference, "Reports", `GET /{workspace}/data_sources/{data_source}/reports`.
+    ListDataSourceReports { data_source: DataSourceToken }
+    pages { list: ListQuery = ListQuery::ending(End::EmptyAfterRows(MOST_QUERIES)), item: Report, key: token }
+    for Mode, "mode.reports.list_of_data_source", Safe: GET "data_sources" / {data_source} / "reports" -> Page<Report>
 }
 
 impl ListDataSourceReports {
     page_setters!();
 }
 
-request! {
+operation! {
     /// Archives a report.
     ///
     /// Source: Mode API reference, "Reports", `PATCH /{workspace}/reports/{report}/archive`. Inferred: archiving it twice
-    /// changes nothing more, so that it is repeated when its answer is lost. The answer may be empty.
-    ArchiveReport { report: ReportToken } "This report."
-    PATCH ["reports", report, "archive"] -> Option<Report> = super::changed, "mode.reports.archive", Idempotent
+    /// changes nothing more. The response may be empty.
+    ArchiveReport { report: ReportToken }
+    for Mode, "mode.reports.archive", Idempotent: PATCH "reports" / {report} / "archive" -> Option<Report>,
+    decode changed
 }
 
-request! {
-    /// Takes a report out of the archive.
+operation! {
+    /// Restores a report from the archive.
     ///
-    /// Source: Mode API reference, "Reports", `PATCH /{workspace}/reports/{report}/unarchive`. Repeated as
-    /// [`ArchiveReport`].
-    UnarchiveReport { report: ReportToken } "This report."
-    PATCH ["reports", report, "unarchive"] -> Option<Report> = super::changed, "mode.reports.unarchive", Idempotent
-}
-
-id! {
-    /// Token of a report or a dataset, 12 characters. The number that is called `id` does not work in requests.
-    ReportToken
-}
-
-impl From<&ReportToken> for Target {
-    fn from(token: &ReportToken) -> Self {
-        super::target(token.clone())
-    }
+    /// Source: Mode API reference, "Reports", `PATCH /{workspace}/reports/{report}/unarchive`. Inferred: restoring
+    /// it twice changes nothing more. The response may be empty.
+    UnarchiveReport { report: ReportToken }
+    for Mode, "mode.reports.unarchive", Idempotent: PATCH "reports" / {report} / "unarchive" -> Option<Report>,
+    decode changed
 }
 
 open_enum! {
-    /// What a report is.
+    /// Type of a report.
     ReportType {
         /// A report.
         Report = "Report",
-        /// A dataset: a report that others import.
+        /// A dataset: a report that other reports import.
         Dataset = "DatasetReport",
     }
 }
@@ -111,7 +105,7 @@ open_enum! {
 pub struct Report {
     /// Token.
     pub token: ReportToken,
-    /// A number, as text. It is of no use in requests.
+    /// A number, as text. Requests do not accept it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
     /// Name; a new report has none.
@@ -128,47 +122,47 @@ pub struct Report {
     pub account_id: Option<Box<str>>,
     /// Username of the workspace.
     pub account_username: Option<Box<str>>,
-    /// Whether anybody may see it.
+    /// Whether it is visible to everybody.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub public: Option<bool>,
     /// Whether it is archived. Missing in lists of datasets.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub archived: Option<bool>,
-    /// Whether running it by hand or by call is switched off: then [`CreateReportRun`](super::CreateReportRun) is refused.
+    /// Whether people and API calls may not run it: then the vendor refuses [`CreateReportRun`](super::CreateReportRun).
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub manual_run_disabled: Option<bool>,
-    /// Whether its runs are seen only by who started them.
+    /// Whether its runs are visible only to whoever started them.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub run_privately: Option<bool>,
-    /// How many queries it has.
+    /// Number of its queries.
     #[serde(default, deserialize_with = "lenient::count")]
     pub query_count: Option<u64>,
-    /// How many queries it may have.
+    /// Maximum number of queries.
     #[serde(default, deserialize_with = "lenient::count")]
     pub max_query_count: Option<u64>,
-    /// How many charts it has.
+    /// Number of its charts.
     #[serde(default, deserialize_with = "lenient::count")]
     pub chart_count: Option<u64>,
-    /// How often it ran.
+    /// Number of its runs.
     #[serde(default, deserialize_with = "lenient::count")]
     pub runs_count: Option<u64>,
-    /// How many schedules it has.
+    /// Number of its schedules.
     #[serde(default, deserialize_with = "lenient::count")]
     pub schedules_count: Option<u64>,
-    /// How often it was seen.
+    /// Number of views.
     #[serde(default, deserialize_with = "lenient::count")]
     pub view_count: Option<u64>,
-    /// How long a run is likely to take.
+    /// Expected duration of a run.
     #[serde(default, deserialize_with = "lenient::seconds")]
     pub expected_runtime: Option<Duration>,
-    /// When its last run **began**. UTC.
+    /// When its last run **started**. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_run_at: Option<DateTime<Utc>>,
-    /// When its last run that succeeded was **over**. UTC.
+    /// When its last successful run **finished**. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_successfully_run_at: Option<DateTime<Utc>>,
-    /// Its last run that succeeded.
-    pub last_successful_run_token: Option<super::ReportRunToken>,
+    /// Its last successful run.
+    pub last_successful_run_token: Option<ReportRunToken>,
     /// When it was created. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created_at: Option<DateTime<Utc>>,
@@ -184,23 +178,23 @@ pub struct Report {
     /// When it was published. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub published_at: Option<DateTime<Utc>>,
-    /// When it was last brought to GitHub. UTC.
+    /// When it was last synchronised with GitHub. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_successful_sync_at: Option<DateTime<Utc>>,
-    /// Where it is at GitHub.
+    /// Its page on GitHub.
     pub github_link: Option<Box<str>>,
     /// The beginning of its SQL.
     pub query_preview: Option<Box<str>>,
-    /// The datasets it imports, as they came: a list, though documented as a text.
+    /// The datasets it imports, as raw JSON: a list, though documented as a string.
     pub imported_datasets: Option<RawJson>,
     /// Name of the space it is in. In lists only.
     pub collection_name: Option<Box<str>>,
     /// Token of the space it is in. In lists only.
     pub collection_token: Option<SpaceToken>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -210,12 +204,12 @@ relations! {
         self_link = "self" "The report itself.",
         web_link = "web" "Its page for people.",
         web_edit_link = "web_edit" "Its editor for people.",
-        web_external_url_link = "web_external_url" "Its page elsewhere.",
+        web_external_url_link = "web_external_url" "Its external page.",
         csv_export_link = "csv_export" "The results of its newest run; [`DownloadReport`](super::DownloadReport) gets them.",
-        share_link = "share" "Its page to be shared.",
+        share_link = "share" "Its page for sharing.",
         web_report_runs_link = "web_report_runs" "Its runs, for people.",
         account_link = "account" "The workspace.",
-        report_run_link = "report_run" "A template for its runs; [`GetReportRun`](super::GetReportRun) gets them.",
+        report_run_link = "report_run" "A URL template for its runs; [`GetReportRun`](super::GetReportRun) gets them.",
         star_link = "star" "Its star.",
         space_link = "space" "The space it is in, a [`Space`](super::Space).",
         space_links_link = "space_links" "Its links to spaces.",
@@ -226,19 +220,19 @@ relations! {
         report_schedules_link = "report_schedules" "Its schedules.",
         report_subscriptions_link = "report_subscriptions" "Its subscriptions.",
         dataset_dependencies_link = "dataset_dependencies" "The reports that import this dataset.",
-        python_visualizations_link = "python_visualizations" "Its notebook's pictures.",
-        embed_key_link = "embed_key" "The key to embed it.",
+        python_visualizations_link = "python_visualizations" "The charts of its notebook.",
+        embed_key_link = "embed_key" "The key for embedding it.",
         last_run_link = "last_run" "Its newest run, a [`ReportRun`](super::ReportRun).",
-        last_successful_run_link = "last_successful_run" "Its newest run that succeeded, a [`ReportRun`](super::ReportRun).",
+        last_successful_run_link = "last_successful_run" "Its newest successful run, a [`ReportRun`](super::ReportRun).",
         python_notebook_link = "python_notebook" "Its notebook.",
         perspective_email_subscription_memberships_link = "perspective_email_subscription_memberships"
-            "Who gets it by mail.",
-        validate_email_subscriber_link = "validate_email_subscriber" "A template to check a mail address.",
-        creator_link = "creator" "Who made it.",
+            "Who gets it by email.",
+        validate_email_subscriber_link = "validate_email_subscriber" "A URL template that checks an email address.",
+        creator_link = "creator" "Who created it.",
         report_theme_link = "report_theme" "Its theme.",
-        last_successful_github_sync_link = "last_successful_github_sync" "When it was last brought to GitHub.",
-        report_index_web_link = "report_index_web" "Its place in the space, for people.",
-        dbt_metadata_link = "dbt_metadata" "What dbt says about it.",
+        last_successful_github_sync_link = "last_successful_github_sync" "Its last synchronisation with GitHub.",
+        report_index_web_link = "report_index_web" "The list of reports it is in, for people.",
+        dbt_metadata_link = "dbt_metadata" "Its dbt metadata.",
     }
 }
 
@@ -249,7 +243,7 @@ mod tests {
     use crate::mode::{Filter, TimeField};
 
     #[test]
-    fn reports_are_got_listed_and_archived() {
+    fn reports_are_fetched_listed_and_archived() {
         assert_eq!(request_text(&GetReport::new("r1")), "GET /acme/reports/r1");
         assert_eq!(request_text(&ArchiveReport::new("r1")), "PATCH /acme/reports/r1/archive");
         assert_eq!(request_text(&UnarchiveReport::new("r1")), "PATCH /acme/reports/r1/unarchive");

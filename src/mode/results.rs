@@ -3,156 +3,108 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
-use url::Url;
 
-use super::query_runs::QueryRunToken;
-use super::report_runs::ReportRunToken;
-use super::reports::ReportToken;
-use super::{Mode, request};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::Mode;
+use super::tokens::{QueryRunToken, ReportRunToken, ReportToken};
+use crate::client::{Meta, operation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::json;
 
-/// One row of a result: columns by name, in alphabetical order. The vendor says nothing about their types.
+/// One row of a result: columns by name, in alphabetical order. The vendor does not document their types.
 pub type Row = Map<String, Value>;
 
-/// Gets the rows of one query run.
-///
-/// To have them as a type of yours, send it with [`Client::send_as`](crate::Client::send_as) and `Vec<YourRow>`.
-///
-/// Results that were purged are [`NotFound`](ErrorKind::NotFound). Results that the vendor keeps elsewhere are
-/// [`CrossOrigin`](ErrorKind::CrossOrigin): the header `Location` of [`Error::headers`] has a link that needs no credential.
-/// Large ones may need [`Call::max_body`](crate::client::Call::max_body) and longer limits.
-///
-/// Source: Mode API reference, "Query Runs",
-/// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.json`. Safe to repeat.
-///
-/// ```no_run
-/// # async fn program(client: scheduled_runs::mode::Client) -> scheduled_runs::Result<()> {
-/// use scheduled_runs::Response;
-/// use scheduled_runs::mode::GetQueryRunRows;
-///
-/// #[derive(serde::Deserialize)]
-/// struct Visits {
-///     country: String,
-///     visits: u64,
-/// }
-///
-/// let request = GetQueryRunRows::new("f2lkg3hwjj9a", "1a2b3c4d5e6f", "6f5e4d3c2b1a").limit(1_000);
-/// let rows: Response<Vec<Visits>> = client.send_as(request).await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetQueryRunRows {
-    report: ReportToken,
-    run: ReportRunToken,
-    query_run: QueryRunToken,
-    limit: Option<u64>,
+operation! {
+    /// Gets the rows of one query run.
+    ///
+    /// To decode them into your own type, send it with [`Client::send_as`](crate::Client::send_as) and `Vec<YourRow>`.
+    ///
+    /// For purged results this fails with [`NotFound`](ErrorKind::NotFound), and for results that the vendor stores elsewhere
+    /// with [`CrossOrigin`](ErrorKind::CrossOrigin): the header `Location` in [`Error::headers`] is a link that needs no
+    /// credential. Large results may need [`Call::max_body`](crate::client::Call::max_body) and longer limits.
+    ///
+    /// Source: Mode API reference, "Query Runs",
+    /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.json`.
+    ///
+    /// ```no_run
+    /// # async fn program(client: scheduled_runs::mode::Client) -> scheduled_runs::Result<()> {
+    /// use scheduled_runs::Response;
+    /// use scheduled_runs::mode::GetQueryRunRows;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Visits {
+    ///     country: String,
+    ///     visits: u64,
+    /// }
+    ///
+    /// let request = GetQueryRunRows::new("f2lkg3hwjj9a", "1a2b3c4d5e6f", "6f5e4d3c2b1a").limit(1_000);
+    /// let rows: Response<Vec<Visits>> = client.send_as(request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    GetQueryRunRows { report: ReportToken, run: ReportRunToken, query_run: QueryRunToken }
+    options {
+        /// Maximum number of rows. If not set, all of them. Not documented, but in use.
+        limit: u64 as "limit",
+    }
+    for Mode, "mode.query_runs.get_rows", Safe:
+    GET "reports" / {report} / "runs" / {run} / "query_runs" / {query_run} / "results" / "content.json" -> Vec<Row>,
+    accept "application/json"
 }
 
-impl GetQueryRunRows {
-    /// The rows of this query run of this run of this report.
-    pub fn new(
-        report: impl Into<ReportToken>,
-        run: impl Into<ReportRunToken>,
-        query_run: impl Into<QueryRunToken>,
-    ) -> Self {
-        Self { report: report.into(), run: run.into(), query_run: query_run.into(), limit: None }
-    }
-
-    /// Most rows. Left out, all of them. Not documented, but in use.
-    pub fn limit(mut self, rows: u64) -> Self {
-        self.limit = Some(rows);
-        self
-    }
-}
-
-impl Endpoint for GetQueryRunRows {
-    type Api = Mode;
-    type Output = Vec<Row>;
-    const OPERATION: &'static str = "mode.query_runs.get_rows";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let Self { report, run, query_run, limit } = self;
-        let path = [
-            "reports",
-            report.as_str(),
-            "runs",
-            run.as_str(),
-            "query_runs",
-            query_run.as_str(),
-            "results",
-            "content.json",
-        ];
-        ApiRequest::of::<Self>(Method::GET, base, &path)
-            .header(header::ACCEPT, "application/json")
-            .query("limit", *limit)
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Row>> {
-        json::decode(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Gets the result of one query run as CSV.
     ///
-    /// See [`GetQueryRunRows`] for what is not found, kept elsewhere, or large. Source: Mode API reference, "Query Runs",
-    /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.csv`. Safe to repeat.
+    /// See [`GetQueryRunRows`] for results that are purged, stored elsewhere, or large. Source: Mode API reference, "Query Runs",
+    /// `GET /{workspace}/reports/{report}/runs/{run}/query_runs/{query_run}/results/content.csv`.
     DownloadQueryRun { report: ReportToken, run: ReportRunToken, query_run: QueryRunToken }
-    "The result of this query run of this run of this report."
-    GET ["reports", report, "runs", run, "query_runs", query_run, "results", "content.csv"]
-    -> Content = csv_or_zip, "mode.query_runs.download", Safe, accept "text/csv"
+    for Mode, "mode.query_runs.download", Safe:
+    GET "reports" / {report} / "runs" / {run} / "query_runs" / {query_run} / "results" / "content.csv" -> Content,
+    accept "text/csv", decode csv_or_zip
 }
 
-request! {
-    /// Gets the rows of a run of a report: those of its **first query** only, without a word about the others.
+operation! {
+    /// Gets the rows of a run of a report: only those of its **first query**, without a hint at the others.
     ///
-    /// See [`GetQueryRunRows`] for what is not found, kept elsewhere, or large, and for rows of a type of yours. Source: Mode
-    /// API reference, "Export", `GET /{workspace}/reports/{report}/runs/{run}/results/content.json`. Safe to repeat.
-    GetReportRunRows { report: ReportToken, run: ReportRunToken } "The rows of this run of this report."
-    GET ["reports", report, "runs", run, "results", "content.json"] -> Vec<Row> = json::decode,
-    "mode.report_runs.get_rows", Safe, accept "application/json"
+    /// See [`GetQueryRunRows`] for results that are purged, stored elsewhere, or large, and for your own row type. Source: Mode
+    /// API reference, "Export", `GET /{workspace}/reports/{report}/runs/{run}/results/content.json`.
+    GetReportRunRows { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.report_runs.get_rows", Safe:
+    GET "reports" / {report} / "runs" / {run} / "results" / "content.json" -> Vec<Row>,
+    accept "application/json"
 }
 
-request! {
-    /// Gets the results of a run of a report: CSV, or a ZIP of several. The number of queries does not tell which; see
+operation! {
+    /// Gets the results of a run of a report: CSV, or a ZIP of several files. The number of queries does not decide which; see
     /// [`Content::format`].
     ///
-    /// See [`GetQueryRunRows`] for what is not found, kept elsewhere, or large. Source: Mode API reference, "Export",
-    /// `GET /{workspace}/reports/{report}/runs/{run}/results/content.csv`. Safe to repeat.
-    DownloadReportRun { report: ReportToken, run: ReportRunToken } "The results of this run of this report."
-    GET ["reports", report, "runs", run, "results", "content.csv"] -> Content = csv_or_zip,
-    "mode.report_runs.download", Safe, accept "text/csv"
+    /// See [`GetQueryRunRows`] for results that are purged, stored elsewhere, or large. Source: Mode API reference, "Export",
+    /// `GET /{workspace}/reports/{report}/runs/{run}/results/content.csv`.
+    DownloadReportRun { report: ReportToken, run: ReportRunToken }
+    for Mode, "mode.report_runs.download", Safe:
+    GET "reports" / {report} / "runs" / {run} / "results" / "content.csv" -> Content,
+    accept "text/csv", decode csv_or_zip
 }
 
-request! {
-    /// Gets the results of the newest run of a report, as [`DownloadReportRun`].
+operation! {
+    /// Gets the results of the newest run of a report, like [`DownloadReportRun`].
     ///
     /// Source: Mode API reference, link `csv_export` of a report, `GET /{workspace}/reports/{report}/results/content.csv`.
-    /// Safe to repeat.
-    DownloadReport { report: ReportToken } "The newest results of this report."
-    GET ["reports", report, "results", "content.csv"] -> Content = csv_or_zip,
-    "mode.reports.download", Safe, accept "text/csv"
+    DownloadReport { report: ReportToken }
+    for Mode, "mode.reports.download", Safe: GET "reports" / {report} / "results" / "content.csv" -> Content,
+    accept "text/csv", decode csv_or_zip
 }
 
 /// A file.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Content {
-    /// What it is, as its content type says.
+    /// Its format, from the content type.
     pub format: Format,
-    /// The name the vendor gives it, without any folder.
+    /// The file name that the vendor suggests, without any folder.
     pub file_name: Option<Box<str>>,
-    /// The file, as it came.
+    /// The file, unchanged.
     pub bytes: Bytes,
 }
 
@@ -175,15 +127,15 @@ impl fmt::Debug for Content {
     }
 }
 
-/// What a file is.
+/// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
     /// Comma-separated values, perhaps with a byte order mark.
     Csv,
-    /// Several files in one.
+    /// A ZIP archive.
     Zip,
-    /// A document.
+    /// A PDF document.
     Pdf,
 }
 
@@ -191,12 +143,12 @@ fn csv_or_zip(meta: &Meta, body: &Bytes) -> Result<Content> {
     content(meta, body, &[Format::Csv, Format::Zip])
 }
 
-/// A file of one of the formats that were asked for. The content type tells which; where it tells nothing, the first bytes.
-pub(super) fn content(meta: &Meta, body: &Bytes, wanted: &[Format]) -> Result<Content> {
+/// A file in one of the expected formats. The content type decides which; if it is generic, the first bytes do.
+pub(super) fn content(meta: &Meta, body: &Bytes, expected: &[Format]) -> Result<Content> {
     let media = meta.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
-    // A login page may come under any media type.
+    // A login page may have any media type.
     let begins =
         |tag: &[u8]| text.get(..tag.len()).is_some_and(|text| text.eq_ignore_ascii_case(tag));
     let page = begins(b"<!doctype html") || begins(b"<html");
@@ -213,10 +165,10 @@ pub(super) fn content(meta: &Meta, body: &Bytes, wanted: &[Format]) -> Result<Co
         },
         _ => None,
     };
-    let Some(format) = format.filter(|format| wanted.contains(format)) else {
+    let Some(format) = format.filter(|format| expected.contains(format)) else {
         let media = if media.is_empty() { "no content type" } else { media };
         let message = format!(
-            "the answer is {} bytes of {media}, not the file: is this the API, or a login page or proxy?",
+            "the response is {} bytes of {media}, not the file; check that the base URL leads to the API, not to a login page or proxy",
             body.len()
         );
         let error = Error::new(ErrorKind::UnexpectedContent, message);
@@ -225,7 +177,7 @@ pub(super) fn content(meta: &Meta, body: &Bytes, wanted: &[Format]) -> Result<Co
     Ok(Content { format, file_name: file_name(&meta.headers), bytes: body.clone() })
 }
 
-/// The name in `Content-Disposition`, of which only what follows the last slash is trusted.
+/// The name in `Content-Disposition`. Only what follows the last slash is trusted.
 fn file_name(headers: &HeaderMap) -> Option<Box<str>> {
     let value = headers.get(header::CONTENT_DISPOSITION)?.to_str().ok()?;
     let parameter = |name: &str| {
@@ -251,7 +203,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn rows_and_files_are_asked_for_in_their_own_format() {
+    fn rows_and_files_are_requested_in_their_own_format() {
         assert_eq!(
             request_text(&GetQueryRunRows::new("r1", "n1", "q1").limit(5)),
             "GET /acme/reports/r1/runs/n1/query_runs/q1/results/content.json?limit=5\naccept: application/json"
@@ -274,16 +226,16 @@ mod tests {
         );
     }
 
-    fn read(media: &str, body: &'static [u8], wanted: &[Format]) -> Result<Content> {
-        let mut answer = http::Response::new(Bytes::from_static(body));
+    fn read(media: &str, body: &'static [u8], expected: &[Format]) -> Result<Content> {
+        let mut response = http::Response::new(Bytes::from_static(body));
         if !media.is_empty() {
-            answer.headers_mut().insert("content-type", media.parse().unwrap());
+            response.headers_mut().insert("content-type", media.parse().unwrap());
         }
-        content(&Meta::of_test(&answer), answer.body(), wanted)
+        content(&Meta::of_test(&response), response.body(), expected)
     }
 
     #[test]
-    fn the_content_type_tells_csv_from_zip_and_from_pages() {
+    fn the_content_type_distinguishes_csv_zip_and_pages() {
         let either = &[Format::Csv, Format::Zip];
         for (media, body, format) in [
             ("text/csv; charset=utf-8", &b"a,b\n1,2\n"[..], Some(Format::Csv)),
@@ -311,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(
             read("text/csv", b"\xef\xbb\xbfa,b", &[Format::Csv]).unwrap().text(),
             Some("a,b")
@@ -320,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_names_no_folder() {
+    fn a_file_name_contains_no_folder() {
         let name = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("content-disposition", value.parse().unwrap());

@@ -3,93 +3,90 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc, Weekday};
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 
-use super::list::{End, list, page_setters};
-use super::reports::ReportToken;
-use super::{Mode, deleted, id, relations, request};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::list::{ListQuery, page_setters};
+use super::tokens::{ReportToken, ScheduleToken};
+use super::{Mode, changed, deleted, relations};
+use crate::client::{RequestBuilder, operation};
 use crate::error::{Error, Result};
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
-use crate::wire::{RawJson, json, lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
-list! {
+operation! {
     /// Lists the schedules of a report.
     ///
-    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules`. Safe to repeat.
-    ListSchedules { report: ReportToken } "The schedules of this report."
-    GET ["reports", report, "schedules"] -> Schedule, "mode.schedules.list", End::Empty
+    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules`.
+    ListSchedules { report: ReportToken }
+    pages { list: ListQuery, item: Schedule, key: token }
+    for Mode, "mode.schedules.list", Safe: GET "reports" / {report} / "schedules" -> Page<Schedule>
 }
 
 impl ListSchedules {
     page_setters!();
 }
 
-request! {
+operation! {
     /// Gets one schedule.
     ///
-    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules/{schedule}`. Safe to
-    /// repeat.
-    GetSchedule { report: ReportToken, schedule: ScheduleToken } "This schedule of this report."
-    GET ["reports", report, "schedules", schedule] -> Schedule = json::decode, "mode.schedules.get", Safe
+    /// Source: Mode API reference, "Report Schedules", `GET /{workspace}/reports/{report}/schedules/{schedule}`.
+    GetSchedule { report: ReportToken, schedule: ScheduleToken }
+    for Mode, "mode.schedules.get", Safe: GET "reports" / {report} / "schedules" / {schedule} -> Schedule
 }
 
-/// Adds a schedule to a report.
-///
-/// Source: Mode API reference, "Report Schedules", `POST /{workspace}/reports/{report}/schedules`. The reference shows a
-/// bare body; the service's own forms, and the callers known, wrap it in `report_schedule`, and so does this. Each call adds
-/// a schedule, so it is never sent again once it may have arrived.
-///
-/// ```
-/// use std::time::Duration;
-/// use chrono::Weekday;
-/// use scheduled_runs::mode::{CreateSchedule, Cron};
-///
-/// let request = CreateSchedule::new("f2lkg3hwjj9a", Cron::weekly(Weekday::Mon, 6, 30))
-///     .name("Monday numbers")
-///     .timeout(Duration::from_secs(3600))
-///     .parameter("country", "CH");
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateSchedule {
-    report: ReportToken,
-    schedule: ScheduleBody,
+operation! {
+    /// Adds a schedule to a report.
+    ///
+    /// Source: Mode API reference, "Report Schedules", `POST /{workspace}/reports/{report}/schedules`. The reference shows a
+    /// bare body; the vendor's own web forms, and known clients, wrap it in `report_schedule`, and so does this. Each call adds
+    /// a schedule.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use chrono::Weekday;
+    /// use scheduled_runs::mode::{CreateSchedule, Cron};
+    ///
+    /// let request = CreateSchedule::new("f2lkg3hwjj9a", Cron::weekly(Weekday::Mon, 6, 30))
+    ///     .name("Monday numbers")
+    ///     .timeout(Duration::from_secs(3600))
+    ///     .parameter("country", "CH");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateSchedule { report: ReportToken, schedule: ScheduleBody } without new
+    for Mode, "mode.schedules.create", NotIdempotent: POST "reports" / {report} / "schedules" -> Schedule,
+    with |this, request| this.schedule.write(request)
 }
 
-/// Changes a schedule of a report: what is not set stays as it is.
-///
-/// Source: Mode API reference, "Report Schedules", `PATCH /{workspace}/reports/{report}/schedules/{schedule}`. The second
-/// time changes nothing more, so that it is repeated when its answer is lost.
-///
-/// ```
-/// use scheduled_runs::mode::{Cron, UpdateSchedule};
-///
-/// // The times and nothing else.
-/// let request = UpdateSchedule::new("f2lkg3hwjj9a", "7c1d0e2f3a4b").cron(Cron::every_30_minutes());
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "PATCH");
-/// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules/7c1d0e2f3a4b");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateSchedule {
-    report: ReportToken,
-    token: ScheduleToken,
-    schedule: ScheduleBody,
+operation! {
+    /// Changes a schedule of a report. What is not set stays as it is.
+    ///
+    /// Source: Mode API reference, "Report Schedules", `PATCH /{workspace}/reports/{report}/schedules/{schedule}`. The
+    /// response may be empty.
+    ///
+    /// ```
+    /// use scheduled_runs::mode::{Cron, UpdateSchedule};
+    ///
+    /// // Only the times.
+    /// let request = UpdateSchedule::new("f2lkg3hwjj9a", "7c1d0e2f3a4b").cron(Cron::every_30_minutes());
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "PATCH");
+    /// # assert_eq!(sent.url().path(), "/reports/f2lkg3hwjj9a/schedules/7c1d0e2f3a4b");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    UpdateSchedule { report: ReportToken, schedule: ScheduleToken }
+    state { changes: ScheduleBody }
+    for Mode, "mode.schedules.update", Idempotent:
+    PATCH "reports" / {report} / "schedules" / {schedule} -> Option<Schedule>,
+    with |this, request| this.changes.write(request), decode changed
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -105,13 +102,8 @@ struct ScheduleBody {
     params: Option<BTreeMap<String, Value>>,
 }
 
-#[derive(Serialize)]
-struct Wrapped<'a> {
-    report_schedule: &'a ScheduleBody,
-}
-
 impl CreateSchedule {
-    /// Runs this report at these times.
+    /// Required: the report, and when to run it.
     pub fn new(report: impl Into<ReportToken>, cron: Cron) -> Self {
         let schedule = ScheduleBody { cron: Some(cron), ..ScheduleBody::default() };
         Self { report: report.into(), schedule }
@@ -119,102 +111,54 @@ impl CreateSchedule {
 }
 
 impl UpdateSchedule {
-    /// This schedule of this report.
-    pub fn new(report: impl Into<ReportToken>, schedule: impl Into<ScheduleToken>) -> Self {
-        Self { report: report.into(), token: schedule.into(), schedule: ScheduleBody::default() }
-    }
-
-    /// Other times.
+    /// Sets when it runs.
     pub fn cron(mut self, cron: Cron) -> Self {
-        self.schedule.cron = Some(cron);
+        self.changes.cron = Some(cron);
         self
     }
 }
 
 macro_rules! schedule_setters {
-    ($($name:ident)+) => {$(
+    ($($name:ident.$body:ident)+) => {$(
         impl $name {
             /// Sets the name.
             pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.schedule.name = Some(name.into());
+                self.$body.name = Some(name.into());
                 self
             }
 
-            /// How long a run may take before the next one is started all the same. Sent in whole seconds.
+            /// How long a run may take before the next one is started all the same. Rounded down to whole seconds.
             pub fn timeout(mut self, limit: Duration) -> Self {
-                self.schedule.timeout = Some(limit.as_secs());
+                self.$body.timeout = Some(limit.as_secs());
                 self
             }
 
             /// Sets the value of a parameter of the report.
             pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-                self.schedule.params.get_or_insert_default().insert(name.into(), value.into());
+                self.$body.params.get_or_insert_default().insert(name.into(), value.into());
                 self
             }
         }
     )+};
 }
 
-schedule_setters!(CreateSchedule UpdateSchedule);
+schedule_setters!(CreateSchedule.schedule UpdateSchedule.changes);
 
 impl ScheduleBody {
-    fn write<E: Endpoint>(&self, method: Method, base: &Url, path: &[&str]) -> Result<ApiRequest> {
-        let builder =
-            ApiRequest::of::<E>(method, base, path).json(&Wrapped { report_schedule: self });
-        match self.cron.as_ref().map_or(Ok(()), Cron::check) {
-            Ok(()) => builder.finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        let checked = self.cron.as_ref().map_or(Ok(()), Cron::check);
+        request.json(&BTreeMap::from([("report_schedule", self)])).check(checked)
     }
 }
 
-impl Endpoint for CreateSchedule {
-    type Api = Mode;
-    type Output = Schedule;
-    const OPERATION: &'static str = "mode.schedules.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["reports", self.report.as_str(), "schedules"];
-        self.schedule.write::<Self>(Method::POST, base, &path)
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for UpdateSchedule {
-    type Api = Mode;
-    type Output = Option<Schedule>;
-    const OPERATION: &'static str = "mode.schedules.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["reports", self.report.as_str(), "schedules", self.token.as_str()];
-        self.schedule.write::<Self>(Method::PATCH, base, &path)
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Option<Schedule>> {
-        super::changed(meta, body)
-    }
-}
-
-request! {
+operation! {
     /// Deletes a schedule of a report.
     ///
-    /// Source: Mode API reference, "Report Schedules", `DELETE /{workspace}/reports/{report}/schedules/{schedule}`. Not
-    /// repeated once it may have arrived: a second delete would answer 404 for a first one that worked.
-    DeleteSchedule { report: ReportToken, schedule: ScheduleToken } "This schedule of this report."
-    DELETE ["reports", report, "schedules", schedule] -> () = deleted,
-    "mode.schedules.delete", NotIdempotent
-}
-
-id! {
-    /// Token of a schedule.
-    ScheduleToken
+    /// Source: Mode API reference, "Report Schedules", `DELETE /{workspace}/reports/{report}/schedules/{schedule}`. A second
+    /// delete would get 404 for a first that worked.
+    DeleteSchedule { report: ReportToken, schedule: ScheduleToken }
+    for Mode, "mode.schedules.delete", NotIdempotent: DELETE "reports" / {report} / "schedules" / {schedule} -> (),
+    decode deleted
 }
 
 /// When a schedule runs its report.
@@ -226,7 +170,7 @@ id! {
 /// let mondays = Cron::weekly(Weekday::Mon, 6, 30).time_zone("Pacific Time (US & Canada)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[must_use = "it does nothing until it is given to a request"]
+#[must_use = "it does nothing until it is passed to a request"]
 pub struct Cron {
     freq: Frequency,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,8 +229,8 @@ impl Cron {
         Self { freq: Frequency::Monthly, day_of_month: Some(day), ..Self::daily(hour, minute) }
     }
 
-    /// The time zone, by one of the names Mode has for it, for example `UTC` or `Pacific Time (US & Canada)`. What holds
-    /// without one is not documented.
+    /// The time zone, by one of Mode's own names, for example `UTC` or `Pacific Time (US & Canada)`. The default is not
+    /// documented.
     pub fn time_zone(mut self, name: impl Into<String>) -> Self {
         self.time_zone = Some(name.into());
         self
@@ -301,7 +245,7 @@ impl Cron {
             return Ok(());
         }
         Err(Error::config(
-            "a schedule's hour is 0 to 23, its minute 0 to 59, its day of the month 1 to 31",
+            "the hour of a schedule must be 0 to 23, its minute 0 to 59, its day of the month 1 to 31",
         ))
     }
 }
@@ -346,29 +290,29 @@ pub struct Schedule {
     /// The minute in words, for example `the top of the hour`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub minute: Option<Box<str>>,
-    /// English names of days, with commas between.
+    /// English names of days, separated by commas.
     #[serde(default, deserialize_with = "lenient::text")]
     pub day_of_week: Option<Box<str>>,
     /// Name of the time zone.
     pub time_zone: Option<Box<str>>,
-    /// The parameters it runs the report with, as they came: an object, though documented as a text.
+    /// The parameters it runs the report with, as raw JSON: an object, though documented as a string.
     pub parameters: Option<RawJson>,
     /// How long a run may take before the next one is started all the same.
     #[serde(default, deserialize_with = "lenient::seconds")]
     pub timeout: Option<Duration>,
-    /// How a failed run is tried again.
+    /// State of the retries of a failed run.
     #[serde(default, deserialize_with = "lenient::text")]
     pub retry_state: Option<Box<str>>,
-    /// How often a failed run is tried again.
+    /// How often a failed run is retried.
     #[serde(default, deserialize_with = "lenient::count")]
     pub retry_count: Option<u64>,
-    /// The pause before a failed run is tried again. Its unit is not documented.
+    /// Delay before a failed run is retried. The unit is not documented.
     #[serde(default, deserialize_with = "lenient::count")]
     pub retry_delay: Option<u64>,
     /// When it last ran. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_run_at: Option<DateTime<Utc>>,
-    /// When it last ran and succeeded. UTC.
+    /// When it last ran successfully. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_succeeded_at: Option<DateTime<Utc>>,
     /// When it was last due. UTC.
@@ -390,13 +334,13 @@ pub struct Schedule {
     /// Whether the caller gets its results.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub subscribed: Option<bool>,
-    /// How many get its results.
+    /// Number of people who get its results.
     #[serde(default, deserialize_with = "lenient::count")]
     pub subscriber_count: Option<u64>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -405,7 +349,7 @@ relations! {
     Schedule {
         self_link = "self" "The schedule itself.",
         account_link = "account" "The workspace.",
-        creator_link = "creator" "Who made it.",
+        creator_link = "creator" "Who created it.",
         report_link = "report" "Its report, a [`Report`](super::Report).",
         report_web_link = "report_web" "Its report, for people.",
         report_runs_link = "report_runs" "The runs of its report.",
@@ -416,11 +360,12 @@ relations! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
     use crate::mode::tests::request_text;
 
     #[test]
-    fn a_schedule_is_written_inside_a_wrapper() {
+    fn a_schedule_is_sent_inside_a_wrapper() {
         let text = |cron: Cron| {
             let text = request_text(&CreateSchedule::new("r1", cron));
             let head = "POST /acme/reports/r1/schedules\ncontent-type: application/json\n\n";
@@ -475,8 +420,8 @@ mod tests {
     }
 
     #[test]
-    fn hours_that_no_day_has_are_refused() {
-        let base = Url::parse(crate::mode::BASE_URL).unwrap();
+    fn times_that_do_not_exist_are_refused() {
+        let base = url::Url::parse(crate::mode::BASE_URL).unwrap();
         for cron in [
             Cron::hourly(60),
             Cron::daily(24, 0),

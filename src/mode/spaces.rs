@@ -1,33 +1,29 @@
-//! Spaces, which people see as collections: list, get.
+//! Spaces, which the web application calls collections: list, get.
 
 use serde::Deserialize;
 
-use super::list::{End, counted, list, page_setters};
-use super::{id, relations, request};
+use super::list::{ListQuery, page_setters};
+use super::tokens::SpaceToken;
+use super::{Mode, relations};
+use crate::client::operation;
+use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
+use crate::wire::lenient;
 use crate::wire::open_enum;
-use crate::wire::{json, lenient};
 
-list! {
-    /// Lists the spaces of the workspace; other people's private ones are left out unless [asked for](Self::filter).
+operation! {
+    /// Lists the spaces of the workspace, without other people's private ones unless a [filter](Self::filter) includes them.
     ///
-    /// Source: Mode API reference, "Spaces", `GET /{workspace}/spaces`. Safe to repeat.
-    ListSpaces {} "The spaces of the workspace."
-    GET ["spaces"] -> Space, "mode.spaces.list", End::Empty
-}
-
-counted!(ListSpaces);
-
-impl Default for ListSpaces {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Source: Mode API reference, "Spaces", `GET /{workspace}/spaces`.
+    ListSpaces {}
+    pages counted { list: ListQuery, item: Space, key: token }
+    for Mode, "mode.spaces.list", Safe: GET "spaces" -> Page<Space>
 }
 
 impl ListSpaces {
     page_setters!();
 
-    /// Which spaces.
+    /// Which spaces to list.
     pub fn filter(mut self, filter: SpaceFilter) -> Self {
         self.list.set_filter(filter);
         self
@@ -35,28 +31,23 @@ impl ListSpaces {
 }
 
 open_enum! {
-    /// Which spaces a list holds.
+    /// Which spaces to list.
     SpaceFilter {
-        /// All of them, other people's private ones too.
+        /// All of them, including other people's private ones.
         All = "all",
-        /// Those that are shared.
+        /// Shared spaces.
         Custom = "custom",
-        /// The caller's.
+        /// The caller's own spaces.
         Mine = "mine",
     }
 }
 
-request! {
+operation! {
     /// Gets one space.
     ///
-    /// Source: Mode API reference, "Spaces", `GET /{workspace}/spaces/{space}`. Safe to repeat.
-    GetSpace { space: SpaceToken } "This space."
-    GET ["spaces", space] -> Space = json::decode, "mode.spaces.get", Safe
-}
-
-id! {
-    /// Token of a space.
-    SpaceToken
+    /// Source: Mode API reference, "Spaces", `GET /{workspace}/spaces/{space}`.
+    GetSpace { space: SpaceToken }
+    for Mode, "mode.spaces.get", Safe: GET "spaces" / {space} -> Space
 }
 
 open_enum! {
@@ -77,7 +68,7 @@ open_enum! {
 pub struct Space {
     /// Token.
     pub token: SpaceToken,
-    /// A number, as text. It is of no use in requests.
+    /// A number, as text. Requests do not accept it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub id: Option<Box<str>>,
     /// Who it is for.
@@ -89,10 +80,10 @@ pub struct Space {
     pub description: Option<Box<str>>,
     /// State, for example `active`.
     pub state: Option<Box<str>>,
-    /// Whether it is closed to those it is not shared with.
+    /// Whether only the people it is shared with may open it.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub restricted: Option<bool>,
-    /// Whether new reports go there.
+    /// Whether new reports are created there by default.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub free_default: Option<bool>,
     /// Whether the caller may see it. The vendor's name for it ends in a question mark.
@@ -101,14 +92,14 @@ pub struct Space {
     /// Whether the caller has seen it. The vendor's name for it ends in a question mark.
     #[serde(rename = "viewed?", default, deserialize_with = "lenient::boolean")]
     pub viewed: Option<bool>,
-    /// What members may do with its reports, for example `view` or `edit`.
+    /// Default permission of members on its reports, for example `view` or `edit`.
     pub default_access_level: Option<Box<str>>,
     /// Name of its schema.
     pub schema_name: Option<Box<str>>,
-    /// Links by name; the documented ones have methods.
+    /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
-    /// Resources that came with it.
+    /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,
 }
@@ -116,15 +107,15 @@ pub struct Space {
 relations! {
     Space {
         self_link = "self" "The space itself.",
-        detail_link = "detail" "More about it.",
-        space_report_pins_link = "space_report_pins" "Reports that are pinned there.",
+        detail_link = "detail" "Its details.",
+        space_report_pins_link = "space_report_pins" "Its pinned reports.",
         web_link = "web" "Its page for people.",
         reports_link = "reports" "Its reports.",
-        creator_link = "creator" "Who made it.",
+        creator_link = "creator" "Who created it.",
         user_space_membership_link = "user_space_membership" "The caller's membership.",
         space_memberships_link = "space_memberships" "Its memberships.",
         preview_space_memberships_link = "preview_space_memberships" "The first of its memberships.",
-        search_space_permissions_link = "search_space_permissions" "Who may do what in it.",
+        search_space_permissions_link = "search_space_permissions" "Its permissions.",
         viewed_link = "viewed" "Whether the caller has seen it.",
     }
 }
@@ -135,7 +126,7 @@ mod tests {
     use crate::mode::tests::request_text;
 
     #[test]
-    fn spaces_are_listed_by_kind_and_got() {
+    fn spaces_are_listed_by_kind_and_fetched() {
         assert_eq!(request_text(&ListSpaces::new()), "GET /acme/spaces");
         assert_eq!(
             request_text(&ListSpaces::new().filter(SpaceFilter::All).per_page(30)),
