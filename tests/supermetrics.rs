@@ -324,14 +324,14 @@ async fn counted_rows_are_fetched_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_list_of_rows_is_not_empty_because_the_query_goes_on() {
+async fn a_list_of_rows_is_not_empty_while_the_query_is_running() {
     let (script, _, client) = scripted();
     script.answer(200, state("RUNNING"));
     let error = client.items(ListRows::new("s-1")).try_collect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedContent);
     assert_eq!(
         error.to_string(),
-        "supermetrics.rows.list: there are no rows yet (RUNNING); wait for the end of the query (HTTP 200)"
+        "supermetrics.rows.list: there are no rows yet (RUNNING); wait until the query has ended (HTTP 200)"
     );
 }
 
@@ -453,10 +453,10 @@ async fn a_run_survives_its_process_as_one_line() {
 }
 
 #[tokio::test]
-async fn a_failed_run_says_why_whichever_way_the_vendor_tells_it() {
+async fn a_failed_run_says_why_however_the_vendor_reports_it() {
     let (script, _, client) = scripted();
     let run = supermetrics::target(&query()).run("s-1");
-    let login = "no; the login at the data source cannot be used, which is not about the API key: connect the source again, \
+    let login = "no; the login at the data source cannot be used (this is not about the API key): connect the source again, \
                  or check `ds_user` (code QUERY_AUTH_UNAVAILABLE)";
     for (status, body, phase, says) in [
         (200, state("FAILURE"), Phase::Failed, None),

@@ -1,109 +1,83 @@
-//! Logins at a data source, and the accounts they reach.
+//! Logins at a data source, and the accounts that each login can read.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
-use serde::{Deserialize, Serialize};
-use url::Url;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::query::{Texts, check_range};
-use super::schedule_id::check_id;
-use super::{Supermetrics, json_parameters};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::Supermetrics;
+use super::parameters::{Limited as _, Parameters, check_id, json_parameters};
+use super::query::Texts;
+use crate::client::{Meta, json, operation};
 use crate::error::Result;
-use crate::wire::{json, lenient, time};
+use crate::wire::{lenient, time};
 
-/// Lists the logins at a data source with the accounts that each reaches. They come at once.
-///
-/// Source: Supermetrics API, "Get accounts", `GET /query/accounts`. Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::supermetrics::ListAccounts;
-///
-/// let request = ListAccounts::new("GAWA").users(["ada@example.com"]).cache_minutes(60);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/query/accounts");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListAccounts {
-    ds_id: String,
-    users: Option<Texts>,
-    cache_minutes: Option<u32>,
+operation! {
+    /// Lists the logins at a data source, each with the accounts that it can read. All come in one response.
+    ///
+    /// Source: Supermetrics API, "Get accounts", `GET /query/accounts`.
+    ///
+    /// ```
+    /// use scheduled_runs::supermetrics::ListAccounts;
+    ///
+    /// let request = ListAccounts::new("GAWA").users(["ada@example.com"]).cache_minutes(60);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/query/accounts");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ListAccounts { ds_id: String }
+    state { users: Option<Texts>, cache_minutes: Option<u32> }
+    for Supermetrics, "supermetrics.accounts.list", Safe: GET "query" / "accounts" -> Vec<Login>,
+    with |this, request| json_parameters(
+        request
+            .check(check_id("ds_id", &this.ds_id, 1..=50))
+            .check(this.cache_minutes.check("cache_minutes", 60..=1440)),
+        &Parameters([
+            ("ds_id", json!(this.ds_id)),
+            ("ds_users", json!(this.users)),
+            ("cache_minutes", json!(this.cache_minutes)),
+        ]),
+    ),
+    decode logins
 }
 
 impl ListAccounts {
-    /// The accounts at this data source.
-    pub fn new(ds_id: impl Into<String>) -> Self {
-        Self { ds_id: ds_id.into(), users: None, cache_minutes: None }
-    }
-
-    /// Logins to ask, without regard to case. Left out, all.
+    /// Logins to list, in upper or lower case. If not set, all.
     pub fn users(mut self, users: impl Into<Texts>) -> Self {
         self.users = Some(users.into());
         self
     }
 
-    /// Greatest age in minutes of what the vendor may take from its cache, 60 to 1440.
+    /// The greatest age in minutes of what the vendor may take from its cache, 60 to 1440.
     pub fn cache_minutes(mut self, minutes: u32) -> Self {
         self.cache_minutes = Some(minutes);
         self
     }
 }
 
-impl Endpoint for ListAccounts {
-    type Api = Supermetrics;
-    type Output = Vec<Login>;
-    const OPERATION: &'static str = "supermetrics.accounts.list";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        #[derive(Serialize)]
-        struct Parameters<'a> {
-            ds_id: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            ds_users: Option<&'a Texts>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            cache_minutes: Option<u32>,
-        }
-        check_id("ds_id", &self.ds_id)
-            .and_then(|()| check_range("cache_minutes", self.cache_minutes, 60..=1440))
-            .map_err(|error| error.with_operation(Self::OPERATION))?;
-        let parameters = Parameters {
-            ds_id: &self.ds_id,
-            ds_users: self.users.as_ref(),
-            cache_minutes: self.cache_minutes,
-        };
-        let builder = ApiRequest::of::<Self>(Method::GET, base, &["query", "accounts"]);
-        json_parameters(builder, &parameters).finish()
+fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
+    #[derive(Deserialize)]
+    struct LoginList {
+        #[serde(default, deserialize_with = "lenient::list")]
+        data: Vec<Entry>,
     }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient::list")]
-            data: Vec<Entry>,
-        }
-        let answer: Answer = json::decode(meta, body)?;
-        Ok(answer.data.into_iter().map(Entry::login).collect())
-    }
+    let list: LoginList = json::decode(meta, body)?;
+    Ok(list.data.into_iter().map(Entry::login).collect())
 }
 
 /// A login at a data source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Login {
-    /// The login's name, as [`Query::user`](super::Query::user) takes it.
+    /// Name of the login, as [`Query::user`](super::Query::user) takes it.
     pub ds_user: Option<Box<str>>,
-    /// Its name for people.
+    /// Display name.
     pub display_name: Option<Box<str>>,
-    /// When the vendor asked the data source. UTC.
+    /// When the vendor fetched this from the data source. UTC.
     pub cache_time: Option<DateTime<Utc>>,
-    /// The accounts it reaches.
+    /// The accounts that the login can read.
     pub accounts: Vec<Account>,
 }
 
@@ -117,11 +91,11 @@ pub struct Account {
     /// Name.
     #[serde(default, deserialize_with = "lenient::text")]
     pub account_name: Option<Box<str>>,
-    /// Name of its group; empty where it has none.
+    /// Name of its group; empty if it has none.
     pub group_name: Option<Box<str>>,
 }
 
-/// One entry of the list. The vendor's own tool has been tested with accounts in the place of logins, too.
+/// One entry of the list: a login, or an account by itself, which the tests of the vendor's own tool have as well.
 #[derive(Deserialize)]
 struct Entry {
     ds_user: Option<Box<str>>,
@@ -150,11 +124,14 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
+    use crate::client::Endpoint as _;
     use crate::supermetrics::tests::request_text;
 
     #[test]
-    fn accounts_are_asked_for_by_data_source() {
+    fn accounts_are_requested_by_data_source() {
         assert_eq!(
             request_text(&ListAccounts::new("GAWA")),
             r#"GET /query/accounts?json={"ds_id":"GAWA"}"#

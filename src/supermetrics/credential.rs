@@ -1,4 +1,4 @@
-//! Who calls Supermetrics: an API key.
+//! The credential: an API key.
 
 use std::fmt;
 
@@ -11,16 +11,15 @@ use url::Url;
 
 use super::Supermetrics;
 use crate::client::{
-    ApiRequest, Bearer, Credential, CredentialContext, Endpoint, Idempotency, Meta,
+    ApiRequest, Bearer, Credential, CredentialContext, Endpoint, Idempotency, Meta, json,
 };
 use crate::error::{Error, Result};
-use crate::wire::json;
 
-/// An API key, sent as `Authorization: Bearer …`, or on request [in the parameters](Self::in_parameters).
+/// An API key, sent as `Authorization: Bearer …`, or [in the parameters](Self::in_parameters).
 ///
-/// Keys begin with `api_`. An OAuth token, which begins with `otok_`, is sent the same way; one that is to be renewed
-/// is a [`CachedToken`](crate::client::CachedToken) around a source of yours. Source: Supermetrics API,
-/// "Authentication".
+/// Keys begin with `api_`. An OAuth token, which begins with `otok_`, is sent the same way; to renew tokens, use
+/// [`CachedToken`](crate::client::CachedToken) with your own [`TokenSource`](crate::client::TokenSource). Source:
+/// Supermetrics API, "Authentication".
 ///
 /// ```
 /// use scheduled_runs::supermetrics::{ApiKey, Client};
@@ -40,11 +39,11 @@ impl ApiKey {
         Self { key: Bearer::new(key), in_parameters: false }
     }
 
-    /// Sends the key as the parameter `api_key` and no header: for a proxy that takes the header away.
+    /// Sends the key as the parameter `api_key` instead of a header: for a proxy that removes the header.
     ///
-    /// It goes into the object in `json=`, into a JSON body, or where a request has neither, beside the other query
-    /// members. The vendor's answers may hold it then, in links to further pages; this crate never follows or stores
-    /// those. Whoever logs whole URLs on the way has the key, so that the header is better wherever it works.
+    /// The key is added to the object in `json=`, to a JSON body, or, if a request has neither, to the query. The
+    /// vendor's responses may then contain it, in links to further pages; this crate never follows or stores those
+    /// links. Servers on the way may log whole URLs, and the key with them, so use the header wherever it works.
     #[must_use]
     pub fn in_parameters(mut self) -> Self {
         self.in_parameters = true;
@@ -62,11 +61,12 @@ impl fmt::Debug for ApiKey {
 impl Credential for ApiKey {
     fn check(&self) -> Result<()> {
         let key = self.key.value();
-        // Such a key needs no encoding wherever it is put, so that it is found and hidden in every form of a request.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if self.in_parameters && !(!key.is_empty() && key.len() <= 255 && key.bytes().all(plain)) {
+        // Such a key is the same in a URL and in JSON, so that it is found and hidden in every form of a request.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if self.in_parameters && !(!key.is_empty() && key.len() <= 255 && key.bytes().all(allowed))
+        {
             return Err(Error::config(
-                "an API key in the parameters is 1 to 255 letters, digits, `-` and `_`",
+                "an API key that is sent in the parameters must be 1 to 255 letters, digits, `-` or `_`",
             ));
         }
         self.key.check()
@@ -92,29 +92,32 @@ impl Credential for ApiKey {
     }
 }
 
-/// A JSON object with the key as its first member; `None` if the text is none.
+/// The JSON object with the key as its first member. `None` if the text is not an object.
 fn with_key(json: &str, key: &str) -> Option<String> {
     let members = json.trim_start().strip_prefix('{')?;
     let comma = if members.trim_start().starts_with('}') { "" } else { "," };
     Some(format!(r#"{{"api_key":"{key}"{comma}{members}"#))
 }
 
-/// Asks whether the key works.
+/// Checks that the key works.
 ///
-/// The answer's shape is not documented: it is given as it came, `null` where it is empty.
+/// The shape of the response is not documented: it is returned unchanged, as `null` if it is empty.
 ///
-/// Source: the vendor's n8n connector, `GET /me` at the root of the host, whatever the base URL. Safe to repeat.
+/// Source: the vendor's n8n connector, `GET /me` at the root of the host, whatever the base URL.
+///
+/// Operation `supermetrics.me.get`. Safe to retry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetMe {}
 
 impl GetMe {
-    /// Asks.
+    /// The request, which has no settings.
     pub fn new() -> Self {
         Self {}
     }
 }
 
+// Not an `operation!`: it is sent to the root of the host instead of the base URL.
 impl Endpoint for GetMe {
     type Api = Supermetrics;
     type Output = Value;
@@ -123,7 +126,7 @@ impl Endpoint for GetMe {
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let root = Url::parse(&base.origin().ascii_serialization())
-            .map_err(|_| Error::config("the base URL names no host"))?;
+            .map_err(|_| Error::config("the base URL has no host"))?;
         ApiRequest::of::<Self>(Method::GET, &root, &["me"]).finish()
     }
 
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whether_the_key_works_is_asked_at_the_root_of_the_host() {
+    fn the_key_is_checked_at_the_root_of_the_host() {
         for base in ["https://api.example.com/enterprise/v2", "https://api.example.com"] {
             let request = GetMe::new().to_request(&Url::parse(base).unwrap()).unwrap();
             assert_eq!(request.text("https://api.example.com", ""), "GET /me");

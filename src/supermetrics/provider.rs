@@ -1,14 +1,17 @@
-//! Supermetrics' runs of queries as runs of any vendor.
+//! Runs of queries as runs of any vendor.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    Client, GetQueryStatus, HistoryEntry, ListHistory, Query, QueryError, QueryRun, QueryState,
-    ScheduleId, StartQuery, Supermetrics, VENDOR,
-};
+use super::dialect::hint;
+use super::history::{HistoryEntry, ListHistory};
+use super::query::Query;
+use super::runs::{GetQueryStatus, QueryRun, StartQuery};
+use super::schedule_id::ScheduleId;
+use super::state::{QueryError, QueryState};
+use super::{Client, Supermetrics, VENDOR};
 use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -17,14 +20,14 @@ use crate::run::{
     RunSnapshot, Target, Triggered,
 };
 
-/// A query is the target, and `schedule_id` is the id of its runs. A query that names none gets a new one for each run:
-/// a prefix that stands for the query, the time, and something random. By the prefix the runs of a target are found in
-/// the history of the licence, those of the last 24 hours that were started here or by another process with this crate.
-/// Runs that others start of the same query have other ids, and the history does not tell what they asked. A query that
-/// names an id gives it to all its runs: whether a lost trigger started one is not found out then, as an earlier run has the
-/// same id.
+/// The target is a query, and the id of a run is its `schedule_id`. If the query sets no id, each run gets a new one: a
+/// prefix made from the query, the time, and a random part. The prefix identifies the target's runs in the history of
+/// the licence: those of the last 24 hours that this crate started, in this process or another one. Runs of the same
+/// query that were started in other ways have other ids, and the history does not say what they asked for. If the query
+/// sets an id, all its runs have that id. Then a lost trigger cannot be confirmed, because an earlier run has the same
+/// id.
 ///
-/// The vendor has no operation that ends one query; [`CancelBatch`](super::CancelBatch) ends a batch.
+/// The vendor has no operation that cancels one query; [`CancelBatch`](super::CancelBatch) cancels a batch.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -42,10 +45,10 @@ impl RunProvider for Client {
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         run.target().id_at(&VENDOR)?;
-        // One row: the rest is not looked at here.
+        // One row is enough: a snapshot has no rows.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
-        let answer = self.share_deadline(limits).send(request).await?;
-        Ok(snapshot(run, &answer))
+        let query_run = self.share_deadline(limits).send(request).await?;
+        Ok(snapshot(run, &query_run))
     }
 
     #[inline]
@@ -67,13 +70,13 @@ impl RunProvider for Client {
     async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
         let ids = Ids::of(target)?;
         let id = ids.next();
-        // Under an id of the caller's own an earlier run may be found.
-        let is_unique = ids.query.schedule_id.is_none();
+        // An id that the caller chose may belong to an earlier run.
+        let is_unique = ids.chosen().is_none();
         let request = StartQuery::new(ids.query.schedule_id(&id));
         let request = if target.id().len() > LONGEST_IN_URL { request.post() } else { request };
         match self.share_deadline(limits).send(request).await {
-            Ok(answer) => {
-                let id = answer.schedule_id.as_ref().unwrap_or(&id);
+            Ok(started) => {
+                let id = started.schedule_id.as_ref().unwrap_or(&id);
                 Ok(Triggered::new(Some(target.run(id.as_str()))))
             }
             Err(error) if is_unique && error.may_have_run() => {
@@ -86,21 +89,21 @@ impl RunProvider for Client {
     #[inline]
     async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
         let ids = Ids::of(target)?;
-        let answer = self.share_deadline(limits).send(history(&ids)).await?;
-        let server_time = answer.meta().server_date();
-        Ok(RecentRuns::new(listed(target, &ids, answer.into_inner().items), server_time))
+        let response = self.share_deadline(limits).send(history(&ids)).await?;
+        let server_time = response.meta().server_date();
+        Ok(RecentRuns::new(listed(target, &ids, response.into_inner().items), server_time))
     }
 
     #[inline]
     async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
         run.target().id_at(&VENDOR)?;
-        let message = "the vendor cannot end one query, only a batch: see `CancelBatch`";
+        let message = "the vendor cannot cancel a single query; cancel a batch with `CancelBatch`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 }
 
-/// Longest query, in bytes of JSON, that is started by a URL. Encoded it may be three times as long, and proxies refuse long
-/// URLs.
+/// The longest query, in bytes of JSON, that is sent in a URL. Percent-encoded it may be three times as long, and
+/// proxies refuse long URLs.
 const LONGEST_IN_URL: usize = 1500;
 
 /// The query of a target, and the ids of its runs.
@@ -113,19 +116,24 @@ impl Ids {
     fn of(target: &Target) -> Result<Self> {
         let id = target.id_at(&VENDOR)?;
         let query: Query = serde_json::from_str(id).map_err(|_| {
-            Error::config("the target is no query; make it with `supermetrics::target`")
+            Error::config("the target is not a query; make it with `supermetrics::target`")
         })?;
         let prefix = format!("sr-{:016x}", stable_hash(id));
         Ok(Self { query, prefix })
     }
 
+    /// The id that the caller chose for all runs.
+    fn chosen(&self) -> Option<&ScheduleId> {
+        self.query.parameters.schedule_id.as_ref()
+    }
+
     /// Id of the next run.
     fn next(&self) -> ScheduleId {
-        self.query.schedule_id.clone().unwrap_or_else(|| ScheduleId::unique(&self.prefix))
+        self.chosen().cloned().unwrap_or_else(|| ScheduleId::unique(&self.prefix))
     }
 
     fn has(&self, run: &ScheduleId) -> bool {
-        if let Some(id) = &self.query.schedule_id {
+        if let Some(id) = self.chosen() {
             return id == run;
         }
         let rest = run.as_str().strip_prefix(&self.prefix);
@@ -140,12 +148,12 @@ fn stable_hash(text: &str) -> u64 {
     })
 }
 
-/// The history is that of the whole licence, of which few runs may be ours: large pages.
+/// The largest pages, because the history is that of the whole licence, and few of its runs may be the target's.
 fn history(ids: &Ids) -> ListHistory {
     ListHistory::new().ds_ids([ids.query.ds_id.as_str()]).limit(1000)
 }
 
-/// Newest first, as far as one page goes: the vendor's order is not documented.
+/// The target's runs among these, newest first. Only one page is sorted: the vendor's own order is not documented.
 fn listed(target: &Target, ids: &Ids, entries: Vec<HistoryEntry>) -> Vec<RunSnapshot> {
     let ours = |entry: HistoryEntry| {
         let run = entry.schedule_id.filter(|run| ids.has(run))?;
@@ -163,26 +171,25 @@ fn phase(state: Option<&QueryState>) -> Phase {
     state.map_or(Phase::Unknown, QueryState::phase)
 }
 
-fn snapshot(run: &RunRef, answer: &QueryRun) -> RunSnapshot {
-    let phase = match phase(answer.state.as_ref()) {
-        Phase::Unknown if answer.is_success() => Phase::Succeeded,
+fn snapshot(run: &RunRef, query_run: &QueryRun) -> RunSnapshot {
+    let phase = match phase(query_run.state.as_ref()) {
+        Phase::Unknown if query_run.is_success() => Phase::Succeeded,
         phase => phase,
     };
     let mut snapshot = RunSnapshot::new(run.clone(), phase);
-    snapshot.state = answer.state.as_ref().map(|state| state.as_str().into());
-    let progress = answer.progress.as_ref();
+    snapshot.state = query_run.state.as_ref().map(|state| state.as_str().into());
+    let progress = query_run.progress.as_ref();
     let counts = progress.and_then(|progress| progress.queries_ready.zip(progress.queries_total));
     snapshot.progress = counts.map(|(ready, total)| Progress::new(ready, total));
     if phase == Phase::Failed {
-        snapshot.failure = answer.error.as_ref().map(failure);
+        snapshot.failure = query_run.error.as_ref().map(failure);
     }
     snapshot
 }
 
-/// The vendor's reason, and what may be done about it where that is not what it seems.
+/// The vendor's reason, with a hint where the reason alone is misleading.
 fn failure(error: &QueryError) -> Failure {
-    let sentence = error.sentence();
-    let message = match (sentence, error.hint()) {
+    let message = match (error.sentence(), hint(error)) {
         (Some(sentence), Some(hint)) => {
             Some(format!("{}; {hint}", sentence.trim_end_matches('.')).into())
         }
@@ -202,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_a_phase_and_what_is_unknown_is_not_over() {
+    fn every_state_has_a_phase_and_an_unknown_state_is_not_terminal() {
         for (state, expected) in [
             ("SCHEDULED", Phase::Queued),
             ("queued", Phase::Queued),
@@ -221,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runs_of_a_target_are_told_by_their_ids() {
+    fn the_runs_of_a_target_are_recognized_by_their_ids() {
         let ids = |query: &Query| Ids::of(&super::super::target(query)).unwrap();
         let (one, other) = (Query::new("GA").fields("date"), Query::new("GA").fields("date,users"));
         let run = ids(&one).next();

@@ -9,13 +9,14 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::schedule_id::{ScheduleId, check_id};
+use super::parameters::{LAST_OFFSET, Limited, check_count, check_id, check_offsets};
+use super::schedule_id::ScheduleId;
 use crate::error::{Error, Result};
 
-/// A query: which data source, which of its accounts, which days, which fields.
+/// A query: its data source, accounts, days and fields.
 ///
-/// It is a serde value in the vendor's own form: store it, read it from a configuration, make a
-/// [`target`](super::target) of it. What the vendor would refuse for its size is refused before it is sent.
+/// It is a serde value in the vendor's own form: store it, read it from a configuration, or make a
+/// [`target`](super::target) of it. Values outside the vendor's limits are refused before the query is sent.
 ///
 /// Source: Supermetrics API, "Get data", and the vendor's `OpenAPI` file.
 ///
@@ -35,172 +36,139 @@ use crate::error::{Error, Result};
 #[must_use = "a query does nothing until it is run"]
 pub struct Query {
     pub(super) ds_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) schedule_id: Option<ScheduleId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ds_accounts: Option<Accounts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ds_segments: Option<Texts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ds_user: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ds_users: Option<Texts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    date_range_type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    start_date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    end_date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    compare_type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    compare_show: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    compare_start_date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    compare_end_date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fields: Option<Fields>,
-    #[serde(default, deserialize_with = "settings", skip_serializing_if = "Map::is_empty")]
-    settings: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    filter: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    order_columns: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    order_rows: Option<Texts>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_columns: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_rows: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    offset_start: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    offset_end: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_minutes: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) sync_timeout: Option<u32>,
-    /// What has no setter: kept when a stored query is read, and sent.
+    #[serde(flatten)]
+    pub(super) parameters: QueryParameters,
+    /// Parameters without a setter: kept when a stored query is read, and sent.
     #[serde(flatten, deserialize_with = "others")]
     other: BTreeMap<String, Value>,
+}
+
+/// Declares the parameters of a query in a table, one row each: the documentation, the setter, the vendor's name for
+/// the parameter, its type, how the setter's argument becomes its value, and the limits that are checked before it is
+/// sent.
+macro_rules! query_parameters {
+    ($(
+        $(#[$doc:meta])*
+        $setter:ident($argument:ident: $given:ty) => $name:ident: $type:ty = $value:expr, $limits:expr;
+    )+) => {
+        /// The parameters of a query that are optional.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub(super) struct QueryParameters {
+            $(
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub(super) $name: Option<$type>,
+            )+
+            #[serde(default, deserialize_with = "settings", skip_serializing_if = "Map::is_empty")]
+            settings: Map<String, Value>,
+        }
+
+        impl QueryParameters {
+            fn check_limits(&self) -> Result<()> {
+                $(self.$name.check(stringify!($name), $limits)?;)+
+                Ok(())
+            }
+        }
+
+        impl Query {
+            $(
+                $(#[$doc])*
+                pub fn $setter(mut self, $argument: $given) -> Self {
+                    self.parameters.$name = Some($value);
+                    self
+                }
+            )+
+        }
+
+        /// The parameters that have setters. `check` refuses them in `other`: one of the two values would be lost.
+        const SET: &[&str] = &["ds_id", "settings", $(stringify!($name)),+];
+    };
+}
+
+query_parameters! {
+    /// Id of the run. If not set, the vendor derives one from the other parameters, so that equal queries share it and
+    /// old results may come back. A [target](super::target) whose query sets none gets a [unique](ScheduleId::unique)
+    /// id for each run.
+    schedule_id(id: impl Into<ScheduleId>) => schedule_id: ScheduleId = id.into(), 1..=50;
+
+    /// The accounts: a list, a text with commas, or a [filter](Accounts::filter). At most 100.
+    accounts(accounts: impl Into<Accounts>) => ds_accounts: Accounts = accounts.into(), 1..=100;
+
+    /// The segments: a list, or a text with commas. At most 1000.
+    segments(segments: impl Into<Texts>) => ds_segments: Texts = segments.into(), 1..=1000;
+
+    /// The one login to use at the data source, at most 255 characters. A login of another data source fails with
+    /// `QUERY_AUTH_UNAVAILABLE`.
+    user(user: impl Into<String>) => ds_user: String = user.into(), 1..=255;
+
+    /// The logins that may be used at the data source, at most 100, each of at most 255 characters.
+    users(users: impl Into<Texts>) => ds_users: Texts = users.into(), 1..=100;
+
+    /// The kind of date range, in the vendor's words, for example `last_month`. At most 50 characters.
+    date_range_type(kind: impl Into<String>) => date_range_type: String = kind.into(), 1..=50;
+
+    /// First day: `2026-02-01`, a date of chrono, or a relative one, such as `yesterday`. At most 100 characters.
+    start_date(day: impl Display) => start_date: String = day.to_string(), 1..=100;
+
+    /// Last day, as [`start_date`](Self::start_date).
+    end_date(day: impl Display) => end_date: String = day.to_string(), 1..=100;
+
+    /// What to compare with, in the vendor's words, at most 50 characters. The other three setters for comparisons need
+    /// the value `custom`.
+    compare_type(kind: impl Into<String>) => compare_type: String = kind.into(), 1..=50;
+
+    /// How the comparison is shown, at most 50 characters. Needs a [`compare_type`](Self::compare_type) of `custom`.
+    compare_show(show: impl Into<String>) => compare_show: String = show.into(), 1..=50;
+
+    /// First day to compare with. Needs a [`compare_type`](Self::compare_type) of `custom`.
+    compare_start_date(day: impl Display) => compare_start_date: String = day.to_string(), 1..=100;
+
+    /// Last day to compare with. Needs a [`compare_type`](Self::compare_type) of `custom`.
+    compare_end_date(day: impl Display) => compare_end_date: String = day.to_string(), 1..=100;
+
+    /// The fields, which become the columns of the rows: a list of ids, a text with commas, or a list of
+    /// [objects](Fields::objects). At most 100.
+    fields(fields: impl Into<Fields>) => fields: Fields = fields.into(), 1..=100;
+
+    /// A condition that rows must meet, in the vendor's words. At most 5000 characters.
+    filter(filter: impl Into<String>) => filter: String = filter.into(), 1..=5000;
+
+    /// The order of the columns that a field is split into. At most 1000 characters.
+    order_columns(order: impl Into<String>) => order_columns: String = order.into(), 1..=1000;
+
+    /// The order of the rows: fields with their directions, as a list or a text with commas. At most 50.
+    order_rows(order: impl Into<Texts>) => order_rows: Texts = order.into(), 1..=50;
+
+    /// The most columns that a field is split into, 1 to 1000. If not set, the vendor uses 20.
+    max_columns(columns: u32) => max_columns: u32 = columns, 1..=1000;
+
+    /// The most rows of the result, 1 to 1,000,000. If not set, the vendor uses 1000.
+    max_rows(rows: u32) => max_rows: u32 = rows, 1..=1_000_000;
+
+    /// The first row to send, counted from 0, at most 1,000,000. For JSON only; [`ListRows`](super::ListRows) reads all
+    /// rows.
+    offset_start(row: u32) => offset_start: u32 = row, 0..=LAST_OFFSET;
+
+    /// The last row to send, counted from 0 and **included**: 0 to 99 is a hundred rows. At most 1,000,000. For JSON
+    /// only.
+    offset_end(row: u32) => offset_end: u32 = row, 0..=LAST_OFFSET;
+
+    /// The greatest age in minutes of a result that the vendor may take from its cache, 0 to 10,080 (a week).
+    cache_minutes(minutes: u32) => cache_minutes: u32 = minutes, 0..=10_080;
+
+    /// How long the vendor holds the call open until the query ends, at most an hour; with zero it responds at once.
+    /// Sent in whole seconds. If not set, this crate sends [`RunQuery::SYNC_TIMEOUT`](super::RunQuery::SYNC_TIMEOUT),
+    /// because the vendor's own default is half an hour.
+    sync_timeout(limit: Duration) => sync_timeout: u32 = limit.as_secs().try_into().unwrap_or(u32::MAX), 0..=3600;
 }
 
 impl Query {
     /// A query of this data source, for example `GAWA`: at most 50 letters, digits, `-` and `_`.
     pub fn new(ds_id: impl Into<String>) -> Self {
-        Self {
-            ds_id: ds_id.into(),
-            schedule_id: None,
-            ds_accounts: None,
-            ds_segments: None,
-            ds_user: None,
-            ds_users: None,
-            date_range_type: None,
-            start_date: None,
-            end_date: None,
-            compare_type: None,
-            compare_show: None,
-            compare_start_date: None,
-            compare_end_date: None,
-            fields: None,
-            settings: Map::new(),
-            filter: None,
-            order_columns: None,
-            order_rows: None,
-            max_columns: None,
-            max_rows: None,
-            offset_start: None,
-            offset_end: None,
-            cache_minutes: None,
-            sync_timeout: None,
-            other: BTreeMap::new(),
-        }
+        Self { ds_id: ds_id.into(), parameters: QueryParameters::default(), other: BTreeMap::new() }
     }
 
-    /// Id for the run. Left out, the vendor derives one from the other parameters, so that equal queries share it: old
-    /// results may come back. A [target](super::target) whose query names none gets a [unique](ScheduleId::unique) one
-    /// for each run.
-    pub fn schedule_id(mut self, id: impl Into<ScheduleId>) -> Self {
-        self.schedule_id = Some(id.into());
-        self
-    }
-
-    /// Accounts to ask about: a list, a text with commas, or a [filter](Accounts::filter). At most 100.
-    pub fn accounts(mut self, accounts: impl Into<Accounts>) -> Self {
-        self.ds_accounts = Some(accounts.into());
-        self
-    }
-
-    /// Segments to ask about: a list, or a text with commas. At most 1000.
-    pub fn segments(mut self, segments: impl Into<Texts>) -> Self {
-        self.ds_segments = Some(segments.into());
-        self
-    }
-
-    /// The one login that is to be used at the data source, at most 255 letters. One that belongs to another source
-    /// fails with `QUERY_AUTH_UNAVAILABLE`.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.ds_user = Some(user.into());
-        self
-    }
-
-    /// The logins that may be used at the data source, each at most 255 letters.
-    pub fn users(mut self, users: impl Into<Texts>) -> Self {
-        self.ds_users = Some(users.into());
-        self
-    }
-
-    /// Kind of the range of days, in the vendor's words, for example `last_month`. At most 50 letters.
-    pub fn date_range_type(mut self, kind: impl Into<String>) -> Self {
-        self.date_range_type = Some(kind.into());
-        self
-    }
-
-    /// First day: `2026-02-01`, a date of chrono, or relative, `yesterday`. At most 100 letters.
-    pub fn start_date(mut self, day: impl Display) -> Self {
-        self.start_date = Some(day.to_string());
-        self
-    }
-
-    /// Last day, as [`start_date`](Self::start_date).
-    pub fn end_date(mut self, day: impl Display) -> Self {
-        self.end_date = Some(day.to_string());
-        self
-    }
-
-    /// What to compare with, in the vendor's words. The other three about comparing go with `custom` alone.
-    pub fn compare_type(mut self, kind: impl Into<String>) -> Self {
-        self.compare_type = Some(kind.into());
-        self
-    }
-
-    /// How the comparison is shown. Needs a [`compare_type`](Self::compare_type) of `custom`.
-    pub fn compare_show(mut self, show: impl Into<String>) -> Self {
-        self.compare_show = Some(show.into());
-        self
-    }
-
-    /// First day to compare with. Needs a [`compare_type`](Self::compare_type) of `custom`.
-    pub fn compare_start_date(mut self, day: impl Display) -> Self {
-        self.compare_start_date = Some(day.to_string());
-        self
-    }
-
-    /// Last day to compare with. Needs a [`compare_type`](Self::compare_type) of `custom`.
-    pub fn compare_end_date(mut self, day: impl Display) -> Self {
-        self.compare_end_date = Some(day.to_string());
-        self
-    }
-
-    /// Fields of the rows: a list of ids, a text with commas, or a list of [objects](Fields::objects). At most 100.
-    pub fn fields(mut self, fields: impl Into<Fields>) -> Self {
-        self.fields = Some(fields.into());
-        self
-    }
-
-    /// Leaves out the row of headers that comes first otherwise. Rows are typed by the answer's own description of its
-    /// fields then; where a field makes columns of its values, these columns have no name at all.
+    /// Leaves out the header row, which otherwise comes first. The columns are then known from the fields that the
+    /// response describes; columns that were made of a field's values have no name at all.
     pub fn no_headers(self) -> Self {
         self.setting("no_headers", true)
     }
@@ -212,126 +180,49 @@ impl Query {
 
     /// Any other setting.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.settings.insert(name.into(), value.into());
+        self.parameters.settings.insert(name.into(), value.into());
         self
     }
 
-    /// Condition that rows must meet, in the vendor's words. At most 5000 letters.
-    pub fn filter(mut self, filter: impl Into<String>) -> Self {
-        self.filter = Some(filter.into());
-        self
-    }
-
-    /// Order of the columns that a field is split into.
-    pub fn order_columns(mut self, order: impl Into<String>) -> Self {
-        self.order_columns = Some(order.into());
-        self
-    }
-
-    /// Order of the rows: fields with their directions, a list or a text with commas. At most 50.
-    pub fn order_rows(mut self, order: impl Into<Texts>) -> Self {
-        self.order_rows = Some(order.into());
-        self
-    }
-
-    /// Most columns that a field is split into, 1 to 1000. Left out, the vendor takes 20.
-    pub fn max_columns(mut self, columns: u32) -> Self {
-        self.max_columns = Some(columns);
-        self
-    }
-
-    /// Most rows of the result, 1 to 1,000,000. Left out, the vendor takes 1000.
-    pub fn max_rows(mut self, rows: u32) -> Self {
-        self.max_rows = Some(rows);
-        self
-    }
-
-    /// First row to send, counted from 0, at most 1,000,000. For JSON only; [`ListRows`](super::ListRows) walks all rows.
-    pub fn offset_start(mut self, row: u32) -> Self {
-        self.offset_start = Some(row);
-        self
-    }
-
-    /// Last row to send, counted from 0 and **sent too**: 0 to 99 is a hundred rows. At most 1,000,000. For JSON only.
-    pub fn offset_end(mut self, row: u32) -> Self {
-        self.offset_end = Some(row);
-        self
-    }
-
-    /// Greatest age in minutes of a result that the vendor may take from its cache, 0 to 10,080 (a week).
-    pub fn cache_minutes(mut self, minutes: u32) -> Self {
-        self.cache_minutes = Some(minutes);
-        self
-    }
-
-    /// How long the vendor holds the call open for the query to end, at most an hour; zero answers at once. Sent in
-    /// whole seconds. Left out, this crate sends [`RunQuery::SYNC_TIMEOUT`](super::RunQuery::SYNC_TIMEOUT), for the
-    /// vendor's own default is half an hour.
-    pub fn sync_timeout(mut self, limit: Duration) -> Self {
-        self.sync_timeout = Some(limit.as_secs().try_into().unwrap_or(u32::MAX));
-        self
-    }
-
-    /// Any other parameter: `ds_login`, for example, is in use and not documented. One that has a setter is refused,
-    /// and so is `api_key`, whose value is not even kept: that is [`ApiKey`](super::ApiKey)'s work.
+    /// Any other parameter, for example `ds_login`, which is in use and not documented. A parameter that has a setter
+    /// is refused. So is `api_key`, whose value is not even kept: give the key to [`ApiKey`](super::ApiKey).
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.other.insert(name.into(), value.into());
         self.other = without_key(self.other);
         self
     }
 
-    /// Whether the answer begins without a row of headers.
+    /// Whether the rows come without a header row.
     pub(super) fn has_no_headers(&self) -> bool {
-        self.settings.get("no_headers").is_some_and(|set| *set == Value::Bool(true))
+        let setting = self.parameters.settings.get("no_headers");
+        setting.is_some_and(|set| *set == Value::Bool(true))
     }
 
-    /// What the vendor would refuse, is refused here.
+    /// Refuses what the vendor would refuse.
     pub(super) fn check(&self) -> Result<()> {
-        check_id("ds_id", &self.ds_id)?;
-        if let Some(id) = &self.schedule_id {
-            id.check()?;
+        check_id("ds_id", &self.ds_id, 1..=50)?;
+        self.parameters.check()?;
+        if self.other.contains_key("api_key") {
+            return Err(Error::config(
+                "`api_key` is not a parameter of a query; give the client an `ApiKey` as its credential",
+            ));
         }
-        if let Some(accounts) = &self.ds_accounts {
-            accounts.check()?;
+        if self.other.keys().any(|name| SET.contains(&&**name)) {
+            return Err(Error::config(
+                "`parameter` was given a parameter that has a setter; call its setter",
+            ));
         }
-        if let Some(fields) = &self.fields {
-            fields.check()?;
-        }
-        for (name, texts, most) in [
-            ("ds_segments", &self.ds_segments, 1000),
-            ("ds_users", &self.ds_users, 100),
-            ("order_rows", &self.order_rows, 50),
-        ] {
-            if let Some(texts) = texts {
-                texts.check(name, most)?;
-            }
-        }
-        for (name, text, longest) in [
-            ("ds_user", &self.ds_user, 255),
-            ("date_range_type", &self.date_range_type, 50),
-            ("start_date", &self.start_date, 100),
-            ("end_date", &self.end_date, 100),
-            ("compare_type", &self.compare_type, 50),
-            ("compare_show", &self.compare_show, 50),
-            ("compare_start_date", &self.compare_start_date, 100),
-            ("compare_end_date", &self.compare_end_date, 100),
-            ("filter", &self.filter, 5000),
-            ("order_columns", &self.order_columns, 1000),
-        ] {
-            if let Some(text) = text {
-                check_length(name, text, longest)?;
-            }
-        }
-        for (name, number, range) in [
-            ("max_columns", self.max_columns, 1..=1000),
-            ("max_rows", self.max_rows, 1..=1_000_000),
-            ("offset_start", self.offset_start, 0..=1_000_000),
-            ("offset_end", self.offset_end, 0..=1_000_000),
-            ("cache_minutes", self.cache_minutes, 0..=10_080),
-            ("sync_timeout", self.sync_timeout, 0..=3600),
-        ] {
-            check_range(name, number, range)?;
-        }
+        Ok(())
+    }
+}
+
+impl QueryParameters {
+    /// The timeout of a query that sets none.
+    pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
+
+    /// Refuses what the vendor would refuse.
+    pub(super) fn check(&self) -> Result<()> {
+        self.check_limits()?;
         check_offsets(self.offset_start, self.offset_end)?;
         let custom = self.compare_type.as_deref() == Some("custom");
         let compares = [&self.compare_show, &self.compare_start_date, &self.compare_end_date];
@@ -340,17 +231,13 @@ impl Query {
                 "`compare_show`, `compare_start_date` and `compare_end_date` need a `compare_type` of `custom`",
             ));
         }
-        if self.other.contains_key("api_key") {
-            return Err(Error::config(
-                "`api_key` is no part of a query; give the client an `ApiKey` as its credential",
-            ));
-        }
-        if self.other.keys().any(|name| SET.contains(&&**name)) {
-            return Err(Error::config(
-                "a parameter that has a setter was given to `parameter`; call its setter",
-            ));
-        }
         Ok(())
+    }
+
+    /// These parameters, with the default timeout unless they have one.
+    pub(super) fn with_timeout(mut self) -> Self {
+        self.sync_timeout = self.sync_timeout.or(Self::SYNC_TIMEOUT.as_secs().try_into().ok());
+        self
     }
 }
 
@@ -358,8 +245,8 @@ fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
     BTreeMap::deserialize(deserializer).map(without_key)
 }
 
-/// A query is printed, stored, and made the id of a target. The key that stands in one, as in the parameters of a copied
-/// URL, leaves its name alone, by which the query is refused.
+/// Queries are printed, stored, and used as the id of a target, so that an API key among the parameters, as in those of
+/// a copied URL, is not kept. Its name is, and the query is refused because of it.
 fn without_key(mut parameters: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     if let Some(key) = parameters.get_mut("api_key") {
         *key = Value::Null;
@@ -367,100 +254,74 @@ fn without_key(mut parameters: BTreeMap<String, Value>) -> BTreeMap<String, Valu
     parameters
 }
 
-/// Stored queries say "no settings" with an empty list or null, too.
+/// Stored queries also use an empty list or null for "no settings".
 fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Object(settings) => Ok(settings),
         Value::Null => Ok(Map::new()),
         Value::Array(list) if list.is_empty() => Ok(Map::new()),
-        _ => Err(D::Error::custom("settings are an object")),
+        _ => Err(D::Error::custom("settings must be an object")),
     }
 }
 
-/// The parameters that have setters: given twice, one would be lost.
-const SET: [&str; 24] = [
-    "ds_id",
-    "schedule_id",
-    "ds_accounts",
-    "ds_segments",
-    "ds_user",
-    "ds_users",
-    "date_range_type",
-    "start_date",
-    "end_date",
-    "compare_type",
-    "compare_show",
-    "compare_start_date",
-    "compare_end_date",
-    "fields",
-    "settings",
-    "filter",
-    "order_columns",
-    "order_rows",
-    "max_columns",
-    "max_rows",
-    "offset_start",
-    "offset_end",
-    "cache_minutes",
-    "sync_timeout",
-];
-
-/// Texts as the vendor takes them: a list, or one text with commas.
+/// Texts in the vendor's form: a list, or one text with commas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Texts {
-    /// One, or several with commas between.
+    /// One text, or several separated by commas.
     Text(String),
-    /// Several.
+    /// Several texts.
     List(Vec<String>),
 }
 
-impl Texts {
-    fn check(&self, name: &str, most: usize) -> Result<()> {
+impl Limited for Texts {
+    fn check(&self, name: &str, limits: RangeInclusive<u32>) -> Result<()> {
         let texts: Vec<&str> = match self {
             Self::Text(text) => text.split(',').map(str::trim).collect(),
             Self::List(list) => list.iter().map(String::as_str).collect(),
         };
-        check_count(name, texts.len(), most)?;
-        texts.into_iter().try_for_each(|text| check_length(name, text, 255))
+        check_count(name, texts.len(), "entries", limits)?;
+        texts.into_iter().try_for_each(|text| text.check(name, 1..=255))
     }
 }
 
-/// Which accounts of the data source are asked about.
+/// The accounts of a data source that a query is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Accounts {
-    /// Their ids.
+    /// The accounts with these ids.
     Ids(Texts),
-    /// Those that a filter finds.
+    /// The accounts that a filter finds.
     Filter(Map<String, Value>),
 }
 
 impl Accounts {
-    /// The accounts that this filter finds. Its members are not documented.
+    /// The accounts that this filter finds. The members of a filter are not documented.
     #[must_use]
     pub fn filter(filter: Map<String, Value>) -> Self {
         Self::Filter(filter)
     }
+}
 
-    fn check(&self) -> Result<()> {
+impl Limited for Accounts {
+    fn check(&self, name: &str, limits: RangeInclusive<u32>) -> Result<()> {
         match self {
-            Self::Ids(ids) => ids.check("ds_accounts", 100),
+            Self::Ids(ids) => ids.check(name, limits),
             Self::Filter(_) => Ok(()),
         }
     }
 }
 
-/// Which fields the rows have.
+/// The fields that a query asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Fields {
-    /// Their ids.
+    /// The fields with these ids.
     Ids(Texts),
-    /// Their ids with more about each.
+    /// The fields as objects, which say more than an id.
     Objects(Vec<Map<String, Value>>),
 }
 
@@ -470,11 +331,13 @@ impl Fields {
     pub fn objects(fields: impl IntoIterator<Item = Map<String, Value>>) -> Self {
         Self::Objects(fields.into_iter().collect())
     }
+}
 
-    fn check(&self) -> Result<()> {
+impl Limited for Fields {
+    fn check(&self, name: &str, limits: RangeInclusive<u32>) -> Result<()> {
         match self {
-            Self::Ids(ids) => ids.check("fields", 100),
-            Self::Objects(objects) => check_count("fields", objects.len(), 100),
+            Self::Ids(ids) => ids.check(name, limits),
+            Self::Objects(objects) => check_count(name, objects.len(), "entries", limits),
         }
     }
 }
@@ -511,44 +374,6 @@ from_texts! {
     Texts std::convert::identity;
     Accounts Accounts::Ids;
     Fields Fields::Ids;
-}
-
-fn check_count(name: &str, count: usize, most: usize) -> Result<()> {
-    if (1..=most).contains(&count) {
-        return Ok(());
-    }
-    Err(Error::config(format!("`{name}` has {count} entries; it may have 1 to {most}")))
-}
-
-fn check_length(name: &str, text: &str, longest: usize) -> Result<()> {
-    let length = text.chars().count();
-    if (1..=longest).contains(&length) {
-        return Ok(());
-    }
-    Err(Error::config(format!("`{name}` has {length} letters; it may have 1 to {longest}")))
-}
-
-pub(super) fn check_range(
-    name: &str,
-    number: Option<u32>,
-    range: RangeInclusive<u32>,
-) -> Result<()> {
-    match number {
-        Some(number) if !range.contains(&number) => {
-            let (least, most) = range.into_inner();
-            Err(Error::config(format!("`{name}` is {number}; it may be {least} to {most}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn check_offsets(start: Option<u32>, end: Option<u32>) -> Result<()> {
-    match end {
-        Some(end) if end < start.unwrap_or_default() => Err(Error::config(
-            "`offset_end` comes before `offset_start`; both name rows that are sent",
-        )),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -653,41 +478,41 @@ mod tests {
     }
 
     #[test]
-    fn what_the_vendor_would_refuse_is_refused_here_and_says_what_may_be() {
+    fn what_the_vendor_would_refuse_is_refused_with_the_limit() {
         let query = || Query::new("GA");
         let long = |length| "x".repeat(length);
         for (query, says) in vec![
             (Query::new(""), "`ds_id` is empty"),
             (Query::new(long(51)), "`ds_id` is too long"),
-            (Query::new("a/b"), "`ds_id` is too long or holds other characters"),
+            (Query::new("a/b"), "`ds_id` is too long or has other characters"),
             (query().schedule_id(long(51).as_str()), "`schedule_id` is too long"),
-            (query().schedule_id("a b"), "1 to 50 letters, digits, `-` and `_`"),
+            (query().schedule_id("a b"), "1 to 50 letters, digits, `-` or `_`"),
             (
                 query().accounts(vec!["1"; 101]),
-                "`ds_accounts` has 101 entries; it may have 1 to 100",
+                "`ds_accounts` has 101 entries; it must have 1 to 100",
             ),
             (query().accounts(Vec::<String>::new()), "`ds_accounts` has 0 entries"),
             (query().accounts(vec!["1"; 101].join(",")), "`ds_accounts` has 101 entries"),
             (query().segments(vec!["1"; 1001]), "`ds_segments`"),
-            (query().user(long(256)), "`ds_user` has 256 letters"),
-            (query().users([long(256)]), "`ds_users` has 256 letters"),
+            (query().user(long(256)), "`ds_user` has 256 characters"),
+            (query().users([long(256)]), "`ds_users` has 256 characters"),
             (query().date_range_type(long(51)), "`date_range_type`"),
-            (query().start_date(""), "`start_date` has 0 letters"),
+            (query().start_date(""), "`start_date` has 0 characters"),
             (query().end_date(long(101)), "`end_date`"),
             (query().fields(vec!["f"; 101]), "`fields`"),
             (query().fields(Fields::objects(vec![Map::new(); 101])), "`fields`"),
             (query().filter(long(5001)), "`filter`"),
             (query().order_rows(vec!["f"; 51]), "`order_rows`"),
-            (query().max_columns(0), "`max_columns` is 0; it may be 1 to 1000"),
+            (query().max_columns(0), "`max_columns` is 0; it must be 1 to 1000"),
             (query().max_columns(1001), "`max_columns`"),
             (query().max_rows(0), "`max_rows` is 0"),
             (query().max_rows(1_000_001), "1 to 1000000"),
             (query().offset_start(1_000_001), "`offset_start`"),
-            (query().offset_start(5).offset_end(4), "`offset_end` comes before `offset_start`"),
+            (query().offset_start(5).offset_end(4), "`offset_end` is less than `offset_start`"),
             (query().cache_minutes(10_081), "`cache_minutes`"),
             (
                 query().sync_timeout(Duration::from_secs(3601)),
-                "`sync_timeout` is 3601; it may be 0 to 3600",
+                "`sync_timeout` is 3601; it must be 0 to 3600",
             ),
             (query().compare_show("x"), "need a `compare_type` of `custom`"),
             (

@@ -1,4 +1,10 @@
-//! Rows as types of the caller's.
+//! Rows as the caller's own types.
+//!
+//! The same column has the cell `7` in one response and `"7"` in the next, and only texts are documented. `serde_json`
+//! refuses `"7"` for a number, so that every number in a caller's struct would need a `deserialize_with`, and one that
+//! lacks it would fail on some later day. So rows have their own deserializer: it converts cells as
+//! [`Row::deserialize`] says, finds a column by any of its names, and never quotes a cell in an error. It is long
+//! because serde's interface is wide.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -15,9 +21,9 @@ use serde_json::Number;
 use super::rows::{Cell, Column, Row};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Which column fills which member, found out once for many rows of the same columns.
+/// Which column fills which member of a struct, looked up once for many rows with the same columns.
 #[derive(Default)]
-pub(super) struct Plan(OnceCell<(Fields, Vec<Member>)>);
+pub(super) struct RowPlan(OnceCell<(Fields, Vec<Member>)>);
 
 /// The members of a struct, as serde names them.
 type Fields = &'static [&'static str];
@@ -25,8 +31,8 @@ type Fields = &'static [&'static str];
 /// A member, and the position of the column that fills it.
 type Member = (&'static str, usize);
 
-impl Plan {
-    /// One row as a `T`. `number` is the row's, for the error.
+impl RowPlan {
+    /// Reads one row. `number` is the number of the row, for the error.
     pub(super) fn read<T: DeserializeOwned>(&self, row: &Row, number: Option<usize>) -> Result<T> {
         T::deserialize(RowReader { row, plan: self }).map_err(|misfit| {
             let mut message = match (&misfit.column, number) {
@@ -44,7 +50,8 @@ impl Plan {
         let find = || {
             let mut taken = Vec::new();
             for field in fields {
-                // A column that two members are named after fills the first one.
+                // A column fills one member only, also where two of its names are members (serde lists aliases as
+                // members).
                 let position = row.position(field);
                 if let Some(position) =
                     position.filter(|found| taken.iter().all(|(_, taken)| taken != found))
@@ -55,12 +62,12 @@ impl Plan {
             taken
         };
         let (planned, members) = self.0.get_or_init(|| (fields, find()));
-        // One type of row is read all the time; what is inside it is no row.
+        // The type of the row is the same each time; other structs, such as one in a newtype, are looked up anew.
         if std::ptr::eq(*planned, fields) { members.into() } else { find().into() }
     }
 }
 
-/// Why a row does not fit. It never holds a cell's value: serde's own texts quote it.
+/// Why a row does not fit. It never contains the value of a cell, which serde's own messages quote.
 #[derive(Debug)]
 struct Misfit {
     column: Option<String>,
@@ -115,7 +122,7 @@ impl de::Error for Misfit {
 #[derive(Clone, Copy)]
 struct RowReader<'r> {
     row: &'r Row,
-    plan: &'r Plan,
+    plan: &'r RowPlan,
 }
 
 impl<'de> Deserializer<'de> for RowReader<'de> {
@@ -193,7 +200,7 @@ impl<'de, I: Iterator<Item = (&'de str, &'de Cell)>> MapAccess<'de> for Members<
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Misfit> {
         let Some((name, cell)) = self.next.take() else {
-            return Err(Misfit::new("was asked for a cell before its name"));
+            return Err(Misfit::new("was read by value before key"));
         };
         seed.deserialize(CellReader(cell)).map_err(|mut misfit| {
             misfit.column.get_or_insert_with(|| name.to_owned());
@@ -233,7 +240,7 @@ impl<'de> SeqAccess<'de> for Cells<'de> {
     }
 }
 
-/// One cell, which bends to what is asked for as [`Row::deserialize`] says.
+/// One cell, converted to the requested type as [`Row::deserialize`] says.
 struct CellReader<'r>(&'r Cell);
 
 impl<'r> CellReader<'r> {
@@ -245,16 +252,13 @@ impl<'r> CellReader<'r> {
     }
 
     fn whole<V: Visitor<'r>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let whole = self.0.as_number().and_then(|number| {
-            // A float is printed without exponent, and without a point where it is whole.
-            let float = number.is_f64().then(|| number.as_f64());
-            float.flatten().map_or(Some(number), |float| {
-                float.to_string().parse::<i64>().ok().map(Number::from)
-            })
-        });
-        match whole {
-            Some(number) => visit(&number, visitor),
-            None => Err(Misfit::of(&self, &visitor)),
+        let Some(number) = self.0.as_number() else { return Err(Misfit::of(&self, &visitor)) };
+        let float = number.as_f64().filter(|_| number.is_f64());
+        // Rust prints a whole float without point and exponent.
+        match float.and_then(|float| float.to_string().parse().ok()) {
+            Some(whole) => visitor.visit_i64(whole),
+            // Visitors of whole numbers refuse any other float.
+            None => visit(&number, visitor),
         }
     }
 
@@ -277,7 +281,8 @@ fn visit<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, 
     }
 }
 
-macro_rules! as_number {
+/// Methods of `Deserializer` that read a cell by one of the methods above.
+macro_rules! read_by {
     ($($method:ident by $reader:ident)+) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
             self.$reader(visitor)
@@ -301,7 +306,7 @@ impl<'de> Deserializer<'de> for CellReader<'de> {
         }
     }
 
-    as_number! {
+    read_by! {
         deserialize_i8 by whole deserialize_i16 by whole deserialize_i32 by whole deserialize_i64 by whole
         deserialize_i128 by whole deserialize_u8 by whole deserialize_u16 by whole deserialize_u32 by whole
         deserialize_u64 by whole deserialize_u128 by whole deserialize_f32 by number deserialize_f64 by number
@@ -412,7 +417,7 @@ mod tests {
     #[test]
     fn rows_become_structs_by_the_ids_of_fields() {
         let rows = rows(&json!([["Date", "Sessions"], ["2026-02-01", "7"], ["2026-02-02", 8]]));
-        let plan = Plan::default();
+        let plan = RowPlan::default();
         let all: Result<Vec<Visits>> = rows.iter().map(|row| plan.read(row, None)).collect();
         let date = |day| chrono::NaiveDate::from_ymd_opt(2026, 2, day).unwrap();
         assert_eq!(
@@ -439,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_members_alias_does_not_fill_it_twice() {
+    fn an_alias_does_not_fill_a_member_twice() {
         #[derive(Debug, Deserialize)]
         struct Aliased {
             #[serde(alias = "Sessions")]
@@ -450,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_bend_as_documented() {
+    fn cells_are_converted_as_documented() {
         assert_eq!(read::<u64>(&json!("7")).unwrap(), 7);
         assert_eq!(read::<i8>(&json!(" -7 ")).unwrap(), -7);
         assert_eq!(read::<u64>(&json!(u64::MAX.to_string())).unwrap(), u64::MAX);
@@ -473,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_without_its_value() {
+    fn an_error_does_not_quote_the_cell_that_does_not_fit() {
         for (error, says) in [
             (read::<u64>(&json!("canary")).unwrap_err(), "column `sessions` is not u64"),
             (read::<u64>(&json!("1,200")).unwrap_err(), "column `sessions` is not u64"),
@@ -504,7 +509,7 @@ mod tests {
             "the row has 1 cells, not a tuple of size 2"
         );
         assert_eq!(
-            says(Plan::default().read::<Other>(&row, Some(4)).unwrap_err()),
+            says(RowPlan::default().read::<Other>(&row, Some(4)).unwrap_err()),
             "row 4 has no column `clicks`"
         );
     }

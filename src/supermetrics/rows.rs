@@ -1,4 +1,4 @@
-//! Rows: cells, the columns they stand in, and how both come out of an answer's `data`.
+//! Rows: their cells, their columns, and how both are read from the member `data` of a response.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,19 +9,19 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-use super::row_de::Plan;
+use super::row_de::RowPlan;
 use crate::error::Result;
 use crate::wire::{lenient, open_enum};
 
-/// One cell of a row. The documentation knows texts only; numbers come as well.
+/// One cell of a row. Only texts are documented, but numbers come as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cell {
     /// Nothing.
     Null,
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// A number that came as one.
+    /// A JSON number.
     Number(Number),
     /// A text, which may spell a number.
     Text(Box<str>),
@@ -30,13 +30,13 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// The text, if it came as one.
+    /// The text, if the cell is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The number, also where it came as a text that spells one: `7`, `"7"`, `" 7.5 "`, but not `"7,5"`.
+    /// The number, if the cell is one or a text that spells one: `7`, `"7"`, `" 7.5 "`, but not `"7,5"`.
     #[must_use]
     pub fn as_number(&self) -> Option<Number> {
         match self {
@@ -45,7 +45,7 @@ impl Cell {
                 let text = text.trim();
                 let whole = text.parse::<i64>().ok().map(Number::from);
                 let whole = whole.or_else(|| text.parse::<u64>().ok().map(Number::from));
-                // What spells no digit, such as "inf", is no number.
+                // Rust also parses "inf" and "NaN", which have no digits.
                 whole.or_else(|| {
                     let digits = text.contains(|letter: char| letter.is_ascii_digit());
                     Number::from_f64(text.parse().ok().filter(|_| digits)?)
@@ -55,20 +55,20 @@ impl Cell {
         }
     }
 
-    /// The number as a float, from the same cells as [`as_number`](Self::as_number).
+    /// As [`as_number`](Self::as_number), as a float.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         self.as_number()?.as_f64()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the cell is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         *self == Self::Null
     }
 }
 
-/// A text without quotes, a number by its digits, nothing as nothing.
+/// A text without quotes, a number as its digits, null as nothing.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,46 +132,46 @@ impl<'de> Deserialize<'de> for Cell {
 }
 
 open_enum! {
-    /// What a field is.
+    /// Kind of a field.
     FieldType {
-        /// A dimension: what rows are about.
+        /// A dimension, which describes the rows.
         Dimension = "dim",
-        /// A metric: what is counted.
+        /// A metric, which is a measured number.
         Metric = "met",
     }
 }
 
 open_enum! {
-    /// Whether a field is a column of its own, or its values are.
+    /// Whether a field is one column, or is split into a column for each of its values.
     FieldSplit {
-        /// It is a column.
+        /// The field is one column.
         Row = "row",
-        /// Each of its values makes columns, whose names stand in the row of headers alone.
+        /// Each value of the field makes columns. Only the header row has their names.
         Column = "column",
     }
 }
 
-/// A field of the query, as the answer describes it.
+/// A field of a query, as the response describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Field {
-    /// Id as the query asked for it.
+    /// Id that the query used for it.
     pub id: Option<Box<str>>,
-    /// Id as the vendor has it.
+    /// The vendor's own id.
     pub field_id: Option<Box<str>>,
-    /// Name for people.
+    /// Display name.
     pub field_name: Option<Box<str>>,
-    /// Dimension or metric.
+    /// Whether it is a dimension or a metric.
     pub field_type: Option<FieldType>,
-    /// Whether it makes one column or many.
+    /// Whether it is one column or many.
     pub field_split: Option<FieldSplit>,
-    /// What its cells mean, in the vendor's words. Their list is not documented.
+    /// Type of its values, in the vendor's words. The list of types is not documented.
     #[serde(default, deserialize_with = "lenient::text")]
     pub data_type: Option<Box<str>>,
-    /// Its position in a row, counted from 0. Some answers leave it out.
+    /// Its position in a row, counted from 0. Some responses leave it out.
     #[serde(default, deserialize_with = "lenient::count")]
     pub data_column: Option<u64>,
-    /// Whether its data is shown.
+    /// Whether it is shown.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub visible: Option<bool>,
 }
@@ -187,15 +187,15 @@ impl Field {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Column {
-    /// Its name in the row of headers, for people.
+    /// Its name in the header row.
     pub header: Option<Box<str>>,
-    /// The field it belongs to. `None` for a column that was made of a field's values, or that the answer does not
-    /// describe.
+    /// The field of the column. `None` if the column was made from a value of a field, or if the response does not
+    /// describe it.
     pub field: Option<Field>,
 }
 
 impl Column {
-    /// What a row is asked for to get this column's cell, in the order of preference.
+    /// The names of this column, best first.
     fn names(&self) -> [Option<&str>; 4] {
         let field = self.field.as_ref();
         [
@@ -206,15 +206,15 @@ impl Column {
         ]
     }
 
-    /// The id of its field as the query asked for it, else the vendor's id, its header, or the field's name. Empty
-    /// where the answer says nothing about the column.
+    /// The best name of the column, which is the first of these that it has: the field's id in the query, the vendor's
+    /// id of the field, the header, the display name of the field. Empty if it has none.
     #[must_use]
     pub fn name(&self) -> &str {
         self.names().into_iter().flatten().next().unwrap_or_default()
     }
 }
 
-/// The columns of some rows, and where each stands.
+/// The columns of some rows, and their positions by name.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct Columns {
     list: Vec<Column>,
@@ -230,7 +230,8 @@ impl fmt::Debug for Columns {
 impl Columns {
     fn new(list: Vec<Column>) -> Self {
         let mut positions = HashMap::new();
-        // Of all columns the best names first: a header must not hide another column's id.
+        // First the best names of all columns, then the next ones: the header of one column must not hide the id of
+        // another.
         for rank in 0..4 {
             for (position, column) in list.iter().enumerate() {
                 if let Some(name) = column.names().get(rank).copied().flatten() {
@@ -246,7 +247,7 @@ impl Columns {
     }
 }
 
-/// One row. Cells stand in the order of the columns.
+/// One row. Its cells are in the order of the columns.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     columns: Arc<Columns>,
@@ -260,7 +261,7 @@ impl Row {
         &self.cells
     }
 
-    /// What its cells stand for. Rows of the odd answer have more cells than columns, or fewer.
+    /// The columns of its cells. In malformed responses, rows have more or fewer cells than there are columns.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         self.columns.list()
@@ -270,32 +271,34 @@ impl Row {
         self.columns.positions.get(column).copied()
     }
 
-    /// The cell of a column: by the id of its field as the query asked for it, by the vendor's id, by its header, or by
-    /// the field's name, the first that fits any column. Letters of the other case do not fit.
+    /// The cell of the column with this name: the field's id in the query, the vendor's id of the field, the header, or
+    /// the display name of the field. If the name fits several columns, an id wins over a header, and a header over a
+    /// display name. Names are case-sensitive.
     #[must_use]
     pub fn get(&self, column: &str) -> Option<&Cell> {
         self.cells.get(self.position(column)?)
     }
 
-    /// The row as a type of yours, whose members are named like the columns are [got](Self::get).
+    /// The row as your own type. The members of a struct have the names that [`get`](Self::get) takes.
     ///
-    /// A tuple or list takes the cells in their order, a map takes all columns that have a [name](Column::name).
+    /// A tuple or list takes the cells in their order; a map takes all columns that have a [name](Column::name).
     ///
     /// | member | takes |
     /// |---|---|
     /// | number | a number, and a text that spells one: `"7"`, `" 7.50 "`. A whole number takes `7.0` and `"7.0"`, never `7.5` |
     /// | text | a text, and a number as its digits |
     /// | `bool` | `true`, `false`, and these as texts, in any case |
-    /// | `Option` | as what is inside; nothing and the empty text are `None` |
+    /// | `Option` | what the type inside it takes; null and the empty text are `None` |
     /// | enum without content | a text |
     /// | date and time types that read texts | a text |
     ///
-    /// Nothing else is converted: `"1,200"` and `"5 %"` are no numbers.
+    /// Nothing else is converted: `"1,200"` and `"5 %"` are not numbers.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode); it names the column and what was expected, never the cell.
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode). It names the column and the expected type, and never contains
+    /// the cell.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
-        Plan::default().read(self, None)
+        RowPlan::default().read(self, None)
     }
 }
 
@@ -306,16 +309,16 @@ impl fmt::Debug for Row {
     }
 }
 
-/// The member `data` of an answer: nothing, an empty list, rows, objects, or an object with rows.
+/// The member `data` of a response: null, an empty list, a list of rows or objects, or an object with rows.
 #[derive(Debug, Default)]
 pub(super) struct Data {
-    /// Names that came with the cells, in rows that are objects.
+    /// The names of the cells, if rows are objects.
     names: Vec<Box<str>>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Data {
-    /// Rows and columns. `fields` describes the columns, `headers` says whether the first row holds their names.
+    /// Rows and columns. `fields` describes the columns; `headers` says whether the first row has their names.
     pub(super) fn into_rows(self, fields: &[Field], headers: bool) -> (Arc<Columns>, Vec<Row>) {
         let named = !self.names.is_empty();
         let Self { names, rows } = if named { self.in_order_of(fields) } else { self };
@@ -333,7 +336,7 @@ impl Data {
         (columns, rows)
     }
 
-    /// Members of objects have no order: they get that of the fields, and those of no field come behind.
+    /// Members of objects have no order. They get the order of the fields; members that are not fields come last.
     fn in_order_of(self, fields: &[Field]) -> Self {
         let mut fields: Vec<&Field> = fields.iter().collect();
         fields.sort_by_key(|field| field.data_column.unwrap_or(u64::MAX));
@@ -351,8 +354,8 @@ impl Data {
     }
 }
 
-/// Lays the fields over the columns: by their position where the answer says it, else by name, else, where each field is
-/// one column, by their order. Columns that are `named`, by the members of objects, have nothing but their names.
+/// Finds the columns of the fields: by position if the response has it, otherwise by name, and otherwise, if each field
+/// is one column, by order. Columns that are `named` after the members of objects are found by name only.
 fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field], named: bool) -> Vec<Column> {
     let mut columns: Vec<_> =
         headers.into_iter().map(|header| Column { header, field: None }).collect();
@@ -581,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_objects_go_by_their_names_and_in_the_order_of_the_fields() {
+    fn rows_that_are_objects_are_read_by_name_in_the_order_of_the_fields() {
         let fields = fields(&json!([
             {"id": "visits", "field_name": "Sessions", "data_column": 1},
             {"id": "day", "field_name": "Date", "data_column": 0},
@@ -596,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_made_of_a_fields_values_have_their_headers_alone() {
+    fn columns_made_of_a_fields_values_have_only_their_headers() {
         let split = fields(&json!([
             {"id": "date", "field_name": "Date", "field_split": "row"},
             {"id": "segment", "field_name": "Segment", "field_split": "column"},

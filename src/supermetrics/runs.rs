@@ -1,4 +1,4 @@
-//! Runs of a query: start one, see how it stands, and have its rows.
+//! Runs of a query: start one, get its status, and read its rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,32 +6,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::dialect::QueryError;
-use super::query::{Query, check_offsets, check_range};
-use super::row_de::Plan;
+use super::Supermetrics;
+use super::format::Format;
+use super::head::Head;
+use super::parameters::{LAST_OFFSET, Limited as _, Parameters, check_offsets, json_parameters};
+use super::query::{Query, QueryParameters};
+use super::row_de::RowPlan;
 use super::rows::{Column, Columns, Data, Field, Row};
 use super::schedule_id::ScheduleId;
-use super::{Format, Supermetrics, json_parameters};
-use crate::client::{ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta};
+use super::state::{QueryError, QueryState};
+use crate::client::{
+    ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta, RequestBuilder, json, operation,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::Phase;
-use crate::wire::{RawJson, json, lenient, open_enum, time};
+use crate::wire::{RawJson, lenient, time};
 
-/// Runs a query and holds the call open until it ends, at most for its [`sync_timeout`](Query::sync_timeout).
+/// Runs a query and holds the call open until it ends, but no longer than its [`sync_timeout`](Query::sync_timeout).
 ///
-/// The answer has the rows, or says that the query goes on: then wait for it, see [`target`](super::target). A run that
-/// failed is [`RunFailed`](ErrorKind::RunFailed). Where the rows are many, take them from
+/// The response has the rows, or says that the query is still running: then wait for it, see [`target`](super::target).
+/// A run that failed is [`RunFailed`](ErrorKind::RunFailed). If there are many rows, read them with
 /// [`ListRows`](super::ListRows).
 ///
-/// Source: Supermetrics API, "Get data", `GET|POST /query/data/json`. Each call may start a run that counts against the
-/// licence, and a [`schedule_id`](Query::schedule_id) does not change that: the vendor merges equal ids only as long as
-/// the run lasts. So it is never sent again once it may have arrived; [`GetQueryStatus`] tells what became of a run whose id
-/// was chosen.
+/// Source: Supermetrics API, "Get data", `GET|POST /query/data/json`.
 ///
 /// ```
 /// use scheduled_runs::supermetrics::{Query, RunQuery, ScheduleId};
@@ -39,6 +40,10 @@ use crate::wire::{RawJson, json, lenient, open_enum, time};
 /// let query = Query::new("GAWA").fields(["date", "sessions"]).start_date("yesterday").end_date("yesterday");
 /// let request = RunQuery::new(query.schedule_id(ScheduleId::unique("report")));
 /// ```
+///
+/// Operation `supermetrics.queries.run`. Never sent again once it may have arrived: each call may start a run that
+/// counts against the licence. A [`schedule_id`](Query::schedule_id) does not change that, because the vendor merges
+/// calls with equal ids only while the run lasts. If you chose the id, [`GetQueryStatus`] says what became of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RunQuery {
@@ -47,25 +52,26 @@ pub struct RunQuery {
 }
 
 impl RunQuery {
-    /// The `sync_timeout` of a query that sets none: it fits into a client's default limit of 30 s for an attempt.
+    /// The `sync_timeout` of a query that sets none: it fits into a client's default limit of 30 s per attempt.
     ///
-    /// The vendor's own default of half an hour would outlast it. For more, raise both: `sync_timeout` and the limits
-    /// of the call, [`attempt_timeout`](crate::client::Call::attempt_timeout) and
+    /// The vendor's own default, half an hour, would exceed that limit. To wait longer, raise both: `sync_timeout` and
+    /// the limits of the call, [`attempt_timeout`](crate::client::Call::attempt_timeout) and
     /// [`deadline`](crate::client::Call::deadline).
-    pub const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
+    pub const SYNC_TIMEOUT: Duration = QueryParameters::SYNC_TIMEOUT;
 
-    /// This query.
+    /// Runs this query.
     pub fn new(query: Query) -> Self {
         Self { query, post: false }
     }
 
-    /// Sends the query in the body of a POST, not in the URL of a GET: for long queries, which proxies refuse in a URL.
+    /// Sends the query in the body of a POST instead of the URL of a GET: for long queries, whose URLs proxies refuse.
     pub fn post(mut self) -> Self {
         self.post = true;
         self
     }
 }
 
+// Not an `operation!`: the method is chosen for each request.
 impl Endpoint for RunQuery {
     type Api = Supermetrics;
     type Output = QueryRun;
@@ -73,23 +79,21 @@ impl Endpoint for RunQuery {
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        data_call::<Self>(base, &Format::Json, &self.query, self.post)
+        data_request::<Self>(base, &Format::Json, &self.query, self.post)
     }
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
-        let run = QueryRun::read(meta, body, Some(self.query.has_no_headers()))?;
-        run.unless_failed().map_err(|error| error.with_operation(Self::OPERATION))
+        QueryRun::read(meta, body, Some(self.query.has_no_headers()))?.unless_failed()
     }
 }
 
-/// Starts a query and does not wait: the answer says how it stands, and under which id.
+/// Starts a query and does not wait: the response has the state and the id of the run.
 ///
-/// A run under a [target](super::target) is started this way by
-/// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger), which also chooses its id.
+/// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) starts a run of a [target](super::target) this way, and
+/// also chooses its id.
 ///
-/// Source: Supermetrics API, "Async queries": `GET|POST /query/data/{format}` with `sync_timeout=0`. Never sent again
-/// once it may have arrived, as [`RunQuery`].
+/// Source: Supermetrics API, "Async queries": `GET|POST /query/data/{format}` with `sync_timeout=0`.
 ///
 /// ```
 /// use scheduled_runs::supermetrics::{Format, Query, StartQuery};
@@ -102,6 +106,8 @@ impl Endpoint for RunQuery {
 /// # assert_eq!(sent.url().path(), "/query/data/csv");
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
+///
+/// Operation `supermetrics.queries.start`. Never sent again once it may have arrived, as [`RunQuery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct StartQuery {
@@ -111,12 +117,12 @@ pub struct StartQuery {
 }
 
 impl StartQuery {
-    /// This query. Its [`sync_timeout`](Query::sync_timeout) does not count.
+    /// Starts this query. Its [`sync_timeout`](Query::sync_timeout) is ignored.
     pub fn new(query: Query) -> Self {
         Self { query: query.sync_timeout(Duration::ZERO), format: Format::Json, post: false }
     }
 
-    /// Format of the result. Left out, JSON, whose rows [`ListRows`](super::ListRows) has; others are had with
+    /// Format of the result. If not set, JSON, whose rows [`ListRows`](super::ListRows) reads; read other formats with
     /// [`GetResults`](super::GetResults).
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;
@@ -130,6 +136,7 @@ impl StartQuery {
     }
 }
 
+// Not an `operation!`: the method is chosen for each request.
 impl Endpoint for StartQuery {
     type Api = Supermetrics;
     type Output = QueryRun;
@@ -137,251 +144,171 @@ impl Endpoint for StartQuery {
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        data_call::<Self>(base, &self.format, &self.query, self.post)
+        data_request::<Self>(base, &self.format, &self.query, self.post)
     }
 
-    /// A result that is in the vendor's cache may come at once, and in its own format.
+    /// A result from the vendor's cache may come at once, and in its own format.
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
-        if self.format == Format::Json || super::files::status_body(meta, body)?.is_some() {
+        if self.format == Format::Json || QueryRun::unless_file(meta, body)?.is_some() {
             return QueryRun::read(meta, body, Some(self.query.has_no_headers()));
         }
         let mut run = QueryRun::default();
-        run.schedule_id.clone_from(&self.query.schedule_id);
+        run.schedule_id.clone_from(&self.query.parameters.schedule_id);
         run.state = Some(QueryState::Success);
         Ok(run)
     }
 }
 
-/// A call of `/query/data/{format}`.
-pub(super) fn data_call<E: Endpoint>(
+/// The request of `/query/data/{format}`.
+pub(super) fn data_request<E: Endpoint>(
     base: &Url,
     format: &Format,
     query: &Query,
     post: bool,
 ) -> Result<ApiRequest> {
-    query.check().map_err(|error| error.with_operation(E::OPERATION))?;
-    let query = query.clone();
-    let query = match query.sync_timeout {
-        Some(_) => query,
-        None => query.sync_timeout(RunQuery::SYNC_TIMEOUT),
-    };
     let method = if post { Method::POST } else { Method::GET };
-    let builder = ApiRequest::of::<E>(method, base, &["query", "data", format.as_str()]);
-    if post { builder.json(&query) } else { json_parameters(builder, &query) }.finish()
+    let request = ApiRequest::of::<E>(method, base, &["query", "data", format.as_str()]);
+    let request = request.check(query.check());
+    let mut query = query.clone();
+    query.parameters = query.parameters.with_timeout();
+    if post { request.json(&query) } else { json_parameters(request, &query) }.finish()
 }
 
-/// Gets how a run stands, and its rows once it has succeeded.
-///
-/// A failed run is an answer here and no error, whichever way the vendor tells it; [`QueryRun::success`] makes one of
-/// it. An id that the vendor does not know, or knows no longer, is [`NotFound`](ErrorKind::NotFound): status and
-/// results are kept for an hour after the end.
-///
-/// Source: Supermetrics API, "Get status", `GET /query/status`. Safe to repeat.
-///
-/// ```
-/// use scheduled_runs::supermetrics::GetQueryStatus;
-///
-/// // The state, and the first hundred rows once it has succeeded.
-/// let request = GetQueryStatus::new("report-2026-02").offset_start(0).offset_end(99);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "GET");
-/// # assert_eq!(sent.url().path(), "/query/status");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetQueryStatus {
-    schedule_id: ScheduleId,
-    offset_start: Option<u32>,
-    offset_end: Option<u32>,
-    headers: Option<bool>,
+operation! {
+    /// Gets the state of a run, and its rows once it has succeeded.
+    ///
+    /// A failed run is a successful response here, whether the vendor reports it as a state or as an error;
+    /// [`QueryRun::success`] turns it into an error. An id that the vendor does not know, or no longer knows, is
+    /// [`NotFound`](ErrorKind::NotFound): status and results are kept for an hour after the end of the run.
+    ///
+    /// Source: Supermetrics API, "Get status", `GET /query/status`.
+    ///
+    /// ```
+    /// use scheduled_runs::supermetrics::GetQueryStatus;
+    ///
+    /// // The state, and the first hundred rows once the run has succeeded.
+    /// let request = GetQueryStatus::new("report-2026-02").offset_start(0).offset_end(99);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "GET");
+    /// # assert_eq!(sent.url().path(), "/query/status");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    GetQueryStatus { run: ScheduleId }
+    state { offset_start: Option<u32>, offset_end: Option<u32>, no_headers: Option<bool> }
+    for Supermetrics, "supermetrics.queries.get_status", Safe: GET "query" / "status" -> QueryRun,
+    with |this, request| status_parameters(request, &this.run, this.offset_start, this.offset_end),
+    decode |this, meta, body| {
+        let mut run = QueryRun::read(meta, body, this.no_headers)?;
+        run.schedule_id.get_or_insert_with(|| this.run.clone());
+        Ok(run)
+    }
 }
 
 impl GetQueryStatus {
-    /// The run of this id.
-    pub fn new(run: impl Into<ScheduleId>) -> Self {
-        Self { schedule_id: run.into(), offset_start: None, offset_end: None, headers: None }
-    }
-
-    /// First row to send, counted from 0, at most 1,000,000.
+    /// The first row to send, counted from 0, at most 1,000,000.
     pub fn offset_start(mut self, row: u32) -> Self {
         self.offset_start = Some(row);
         self
     }
 
-    /// Last row to send, counted from 0 and **sent too**: 0 to 99 is a hundred rows. At most 1,000,000. Left out, all
-    /// rows are sent.
+    /// The last row to send, counted from 0 and **included**: 0 to 99 is a hundred rows. At most 1,000,000. If not set,
+    /// all rows are sent.
     pub fn offset_end(mut self, row: u32) -> Self {
         self.offset_end = Some(row);
         self
     }
 
-    /// Says that the query was run with [`Query::no_headers`], so that its first row is one. Left out, the answer is
-    /// asked.
+    /// Says that the query was run with [`Query::no_headers`], so that there is no header row. If not set, the settings
+    /// in the response decide.
     pub fn no_headers(mut self) -> Self {
-        self.headers = Some(false);
+        self.no_headers = Some(true);
         self
     }
 }
 
-impl Endpoint for GetQueryStatus {
-    type Api = Supermetrics;
-    type Output = QueryRun;
-    const OPERATION: &'static str = "supermetrics.queries.get_status";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        status_call::<Self>(base, &self.schedule_id, self.offset_start, self.offset_end)
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
-        let mut run = QueryRun::read(meta, body, self.headers.map(|headers| !headers))?;
-        run.schedule_id.get_or_insert_with(|| self.schedule_id.clone());
-        Ok(run)
-    }
-}
-
-/// A call of `/query/status`.
-pub(super) fn status_call<E: Endpoint>(
-    base: &Url,
+/// Adds the parameters of `/query/status`.
+pub(super) fn status_parameters(
+    request: RequestBuilder,
     run: &ScheduleId,
     offset_start: Option<u32>,
     offset_end: Option<u32>,
-) -> Result<ApiRequest> {
-    #[derive(Serialize)]
-    struct Parameters<'a> {
-        schedule_id: &'a ScheduleId,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        offset_start: Option<u32>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        offset_end: Option<u32>,
-    }
-    let checked = check_range("offset_start", offset_start, 0..=1_000_000)
-        .and_then(|()| check_range("offset_end", offset_end, 0..=1_000_000))
-        .and_then(|()| check_offsets(offset_start, offset_end))
-        .and_then(|()| not_empty(run));
-    checked.map_err(|error| error.with_operation(E::OPERATION))?;
-    let builder = ApiRequest::of::<E>(Method::GET, base, &["query", "status"]);
-    json_parameters(builder, &Parameters { schedule_id: run, offset_start, offset_end }).finish()
+) -> RequestBuilder {
+    let request = request
+        .check(offset_start.check("offset_start", 0..=LAST_OFFSET))
+        .check(offset_end.check("offset_end", 0..=LAST_OFFSET))
+        .check(check_offsets(offset_start, offset_end))
+        .check(run.check_given());
+    let parameters = Parameters([
+        ("schedule_id", json!(run)),
+        ("offset_start", json!(offset_start)),
+        ("offset_end", json!(offset_end)),
+    ]);
+    json_parameters(request, &parameters)
 }
 
-/// Ids from the vendor are sent back as they came, whatever they hold.
-pub(super) fn not_empty(run: &ScheduleId) -> Result<()> {
-    if run.as_str().is_empty() {
-        return Err(Error::config("`schedule_id` is empty; pass the id of a run"));
-    }
-    Ok(())
-}
-
-open_enum! {
-    /// State of a run. One that is unknown here counts as going on.
-    QueryState {
-        /// Accepted, not started.
-        Scheduled = "SCHEDULED",
-        /// Waiting for a place in the licence's queue.
-        Queued = "QUEUED",
-        /// Going on.
-        Running = "RUNNING",
-        /// Over, as wanted: there are rows, perhaps none.
-        Success = "SUCCESS",
-        /// Over, not as wanted.
-        Failure = "FAILURE",
-        /// Over, because someone ended it. There is no documented way to do so.
-        Stopped = "STOPPED",
-        /// Over, because its process ended. Not documented; the vendor's own tool counts it as a failure.
-        ProcessExited = "PROCESS_EXITED",
-    }
-}
-
-impl QueryState {
-    /// The phase it stands for.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        match self {
-            Self::Scheduled | Self::Queued => Phase::Queued,
-            Self::Running => Phase::Running,
-            Self::Success => Phase::Succeeded,
-            Self::Failure | Self::ProcessExited => Phase::Failed,
-            Self::Stopped => Phase::Cancelled,
-            Self::Unknown(_) => Phase::Unknown,
-        }
-    }
-
-    /// Whether the run is over; never true for a state that is unknown here.
-    #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        self.phase().is_terminal()
-    }
-
-    /// Whether the run is over, and not as wanted.
-    pub(super) fn is_failure(&self) -> bool {
-        self.is_terminal() && *self != Self::Success
-    }
-}
-
-/// What the vendor says about one run of a query: how it stands, and its rows once it has succeeded.
+/// One run of a query: its state, and its rows once it has succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryRun {
-    /// The vendor's id for this answer's request: quote it to their support.
+    /// The vendor's id for the request of this response, for questions to their support.
     pub request_id: Option<Box<str>>,
-    /// Id of the run. Answers to further pages leave it out.
+    /// Id of the run. The responses of later pages leave it out.
     pub schedule_id: Option<ScheduleId>,
-    /// How it stands.
+    /// State of the run.
     pub state: Option<QueryState>,
-    /// How far it is, while it goes on.
+    /// Progress, while the query is running.
     pub progress: Option<QueryProgress>,
-    /// How busy the licence's queue is, while the run goes on.
+    /// Load of the licence's queue, while the query is running.
     pub workflow: Option<Workflow>,
-    /// What was asked for, as the vendor understood it.
+    /// The query as the vendor understood it.
     pub query: Option<ResolvedQuery>,
-    /// What came of it.
+    /// Size and source of the result.
     pub result: Option<ResultInfo>,
-    /// The rows that come next, where the vendor sent a link to them. The link itself is not kept: it may hold the key.
+    /// The next rows, if the vendor sent a link to them. The link itself is not kept, because it may contain the API
+    /// key.
     pub next: Option<Offsets>,
-    /// Why it failed, where the vendor says so.
+    /// Why the run failed, if the vendor gives a reason.
     pub error: Option<QueryError>,
-    /// There is a link to further rows, readable or not.
+    /// Whether there is a link to more rows, readable or not.
     pub(super) linked: bool,
     columns: Arc<Columns>,
     rows: Vec<Row>,
 }
 
 impl QueryRun {
-    /// The rows, without the row of headers. Empty until the run has succeeded.
+    /// The rows, without the header row. Empty until the run has succeeded.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The rows, taken out.
+    /// The rows, taken out of the run.
     #[must_use]
     pub fn into_rows(self) -> Vec<Row> {
         self.rows
     }
 
-    /// What the cells of the rows stand for.
+    /// The columns of the rows.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         self.columns.list()
     }
 
-    /// The rows as types of yours; see [`Row::deserialize`] for what fits what.
+    /// The rows as your own type; [`Row::deserialize`] says which types fit.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] for a row that does not fit; else as [`success`](Self::success), so that a run without
-    /// rows is told from one that has none yet.
+    /// [`ErrorKind::Decode`] for a row that does not fit. Otherwise as [`success`](Self::success), so that a run whose
+    /// result has no rows differs from a run that has no rows yet.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         self.check()?;
-        let plan = Plan::default();
+        let plan = RowPlan::default();
         let rows = self.rows.iter().enumerate();
         rows.map(|(number, row)| plan.read(row, Some(number))).collect()
     }
 
-    /// Whether it has succeeded. Old answers with rows say no state: they have.
+    /// Whether the run has succeeded. True as well for rows without a state, which older responses have.
     #[must_use]
     pub fn is_success(&self) -> bool {
         match &self.state {
@@ -393,8 +320,8 @@ impl QueryRun {
     /// The run, if it has succeeded.
     ///
     /// # Errors
-    /// [`ErrorKind::RunFailed`] with the vendor's reason for one that ended otherwise; [`ErrorKind::Config`] for one
-    /// that has not ended.
+    /// [`ErrorKind::RunFailed`] with the vendor's reason if it ended in another way; [`ErrorKind::Config`] if it has
+    /// not ended.
     pub fn success(self) -> Result<Self> {
         self.check()?;
         Ok(self)
@@ -409,18 +336,18 @@ impl QueryRun {
         Err(Error::config(format!("the query has not ended ({state}); wait for it first")))
     }
 
-    /// As [`check`](Self::check), for answers that are rows or nothing.
+    /// As [`check`](Self::check), for responses that should have been rows.
     pub(super) fn with_rows(self) -> Result<Self> {
         self.failed()?;
         if self.is_success() {
             return Ok(self);
         }
         let state = self.state.as_ref().map_or("no state", QueryState::as_str);
-        let message = format!("there are no rows yet ({state}); wait for the end of the query");
+        let message = format!("there are no rows yet ({state}); wait until the query has ended");
         Err(Error::new(ErrorKind::UnexpectedContent, message))
     }
 
-    /// The run, unless it is over without success.
+    /// The run, unless it has failed.
     pub(super) fn unless_failed(self) -> Result<Self> {
         self.failed()?;
         Ok(self)
@@ -437,32 +364,41 @@ impl QueryRun {
         Err(Error::new(ErrorKind::RunFailed, format!("the query ended as {state}: {why}")))
     }
 
-    /// Reads an answer. `no_headers` says what the query said, where that is known.
+    /// Reads the response to a request for a file. If the query is still running or has failed, the response is the run
+    /// in JSON, whatever the format of the file. `None` for a file.
+    pub(super) fn unless_file(meta: &Meta, body: &Bytes) -> Result<Option<Self>> {
+        match Head::of_file(meta, body)?.state {
+            Some(state) if state != QueryState::Success => Self::read(meta, body, None).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a response. `no_headers` is the setting of the query, where it is known.
     pub(super) fn read(meta: &Meta, body: &Bytes, no_headers: Option<bool>) -> Result<Self> {
-        let answer = if body.trim_ascii_start().starts_with(b"[") {
-            // The format that is nothing but rows, which are objects.
+        let response = if body.trim_ascii_start().starts_with(b"[") {
+            // The format `keyjson`: a list of rows and nothing else.
             let state = Some(QueryState::Success);
             let head = RunMeta { status_code: state, ..RunMeta::default() };
             let data = json::decode(meta, body)?;
-            RunAnswer { meta: Some(head), data, error: None, message: None }
+            RunResponse { meta: Some(head), data, error: None, message: None }
         } else {
             json::decode(meta, body)?
         };
-        let head = answer.meta.unwrap_or_default();
+        let head = response.meta.unwrap_or_default();
         let no_headers = no_headers
             .unwrap_or_else(|| head.query.as_ref().is_some_and(ResolvedQuery::has_no_headers));
         let fields = head.query.as_ref().map_or(&[][..], |query| &query.fields);
-        let (columns, rows) = answer.data.into_rows(fields, !no_headers);
-        let error = [answer.error, head.error].iter().flatten().find_map(QueryError::of);
+        let (columns, rows) = response.data.into_rows(fields, !no_headers);
+        let error = [response.error, head.error].iter().flatten().find_map(QueryError::of);
         let error = error.map(|error| QueryError {
-            // Beside an error that is nothing but a code.
-            message: error.message.or_else(|| answer.message.filter(|text| !text.is_empty())),
+            // An error that is only a code may have its message beside it.
+            message: error.message.or_else(|| response.message.filter(|text| !text.is_empty())),
             ..error
         });
         let link = head.paginate.and_then(|links| links.next).filter(|link| !link.is_empty());
-        // A failed run may come as an error and nothing else, and one with an error neither goes on nor has succeeded.
-        let told = head.status_code.as_ref().is_some_and(QueryState::is_failure);
-        let failed = (error.is_some() && !told).then_some(QueryState::Failure);
+        // A failed run may have an error but no state, and a run with an error is neither running nor successful.
+        let reported = head.status_code.as_ref().is_some_and(QueryState::is_failure);
+        let failed = (error.is_some() && !reported).then_some(QueryState::Failure);
         Ok(Self {
             request_id: head.request_id,
             schedule_id: head.schedule_id.filter(|id| !id.as_str().is_empty()),
@@ -481,7 +417,7 @@ impl QueryRun {
 }
 
 #[derive(Deserialize)]
-struct RunAnswer {
+struct RunResponse {
     #[serde(default)]
     meta: Option<RunMeta>,
     #[serde(default)]
@@ -516,31 +452,31 @@ struct PageLinks {
     next: Option<Box<str>>,
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueryProgress {
-    /// Parts that are done.
+    /// Parts that are finished.
     #[serde(default, deserialize_with = "lenient::count")]
     pub queries_ready: Option<u64>,
-    /// Parts there are. It may grow while the run goes on.
+    /// All parts. The number may grow while the query is running.
     #[serde(default, deserialize_with = "lenient::count")]
     pub queries_total: Option<u64>,
 }
 
-/// How busy the queue of the whole licence is.
+/// Load of the queue, which the whole licence shares.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Workflow {
-    /// Tasks that wait.
+    /// Tasks that are waiting.
     #[serde(default, deserialize_with = "lenient::count")]
     pub tasks_scheduled: Option<u64>,
-    /// Tasks that go on.
+    /// Tasks that are running.
     #[serde(default, deserialize_with = "lenient::count")]
     pub tasks_running: Option<u64>,
 }
 
-/// A query as the vendor understood it.
+/// A query as the vendor understood it, with relative dates resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ResolvedQuery {
@@ -548,26 +484,26 @@ pub struct ResolvedQuery {
     pub start_date: Option<Box<str>>,
     /// Last day.
     pub end_date: Option<Box<str>>,
-    /// Accounts that were asked about.
+    /// Accounts of the query.
     #[serde(default, deserialize_with = "lenient::list")]
     pub ds_accounts: Vec<Box<str>>,
-    /// Segments that were asked about.
+    /// Segments of the query.
     #[serde(default, deserialize_with = "lenient::list")]
     pub ds_segments: Vec<Box<str>>,
-    /// Fields of the rows.
+    /// Fields of the query.
     #[serde(default, deserialize_with = "lenient::list")]
     pub fields: Vec<Field>,
-    /// What it was compared with.
+    /// What the result is compared with.
     pub compare_type: Option<Box<str>>,
     /// How the comparison is shown.
     pub compare_show: Option<Box<str>>,
-    /// First day that was compared with.
+    /// First day of the comparison.
     pub compare_start_date: Option<Box<str>>,
-    /// Last day that was compared with.
+    /// Last day of the comparison.
     pub compare_end_date: Option<Box<str>>,
     /// Settings, as they came.
     pub settings: Option<RawJson>,
-    /// Greatest age in minutes of cached results that was allowed.
+    /// The greatest age in minutes that was allowed for a cached result.
     #[serde(default, deserialize_with = "lenient::count")]
     pub cache_minutes: Option<u64>,
 }
@@ -584,20 +520,20 @@ impl ResolvedQuery {
     }
 }
 
-/// What came of a query.
+/// Size and source of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ResultInfo {
-    /// Columns of a row; 0 where there is no data.
+    /// Columns of a row; 0 if there is no data.
     #[serde(default, deserialize_with = "lenient::count")]
     pub total_columns: Option<u64>,
-    /// Rows of the whole result, without the row of headers.
+    /// Rows of the whole result, without the header row.
     #[serde(default, deserialize_with = "lenient::count")]
     pub total_rows: Option<u64>,
     /// How long the run took.
     #[serde(rename = "run_seconds", default, deserialize_with = "lenient::seconds")]
     pub run_time: Option<Duration>,
-    /// Whether the data source counted a sample only.
+    /// Whether the data source used only a sample of its data.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub data_sampled: Option<bool>,
     /// Whether the vendor's cache was used.
@@ -608,19 +544,19 @@ pub struct ResultInfo {
     pub cache_time: Option<DateTime<Utc>>,
 }
 
-/// Which rows a page has, counted from 0.
+/// The rows of a page, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Offsets {
-    /// The first.
+    /// The first row.
     pub start: u64,
-    /// The last, which is on the page too. `None` goes on to the end.
+    /// The last row, included. `None` means up to the end.
     pub end: Option<u64>,
 }
 
 impl Offsets {
-    /// The offsets in a link to a page, from its `json` member or its own members. Nothing else is looked at: links
-    /// name hosts that nobody asked for, and hold the key where it goes into the parameters.
+    /// The offsets in a link to a page, from the object in `json` or from query members of their own. The rest of the
+    /// link is ignored: links point to other hosts, and contain the API key if it is sent in the parameters.
     fn of(link: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Members {
@@ -687,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_asked_for_by_the_id_and_for_rows_by_their_offsets() {
+    fn a_status_is_requested_by_id_and_rows_by_their_offsets() {
         assert_eq!(
             request_text(&GetQueryStatus::new("s-1")),
             r#"GET /query/status?json={"schedule_id":"s-1"}"#
@@ -696,7 +632,7 @@ mod tests {
             request_text(&GetQueryStatus::new("s-1").offset_start(100).offset_end(199)),
             r#"GET /query/status?json={"schedule_id":"s-1","offset_start":100,"offset_end":199}"#
         );
-        // An id of the vendor's is sent back whatever it looks like.
+        // An id from the vendor is sent back unchanged, whatever it contains.
         assert_eq!(
             request_text(&GetQueryStatus::new("4226...51c0/ü")),
             r#"GET /query/status?json={"schedule_id":"4226...51c0/ü"}"#
@@ -704,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_not_sent() {
+    fn invalid_input_is_not_sent() {
         let base = Url::parse("https://host").unwrap();
         for (error, says) in [
             (
@@ -721,7 +657,7 @@ mod tests {
             ),
             (
                 GetQueryStatus::new("s").offset_start(2).offset_end(1).to_request(&base),
-                "`offset_end` comes before",
+                "`offset_end` is less than",
             ),
             (
                 GetQueryStatus::new("s").offset_end(1_000_001).to_request(&base),
@@ -755,12 +691,12 @@ mod tests {
     }
 
     fn read(body: &str) -> Result<QueryRun> {
-        let answer = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
-        QueryRun::read(&Meta::of_test(&answer), answer.body(), None)
+        let response = http::Response::new(Bytes::copy_from_slice(body.as_bytes()));
+        QueryRun::read(&Meta::of_test(&response), response.body(), None)
     }
 
     #[test]
-    fn headers_are_taken_off_unless_the_answer_says_that_there_are_none() {
+    fn headers_are_removed_unless_the_response_has_none() {
         let settings = |settings: &str| {
             let body = format!(
                 r#"{{"meta":{{"status_code":"SUCCESS","query":{{"settings":{settings}}}}},"data":[["a"],["b"]]}}"#
@@ -781,7 +717,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_without_rows_is_one_and_what_has_not_ended_has_no_rows_to_read() {
+    fn a_result_may_have_no_rows_and_an_unfinished_run_has_none_to_read() {
         for body in [
             r#"{"meta":{"status_code":"SUCCESS"},"data":[]}"#,
             r#"{"meta":{"status_code":"success"},"data":null}"#,

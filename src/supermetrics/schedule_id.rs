@@ -1,53 +1,66 @@
-//! Ids of runs: the vendor calls them schedule ids.
+//! Ids of runs. The vendor calls them schedule ids.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::RangeInclusive;
 
+use super::parameters::{Limited, check_id};
 use crate::client::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
 use crate::wire::id;
 
 id! {
-    /// Id of one run of a query: the vendor's `schedule_id`. Left out of a query, the vendor derives it from the
-    /// parameters, so that equal queries share one.
+    /// Id of one run of a query: the vendor's `schedule_id`. If a query sets none, the vendor derives it from the other
+    /// parameters, so that equal queries share one id.
     ///
-    /// An id of your own is at most 50 letters, digits, `-` and `_`; that is checked when it is sent with a query. What
-    /// a new run under an id in use does is not documented where the parameters differ, and where they are equal there
-    /// is one run at a time: use [`unique`](Self::unique) ids.
+    /// An id that you choose may have at most 50 letters, digits, `-` and `_`; this is checked before a query is sent.
+    /// [`unique`](Self::unique) ids are best: while an id is in use, the vendor runs an equal query only once, and does
+    /// not document what it does with a different query under the same id.
     ScheduleId
 }
 
 impl ScheduleId {
-    /// Longest id that a caller may choose, in letters.
+    /// The longest id that a caller may choose, in characters.
     pub const LONGEST: usize = 50;
 
-    /// Longest part of the prefix of [`unique`](Self::unique) that is kept.
+    /// How many characters of the prefix [`unique`](Self::unique) keeps.
     const PREFIX: usize = 28;
 
-    /// An id that nobody has used: the prefix, `-`, the time, and something random, in this order.
+    /// An id that nobody has used: the prefix, `-`, the time and a random part, in this order.
     ///
-    /// Of the prefix 28 letters are kept, and what an id cannot hold becomes `_`.
+    /// Only the first 28 characters of the prefix are kept. Characters that an id cannot have become `_`.
     #[must_use]
     pub fn unique(prefix: &str) -> Self {
         let now = SystemClock.utc();
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
         let prefix: String = prefix
             .chars()
             .take(Self::PREFIX)
-            .map(|letter| if plain(letter) { letter } else { '_' })
+            .map(|letter| if allowed(letter) { letter } else { '_' })
             .collect();
-        // Keyed by the operating system, so that processes that start in the same nanosecond differ.
+        // The operating system provides the key, so that two processes that start in the same nanosecond get different
+        // ids.
         let random = RandomState::new().hash_one(now);
         let time = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         Self::from(format!("{prefix}-{}{}", digits(time, 9), digits(random, 12)))
     }
 
-    /// Whether a caller may choose this id.
-    pub(super) fn check(&self) -> Result<()> {
-        check_id("schedule_id", self.as_str())
+    /// Refuses an id that no run can have. Ids that the vendor made are sent back as they came, whatever they contain.
+    pub(super) fn check_given(&self) -> Result<()> {
+        if self.as_str().is_empty() {
+            return Err(Error::config("`schedule_id` is empty; pass the id of a run"));
+        }
+        Ok(())
     }
 }
 
-/// The last digits of a number to the base 36.
+/// An id that a caller chooses.
+impl Limited for ScheduleId {
+    fn check(&self, name: &str, limits: RangeInclusive<u32>) -> Result<()> {
+        check_id(name, self.as_str(), limits)
+    }
+}
+
+/// The last digits of a number in base 36.
 fn digits(mut number: u64, count: usize) -> String {
     let mut digits = Vec::with_capacity(count);
     for _ in 0..count {
@@ -56,16 +69,6 @@ fn digits(mut number: u64, count: usize) -> String {
         number /= 36;
     }
     digits.iter().rev().collect()
-}
-
-/// The vendor's rule for ids that callers choose, of runs and of data sources.
-pub(super) fn check_id(name: &str, id: &str) -> Result<()> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if (1..=ScheduleId::LONGEST).contains(&id.len()) && id.bytes().all(plain) {
-        return Ok(());
-    }
-    let fault = if id.is_empty() { "is empty" } else { "is too long or holds other characters" };
-    Err(Error::config(format!("`{name}` {fault}: it is 1 to 50 letters, digits, `-` and `_`")))
 }
 
 #[cfg(test)]
@@ -80,7 +83,7 @@ mod tests {
             let ids: HashSet<_> = (0..1000).map(|_| ScheduleId::unique(prefix)).collect();
             assert_eq!(ids.len(), 1000);
             for id in ids {
-                assert!(id.check().is_ok(), "{id}");
+                assert!(id.check("schedule_id", 1..=50).is_ok(), "{id}");
             }
         }
         assert!(ScheduleId::unique("a b/ü").as_str().starts_with("a_b__-"));
@@ -106,7 +109,7 @@ mod tests {
             ("a.b", false),
             ("ü", false),
         ] {
-            assert_eq!(ScheduleId::from(id).check().is_ok(), good, "{id}");
+            assert_eq!(ScheduleId::from(id).check("schedule_id", 1..=50).is_ok(), good, "{id}");
         }
     }
 }

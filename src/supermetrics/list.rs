@@ -1,0 +1,166 @@
+//! What all lists of this vendor share: pages that begin at an offset.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::parameters::Limited as _;
+use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
+use crate::error::{Error, Result};
+use crate::paging::{Cursor, Page};
+use crate::wire::lenient;
+
+/// Which page of a list is requested, and how large it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListQuery {
+    /// Items per page.
+    pub(super) limit: u32,
+    /// The first item of the page. `None` if the cursor came from another vendor's list.
+    pub(super) offset: Option<u32>,
+}
+
+/// The default size of a page, which is the vendor's own.
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self::of(100)
+    }
+}
+
+impl ListQuery {
+    /// The first page of a list, in pages of this size.
+    pub(super) fn of(limit: u32) -> Self {
+        Self { limit, offset: Some(0) }
+    }
+
+    /// Refuses a page that the list cannot have. `most` is the largest size of a page.
+    pub(super) fn check(&self, most: u32) -> Result<()> {
+        self.limit.check("limit", 1..=most)?;
+        let foreign = || Error::config("the cursor comes from another vendor's list");
+        self.offset.map(|_| ()).ok_or_else(foreign)
+    }
+
+    /// Chooses the page at this cursor.
+    pub(super) fn seek(&mut self, cursor: &Cursor) {
+        let offset = cursor.as_str().strip_prefix("offset=");
+        self.offset = offset.and_then(|offset| offset.parse().ok());
+    }
+
+    /// The offset behind the items of this page.
+    pub(super) fn end<T>(&self, items: &[T]) -> u64 {
+        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        u64::from(self.offset.unwrap_or_default()).saturating_add(count)
+    }
+
+    /// Whether a page has as many items as were requested.
+    pub(super) fn is_full<T>(&self, items: &[T]) -> bool {
+        u32::try_from(items.len()).map_or(true, |count| count >= self.limit)
+    }
+
+    /// How many pages the list has. All offsets are known if its items are counted and the first page is full.
+    pub(super) fn pages<T>(&self, first: &Page<T>) -> usize {
+        let size = usize::try_from(self.limit.max(1)).unwrap_or(usize::MAX);
+        let total = first.total.and_then(|total| usize::try_from(total).ok()).unwrap_or(0);
+        if self.is_full(&first.items) { total.div_ceil(size).max(1) } else { 1 }
+    }
+
+    /// The cursor of the page with this number, counted from 0.
+    pub(super) fn cursor(&self, number: usize) -> Cursor {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        cursor_at(number.saturating_mul(u64::from(self.limit)))
+    }
+}
+
+/// The cursor of the page that begins at this offset.
+pub(super) fn cursor_at(offset: u64) -> Cursor {
+    Cursor::new(format!("offset={offset}"))
+}
+
+/// Lists that are counted by `offset`, `limit` and `total`.
+impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
+    /// Adds nothing: offset and limit are sent with the other parameters, as one JSON object in most lists. So
+    /// each list sends them itself.
+    fn write(&self, request: RequestBuilder) -> RequestBuilder {
+        request
+    }
+
+    fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
+        let response: ListResponse<T> = json::decode(meta, body)?;
+        let total = response.meta.and_then(|meta| meta.paginate?.total);
+        let items = response.data;
+        let read = self.end(&items);
+        let more = match total {
+            Some(total) => !items.is_empty() && read < total,
+            None => self.is_full(&items),
+        };
+        let mut page = Page::new(items, more.then(|| cursor_at(read)));
+        page.total = total;
+        Ok(page)
+    }
+
+    fn move_to(&mut self, cursor: &Cursor) {
+        self.seek(cursor);
+    }
+}
+
+impl<T: DeserializeOwned> CountedList<T> for ListQuery {
+    fn page_count(&self, first: &Page<T>) -> usize {
+        self.pages(first)
+    }
+
+    fn nth(&self, _: &Page<T>, number: usize) -> Cursor {
+        self.cursor(number)
+    }
+}
+
+/// The response of a counted list. `M` is the type of its `meta`.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned, M: DeserializeOwned")]
+pub(super) struct ListResponse<T, M = ListMeta> {
+    #[serde(default, deserialize_with = "lenient::object")]
+    pub(super) meta: Option<M>,
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub(super) data: Vec<T>,
+}
+
+/// The part of `meta` that every counted list has.
+#[derive(Deserialize)]
+pub(super) struct ListMeta {
+    #[serde(default, deserialize_with = "lenient::object")]
+    paginate: Option<Counters>,
+}
+
+/// How many items there are.
+#[derive(Deserialize)]
+pub(super) struct Counters {
+    #[serde(default, deserialize_with = "lenient::count")]
+    pub(super) total: Option<u64>,
+}
+
+/// Reads a response that is one object in the member `data`.
+pub(super) fn decode_data<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Envelope<T> {
+        data: T,
+    }
+    json::decode::<Envelope<T>>(meta, body).map(|envelope| envelope.data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_side_by_side_need_a_count_and_a_full_first_page() {
+        let list = ListQuery::of(10);
+        let page = |items: usize, total: Option<u64>| {
+            let mut page = Page::new(vec![(); items], None);
+            page.total = total;
+            page
+        };
+        assert_eq!(list.pages(&page(10, Some(25))), 3);
+        assert_eq!(list.pages(&page(10, Some(10))), 1);
+        assert_eq!(list.pages(&page(10, None)), 1);
+        assert_eq!(list.pages(&page(5, Some(25))), 1, "the vendor sends less than was requested");
+        assert_eq!(list.cursor(3).as_str(), "offset=30");
+    }
+}
