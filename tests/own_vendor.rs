@@ -12,9 +12,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, Bearer, BodyLimits, CountedList, Dialect, Endpoint as _, Limits,
-    LinkPolicy, ListSettings, Meta, Rate, Refusal, RequestBuilder, RetryPolicy, Service, Transport,
-    TransportError, TransportErrorKind, Vendor, Verdict, json, operation,
+    Answer, Api, ApiRequest, Bearer, BodyLimits, CachedToken, Dialect, Endpoint, Idempotency,
+    Limits, LinkPolicy, Meta, OffsetPages, PagedEndpoint, Rate, Refusal, RetryPolicy, Service,
+    Transport, TransportError, TransportErrorKind, Vendor, Verdict, oauth,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -568,14 +568,39 @@ async fn a_token_that_the_server_sends_back_shows_nowhere() {
     }
 }
 
-#[test]
-fn an_operation_is_written_as_it_is_declared() {
-    let base: Url = "https://numbers.example/api".parse().unwrap();
-    let list = List::new().even(true).seen(Seen(7)).to_request(&base).unwrap();
-    assert_eq!(list.url().as_str(), "https://numbers.example/api/numbers?even=true&page=0");
-    assert_eq!((list.method().as_str(), list.extension()), ("GET", Some(&Seen(7))));
-    assert_eq!(List::default(), List::new());
-    let create = Create::new("a/b").to_request(&base).unwrap();
-    assert_eq!(create.url().as_str(), "https://numbers.example/api/a%2Fb");
-    assert_eq!((create.operation(), create.method().as_str()), ("numbers.create", "POST"));
+#[tokio::test]
+async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
+    let source = oauth::ClientCredentials::new(
+        "numbers.token",
+        oauth::TokenUrl::Relative { parent: Url::clone, path: &["oauth2", "token"] },
+        "the-id",
+        "canary-secret",
+    );
+    let source = source.scopes(["read", "write"]).max_lifetime(Duration::from_secs(100));
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
+    let client = builder.credential(CachedToken::from(source)).build().unwrap();
+    script.answer(200, r#"{"access_token":"canary-1","expires_in":"3600"}"#);
+    script.answer(200, "1");
+    script.answer(200, "2");
+    client.send(Create("numbers")).await.unwrap();
+    client.send(Create("numbers")).await.unwrap();
+    let sent = script.sent();
+    assert_eq!(sent[0].url().as_str(), "https://numbers.example/api/oauth2/token");
+    assert_eq!(
+        str::from_utf8(sent[0].body()).unwrap(),
+        "grant_type=client_credentials&client_id=the-id&client_secret=canary-secret&scope=read+write"
+    );
+    assert_eq!(
+        (sent.len(), &sent[2].headers()["authorization"]),
+        (3, &"Bearer canary-1".parse().unwrap())
+    );
+
+    // No lifetime in the response, and none by default.
+    clock.advance(Duration::from_secs(100));
+    script.answer(200, r#"{"access_token":"canary-2"}"#);
+    let error = client.send(Create("numbers")).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 4));
+    assert!(error.to_string().contains("how long the token is valid"), "{error}");
+    assert!(!error.report().contains("canary"), "{}", error.report());
 }

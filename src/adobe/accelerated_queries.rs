@@ -1,45 +1,43 @@
-//! Accelerated queries: SQL on the query accelerated store, answered with its rows at once.
+//! Accelerated queries: SQL on the query accelerated store, whose response holds the rows.
 
 use std::fmt;
 
-use bytes::Bytes;
-use http::Method;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::Adobe;
-use super::queries::{QueryDef, QueryId};
-use super::templates::TemplateId;
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use super::ids::{QueryId, TemplateId};
+use super::queries::QueryDef;
+use crate::client::operation;
 use crate::error::{Error, Result};
-use crate::wire::{json, lenient};
+use crate::wire::lenient;
 
-/// Runs a query on the query accelerated store and waits for its rows.
-///
-/// Needs the Data Distiller add-on. The store runs four queries at once; more wait there. The vendor's gateway gives up
-/// after about 60 s, a client's attempt by default after 30 s: see
-/// [`Call::attempt_timeout`](crate::client::Call::attempt_timeout).
-///
-/// Source: Query Service API, "Accelerated queries", `POST /accelerated-queries`. Each call takes a place in the store, so
-/// it is not repeated once it may have arrived.
-///
-/// ```
-/// use scheduled_runs::adobe::RunAcceleratedQuery;
-///
-/// let request = RunAcceleratedQuery::sql("prod:store:public", "SELECT * FROM visits").name("dashboard");
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/accelerated-queries");
-/// # assert_eq!(*sent.body(), r#"{"dbName":"prod:store:public","sql":"SELECT * FROM visits","name":"dashboard"}"#);
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct RunAcceleratedQuery {
-    body: RunBody,
+operation! {
+    /// Runs a query on the query accelerated store and waits for its rows.
+    ///
+    /// Needs the Data Distiller add-on. The store runs four queries at once and queues the others. The vendor's gateway times
+    /// out after about 60 s, an attempt of a client by default after 30 s: see
+    /// [`Call::attempt_timeout`](crate::client::Call::attempt_timeout). Each call occupies one of the four slots.
+    ///
+    /// Source: Query Service API, "Accelerated queries", `POST /accelerated-queries`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::RunAcceleratedQuery;
+    ///
+    /// let request = RunAcceleratedQuery::sql("prod:store:public", "SELECT * FROM visits").name("dashboard");
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/accelerated-queries");
+    /// # assert_eq!(*sent.body(), r#"{"dbName":"prod:store:public","sql":"SELECT * FROM visits","name":"dashboard"}"#);
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    RunAcceleratedQuery {} without new
+    state { body: RunBody }
+    for Adobe, "adobe.accelerated_queries.run", NotIdempotent: POST "accelerated-queries" -> AcceleratedResult,
+    json {body},
+    with |this, request| request.check(this.check())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,11 +55,11 @@ struct RunBody {
 }
 
 impl RunAcceleratedQuery {
-    /// Longest SQL. The guide counts characters, the reference bytes: refused here is what is longer in both.
-    const LONGEST_SQL: usize = 1_000_000;
+    /// Longest SQL. The guide counts characters, the API reference bytes: refused is what is longer in both.
+    const MAX_SQL: usize = 1_000_000;
 
     /// Longest description, in bytes.
-    const LONGEST_DESCRIPTION: usize = 1_000;
+    const MAX_DESCRIPTION: usize = 1_000;
 
     fn on(db_name: String, sql: Option<String>, template_id: Option<TemplateId>) -> Self {
         Self { body: RunBody { db_name, sql, template_id, name: None, description: None } }
@@ -69,13 +67,13 @@ impl RunAcceleratedQuery {
 
     /// This SQL, at most 1,000,000 bytes, on this database of the store.
     ///
-    /// The vendor's examples name it `sandbox:database:schema`, its prose `sandbox:database.schema`; the sandbox must be
-    /// the client's.
+    /// The vendor's examples name the database `sandbox:database:schema`, its prose `sandbox:database.schema`. The sandbox
+    /// must be the client's.
     pub fn sql(db_name: impl Into<String>, sql: impl Into<String>) -> Self {
         Self::on(db_name.into(), Some(sql.into()), None)
     }
 
-    /// The SQL of this template, on this database of the store as for [`sql`](Self::sql).
+    /// The SQL of this template, on this database of the store, named as for [`sql`](Self::sql).
     pub fn template(db_name: impl Into<String>, template_id: impl Into<TemplateId>) -> Self {
         Self::on(db_name.into(), None, Some(template_id.into()))
     }
@@ -95,42 +93,25 @@ impl RunAcceleratedQuery {
     fn check(&self) -> Result<()> {
         let sql = self.body.sql.as_deref();
         if sql.is_some_and(|sql| sql.trim().is_empty()) {
-            return Err(Error::config("a query's SQL is empty"));
+            return Err(Error::config("the SQL of a query must not be empty"));
         }
-        if sql.is_some_and(|sql| sql.chars().nth(Self::LONGEST_SQL).is_some()) {
-            return Err(Error::config("an accelerated query's SQL has at most 1,000,000 bytes"));
+        if sql.is_some_and(|sql| sql.chars().nth(Self::MAX_SQL).is_some()) {
+            return Err(Error::config(
+                "the SQL of an accelerated query must have at most 1,000,000 bytes",
+            ));
         }
         let description = self.body.description.as_deref().unwrap_or_default();
-        if description.len() > Self::LONGEST_DESCRIPTION {
+        if description.len() > Self::MAX_DESCRIPTION {
             return Err(Error::config(
-                "an accelerated query's description has at most 1,000 bytes",
+                "the description of an accelerated query must have at most 1,000 bytes",
             ));
         }
         Ok(())
     }
 }
 
-impl Endpoint for RunAcceleratedQuery {
-    type Api = Adobe;
-    type Output = AcceleratedResult;
-    const OPERATION: &'static str = "adobe.accelerated_queries.run";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::POST, base, &["accelerated-queries"]);
-        match self.check() {
-            Ok(()) => builder.json(&self.body).finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<AcceleratedResult> {
-        json::decode(meta, body)
-    }
-}
-
-/// One row of a result: columns by name, in alphabetical order. [`AcceleratedResult::columns`] has them in the vendor's.
+/// One row of a result: values by column name, in alphabetical order. [`AcceleratedResult::columns`] has the order of the
+/// response.
 pub type Row = Map<String, Value>;
 
 /// The result of an accelerated query.
@@ -140,16 +121,16 @@ pub type Row = Map<String, Value>;
 pub struct AcceleratedResult {
     /// Id of the query.
     pub query_id: Option<QueryId>,
-    /// What the columns are, in the order of the answer.
+    /// The columns, in the order of the response.
     #[serde(rename = "resultsMeta", default, deserialize_with = "columns")]
     pub columns: Vec<Column>,
-    /// The rows. To have them as a type of yours, send the request with
-    /// [`Client::send_as`](crate::Client::send_as): they are the member `results`, a list.
+    /// The rows. To decode them into your own type, send the request with
+    /// [`Client::send_as`](crate::Client::send_as): the member `results` is the list of rows.
     ///
-    /// (Examples of the reference have a single row outside any list; it is read, too.)
+    /// (Examples in the API reference have a single row that is not in a list; it is read too.)
     #[serde(rename = "results", default, deserialize_with = "rows")]
     pub rows: Vec<Row>,
-    /// What was asked.
+    /// The query that was sent.
     pub request: Option<QueryDef>,
 }
 
@@ -157,11 +138,11 @@ pub struct AcceleratedResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Column {
-    /// Its name.
+    /// Name.
     pub name: Box<str>,
-    /// Its JSON type, for example `integer`. (The vendor calls it `type`.)
+    /// JSON type, such as `integer`. (The vendor calls it `type`.)
     pub json_type: Option<Box<str>>,
-    /// Its XDM type, for example `int`. (The vendor calls it `meta:xdmType`; examples have a comma in it.)
+    /// XDM type, such as `int`. (The vendor calls it `meta:xdmType`; its examples have a comma in the value.)
     pub xdm_type: Option<Box<str>>,
 }
 
@@ -183,7 +164,7 @@ fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Column>, D:
     Ok(columns.map(|Columns(columns)| columns).unwrap_or_default())
 }
 
-/// A map by name, in the order of the answer.
+/// The members of an object, in the order of the response.
 struct Columns(Vec<Column>);
 
 impl<'de> Deserialize<'de> for Columns {
@@ -220,7 +201,7 @@ impl<'de> Deserialize<'de> for Columns {
     }
 }
 
-/// A list of rows, or one row without a list. Rows are free maps, so nothing is lost by reading values first.
+/// A list of rows, or one row without a list. Rows have no fixed shape, so nothing is lost by reading values first.
 fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Object(row) => Ok(vec![row]),
@@ -239,7 +220,10 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use url::Url;
+
     use crate::adobe::tests::request_text;
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
 
     #[test]

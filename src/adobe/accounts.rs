@@ -1,4 +1,4 @@
-//! Accounts: credentials for SQL clients that do not expire. They are beside Query Service, under a base path of their own.
+//! Accounts: credentials for SQL clients that do not expire. Their API is next to Query Service, under its own path.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -7,21 +7,21 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::Adobe;
 use super::list::{ListQuery, clause, list_setters};
-use super::{Adobe, id};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::{lenient, time};
+use crate::wire::{id, lenient, time};
 
 operation! {
-    /// Lists the accounts of the organization, oldest first unless told otherwise. Their credentials are not in it.
+    /// Lists the accounts of the organization, by default oldest first. It does not hold their credentials.
     ///
-    /// Pages overlap as those of [`ListTemplates`](super::ListTemplates): pages of one item get nowhere. Inferred: the guide
-    /// names no parameters, but its links have those of the other lists.
+    /// Pages overlap as those of [`ListTemplates`](super::ListTemplates) do, so a page needs at least two items. Inferred: the
+    /// guide names no parameters, but its links have those of the other lists.
     ///
-    /// Source: Query Service API, "Accounts", `GET /accounts`. Its sample response is filtered by `active==true`, though the
-    /// request is not.
+    /// Source: Query Service API, "Accounts", `GET /accounts`. Its sample response is filtered by `active==true` although the
+    /// request has no filter.
     ListAccounts {}
     pages { list: ListQuery, item: Account, key: technical_account_id }
     for Adobe, "adobe.accounts.list", Safe: GET "accounts" -> Page<Account>
@@ -42,23 +42,25 @@ impl AccountFilter {
         Self(clause("active", "==", active))
     }
 
-    /// A condition in the vendor's own words. It cannot hold a comma.
+    /// A condition in the vendor's syntax. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
 }
 
-/// Creates an account. The answer has its id and credential, which together are the password of SQL clients.
+/// Creates an account. The response has its id and credential, which together are the password of SQL clients.
 ///
-/// Keep the credential: no other answer repeats it. Source: Query Service API, "Accounts", `POST /accounts`. Each call
-/// creates an account, so it is never sent again once it may have arrived.
+/// Keep the credential: no later response has it. Source: Query Service API, "Accounts", `POST /accounts`.
 ///
 /// ```
 /// use scheduled_runs::adobe::CreateAccount;
 ///
 /// let request = CreateAccount::new("dashboards", "ada@example.com").description("reads for the dashboards");
 /// ```
+///
+/// Operation `adobe.accounts.create`. Never sent again once it may have arrived.
+// By hand, as `UpdateAccount`: `operation!` derives `PartialEq`, which secrets do not have.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct CreateAccount {
@@ -66,13 +68,13 @@ pub struct CreateAccount {
 }
 
 impl CreateAccount {
-    /// An account of this name, for the person with this Adobe id, an e-mail address.
+    /// An account with this name, for the person with this Adobe ID (an e-mail address).
     pub fn new(name: impl Into<String>, assigned_to_user: impl Into<String>) -> Self {
         let (account_name, assigned_to_user) = (Some(name.into()), Some(assigned_to_user.into()));
         Self { account: AccountDef { account_name, assigned_to_user, ..AccountDef::default() } }
     }
 
-    /// Sets the credential. Left out, the vendor makes one.
+    /// Sets the credential. If not set, the vendor makes one.
     pub fn credential(mut self, credential: impl Into<SecretString>) -> Self {
         self.account.credential = Some(credential.into());
         self
@@ -101,11 +103,12 @@ impl Endpoint for CreateAccount {
     }
 }
 
-/// Changes an account. Inferred: what is not set stays, for the guide calls every member optional; whether the credential
-/// stays, too, is not documented.
+/// Changes an account. Inferred: what is not set keeps its value, because the guide calls every member optional. Whether
+/// the credential is kept too is not documented.
 ///
-/// Source: Query Service API, "Accounts", `PUT /accounts/{id}`. Repeating it does no harm: the second time sets the same
-/// once more.
+/// Source: Query Service API, "Accounts", `PUT /accounts/{id}`.
+///
+/// Operation `adobe.accounts.update`. Safe to retry: sent a second time, it changes nothing more.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateAccount {
@@ -114,7 +117,7 @@ pub struct UpdateAccount {
 }
 
 impl UpdateAccount {
-    /// The account of this id; set at least one thing.
+    /// The account with this id. Set at least one of the values below.
     pub fn new(id: impl Into<AccountId>) -> Self {
         Self { id: id.into(), account: AccountDef::default() }
     }
@@ -125,7 +128,7 @@ impl UpdateAccount {
         self
     }
 
-    /// Sets the person it is for by Adobe id, an e-mail address.
+    /// Sets the person that the account is for, by Adobe ID (an e-mail address).
     pub fn assigned_to_user(mut self, id: impl Into<String>) -> Self {
         self.account.assigned_to_user = Some(id.into());
         self
@@ -164,40 +167,15 @@ impl Endpoint for UpdateAccount {
     }
 }
 
-/// Deletes an account: SQL clients that use it can connect no more.
-///
-/// Source: Query Service API, "Accounts", `DELETE /accounts/{id}`. Not repeated once it may have arrived: what the vendor
-/// answers the second time is not documented.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DeleteAccount {
-    id: AccountId,
+operation! {
+    /// Deletes an account: SQL clients that use it can no longer connect.
+    ///
+    /// The response to a second delete is not documented. Source: Query Service API, "Accounts", `DELETE /accounts/{id}`.
+    DeleteAccount { id: AccountId }
+    for Adobe, "adobe.accounts.delete", NotIdempotent: DELETE "accounts" / {id} -> DeletedAccount
 }
 
-impl DeleteAccount {
-    /// The account of this id.
-    pub fn new(id: impl Into<AccountId>) -> Self {
-        Self { id: id.into() }
-    }
-}
-
-impl Endpoint for DeleteAccount {
-    type Api = Adobe;
-    type Output = DeletedAccount;
-    const OPERATION: &'static str = "adobe.accounts.delete";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::DELETE, base, &["accounts", self.id.as_str()]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<DeletedAccount> {
-        json::decode(meta, body)
-    }
-}
-
-/// What creating and changing an account can set.
+/// The values that creating and changing an account can set.
 #[derive(Clone, Debug, Default)]
 struct AccountDef {
     account_name: Option<String>,
@@ -230,11 +208,12 @@ impl AccountDef {
         };
         let given = [body.account_name, body.assigned_to_user, credential, body.description];
         if given.iter().all(Option::is_none) {
-            let message = "nothing is set; set the account's name, user, credential or description";
+            let message =
+                "no change is set; set the account's name, user, credential or description";
             return builder.fail(Error::config(message)).finish();
         }
         if given.iter().take(3).flatten().any(|text| text.trim().is_empty()) {
-            let message = "an account's name, user or credential is empty";
+            let message = "the name, user and credential of an account must not be empty";
             return builder.fail(Error::config(message)).finish();
         }
         let mut request = builder.json(&body).finish()?;
@@ -257,16 +236,16 @@ id! {
 pub struct Account {
     /// Id.
     pub technical_account_id: AccountId,
-    /// Its user name, `…@TECHACCT.ADOBE.COM`.
+    /// User name, `…@TECHACCT.ADOBE.COM`.
     pub technical_account_name: Option<Box<str>>,
-    /// Its name. This and what follows is missing in the answer to [`CreateAccount`], but for the credential.
+    /// Name. The response to [`CreateAccount`] lacks this field and all that follow, except the credential.
     pub account_name: Option<String>,
-    /// Adobe id of the person it is for, an e-mail address.
+    /// Adobe ID (an e-mail address) of the person that it is for.
     pub assigned_to_user: Option<Box<str>>,
     /// Description.
     pub description: Option<String>,
     credential: Option<SecretString>,
-    /// Whether it can be used; only in lists.
+    /// Whether it can be used. Only in lists.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub active: Option<bool>,
     /// When it was created.
@@ -277,19 +256,19 @@ pub struct Account {
     /// When it was last changed.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub last_updated: Option<DateTime<Utc>>,
-    /// Who changed it last.
+    /// Who last changed it.
     pub last_updated_by: Option<Box<str>>,
 }
 
 impl Account {
-    /// The credential, in the answers to [`CreateAccount`] and [`UpdateAccount`]. `Debug` does not show it.
+    /// The credential, in the responses to [`CreateAccount`] and [`UpdateAccount`]. `Debug` does not show it.
     #[must_use]
     pub fn credential(&self) -> Option<&str> {
         self.credential.as_ref().map(ExposeSecret::expose_secret)
     }
 }
 
-/// What the service says about a deletion.
+/// The response to a deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DeletedAccount {
@@ -312,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_beside_query_service_whatever_stands_before_it() {
+    fn accounts_are_next_to_query_service_behind_any_prefix() {
         let url = |base: &str| {
             let request = DeleteAccount::new("a/1").to_request(&Url::parse(base).unwrap()).unwrap();
             request.url().to_string()
@@ -391,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_says_nothing_is_refused() {
+    fn an_account_with_nothing_set_is_refused() {
         let base = Url::parse(crate::adobe::BASE_URL).unwrap();
         let refused = |request: &dyn Fn() -> Result<ApiRequest>| request().unwrap_err().kind();
         assert_eq!(

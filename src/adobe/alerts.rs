@@ -1,5 +1,5 @@
-//! Alert subscriptions: list, create, get, enable, disable, delete. An alert belongs to a query or schedule and is told
-//! apart by its type; people subscribe to it by e-mail address.
+//! Alert subscriptions: list, create, get, enable, disable, delete. An alert belongs to a query or schedule and has a type;
+//! people subscribe to it by e-mail address.
 
 use bytes::Bytes;
 use http::Method;
@@ -7,12 +7,11 @@ use serde::de::{Deserializer, SeqAccess};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::ids::{QueryId, ScheduleId};
 use super::list::{ListQuery, clause, order_setters};
-use super::queries::QueryId;
-use super::schedules::ScheduleId;
-use super::{Accepted, Adobe, id};
+use super::{Accepted, Adobe};
 use crate::client::{
-    ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta, PagedEndpoint, RequestBuilder,
+    ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta, PagedEndpoint, json, operation,
 };
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
@@ -20,19 +19,22 @@ use crate::wire::hal::Links;
 use crate::wire::lenient::{FromAny, Scalar};
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{json, lenient};
+use crate::wire::{id, lenient};
 
-/// Where alerts are. (Older vendor pages say `alertSubscriptions`, and links in answers have wrong paths.)
+/// First segment of the path. (Older vendor pages say `alertSubscriptions`, and links in responses have wrong paths.)
 const ALERTS: &str = "alert-subscriptions";
 
-/// Lists the alerts of the sandbox, or those that one person has subscribed to; oldest first unless told otherwise.
+/// Lists the alerts of the sandbox, or those that one person has subscribed to; by default oldest first.
 ///
-/// Unlike the vendor's other lists this one counts its pages. Where the count begins is not documented: the first request
-/// names no page, and later ones the page that a link names. Inferred: a page without alerts is past the end, for samples
-/// link on even from pages that are not full.
+/// Unlike the vendor's other lists this one has numbered pages. Whether the numbers begin at 0 or 1 is not documented: the
+/// first request names no page, and later ones the page that a link names. Inferred: a page without alerts is past the end,
+/// because samples have a next link even on pages that are not full.
 ///
 /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions` and
-/// `GET /alert-subscriptions/user-subscriptions/{email}`. Safe to repeat.
+/// `GET /alert-subscriptions/user-subscriptions/{email}`.
+///
+/// Operation `adobe.alerts.list`. Safe to retry.
+// By hand: one type for two paths, and an address that must be hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct ListAlerts {
@@ -41,17 +43,17 @@ pub struct ListAlerts {
 }
 
 impl ListAlerts {
-    /// All alerts, without their subscribers: [`ListAssetAlerts`] has them.
+    /// All alerts, without their subscribers, which [`ListAssetAlerts`] has.
     pub fn new() -> Self {
         Self { list: ListQuery { limit: 50, ..ListQuery::default() }, user: None }
     }
 
-    /// The alerts that this person has subscribed to. An address that belongs to no Adobe id is refused with 400.
+    /// The alerts that this person has subscribed to. An address that does not belong to an Adobe ID is refused with 400.
     pub fn of_user(email: impl Into<Box<str>>) -> Self {
         Self { user: Some(email.into()), ..Self::new() }
     }
 
-    /// Alerts per page. Default 50, the vendor's own and the most it sends; at least 1.
+    /// Alerts per page. Default 50, which is also the vendor's default and maximum; at least 1.
     pub fn page_size(mut self, alerts: u32) -> Self {
         self.list.limit = alerts;
         self
@@ -81,17 +83,15 @@ impl Endpoint for ListAlerts {
             }
             None => &[ALERTS],
         };
-        let mut builder = ApiRequest::of::<Self>(Method::GET, base, path)
+        let mut request = ApiRequest::of::<Self>(Method::GET, base, path)
+            .check(self.list.check())
             .query("orderby", Some(self.list.order()))
             .query("pagesize", Some(self.list.limit))
             .query("page", self.list.cursor.as_ref().map(Cursor::as_str))
-            .query("property", self.list.property());
-        if let Err(error) = self.list.check() {
-            builder = builder.fail(error);
-        }
-        let mut request = builder.finish()?;
+            .query("property", self.list.property())
+            .finish()?;
         if let Some(email) = &self.user {
-            // Personal data: the URL is part of reports, and the vendor's refusal quotes the address.
+            // Personal data: the URL is part of reports, and the vendor's error quotes the address.
             request.hide(email);
         }
         Ok(request)
@@ -99,13 +99,13 @@ impl Endpoint for ListAlerts {
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Alert>> {
-        let answer: AlertAnswer = json::decode(meta, body)?;
-        let next = answer.links.get("next").filter(|_| !answer.items.is_empty());
+        let list: AlertList = json::decode(meta, body)?;
+        let next = list.links.get("next").filter(|_| !list.items.is_empty());
         let page = next.and_then(|link| {
             let mut members = LinkPolicy::query_of(&link.href).into_iter();
             members.find(|(name, _)| name == "page").map(|(_, number)| number)
         });
-        Ok(Page::new(answer.items, page.map(Cursor::new)))
+        Ok(Page::new(list.items, page.map(Cursor::new)))
     }
 }
 
@@ -123,13 +123,17 @@ impl PagedEndpoint for ListAlerts {
     }
 }
 
-/// Every list of alerts answers in this shape. Only that of one person says `items`.
+/// The response to every request for alerts. Only in that for the alerts of one person the member is called `items`.
 #[derive(Deserialize)]
-struct AlertAnswer {
+struct AlertList {
     #[serde(alias = "alerts", default, deserialize_with = "lenient::list")]
     items: Vec<Alert>,
     #[serde(rename = "_links", default)]
     links: Links,
+}
+
+fn alerts(meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
+    Ok(json::decode::<AlertList>(meta, body)?.items)
 }
 
 /// A condition on the alerts of a list.
@@ -137,7 +141,7 @@ struct AlertAnswer {
 pub struct AlertFilter(pub(super) String);
 
 impl AlertFilter {
-    /// Has this id, for example `query_service_flow_run_failure-…`.
+    /// Has this id, such as `query_service_flow_run_failure-…`.
     #[must_use]
     pub fn id(id: &str) -> Self {
         Self(clause("id", "==", id))
@@ -161,36 +165,38 @@ impl AlertFilter {
         Self(clause("alertType", "==", alert_type))
     }
 
-    /// A condition in the vendor's own words. It cannot hold a comma.
+    /// A condition in the vendor's syntax. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
 }
 
-/// Creates an alert on a query or schedule and subscribes people to it; where the alert exists, it gets more subscribers.
-///
-/// All queries but `SELECT`s can have alerts. To receive mails, people must first have switched them on in the UI. Refused
-/// with 400 if an address belongs to no Adobe id or the alert is disabled, with 404 if there is no such query or schedule.
-///
-/// Source: Query Service API, "Alert subscriptions", `POST /alert-subscriptions`. Not repeated once it may have arrived:
-/// what the vendor does with people who have subscribed already is not documented.
-///
-/// ```
-/// use scheduled_runs::adobe::{AlertType, CreateAlert};
-///
-/// // A mail, and nothing in the UI, when a run of the schedule fails.
-/// let request = CreateAlert::new("nightly", AlertType::Failure, ["ada@example.com"]).in_context_notifications(false);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/alert-subscriptions");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateAlert {
-    body: CreateBody,
+operation! {
+    /// Creates an alert on a query or schedule and subscribes people to it. If the alert exists, it gets more subscribers.
+    ///
+    /// All queries except `SELECT`s can have alerts. People receive mails only if they have switched them on in the UI. Refused
+    /// with 400 if an address does not belong to an Adobe ID or the alert is disabled, with 404 if the query or schedule does
+    /// not exist. What the vendor does with people who are already subscribed is not documented.
+    ///
+    /// Source: Query Service API, "Alert subscriptions", `POST /alert-subscriptions`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{AlertType, CreateAlert};
+    ///
+    /// // A mail, and nothing in the UI, when a run of the schedule fails.
+    /// let request = CreateAlert::new("nightly", AlertType::Failure, ["ada@example.com"]).in_context_notifications(false);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/alert-subscriptions");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateAlert {} without new
+    state { body: CreateBody }
+    for Adobe, "adobe.alerts.create", NotIdempotent: POST ALERTS -> Alert,
+    json {body},
+    with |this, request| request.check(this.check())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -210,8 +216,8 @@ struct NewSubscriptions {
 }
 
 impl CreateAlert {
-    /// Most addresses of one request.
-    const MOST_USERS: usize = 5;
+    /// Most addresses in one request.
+    const MAX_USERS: usize = 5;
 
     /// An alert of this type on this query or schedule, for these people, both in the UI and by mail.
     ///
@@ -229,222 +235,76 @@ impl CreateAlert {
         Self { body: CreateBody { asset_id: asset.into(), alert_type, subscriptions } }
     }
 
-    /// Whether they are told in the UI. Default: yes.
+    /// Whether they are notified in the UI. Default: yes.
     pub fn in_context_notifications(mut self, on: bool) -> Self {
         self.body.subscriptions.in_context_notifications = on;
         self
     }
 
-    /// Whether they are told by mail. Default: yes.
+    /// Whether they are notified by mail. Default: yes.
     pub fn email_notifications(mut self, on: bool) -> Self {
         self.body.subscriptions.email_notifications = on;
         self
     }
-}
 
-impl Endpoint for CreateAlert {
-    type Api = Adobe;
-    type Output = Alert;
-    const OPERATION: &'static str = "adobe.alerts.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::POST, base, &[ALERTS]).json(&self.body);
+    fn check(&self) -> Result<()> {
         let users = self.body.subscriptions.email_ids.len();
-        if !(1..=Self::MOST_USERS).contains(&users) {
-            let message =
-                "an alert is created for one to five addresses; send more requests for more";
-            return builder.fail(Error::config(message)).finish();
+        if !(1..=Self::MAX_USERS).contains(&users) {
+            return Err(Error::config(
+                "an alert must be created for one to five addresses; send more requests for more",
+            ));
         }
-        builder.finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
-        json::decode(meta, body)
+        Ok(())
     }
 }
 
-/// Lists the alerts of one query or schedule with their subscribers: at most one alert of each type. 404 if it has none.
-///
-/// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions/{asset}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ListAssetAlerts {
-    asset: AssetId,
+operation! {
+    /// Lists the alerts of one query or schedule with their subscribers, at most one alert of each type. 404 if there are none.
+    ///
+    /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions/{asset}`.
+    ListAssetAlerts { asset: AssetId }
+    for Adobe, "adobe.alerts.list_of_asset", Safe: GET ALERTS / {asset} -> Vec<Alert>,
+    decode alerts
 }
 
-impl ListAssetAlerts {
-    /// The alerts of this query or schedule.
-    pub fn new(asset: impl Into<AssetId>) -> Self {
-        Self { asset: asset.into() }
-    }
+operation! {
+    /// Gets the alert of one type of a query or schedule with its subscribers. 404 if it does not exist, 400 for a type that the
+    /// vendor does not know.
+    ///
+    /// The response is a list, which holds one alert in samples. Source: Query Service API, "Alert subscriptions",
+    /// `GET /alert-subscriptions/{asset}/{type}`.
+    GetAlert { asset: AssetId, alert_type: AlertType }
+    for Adobe, "adobe.alerts.get", Safe: GET ALERTS / {asset} / {alert_type} -> Vec<Alert>,
+    decode alerts
 }
 
-impl Endpoint for ListAssetAlerts {
-    type Api = Adobe;
-    type Output = Vec<Alert>;
-    const OPERATION: &'static str = "adobe.alerts.list_of_asset";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &[ALERTS, self.asset.as_str()]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
-        Ok(json::decode::<AlertAnswer>(meta, body)?.items)
-    }
+operation! {
+    /// Lets an alert notify its subscribers.
+    ///
+    /// The response to a second attempt is not documented. Source: Query Service API, "Alert subscriptions",
+    /// `PATCH /alert-subscriptions/{asset}/{type}` with a single operation.
+    EnableAlert { asset: AssetId, alert_type: AlertType }
+    for Adobe, "adobe.alerts.enable", NotIdempotent: PATCH ALERTS / {asset} / {alert_type} -> Alert,
+    with |_, request| request.json(&Patch::Bare(Operation::replace("/status", "enable")))
 }
 
-/// Gets the alert of one type of a query or schedule with its subscribers. 404 if there is none, 400 for a type that the
-/// vendor does not know.
-///
-/// The vendor answers with a list; samples hold one alert. Source: Query Service API, "Alert subscriptions",
-/// `GET /alert-subscriptions/{asset}/{type}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetAlert {
-    asset: AssetId,
-    alert_type: AlertType,
+operation! {
+    /// Stops an alert from notifying anyone. Its subscribers stay.
+    ///
+    /// The response to a second attempt is not documented. Source: Query Service API, "Alert subscriptions",
+    /// `PATCH /alert-subscriptions/{asset}/{type}` with a single operation.
+    DisableAlert { asset: AssetId, alert_type: AlertType }
+    for Adobe, "adobe.alerts.disable", NotIdempotent: PATCH ALERTS / {asset} / {alert_type} -> Alert,
+    with |_, request| request.json(&Patch::Bare(Operation::replace("/status", "disable")))
 }
 
-/// Lets an alert notify its subscribers.
-///
-/// Source: Query Service API, "Alert subscriptions", `PATCH /alert-subscriptions/{asset}/{type}` with one bare operation.
-/// Not repeated once it may have arrived: what the vendor answers the second time is not documented.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct EnableAlert {
-    asset: AssetId,
-    alert_type: AlertType,
-}
-
-/// Keeps an alert from notifying anyone; its subscribers stay.
-///
-/// Source and repetition as for [`EnableAlert`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DisableAlert {
-    asset: AssetId,
-    alert_type: AlertType,
-}
-
-/// Deletes an alert with all its subscriptions.
-///
-/// Source: Query Service API, "Alert subscriptions", `DELETE /alert-subscriptions/{asset}/{type}`. Not repeated once it may
-/// have arrived: a second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DeleteAlert {
-    asset: AssetId,
-    alert_type: AlertType,
-}
-
-impl GetAlert {
-    /// The alert of this type of this query or schedule.
-    pub fn new(asset: impl Into<AssetId>, alert_type: AlertType) -> Self {
-        Self { asset: asset.into(), alert_type }
-    }
-}
-
-impl EnableAlert {
-    /// The alert of this type of this query or schedule.
-    pub fn new(asset: impl Into<AssetId>, alert_type: AlertType) -> Self {
-        Self { asset: asset.into(), alert_type }
-    }
-}
-
-impl DisableAlert {
-    /// The alert of this type of this query or schedule.
-    pub fn new(asset: impl Into<AssetId>, alert_type: AlertType) -> Self {
-        Self { asset: asset.into(), alert_type }
-    }
-}
-
-impl DeleteAlert {
-    /// The alert of this type of this query or schedule.
-    pub fn new(asset: impl Into<AssetId>, alert_type: AlertType) -> Self {
-        Self { asset: asset.into(), alert_type }
-    }
-}
-
-/// A request about the alert of one type of a query or schedule.
-fn about<E: Endpoint>(
-    method: Method,
-    base: &Url,
-    asset: &AssetId,
-    alert_type: &AlertType,
-) -> RequestBuilder {
-    ApiRequest::of::<E>(method, base, &[ALERTS, asset.as_str(), alert_type.as_str()])
-}
-
-impl Endpoint for GetAlert {
-    type Api = Adobe;
-    type Output = Vec<Alert>;
-    const OPERATION: &'static str = "adobe.alerts.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        about::<Self>(Method::GET, base, &self.asset, &self.alert_type).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
-        Ok(json::decode::<AlertAnswer>(meta, body)?.items)
-    }
-}
-
-impl Endpoint for EnableAlert {
-    type Api = Adobe;
-    type Output = Alert;
-    const OPERATION: &'static str = "adobe.alerts.enable";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        about::<Self>(Method::PATCH, base, &self.asset, &self.alert_type)
-            .json(&Patch::Bare(Operation::replace("/status", "enable")))
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for DisableAlert {
-    type Api = Adobe;
-    type Output = Alert;
-    const OPERATION: &'static str = "adobe.alerts.disable";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        about::<Self>(Method::PATCH, base, &self.asset, &self.alert_type)
-            .json(&Patch::Bare(Operation::replace("/status", "disable")))
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Alert> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for DeleteAlert {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.alerts.delete";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        about::<Self>(Method::DELETE, base, &self.asset, &self.alert_type).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Deletes an alert with all its subscriptions.
+    ///
+    /// A second delete would be refused with 404 although the first one worked. Source: Query Service API,
+    /// "Alert subscriptions", `DELETE /alert-subscriptions/{asset}/{type}`.
+    DeleteAlert { asset: AssetId, alert_type: AlertType }
+    for Adobe, "adobe.alerts.delete", NotIdempotent: DELETE ALERTS / {asset} / {alert_type} -> Accepted
 }
 
 id! {
@@ -464,8 +324,8 @@ impl From<&QueryId> for AssetId {
     }
 }
 
-/// One alert of a query or schedule. What asks for it names [`asset_id`](Self::asset_id) and
-/// [`alert_type`](Self::alert_type), not its own id.
+/// One alert of a query or schedule. Requests name it by [`asset_id`](Self::asset_id) and
+/// [`alert_type`](Self::alert_type), not by its id.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -474,11 +334,11 @@ pub struct Alert {
     name: Option<Box<str>>,
     /// The query or schedule it belongs to.
     pub asset_id: AssetId,
-    /// What it tells of.
+    /// The event that it notifies people of.
     pub alert_type: Option<AlertType>,
-    /// Whether it notifies. Missing in the answer to [`CreateAlert`].
+    /// Whether it notifies anyone. Missing in the response to [`CreateAlert`].
     pub status: Option<AlertStatus>,
-    /// Whom it notifies; missing where all alerts of the sandbox are listed, and in the answer to a change.
+    /// Whom it notifies. Missing in the list of all alerts of the sandbox, and in the response to a change.
     ///
     /// (An older vendor page calls the member `notifications`.)
     #[serde(alias = "notifications")]
@@ -486,8 +346,8 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// The name that the vendor gave it, for example `query_service_flow_run_failure-…`. The vendor calls it `id`, and
-    /// where the alerts of one person are listed `name`.
+    /// The name that the vendor gave it, such as `query_service_flow_run_failure-…`. The vendor calls it `id`, and `name` in
+    /// the list of one person's alerts.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref().or(self.name.as_deref())
@@ -495,57 +355,57 @@ impl Alert {
 }
 
 open_enum! {
-    /// What an alert tells of. One prose page says `failed` for `failure`; `delay` is an alert of the UI alone.
+    /// The event that an alert notifies people of. One vendor page says `failed` for `failure`; `delay` exists only in the UI.
     AlertType {
-        /// The query has begun.
+        /// The query has started.
         Start = "start",
-        /// The query has ended as wanted.
+        /// The query has succeeded.
         Success = "success",
         /// The query has failed.
         Failure = "failure",
-        /// The schedule was stopped after ten failures in a row. For schedules only; the reference does not have it.
+        /// The schedule was stopped after ten consecutive failures. Only for schedules; not in the API reference.
         Quarantine = "quarantine",
     }
 }
 
 open_enum! {
-    /// Whether an alert notifies.
+    /// Whether an alert notifies anyone.
     AlertStatus {
-        /// It does.
+        /// It notifies its subscribers.
         Enabled = "enabled",
-        /// It will.
+        /// It is being enabled.
         Enabling = "enabling",
-        /// It does not.
+        /// It notifies nobody.
         Disabled = "disabled",
-        /// It will not.
+        /// It is being disabled.
         Disabling = "disabling",
     }
 }
 
-/// Whom an alert notifies, and how. Each answer has a part of it: see [`Channel`].
+/// Whom an alert notifies, and how. Each response has a part of it: see [`Channel`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Subscriptions {
-    /// Addresses of those just subscribed; only in the answer to [`CreateAlert`].
+    /// Addresses that were just subscribed. Only in the response to [`CreateAlert`].
     #[serde(deserialize_with = "addresses")]
     pub email_ids: Vec<Box<str>>,
-    /// By mail.
+    /// Notifications by mail.
     #[serde(deserialize_with = "channel")]
     pub email_notifications: Option<Channel>,
-    /// In the UI. (One sample has the name without its last letter.)
+    /// Notifications in the UI. (One sample has the name without its last letter.)
     #[serde(alias = "inContextNotification", deserialize_with = "channel")]
     pub in_context_notifications: Option<Channel>,
 }
 
-/// One way of notifying.
+/// One way of notifying people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Channel {
-    /// Whether those whom the request was about are notified in this way: after [`CreateAlert`], and in the list of one
-    /// person.
+    /// Whether the people named in the request are notified in this way. In the response to [`CreateAlert`], and in the list
+    /// of one person's alerts.
     Switch(bool),
-    /// The addresses notified in this way: where the alerts of one query or schedule are listed.
+    /// The addresses notified in this way. In the list of the alerts of one query or schedule.
     Users(Vec<Box<str>>),
 }
 

@@ -1,54 +1,28 @@
-//! Connection parameters: what SQL clients need to reach Query Service, the caller's own token among it.
+//! Connection parameters: what SQL clients need to reach Query Service, including the client's own token.
 
 use std::fmt;
 
-use bytes::Bytes;
-use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use super::Adobe;
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
-use crate::error::Result;
-use crate::wire::{json, lenient};
+use crate::client::operation;
+use crate::wire::lenient;
 
-/// Gets what SQL clients need to connect as this client. The answer holds the token that asked for it.
-///
-/// For credentials that do not expire with the token see [`CreateAccount`](super::CreateAccount).
-///
-/// Source: Query Service API, "Connection parameters", `GET /connection_parameters`. Safe to repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetConnectionParameters;
-
-impl GetConnectionParameters {
-    /// Those of this client.
-    pub fn new() -> Self {
-        Self
-    }
-}
-
-impl Endpoint for GetConnectionParameters {
-    type Api = Adobe;
-    type Output = ConnectionParameters;
-    const OPERATION: &'static str = "adobe.connection_parameters.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::GET, base, &["connection_parameters"]);
-        builder.confidential().finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<ConnectionParameters> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Gets what SQL clients need to connect as this client. The response holds the token that the request was sent with.
+    ///
+    /// For credentials that do not expire with the token see [`CreateAccount`](super::CreateAccount).
+    ///
+    /// Source: Query Service API, "Connection parameters", `GET /connection_parameters`.
+    GetConnectionParameters {}
+    for Adobe, "adobe.connection_parameters.get", Safe: GET "connection_parameters" -> ConnectionParameters,
+    with |_, request| request.confidential()
 }
 
 /// What SQL clients need to connect. All of it is secret: `Debug` shows no field.
 ///
-/// [`Response::body`](crate::Response::body) has the answer as it came, with the tokens: do not print it.
+/// [`Response::body`](crate::Response::body) has the body unchanged, with the tokens: do not print it.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -58,7 +32,7 @@ pub struct ConnectionParameters {
     /// Port of the database.
     #[serde(default, deserialize_with = "port")]
     pub port: Option<u16>,
-    /// Name of the database, for example `prod:all`.
+    /// Name of the database, such as `prod:all`.
     pub db_name: Option<Box<str>>,
     /// User: the organization id.
     pub username: Option<Box<str>>,
@@ -68,24 +42,24 @@ pub struct ConnectionParameters {
     #[serde(default, deserialize_with = "lenient::count")]
     pub version: Option<u64>,
     websocket_host: Option<Box<str>>,
-    /// The reference leaves a letter out.
+    /// As the API reference spells it.
     websoket_host: Option<Box<str>>,
 }
 
 impl ConnectionParameters {
-    /// Password: the token that the request was sent with. It ends when that does, about 24 hours after it was made.
+    /// Password: the token that the request was sent with. It is valid as long as that one, about 24 hours.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The same token in the form that some clients need, such as Tableau.
+    /// The same token in the form that some SQL clients need, such as Tableau.
     #[must_use]
     pub fn compressed_token(&self) -> Option<&str> {
         self.compressed_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// Host for clients that connect by web socket.
+    /// Host for SQL clients that connect by WebSocket.
     #[must_use]
     pub fn websocket_host(&self) -> Option<&str> {
         self.websocket_host.as_deref().or(self.websoket_host.as_deref())
@@ -108,7 +82,7 @@ mod tests {
     use crate::adobe::tests::request_text;
 
     #[test]
-    fn connection_parameters_are_asked_for() {
+    fn connection_parameters_are_requested() {
         assert_eq!(request_text(&GetConnectionParameters::new()), "GET /connection_parameters");
     }
 

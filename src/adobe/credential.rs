@@ -1,29 +1,27 @@
-//! Who calls Adobe: OAuth server-to-server, or a ready token.
+//! Adobe's credentials: OAuth Server-to-Server, or a ready token.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderName, Method};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use url::Url;
+use http::HeaderName;
+use secrecy::SecretString;
 
-use super::dialect::ImsDialect;
+use super::dialect::read_error;
 use crate::client::credential::SecretHeader;
+use crate::client::oauth::{self, OAuthDialect};
 use crate::client::{
-    ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value,
+    ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Token, TokenSource,
+    header_value,
 };
 use crate::error::{Error, Result};
-use crate::wire::json;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// OAuth Server-to-Server: fetches tokens from Adobe's Identity Management Service (IMS) with a client id and secret.
 ///
-/// The token is kept until shortly before its end, about 24 hours, and asked for once however many calls wait: Adobe may
-/// throttle whoever asks for many. The secret travels in the form body, never in a URL.
+/// A token is valid for about 24 hours and renewed shortly before it expires. It is fetched once however many calls wait for
+/// it: Adobe may throttle clients that fetch many. The secret is sent in the form body, never in a URL.
 ///
 /// ```
 /// use scheduled_runs::adobe::ServerToServer;
@@ -34,113 +32,72 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Source: Adobe Developer Console docs, "Server to Server authentication".
 pub type ServerToServer = CachedToken<ImsToken>;
 
-/// Asks IMS for tokens; wrapped by [`ServerToServer`].
-#[derive(Clone)]
-pub struct ImsToken {
-    client_id: SecretString,
-    client_secret: SecretString,
-    scopes: String,
-    token_url: String,
-}
+/// Fetches tokens from IMS; wrapped by [`ServerToServer`].
+#[derive(Clone, Debug)]
+pub struct ImsToken(oauth::ClientCredentials);
 
 impl ImsToken {
-    /// Where production tokens come from.
+    /// Token URL of the production environment.
     pub const TOKEN_URL: &'static str = "https://ims-na1.adobelogin.com/ims/token/v3";
 
-    /// The scopes Experience Platform needs.
+    /// The scopes that Experience Platform needs.
     pub const SCOPES: &'static str =
         "openid,session,AdobeID,read_organizations,additional_info.projectedProductContext";
 
-    /// Adobe's own tokens live 24 hours; a longer life is a mistake in the answer.
-    const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
-
-    fn url(&self) -> Result<Url> {
-        Url::parse(&self.token_url).map_err(|_| Error::config("the token URL is not a URL"))
-    }
-}
-
-impl fmt::Debug for ImsToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImsToken").field("scopes", &self.scopes).finish_non_exhaustive()
-    }
+    /// Adobe's own tokens are valid for 24 hours; a longer lifetime is a mistake in the response. (The JWT exchange, which
+    /// Adobe ended in 2025, had milliseconds in `expires_in`.)
+    const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 }
 
 impl ServerToServer {
     /// Client id and client secret of an OAuth Server-to-Server credential.
     #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        ImsToken {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-            scopes: ImsToken::SCOPES.to_owned(),
-            token_url: ImsToken::TOKEN_URL.to_owned(),
-        }
+        let source = oauth::ClientCredentials::new(
+            "adobe.token",
+            ImsToken::TOKEN_URL,
+            client_id,
+            client_secret,
+        );
+        ImsToken(
+            source
+                .scope(ImsToken::SCOPES)
+                .max_lifetime(ImsToken::MAX_LIFETIME)
+                .dialect(OAuthDialect::new(read_error)),
+        )
         .into()
     }
 
     /// Other scopes, comma-separated. Default [`SCOPES`](ImsToken::SCOPES).
     #[must_use]
     pub fn scopes(self, scopes: impl Into<String>) -> Self {
-        self.with_source(|token| ImsToken { scopes: scopes.into(), ..token })
+        self.with_source(|token| ImsToken(token.0.scope(scopes)))
     }
 
-    /// Another place to get tokens from. Default [`TOKEN_URL`](ImsToken::TOKEN_URL).
+    /// Fetches tokens from another URL. Default [`TOKEN_URL`](ImsToken::TOKEN_URL).
     #[must_use]
     pub fn token_url(self, url: impl Into<String>) -> Self {
-        self.with_source(|token| ImsToken { token_url: url.into(), ..token })
+        self.with_source(|token| ImsToken(token.0.token_url(url.into())))
     }
 }
 
 #[async_trait]
 impl TokenSource for ImsToken {
     fn check(&self) -> Result<()> {
-        header_value("client id", self.client_id.expose_secret())?;
-        if self.client_secret.expose_secret().is_empty() {
-            return Err(Error::config("client secret is empty"));
-        }
-        self.url().map(drop)
+        self.0.check()
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
-        #[derive(Deserialize)]
-        struct Answer {
-            access_token: SecretString,
-            /// Seconds. (The JWT exchange, which Adobe ended in 2025, had milliseconds here.)
-            expires_in: u64,
-        }
-
-        let (id, secret) = (self.client_id.expose_secret(), self.client_secret.expose_secret());
-        // Asking twice does no harm: each answer is a valid token.
-        let mut request = ApiRequest::builder(
-            "adobe.token",
-            Idempotency::Idempotent,
-            Method::POST,
-            &self.url()?,
-            &[],
-        )
-        .form([
-            ("grant_type", "client_credentials"),
-            ("client_id", id),
-            ("client_secret", secret),
-            ("scope", &self.scopes),
-        ])
-        .finish()?;
-        request.hide(id);
-        request.hide(secret);
-        let (meta, body) = context.send(request, &ImsDialect).await?;
-        let answer: Answer = json::decode(&meta, &body)?;
-        let life = Duration::from_secs(answer.expires_in).min(Self::LONGEST_LIFE);
-        Ok(Token::new(answer.access_token, life))
+        self.0.token(context).await
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
-        request.hide(self.client_secret.expose_secret());
-        request.set_secret_header(API_KEY, self.client_id.expose_secret())?;
-        request.set_bearer(token)
+        request.set_secret_header(API_KEY, self.0.client_id())?;
+        self.0.apply(request, token)
     }
 }
 
-/// A ready token with the API key (client id) it was made for. It is not renewed.
+/// A ready token with the API key (client id) that it was issued for. It is not renewed.
 ///
 /// ```
 /// use scheduled_runs::adobe::AccessToken;
@@ -154,7 +111,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// API key and token; the token without the word `Bearer`.
+    /// API key and token. Pass the token without the word `Bearer`.
     #[must_use]
     pub fn new(api_key: impl Into<SecretString>, token: impl Into<SecretString>) -> Self {
         Self { api_key: SecretHeader::new(api_key), token: Bearer::new(token) }
@@ -171,9 +128,11 @@ impl fmt::Debug for AccessToken {
 impl Credential for AccessToken {
     fn check(&self) -> Result<()> {
         let api_key = self.api_key.secret();
-        // Adobe's tokens are JSON web tokens, and all of those begin like this.
+        // Adobe's tokens are JSON Web Tokens, which all begin like this.
         if api_key.starts_with("eyJ") || api_key.starts_with("Bearer ") {
-            return Err(Error::config("the API key looks like a token; it comes before the token"));
+            return Err(Error::config(
+                "the API key looks like a token; pass the API key first and then the token",
+            ));
         }
         header_value("API key", api_key)?;
         self.token.check()

@@ -1,4 +1,4 @@
-//! How Adobe says "error": the gateway, the service, the platform and IMS each in their own shape.
+//! How Adobe reports errors: the gateway, the service, the platform and IMS each have their own error body.
 
 use http::{HeaderName, HeaderValue, header};
 use serde::Deserialize;
@@ -13,15 +13,15 @@ use crate::wire::lenient;
 pub mod gateway {
     /// A required header is missing, usually `x-gw-ims-org-id`.
     pub const MISSING_HEADER: &str = "400003";
-    /// The token expired or is bad.
+    /// The token is invalid or has expired.
     pub const TOKEN_NOT_VALID: &str = "401013";
-    /// There is no `x-api-key`.
+    /// The header `x-api-key` is missing.
     pub const API_KEY_REQUIRED: &str = "403000";
     /// The API key is unknown.
     pub const API_KEY_INVALID: &str = "403003";
-    /// There is no `Authorization`. The status is 403, not 401.
+    /// The header `Authorization` is missing. The status is 403, not 401.
     pub const TOKEN_MISSING: &str = "403010";
-    /// The account has no right in this organization.
+    /// The account has no rights in this organization.
     pub const PROFILE_NOT_VALID: &str = "403025";
     /// The organization id is wrong, or the account has no product profile.
     pub const USER_REGION_MISSING: &str = "403027";
@@ -39,7 +39,7 @@ pub(super) struct AdobeDialect {
     pub(super) sandbox: HeaderValue,
 }
 
-/// Links are built from ids, and lists end where the next start is missing.
+/// Not decoded: URLs are built from ids, not links, and of `_page` only the starts are needed.
 const UNREAD: [&str; 11] = [
     "/_links",
     "/version",
@@ -66,16 +66,16 @@ impl Dialect for AdobeDialect {
         &UNREAD
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        // Inferred: no source shows the gateway's error inside a success; it would read as an empty list.
-        if answer.status.is_success() && !answer.begins_with("{\"error_code\"") {
+    fn judge(&self, response: &Answer<'_>) -> Verdict {
+        // Inferred: no source shows an error of the gateway with a success status. It would be read as an empty list.
+        if response.status.is_success() && !response.begins_with("{\"error_code\"") {
             return Verdict::Success;
         }
-        let error = read_error(answer);
+        let error = read_error(response);
         let code =
             error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default().to_owned();
-        let refusal = Refusal::by_status(answer.status, error);
-        // By code before status: the gateway answers 403 where others answer 401.
+        let refusal = Refusal::by_status(response.status, error);
+        // The code counts more than the status: the gateway sends 403 where others send 401.
         Verdict::Failure(match &*code {
             gateway::TOKEN_NOT_VALID => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
             gateway::TOKEN_MISSING => refusal.kind(ErrorKind::Auth),
@@ -88,28 +88,10 @@ impl Dialect for AdobeDialect {
     }
 }
 
-/// Adobe's Identity Management Service.
-#[derive(Debug)]
-pub(super) struct ImsDialect;
-
-impl Dialect for ImsDialect {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
-            return Verdict::Success;
-        }
-        let refusal = Refusal::by_status(answer.status, read_error(answer));
-        // A wrong client id or secret is a 400 here (`invalid_client`), and asking again changes nothing.
-        Verdict::Failure(match answer.status.as_u16() {
-            400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
-            _ => refusal,
-        })
-    }
-}
-
-/// All shapes of Adobe's error bodies at once; which one it is shows in what is there.
+/// All of Adobe's error bodies at once; a body has the members of one of them.
 ///
 /// Gateway: `error_code`, `message`. Service: `message`, `statusCode`. Platform: `type`, `title`, `status`, `detail`,
-/// `report`, `error-chain`. Some services: `errorMessage`. IMS: `error`, `error_description`. Often: nothing at all.
+/// `report`, `error-chain`. Some services: `errorMessage`. IMS: `error`, `error_description`. Often the body is empty.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -139,12 +121,12 @@ struct Body {
     error_description: Option<Box<str>>,
 }
 
-fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    // A list would be read by position.
-    let text = Some(answer.text()).filter(|text| text.trim_start().starts_with('{'))?;
+pub(super) fn read_error(response: &Answer<'_>) -> Option<VendorError> {
+    // serde would read an array by position.
+    let text = Some(response.text()).filter(|text| text.starts_with('{'))?;
     let body: Body = serde_json::from_str(text).ok()?;
-    // The HTTP status once more is no code.
-    let status_code = body.status_code.filter(|code| **code != *answer.status.as_str());
+    // A code that repeats the HTTP status says nothing.
+    let status_code = body.status_code.filter(|code| **code != *response.status.as_str());
     let chained =
         body.error_chain.get(0).and_then(|link| link.get("errorCode")).and_then(Value::as_str);
     let mut error = VendorError::default();
@@ -167,6 +149,8 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
+
+    use crate::client::oauth::OAuthDialect;
 
     fn judge(dialect: &dyn Dialect, status: u16, body: &str) -> Refusal {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
@@ -224,7 +208,7 @@ mod tests {
         assert_eq!(
             texts(r#"{"message":"bad cron","statusCode":"400"}"#),
             (None, None, some("bad cron")),
-            "the HTTP status once more is no code"
+            "a code that repeats the HTTP status is not kept"
         );
         assert_eq!(texts("\u{feff} {\"message\":\"bad cron\"}"), (None, None, some("bad cron")));
         assert_eq!(
@@ -266,9 +250,9 @@ mod tests {
 
     #[test]
     fn ims_refuses_credentials_with_a_400() {
-        let refusal =
-            judge(&ImsDialect, 400, r#"{"error":"invalid_client","error_description":"x"}"#);
+        let ims = OAuthDialect::new(read_error);
+        let refusal = judge(&ims, 400, r#"{"error":"invalid_client","error_description":"x"}"#);
         assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Permanent));
-        assert_eq!(judge(&ImsDialect, 503, "").kind, ErrorKind::Server);
+        assert_eq!(judge(&ims, 503, "").kind, ErrorKind::Server);
     }
 }

@@ -1,72 +1,46 @@
-//! IP access: from which addresses SQL clients may reach the sandbox.
+//! IP access: the addresses from which SQL clients may reach the sandbox.
 
-use bytes::Bytes;
-use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::Adobe;
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use crate::client::operation;
 use crate::error::{Error, Result};
-use crate::wire::{json, lenient};
+use crate::wire::lenient;
 
-const PATH: [&str; 2] = ["security", "ip-access"];
-
-/// Gets the addresses from which SQL clients may reach the sandbox. An empty list lets every address in.
-///
-/// Needs the Data Distiller add-on and a **user's token**: [`AccessToken`](super::AccessToken), not server-to-server.
-///
-/// Source: Data Distiller Authorization API, "IP Access", `GET /security/ip-access`. Safe to repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetIpAccess;
-
-impl GetIpAccess {
-    /// The addresses of the client's sandbox.
-    pub fn new() -> Self {
-        Self
-    }
+operation! {
+    /// Gets the addresses from which SQL clients may reach the sandbox. An empty list allows every address.
+    ///
+    /// Needs the Data Distiller add-on and a **user's token**: [`AccessToken`](super::AccessToken), not server-to-server.
+    ///
+    /// Source: Data Distiller Authorization API, "IP Access", `GET /security/ip-access`.
+    GetIpAccess {}
+    for Adobe, "adobe.ip_access.get", Safe: GET "security" / "ip-access" -> IpAccess
 }
 
-impl Endpoint for GetIpAccess {
-    type Api = Adobe;
-    type Output = IpAccess;
-    const OPERATION: &'static str = "adobe.ip_access.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &PATH).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpAccess> {
-        json::decode(meta, body)
-    }
-}
-
-/// Sets the addresses from which SQL clients may reach the sandbox: the whole list, what is left out is gone.
-///
-/// Needs what [`GetIpAccess`] needs. An address that is none is refused with 400.
-///
-/// Source: Data Distiller Authorization API, "IP Access", `PUT /security/ip-access`. Repeating it does no harm: the second
-/// time writes the same list once more.
-///
-/// ```
-/// use scheduled_runs::adobe::{IpRange, SetIpAccess};
-///
-/// let office = IpRange::new("192.0.2.0/24").description("office");
-/// let request = SetIpAccess::new([office, IpRange::new("198.51.100.7")]);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "PUT");
-/// # assert_eq!(sent.url().path(), "/security/ip-access");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct SetIpAccess {
-    body: SetBody,
+operation! {
+    /// Sets the addresses from which SQL clients may reach the sandbox. It replaces the whole list.
+    ///
+    /// Needs what [`GetIpAccess`] needs. What is not an address is refused with 400.
+    ///
+    /// Source: Data Distiller Authorization API, "IP Access", `PUT /security/ip-access`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{IpRange, SetIpAccess};
+    ///
+    /// let office = IpRange::new("192.0.2.0/24").description("office");
+    /// let request = SetIpAccess::new([office, IpRange::new("198.51.100.7")]);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "PUT");
+    /// # assert_eq!(sent.url().path(), "/security/ip-access");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    SetIpAccess {} without new
+    state { body: SetBody }
+    for Adobe, "adobe.ip_access.set", Idempotent: PUT "security" / "ip-access" -> IpAccess,
+    json {body},
+    with |this, request| request.check(this.check())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,104 +50,45 @@ struct SetBody {
 }
 
 impl SetIpAccess {
-    /// These addresses and no others; at least one. (None would let every address in: [`DeleteIpAccess`] says so.)
+    /// These addresses and no others; at least one. To allow every address, send [`DeleteIpAccess`].
     pub fn new(ranges: impl IntoIterator<Item = IpRange>) -> Self {
         Self { body: SetBody { ip_ranges: ranges.into_iter().collect() } }
     }
-}
 
-impl Endpoint for SetIpAccess {
-    type Api = Adobe;
-    type Output = IpAccess;
-    const OPERATION: &'static str = "adobe.ip_access.set";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::PUT, base, &PATH).json(&self.body);
+    fn check(&self) -> Result<()> {
         if self.body.ip_ranges.is_empty() {
-            let message =
-                "an empty list would let every address in; send `DeleteIpAccess` to do that";
-            return builder.fail(Error::config(message)).finish();
+            return Err(Error::config(
+                "an empty list would allow every address; send `DeleteIpAccess` to do that",
+            ));
         }
-        builder.finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpAccess> {
-        json::decode(meta, body)
+        Ok(())
     }
 }
 
-/// Deletes all addresses of the list, so that SQL clients may reach the sandbox **from everywhere**.
-///
-/// Needs what [`GetIpAccess`] needs. Source: Data Distiller Authorization API, "IP Access", `DELETE /security/ip-access`.
-/// Not repeated once it may have arrived: the second time would not say what the first one deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DeleteIpAccess;
-
-impl DeleteIpAccess {
-    /// The addresses of the client's sandbox.
-    pub fn new() -> Self {
-        Self
-    }
+operation! {
+    /// Deletes all addresses from the list, so that SQL clients may reach the sandbox **from everywhere**.
+    ///
+    /// Needs what [`GetIpAccess`] needs. A second delete would not return the addresses that the first one deleted.
+    ///
+    /// Source: Data Distiller Authorization API, "IP Access", `DELETE /security/ip-access`.
+    DeleteIpAccess {}
+    for Adobe, "adobe.ip_access.delete", NotIdempotent: DELETE "security" / "ip-access" -> DeletedIpAccess
 }
 
-impl Endpoint for DeleteIpAccess {
-    type Api = Adobe;
-    type Output = DeletedIpAccess;
-    const OPERATION: &'static str = "adobe.ip_access.delete";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::DELETE, base, &PATH).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<DeletedIpAccess> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Checks whether SQL clients at an address, such as `192.0.2.9`, may reach the sandbox. It changes nothing.
+    ///
+    /// Needs what [`GetIpAccess`] needs. Source: Data Distiller Authorization API, "IP Validation",
+    /// `POST /security/validate/ip-access`.
+    ValidateIpAccess { ip_address: String }
+    for Adobe, "adobe.ip_access.validate", Safe: POST "security" / "validate" / "ip-access" -> IpValidation,
+    with |this, request| request.json(&ValidateBody { ip_address: &this.ip_address })
 }
 
-/// Asks whether SQL clients at one address may reach the sandbox.
-///
-/// Needs what [`GetIpAccess`] needs. Source: Data Distiller Authorization API, "IP Validation",
-/// `POST /security/validate/ip-access`. It changes nothing, so it is safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct ValidateIpAccess {
-    body: ValidateBody,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ValidateBody {
-    ip_address: String,
-}
-
-impl ValidateIpAccess {
-    /// This address, for example `192.0.2.9`.
-    pub fn new(ip_address: impl Into<String>) -> Self {
-        Self { body: ValidateBody { ip_address: ip_address.into() } }
-    }
-}
-
-impl Endpoint for ValidateIpAccess {
-    type Api = Adobe;
-    type Output = IpValidation;
-    const OPERATION: &'static str = "adobe.ip_access.validate";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::POST, base, &["security", "validate", "ip-access"])
-            .json(&self.body)
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<IpValidation> {
-        json::decode(meta, body)
-    }
+struct ValidateBody<'a> {
+    ip_address: &'a str,
 }
 
 /// An address, or a range of addresses.
@@ -203,7 +118,7 @@ impl IpRange {
     }
 }
 
-/// From which addresses SQL clients may reach a sandbox.
+/// The addresses from which SQL clients may reach a sandbox.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -211,9 +126,9 @@ pub struct IpAccess {
     ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
-    /// What is restricted: so far always `data_distiller`, connections by PSQL and JDBC.
+    /// What is restricted; so far always `data_distiller`, connections by PSQL and JDBC.
     pub channel: Option<Box<str>>,
-    /// Who may come in; empty means everyone.
+    /// The addresses that are allowed. If empty, every address is.
     #[serde(default, deserialize_with = "lenient::list")]
     pub allowed_ip_ranges: Vec<IpRange>,
 }
@@ -226,7 +141,7 @@ impl IpAccess {
     }
 }
 
-/// From which addresses SQL clients could reach a sandbox until now.
+/// The addresses from which SQL clients could reach a sandbox until the deletion.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -234,7 +149,7 @@ pub struct DeletedIpAccess {
     ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
-    /// What was restricted: so far always `data_distiller`, connections by PSQL and JDBC.
+    /// What was restricted; so far always `data_distiller`, connections by PSQL and JDBC.
     pub channel: Option<Box<str>>,
     /// The list that was deleted.
     #[serde(default, deserialize_with = "lenient::list")]
@@ -262,11 +177,14 @@ pub struct IpValidation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use url::Url;
+
     use crate::adobe::tests::request_text;
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
 
     #[test]
-    fn addresses_are_got_set_deleted_and_validated() {
+    fn addresses_are_fetched_set_deleted_and_validated() {
         assert_eq!(request_text(&GetIpAccess::new()), "GET /security/ip-access");
         assert_eq!(request_text(&DeleteIpAccess::new()), "DELETE /security/ip-access");
         let ranges =
@@ -289,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_opens_a_sandbox_by_an_empty_list() {
+    fn an_empty_list_of_addresses_is_refused() {
         let base = Url::parse(crate::adobe::BASE_URL).unwrap();
         let error = SetIpAccess::new([]).to_request(&base).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

@@ -1,4 +1,4 @@
-//! What all lists of this vendor share: order, filters, and pages with a key-set cursor.
+//! What all lists of this vendor share: order, filters, and pages with a keyset cursor.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,18 +19,18 @@ use crate::wire::{lenient, time};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeField {
-    /// When it was created. For runs: the time they stand for.
+    /// When it was created. For runs, the scheduled time.
     #[default]
     Created,
     /// When it was last changed.
     Updated,
 }
 
-/// Order, page size, start and filters of one list request, and the page it stands at.
+/// Order, page size, start and filters of one list request, and its page.
 ///
-/// Source: Query Service API reference, parameters of every list. The cursor is a key-set one: `start` is the ordering
-/// value of the page's first item, inclusive. So `orderby` and `limit` are always sent, and only the query of a next
-/// link is used: links may leave out `limit` and `property`, and name hosts that clients must not call.
+/// Source: Query Service API reference, parameters of every list. Paging is by keyset: `start` is the ordering value of the
+/// page's first item, inclusive. So `orderby` and `limit` are always sent. Of a next link only the query is used: links may
+/// omit `limit` and `property`, and name hosts that clients must not call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListQuery {
     pub(super) field: TimeField,
@@ -38,7 +38,7 @@ pub(super) struct ListQuery {
     pub(super) limit: u32,
     pub(super) start: Option<DateTime<Utc>>,
     pub(super) filters: Vec<String>,
-    /// Of queries only, as the next one.
+    /// This and the next field are set only for queries.
     pub(super) include_soft_deleted: bool,
     pub(super) include_hidden: bool,
     pub(super) cursor: Option<Cursor>,
@@ -46,7 +46,7 @@ pub(super) struct ListQuery {
 
 impl Default for ListQuery {
     fn default() -> Self {
-        // 20 is the documented default; it is sent, for a page is known to be full only by its limit.
+        // The documented default. It is sent because only the limit tells whether a page is full.
         Self {
             field: TimeField::Created,
             newest_first: false,
@@ -61,12 +61,10 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
-    /// Refuses what a list cannot be asked for.
+    /// Refuses settings that the vendor cannot express.
     pub(super) fn check(&self) -> Result<()> {
         if self.limit == 0 {
-            return Err(Error::config(
-                "a page of 0 items has no next page; set a limit of at least 1",
-            ));
+            return Err(Error::config("limit must be at least 1"));
         }
         self.filters.iter().try_for_each(|filter| check_clause(filter))
     }
@@ -81,22 +79,22 @@ impl ListQuery {
         }
     }
 
-    /// The value of `property`: all filters must hold.
+    /// The value of `property`: all filters, of which every one must hold.
     pub(super) fn property(&self) -> Option<String> {
         (!self.filters.is_empty()).then(|| self.filters.join(","))
     }
 
-    /// The page of a list answer.
+    /// Makes a page of the parts of a response.
     fn page_of<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Page<T> {
         let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let next = match links.get("next") {
             Some(link) => cursor_of(&link.href),
-            // Inferred: where an answer has no link but names the next start, the list goes on there, also after a page
-            // that is not full: the largest limit is not documented, and the vendor may send less than was asked for.
+            // Inferred: if a response has no link but names the next start, the list continues there. This holds also after
+            // a page that is not full: the largest limit is not documented, and the vendor may send fewer items.
             None => info.next.as_deref().map(|start| vec![("start".to_owned(), start.to_owned())]),
         };
-        // A page that is not full and links to its own start has nothing after it: samples show such links, and
-        // following one brings the same page again.
+        // A page that is not full and links to its own start is the last: samples have such links, and following one
+        // returns the same page again.
         let next = next.filter(|pairs| {
             full || !pairs.iter().any(|(name, value)| {
                 name == "start"
@@ -113,7 +111,7 @@ impl ListQuery {
 }
 
 impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
-    /// These settings, with the cursor laid over them.
+    /// Writes these settings; the cursor replaces order and start, and adds members of its own.
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
             ("orderby".into(), self.order().into()),
@@ -131,7 +129,8 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
         let overlay = self.cursor.as_ref().map(Cursor::as_str).unwrap_or_default();
         for (name, value) in form_urlencoded::parse(overlay.as_bytes()) {
             match pairs.iter_mut().find(|(known, _)| *known == name) {
-                // Only these move on. Links print a filter raw, so that a plus sign or ampersand in it is lost.
+                // Only these change from page to page. Links have filters unencoded, so that a plus sign or ampersand in
+                // one is lost.
                 Some((_, known)) if name == "orderby" || name == "start" => *known = value,
                 Some(_) => {}
                 None => pairs.push((name, value)),
@@ -141,7 +140,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let list: ListAnswer<T> = json::decode(meta, body)?;
+        let list: ListResponse<T> = json::decode(meta, body)?;
         Ok(self.page_of(list.items, &list.page.unwrap_or_default(), &list.links))
     }
 
@@ -150,7 +149,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 }
 
-/// The query of a next link, mended: the links are printed raw, so that a plus sign in them reads as a space.
+/// The query of a next link. Links are not encoded, so that a plus sign is decoded as a space: it is restored here.
 fn cursor_of(href: &str) -> Option<Vec<(String, String)>> {
     let mut pairs = LinkPolicy::query_of(href);
     for (name, value) in &mut pairs {
@@ -165,10 +164,10 @@ fn same_moment(one: &str, other: &str) -> bool {
     one == other || time::parse(one).is_some_and(|moment| time::parse(other) == Some(moment))
 }
 
-/// Every list answers in this shape; only the name of the items differs.
+/// The response to every list request; only the name of the items differs.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct ListAnswer<T> {
+struct ListResponse<T> {
     #[serde(
         alias = "runsSchedules",
         alias = "schedules",
@@ -194,7 +193,7 @@ struct PageInfo {
     next: Option<Box<str>>,
 }
 
-/// A time as filters and `start` take it.
+/// A time in the format of filters and `start`.
 pub(super) fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
@@ -204,18 +203,18 @@ pub(super) fn clause(field: &str, operator: &str, value: impl fmt::Display) -> S
     format!("{field}{operator}{value}")
 }
 
-/// Refuses a condition that would be read as two.
+/// Refuses a condition that the vendor would read as two.
 pub(super) fn check_clause(clause: &str) -> Result<()> {
     if !clause.contains(',') {
         return Ok(());
     }
     let field = clause.split(['=', '!', '<', '>', '~']).next().unwrap_or_default();
     Err(Error::config(format!(
-        "the filter on {field} holds a comma, which the vendor's filters cannot express"
+        "the filter on {field} holds a comma; the vendor separates filters by commas and has no way to escape one"
     )))
 }
 
-/// Setters every list request has, however its pages are found.
+/// Setters of every list request, those with numbered pages included.
 macro_rules! order_setters {
     ($filter:ty) => {
         /// Newest first.
@@ -230,7 +229,7 @@ macro_rules! order_setters {
             self
         }
 
-        /// What "new" and "old" mean. Default: [`Created`](crate::adobe::TimeField::Created).
+        /// The time that decides what is newest and oldest. Default: [`Created`](crate::adobe::TimeField::Created).
         pub fn order_by(mut self, field: crate::adobe::TimeField) -> Self {
             self.list.field = field;
             self
@@ -244,16 +243,17 @@ macro_rules! order_setters {
     };
 }
 
-/// Setters every list request has whose pages are found by key.
+/// Setters of every list request with keyset paging.
 macro_rules! list_setters {
     ($filter:ty) => {
-        /// Items per page. Default 20, the vendor's own; at least 1. The largest size is not documented.
+        /// Items per page. Default 20, as the vendor's; at least 1. The largest size is not documented.
         pub fn limit(mut self, items: u32) -> Self {
             self.list.limit = items;
             self
         }
 
-        /// Where the list begins: the ordering value of its first item, inclusive. Left out, at its beginning.
+        /// Begins the list at this time, inclusive: the time that the list is [ordered by](Self::order_by). If not set, the
+        /// list begins with its first item.
         ///
         /// (Older vendor docs call it an offset; it is a time.)
         pub fn start(mut self, time: chrono::DateTime<chrono::Utc>) -> Self {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_link_the_list_goes_on_at_the_start_the_answer_names() {
+    fn without_a_link_the_list_continues_at_the_start_that_the_response_names() {
         let list = ListQuery { limit: 2, ..ListQuery::default() };
         let info = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-02T00:00:00Z"}"#;
         for items in [1, 2] {
@@ -315,7 +315,7 @@ mod tests {
         let info = r#"{"start":"2020-01-01T00:00:00Z","next":"2020-01-01T00:00:00.000Z"}"#;
         let links = r#"{"next":{"href":"/q?start=2020-01-01T00:00:00.000Z"}}"#;
         assert_eq!(page(&list, 1, info, links), None);
-        // A full page of equal times cannot be passed: the walk must say so, not stop.
+        // Paging cannot get past a full page of equal times: it must report that, not stop.
         assert!(page(&list, 2, info, links).is_some());
     }
 }

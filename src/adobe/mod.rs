@@ -1,4 +1,4 @@
-//! Adobe Experience Platform, Query Service: schedules, their runs, the queries behind them, and what belongs to those.
+//! Adobe Experience Platform, Query Service: schedules, their runs, the queries behind them, and related resources.
 //!
 //! ```no_run
 //! use scheduled_runs::{RunProviderExt, adobe};
@@ -23,7 +23,7 @@
 //!
 //! # Operations
 //!
-//! | call | request | repeated when its answer is lost |
+//! | operation | request | retried after a lost response |
 //! |---|---|---|
 //! | list runs | [`ListRuns`] | yes |
 //! | trigger a run | [`TriggerRun`] | never |
@@ -31,12 +31,12 @@
 //! | cancel a run | [`CancelRun`] | never |
 //! | list, get schedules | [`ListSchedules`], [`GetSchedule`] | yes |
 //! | create, delete a schedule | [`CreateSchedule`], [`DeleteSchedule`] | never |
-//! | disable a schedule, wait, and delete it | [`Client::retire_schedule`] | no step twice |
+//! | disable a schedule, wait, and delete it | [`Client::retire_schedule`] | only its polls |
 //! | enable, disable, reschedule | [`EnableSchedule`], [`DisableSchedule`], [`SetCron`] | never |
 //! | list, get queries | [`ListQueries`], [`GetQuery`] | yes |
 //! | create, cancel, soft-delete a query | [`CreateQuery`], [`CancelQuery`], [`SoftDeleteQuery`] | never |
 //! | list, count, get query templates | [`ListTemplates`], [`CountTemplates`], [`GetTemplate`] | yes |
-//! | overwrite a template | [`UpdateTemplate`] | yes |
+//! | replace a template | [`UpdateTemplate`] | yes |
 //! | create, delete a template | [`CreateTemplate`], [`DeleteTemplate`] | never |
 //! | list alerts: all, of one person, of one query or schedule | [`ListAlerts::new`], [`ListAlerts::of_user`], [`ListAssetAlerts`] | yes |
 //! | get an alert | [`GetAlert`] | yes |
@@ -49,67 +49,68 @@
 //! | list, update accounts for SQL clients | [`ListAccounts`], [`UpdateAccount`] | yes |
 //! | create, delete an account | [`CreateAccount`], [`DeleteAccount`] | never |
 //!
-//! Everything else below the base URL is reached by [`Client::raw`](crate::Client::raw). So are two that no request stands
-//! for: `GET /statistics`, which only Adobe's own client has, and `GET /datagroups`, whose page is an unfinished draft.
+//! [`Client::raw`](crate::Client::raw) reaches everything else below the base URL, including two operations that have no
+//! request type: `GET /statistics`, which only Adobe's own client has, and `GET /datagroups`, whose page is an unfinished
+//! draft.
 //!
 //! # Base URL
 //!
-//! Requests go below [`BASE_URL`], or below what [`base_url`](ClientBuilder::base_url) says: the stage's host, a proxy, a
-//! fake. Accounts alone are elsewhere, at `/data/foundation/queryauth`. Where the base URL ends in `/data/foundation/query`,
-//! what stands before that is kept for accounts, too, such as a proxy's prefix; where it ends otherwise, they are asked for
-//! at `/data/foundation/queryauth` of its host. Nothing ever goes to another host.
+//! Requests go below [`BASE_URL`], or below the URL set by [`base_url`](ClientBuilder::base_url): the stage's host, a proxy, a
+//! fake. Only accounts have another path, `/data/foundation/queryauth`. If the base URL ends in `/data/foundation/query`,
+//! everything before that, such as the prefix of a proxy, is kept for accounts; otherwise their path begins at the root of
+//! the host. No request goes to another host.
 //!
 //! # Credentials
 //!
-//! In the Adobe Developer Console open a project with the Experience Platform API and take *client id* and *client
-//! secret* from its "OAuth Server-to-Server" credential, and the *organization id* (`…@AdobeOrg`) from the same page.
-//! The *sandbox* is the name, all lower case, of the sandbox the schedules live in. [`ServerToServer`] fetches and renews
-//! tokens; [`AccessToken`] takes a ready one. The credential needs a product profile with the right to manage queries.
-//! IP access wants a user's token, and so [`AccessToken`].
+//! In the Adobe Developer Console open a project with the Experience Platform API. Take *client id* and *client secret* from
+//! its "OAuth Server-to-Server" credential, and the *organization id* (`…@AdobeOrg`) from the same page. The *sandbox* is the
+//! name, all lower case, of the sandbox that has the schedules. [`ServerToServer`] fetches and renews tokens; [`AccessToken`]
+//! takes a ready one. The credential needs a product profile with the right to manage queries. IP access needs a user's
+//! token, and therefore [`AccessToken`].
 //!
 //! # What the docs get wrong
 //!
 //! The docs are the [Query Service API reference](https://developer.adobe.com/experience-platform-apis/references/query-service/) and
 //! the [guide](https://experienceleague.adobe.com/en/docs/experience-platform/query/api/runs-scheduled-queries) to it.
 //!
-//! | the docs say | what comes, and what is done here |
+//! | the docs say | what the service sends, and what this crate does |
 //! |---|---|
-//! | `externalTrigger` is a boolean | samples have a text: both are read |
-//! | run states are upper case | a run asked for alone says `success`: compared without case |
-//! | task `duration` is a text | samples have a number: both are read, in seconds |
-//! | times are ISO 8601 with a zone | run details have none (read as UTC), schedules have epoch milliseconds as text |
-//! | `statusCode` is a number | some answers have a text: both are read |
-//! | `start` is an offset (older docs) | it is the time stamp of the first item: a key-set cursor, so `orderby` and `limit` are always sent |
-//! | default order | pages disagree; lists here are oldest first unless told otherwise |
-//! | `_links.next` is an object, or a text | both, and none at all with `_page.next` instead, are read; its host is never called |
-//! | a link to the next page means there is one | a page that is not full and links to itself is the last |
-//! | triggering answers with the run | it names none: [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) finds it in the list |
-//! | a schedule is changed by JSON Patch | the operations are wrapped in `{"body":[…]}`; cancelling takes a bare `{"op":"cancel"}` |
-//! | a missing token is a 401 | the gateway answers 403 with code 403010: classified by code |
-//! | filters go "HTML escaped" | they are percent-encoded |
-//! | a run links to its cancellation | finished runs do too: its state decides; link bodies, hosts and paths are not used |
+//! | `externalTrigger` is a boolean | samples have a string: both are read |
+//! | run states are upper case | a single run says `success`: compared without case |
+//! | task `duration` is a string | samples have a number: both are read, in seconds |
+//! | times are ISO 8601 with a zone | run details have no zone (read as UTC), schedules have epoch milliseconds in a string |
+//! | `statusCode` is a number | some responses have a string: both are read |
+//! | `start` is an offset (older docs) | it is the timestamp of the first item (keyset paging), so `orderby` and `limit` are always sent |
+//! | default order | pages disagree; lists of this crate are oldest first by default |
+//! | `_links.next` is an object, or a string | both are read, and `_page.next` where there is no link; the host of a link is never called |
+//! | a link to the next page means there is one | a page that is not full and links to itself is the last one |
+//! | the response to a trigger is the run | it does not name the run: [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) finds it in the list |
+//! | a schedule is changed by JSON Patch | the operations are wrapped in `{"body":[…]}`; a cancel is the object `{"op":"cancel"}` |
+//! | a missing token is a 401 | the gateway sends 403 with code 403010: classified by code |
+//! | filters are "HTML escaped" | they are percent-encoded |
+//! | a run links to its cancellation | finished runs do too: the state decides; link bodies, hosts and paths are not used |
 //! | a query is found by `scheduleRunId` | examples have the decoded and the encoded run id: both are tried |
-//! | cron texts link to a syntax of six or seven fields | five fields or a preset; what stands in them is the vendor's to judge |
-//! | a schedule is deleted in one call | it must be registered, then disabled: [`Client::retire_schedule`] does it in order |
-//! | a page begins after the one before (templates, accounts) | samples begin with its last item: an item that was there is left out |
-//! | template names are compared with `==` (guide), with `~` (reference) | both are offered |
-//! | pages of alerts have numbers | from which on is not said: the first request names none; links lead both ways from every page, so that one without alerts is taken for the end (inferred) |
-//! | an alert's `subscriptions` are one shape | addresses by channel, switches by channel, or both, with a letter missing in one sample: all are read, see [`Channel`] |
-//! | an alert has an `id` | the list of one person calls it `name`: [`Alert::id`] is either |
+//! | cron texts link to a syntax of six or seven fields | five fields or a preset are accepted; the vendor checks the fields |
+//! | a schedule is deleted in one call | it must first be registered and then disabled: [`Client::retire_schedule`] waits for both |
+//! | a page begins after the page before (templates, accounts) | in samples it begins with the last item of that page, which is left out |
+//! | template names are compared by `==` (guide), by `~` (reference) | both are offered |
+//! | pages of alerts have numbers | the first number is not documented: the first request names none; every page has a next link, so a page without alerts is the end (inferred) |
+//! | an alert's `subscriptions` have one shape | addresses per channel, booleans per channel, or both; one sample has a misspelt name: all are read, see [`Channel`] |
+//! | an alert has an `id` | the list of one person's alerts calls it `name`: [`Alert::id`] reads either |
 //! | alerts are at `alertSubscriptions` (older pages), accelerated queries at a misspelt path (examples) | the paths of the reference are used |
-//! | creating an alert answers 200 (reference), 202 (guide) | any success is taken |
-//! | an alert has three types | newer pages add `quarantine`, prose says `failed`, the UI has `delay`: all are kept, and sent as given |
-//! | accelerated `results` are a list | examples of the reference have one row without it: both are read |
-//! | an accelerated database is `a:b.c` (prose), `a:b:c` (examples) | sent as given |
-//! | accelerated SQL has 1,000,000 bytes (reference), characters (guide) | what is more of both is refused before it is sent |
+//! | creating an alert returns 200 (reference), 202 (guide) | any success status is accepted |
+//! | an alert has three types | newer pages add `quarantine`, prose says `failed`, the UI has `delay`: all are kept, and sent unchanged |
+//! | accelerated `results` are a list | examples in the reference have one row that is not in a list: both are read |
+//! | an accelerated database is `a:b.c` (prose), `a:b:c` (examples) | sent unchanged |
+//! | accelerated SQL has 1,000,000 bytes (reference), characters (guide) | refused before it is sent if it is longer than both |
 //! | `websoketHost` | samples have `websocketHost`: both are read |
-//! | an account needs nothing but a description (older page) | newer ones require name and user: [`CreateAccount::new`] does |
-//! | a success is a success | the gateway's error inside one is told as the error it is (inferred, in case) |
+//! | an account needs only a description (older page) | newer pages require name and user: so does [`CreateAccount::new`] |
+//! | a success status means success | an error body of the gateway is reported as an error, whatever the status (inferred, as a precaution) |
 //!
-//! Not confirmed by the vendor: the state a run has after it was cancelled, how long a new run takes to appear in lists,
-//! and the largest `limit`; from which number pages of alerts count, and what subscribing or enabling twice answers; whether
-//! accounts take the parameters of other lists, and whether an update without a credential keeps the old one. States
-//! without a name here are kept and never count as over.
+//! Not documented by the vendor: the state of a cancelled run, how long a new run takes to appear in lists, and the largest
+//! `limit`; the first page number of alerts, and the response to subscribing or enabling twice; whether accounts take the
+//! parameters of other lists, and whether an update without a credential keeps the old one. States that this crate does not
+//! know are kept and do not count as ended.
 
 mod accelerated_queries;
 mod accounts;
@@ -117,6 +118,7 @@ mod alerts;
 mod connection_parameters;
 mod credential;
 mod dialect;
+mod ids;
 mod ip_access;
 mod list;
 mod provider;
@@ -144,6 +146,7 @@ pub use self::alerts::{
 pub use self::connection_parameters::{ConnectionParameters, GetConnectionParameters};
 pub use self::credential::{AccessToken, ImsToken, ServerToServer};
 pub use self::dialect::gateway;
+pub use self::ids::{QueryId, RunId, ScheduleId, TemplateId};
 pub use self::ip_access::{
     DeleteIpAccess, DeletedIpAccess, GetIpAccess, IpAccess, IpRange, IpValidation, SetIpAccess,
     ValidateIpAccess,
@@ -151,20 +154,19 @@ pub use self::ip_access::{
 pub use self::list::TimeField;
 pub use self::queries::{
     CancelQuery, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries, NewDataset, Query,
-    QueryDef, QueryError, QueryField, QueryFilter, QueryId, QueryState, SoftDeleteQuery,
-    TargetDataset,
+    QueryDef, QueryError, QueryField, QueryFilter, QueryState, SoftDeleteQuery, TargetDataset,
 };
 pub use self::runs::{
-    CancelRun, DecodedRunId, GetRun, ListRuns, Run, RunFilter, RunId, RunKind, RunState, TaskState,
+    CancelRun, DecodedRunId, GetRun, ListRuns, Run, RunFilter, RunKind, RunState, TaskState,
     TaskStatus, TriggerRun,
 };
 pub use self::schedules::{
     CreateSchedule, DeleteSchedule, DisableSchedule, EnableSchedule, GetSchedule, ListSchedules,
-    Schedule, ScheduleFilter, ScheduleId, ScheduleState, SetCron, Timetable,
+    Schedule, ScheduleFilter, ScheduleState, SetCron, Timetable,
 };
 pub use self::templates::{
     CountTemplates, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates, Template,
-    TemplateCount, TemplateDef, TemplateFilter, TemplateId, UpdateTemplate,
+    TemplateCount, TemplateDef, TemplateFilter, UpdateTemplate,
 };
 
 use self::dialect::AdobeDialect;
@@ -173,29 +175,35 @@ use crate::client::{
 };
 use crate::error::{Error, Result};
 use crate::run::Target;
-use crate::wire::{id, lenient};
+use crate::wire::lenient;
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
 pub const VENDOR: Vendor = Vendor::new("adobe");
 
-/// Where the service is. Source: Query Service API reference, "servers".
+/// URL of the service. Source: Query Service API reference, "servers".
 pub const BASE_URL: &str = "https://platform.adobe.io/data/foundation/query";
 
 /// A client of Query Service.
 pub type Client = crate::Client<Adobe>;
 
-/// The schedule of this id, as a target for triggers and waits.
+/// The schedule with this id, as a target for triggers and waits.
 #[must_use]
 pub fn target(schedule: impl Into<ScheduleId>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
 }
 
-/// Query Service, as a type.
+impl From<&ScheduleId> for Target {
+    fn from(id: &ScheduleId) -> Self {
+        target(id)
+    }
+}
+
+/// Query Service as a type, which ties requests to their client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Adobe {}
 
-/// What only this vendor's clients must be told.
+/// The settings that only this vendor's clients have.
 #[derive(Debug, Default)]
 pub struct Options {
     org_id: Option<SecretString>,
@@ -235,7 +243,7 @@ impl Api for Adobe {
         };
         if sandbox.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::config(
-                "a sandbox's name is all lower case; its title in the UI may differ",
+                "the sandbox name must be all lower case; its title in the UI may differ",
             ));
         }
         let mut org_id = header_value("organization id", org_id.expose_secret())?;
@@ -244,9 +252,9 @@ impl Api for Adobe {
         Ok(Service::new(BASE_URL, dialect))
     }
 
-    /// Accounts are at `/data/foundation/queryauth` where queries are at `/data/foundation/query`: what stands before that in
-    /// the base URL, such as a proxy's prefix, is kept. A base URL with another path is taken to lead to Query Service alone,
-    /// and accounts are asked for at the top of its origin.
+    /// Accounts are at `/data/foundation/queryauth`, all others at `/data/foundation/query`. Everything before that in the base
+    /// URL, such as the prefix of a proxy, is kept. A base URL with another path is taken to lead only to Query Service, and
+    /// the path of accounts begins at the root of its host.
     fn begin(
         operation: &'static str,
         idempotency: Idempotency,
@@ -258,7 +266,7 @@ impl Api for Adobe {
         if path.first() == Some(&"accounts") {
             let usual = base.path().strip_suffix('/').unwrap_or(base.path());
             let usual = usual.ends_with("/data/foundation/query");
-            // Only URLs without a host have no segments, and clients refuse those.
+            // Fails only for URLs without a host, which clients refuse.
             if let Ok(mut segments) = base.to_mut().path_segments_mut() {
                 if usual {
                     segments.pop_if_empty().pop().push("queryauth");
@@ -271,14 +279,14 @@ impl Api for Adobe {
     }
 }
 
-/// What the service answers when it took a request: the work itself comes later.
+/// The response to a request that was accepted; the work itself follows later.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Accepted {
-    /// A sentence for people. Its wording varies: do not match it.
+    /// Text for people. Its wording varies: do not match it.
     pub message: Option<Box<str>>,
-    /// The HTTP status once more.
+    /// The HTTP status, repeated in the body.
     #[serde(default, deserialize_with = "lenient::count")]
     pub status_code: Option<u64>,
 }

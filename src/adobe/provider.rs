@@ -1,14 +1,13 @@
-//! Adobe's runs as runs of any vendor.
+//! Adobe's runs behind the interface of all vendors.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    Adobe, CancelRun, Client, GetRun, ListQueries, ListRuns, Query, QueryFilter, QueryState, Run,
-    RunFilter, RunState, TaskState, TriggerRun, VENDOR,
-};
-use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, SharedDeadline, Vendor};
+use super::queries::{ListQueries, Query, QueryFilter, QueryState};
+use super::runs::{CancelRun, GetRun, ListRuns, Run, RunFilter, RunState, TaskState, TriggerRun};
+use super::{Adobe, Client, VENDOR};
+use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -16,16 +15,16 @@ use crate::run::{
     Target, Triggered,
 };
 
-/// Runs looked at to find the one that was just triggered.
+/// Runs searched for the one that was just triggered.
 const RECENT: u32 = 50;
 
-/// Runs on a page of a list, for waits of many. The vendor documents no maximum; its own client asks for up to 1,000.
+/// Runs per page of a list, for waits for many runs. The vendor documents no maximum; its own client requests up to 1,000.
 const PAGE: u32 = 100;
 
-/// Queries looked at to find the one of a run: schedules due at the same time have runs of the same id.
+/// Queries searched for the one of a run: runs of different schedules have the same id if they are due at the same time.
 const SAME_ID: u32 = 100;
 
-/// A schedule is the target. The vendor does not name the run it starts: it is found by listing what calls have started.
+/// The target is a schedule. The response to a trigger does not name the run: it is found in the list of triggered runs.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -44,10 +43,10 @@ impl RunProvider for Client {
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.share_deadline(limits);
-        let answer = calls.send(GetRun::new(schedule, run.id())).await?;
-        let mut snapshot = snapshot(run.target(), &answer);
+        let found = calls.send(GetRun::new(schedule, run.id())).await?;
+        let mut snapshot = snapshot(run.target(), &found);
         if snapshot.phase == Phase::Failed {
-            snapshot.failure = why(&calls, run.target(), &answer).await;
+            snapshot.failure = failure_of_run(&calls, run.target(), &found).await;
         }
         Ok(snapshot)
     }
@@ -59,9 +58,8 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let first = ListRuns::new(target.id_at(&VENDOR)?).newest_first().limit(PAGE);
-        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.share_deadline(limits).send(request).await?.into_inner();
+        let request = ListRuns::new(target.id_at(&VENDOR)?).newest_first().limit(PAGE);
+        let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
         Ok(page.map(|run| snapshot(target, &run)))
     }
 
@@ -77,27 +75,27 @@ impl RunProvider for Client {
             .newest_first()
             .limit(RECENT)
             .filter(RunFilter::external_trigger(true));
-        let answer = self.share_deadline(limits).send(request).await?;
-        // Once more here: a filter that is not understood would make the schedule's own runs ours.
-        let ours = answer.items.iter().filter(|run| run.external_trigger != Some(false));
-        let runs = ours.map(|run| snapshot(target, run)).collect();
-        Ok(RecentRuns::new(runs, answer.meta().server_date()))
+        let page = self.share_deadline(limits).send(request).await?;
+        // Filtered here too: if the vendor ignored the filter, scheduled runs would be mistaken for triggered ones.
+        let triggered = page.items.iter().filter(|run| run.external_trigger != Some(false));
+        let runs = triggered.map(|run| snapshot(target, run)).collect();
+        Ok(RecentRuns::new(runs, page.meta().server_date()))
     }
 
     #[inline]
     async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
         let schedule = run.target().id_at(&VENDOR)?;
         let calls = self.share_deadline(limits);
-        let is_over = async || -> Result<bool> {
+        let has_ended = async || -> Result<bool> {
             Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())
         };
-        // The vendor takes a cancel for a finished run without a word: only its state tells.
-        if is_over().await? {
+        // The vendor accepts a cancel of a run that has ended, so the state is checked first.
+        if has_ended().await? {
             return Ok(CancelOutcome::AlreadyFinished);
         }
         match calls.send(CancelRun::new(schedule, run.id())).await {
             Ok(_) => Ok(CancelOutcome::Requested),
-            Err(error) if error.kind() == ErrorKind::Rejected && is_over().await? => {
+            Err(error) if error.kind() == ErrorKind::Rejected && has_ended().await? => {
                 Ok(CancelOutcome::AlreadyFinished)
             }
             Err(error) => Err(error),
@@ -127,12 +125,16 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
     snapshot
 }
 
-/// Why a run failed: its query says so; the run and its tasks hardly ever do. A reason that cannot be fetched is no reason
-/// to fail: the run is known to have failed.
-async fn why(calls: &SharedDeadline<'_, Adobe>, target: &Target, run: &Run) -> Option<Failure> {
-    // The vendor's example filters by the decoded run id; another one shows the encoded form.
+/// The reason why a run failed. The query of the run has it; the run and its tasks rarely do. If the query cannot be fetched,
+/// the call succeeds nevertheless: it is known that the run failed.
+async fn failure_of_run(
+    calls: &SharedDeadline<'_, Adobe>,
+    target: &Target,
+    run: &Run,
+) -> Option<Failure> {
+    // One example of the vendor filters by the decoded run id, another one by the encoded id.
     let decoded = run.id.decode().map(|id| id.text);
-    let mut unread = None;
+    let mut not_fetched = None;
     for id in decoded.as_deref().into_iter().chain([run.id.as_str()]) {
         let request = ListQueries::new()
             .newest_first()
@@ -143,32 +145,33 @@ async fn why(calls: &SharedDeadline<'_, Adobe>, target: &Target, run: &Run) -> O
         let queries = match calls.send(request).await {
             Ok(queries) => queries,
             Err(error) => {
-                unread = Some(Failure::not_fetched(&error));
+                not_fetched = Some(Failure::not_fetched(&error));
                 break;
             }
         };
-        let ours = queries.items.iter().filter(|query| {
+        let of_run = queries.items.iter().filter(|query| {
             let schedule = query.links.get("schedule").and_then(|link| link.id);
             schedule.is_none_or(|schedule| schedule == target.id())
         });
         if let Some(failure) =
-            ours.clone().find_map(failure_of).or_else(|| ours.clone().find_map(ended_badly))
+            of_run.clone().find_map(error_of).or_else(|| of_run.clone().find_map(bad_end_of))
         {
             return Some(failure);
         }
     }
     let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed));
-    let said = task.and_then(|task| {
+    let of_task = task.and_then(|task| {
         let failure = Failure::new(task.message.clone()?);
         Some(match &task.task_id {
             Some(id) => failure.part(format!("task {id}")),
             None => failure,
         })
     });
-    said.or(unread)
+    of_task.or(not_fetched)
 }
 
-fn failure_of(query: &Query) -> Option<Failure> {
+/// The first error of a query.
+fn error_of(query: &Query) -> Option<Failure> {
     let error = query.errors.first()?;
     let mut failure = Failure::default().part(format!("query {}", query.id));
     failure.code.clone_from(&error.code);
@@ -176,7 +179,8 @@ fn failure_of(query: &Query) -> Option<Failure> {
     Some(failure)
 }
 
-fn ended_badly(query: &Query) -> Option<Failure> {
+/// The state of a query that has not succeeded.
+fn bad_end_of(query: &Query) -> Option<Failure> {
     let state = query.state.as_ref().filter(|state| {
         matches!(state, QueryState::Failed | QueryState::Killed | QueryState::Timeout)
     })?;

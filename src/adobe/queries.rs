@@ -4,18 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Deserializer, Serialize};
-use url::Url;
 
+use super::ids::{QueryId, RunId, ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
-use super::runs::RunId;
-use super::schedules::ScheduleId;
-use super::templates::TemplateId;
-use super::{Accepted, Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, json, operation};
+use super::{Accepted, Adobe};
+use crate::client::operation;
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::run::Phase;
@@ -25,7 +20,7 @@ use crate::wire::patch::{Operation, Patch};
 use crate::wire::{lenient, time};
 
 operation! {
-    /// Lists queries of the sandbox, oldest first unless told otherwise.
+    /// Lists queries of the sandbox, by default oldest first.
     ///
     /// Source: Query Service API, "Queries", `GET /queries`.
     ///
@@ -33,7 +28,7 @@ operation! {
     /// use chrono::{TimeDelta, Utc};
     /// use scheduled_runs::adobe::{ListQueries, QueryFilter, QueryState};
     ///
-    /// // What failed since yesterday and was sent by this schedule.
+    /// // Queries of this schedule that failed since yesterday.
     /// let request = ListQueries::new()
     ///     .filter(QueryFilter::created_after(Utc::now() - TimeDelta::days(1)))
     ///     .filter(QueryFilter::state(QueryState::Failed))
@@ -53,13 +48,13 @@ operation! {
 impl ListQueries {
     list_setters!(QueryFilter);
 
-    /// Soft-deleted queries too. (The reference words the parameter `excludeSoftDeleted` the wrong way round.)
+    /// Includes soft-deleted queries. (The API reference describes the parameter `excludeSoftDeleted` the wrong way round.)
     pub fn include_soft_deleted(mut self) -> Self {
         self.list.include_soft_deleted = true;
         self
     }
 
-    /// Hidden queries too: those the vendor's own tools make.
+    /// Includes hidden queries, which the vendor's own tools create.
     pub fn include_hidden(mut self) -> Self {
         self.list.include_hidden = true;
         self
@@ -70,13 +65,13 @@ impl ListQueries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryFilter(pub(super) String);
 
-/// A field that can be compared with every operator.
+/// A field that every operator can be used with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueryField {
-    /// When it was created; compare with an ISO 8601 time.
+    /// When it was created. Compare it with an ISO 8601 time.
     Created,
-    /// When it was last changed; compare with an ISO 8601 time.
+    /// When it was last changed. Compare it with an ISO 8601 time.
     Updated,
     /// State.
     State,
@@ -95,7 +90,7 @@ impl fmt::Display for QueryField {
     }
 }
 
-/// Conditions on one field, or on one property.
+/// Conditions on one field or property.
 impl QueryFilter {
     /// `field == value`.
     #[must_use]
@@ -157,7 +152,7 @@ impl QueryFilter {
         Self::equals(QueryField::State, state)
     }
 
-    /// Reads any of these datasets, at most ten.
+    /// Reads any of these datasets; at most ten.
     #[must_use]
     pub fn referenced_datasets<I: AsRef<str>>(ids: impl IntoIterator<Item = I>) -> Self {
         let mut any = String::new();
@@ -174,7 +169,7 @@ impl QueryFilter {
         Self(clause("userId", "==", id))
     }
 
-    /// Sent by this client, for example `API`.
+    /// Sent by this client, such as `API`.
     #[must_use]
     pub fn client(name: &str) -> Self {
         Self(clause("client", "==", name))
@@ -186,191 +181,96 @@ impl QueryFilter {
         Self(clause("scheduleId", "==", schedule.into()))
     }
 
-    /// Sent by this run of a schedule. The vendor's example has the *decoded* id, see
+    /// Sent by this run of a schedule. The vendor's example has the *decoded* id: see
     /// [`RunId::decode`](super::RunId::decode).
     #[must_use]
     pub fn schedule_run(run: impl Into<RunId>) -> Self {
         Self(clause("scheduleRunId", "==", run.into()))
     }
 
-    /// Made from this template.
+    /// Created from this template.
     #[must_use]
     pub fn template(template: impl Into<TemplateId>) -> Self {
         Self(clause("templateId", "==", template.into()))
     }
 
-    /// Made from a template whose name contains this.
+    /// Created from a template whose name contains this text.
     #[must_use]
     pub fn template_name_contains(text: &str) -> Self {
         Self(clause("templateName", "~", text))
     }
 
-    /// Its SQL contains this text, which cannot hold a comma.
+    /// Its SQL contains this text, which must not hold a comma.
     #[must_use]
     pub fn sql_contains(text: &str) -> Self {
         Self(clause("sql", "~", text))
     }
 
-    /// A condition in the vendor's own words. It cannot hold a comma.
+    /// A condition in the vendor's syntax. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
 }
 
-/// Runs a query once.
-///
-/// Source: Query Service API, "Queries", `POST /queries`. Each call starts a query, so it is never sent again once it may
-/// have arrived.
-///
-/// ```
-/// use scheduled_runs::adobe::{CreateQuery, QueryDef};
-///
-/// let query = QueryDef::sql("prod:all", "SELECT * FROM visits WHERE country = $country")
-///     .parameter("country", "'CH'")
-///     .insert_into("swiss_visits");
-/// let request = CreateQuery::new(query);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/queries");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateQuery {
-    query: QueryDef,
+operation! {
+    /// Runs a query once.
+    ///
+    /// Source: Query Service API, "Queries", `POST /queries`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{CreateQuery, QueryDef};
+    ///
+    /// let query = QueryDef::sql("prod:all", "SELECT * FROM visits WHERE country = $country")
+    ///     .parameter("country", "'CH'")
+    ///     .insert_into("swiss_visits");
+    /// let request = CreateQuery::new(query);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/queries");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateQuery { query: QueryDef }
+    for Adobe, "adobe.queries.create", NotIdempotent: POST "queries" -> Query,
+    json {query},
+    with |this, request| request.check(this.query.check())
 }
 
-impl CreateQuery {
-    /// This query.
-    pub fn new(query: QueryDef) -> Self {
-        Self { query }
-    }
+operation! {
+    /// Gets one query, with the reasons if it failed.
+    ///
+    /// Source: Query Service API, "Queries", `GET /queries/{id}`.
+    GetQuery { query: QueryId }
+    for Adobe, "adobe.queries.get", Safe: GET "queries" / {query} -> Query
 }
 
-impl Endpoint for CreateQuery {
-    type Api = Adobe;
-    type Output = Query;
-    const OPERATION: &'static str = "adobe.queries.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::POST, base, &["queries"]).json(&self.query);
-        match self.query.check() {
-            Ok(()) => builder.finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Requests the cancellation of a query. A query that has ended is refused with 409.
+    ///
+    /// A second attempt would be refused with 409 although the first one worked. Source: Query Service API, "Queries",
+    /// `PATCH /queries/{id}` with the object `{"op":"cancel"}`.
+    CancelQuery { query: QueryId }
+    for Adobe, "adobe.queries.cancel", NotIdempotent: PATCH "queries" / {query} -> Accepted,
+    with |_, request| request.json(&Patch::Bare(Operation::Cancel))
 }
 
-/// Gets one query, with the reasons if it failed.
-///
-/// Source: Query Service API, "Queries", `GET /queries/{id}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetQuery {
-    query: QueryId,
+operation! {
+    /// Hides a query from all lists except those that
+    /// [include soft-deleted queries](ListQueries::include_soft_deleted).
+    ///
+    /// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the object `{"op":"soft_delete"}`.
+    SoftDeleteQuery { query: QueryId }
+    for Adobe, "adobe.queries.soft_delete", NotIdempotent: PATCH "queries" / {query} -> Accepted,
+    with |_, request| request.json(&Patch::Bare(Operation::SoftDelete))
 }
 
-impl GetQuery {
-    /// This query.
-    pub fn new(query: impl Into<QueryId>) -> Self {
-        Self { query: query.into() }
-    }
-}
-
-impl Endpoint for GetQuery {
-    type Api = Adobe;
-    type Output = Query;
-    const OPERATION: &'static str = "adobe.queries.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["queries", self.query.as_str()]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Query> {
-        json::decode(meta, body)
-    }
-}
-
-/// Asks the vendor to end a query. One that has ended is refused with 409.
-///
-/// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the bare object `{"op":"cancel"}`. Not repeated once
-/// it may have arrived: the second time would be a 409 for a first one that worked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CancelQuery {
-    query: QueryId,
-}
-
-impl CancelQuery {
-    /// This query.
-    pub fn new(query: impl Into<QueryId>) -> Self {
-        Self { query: query.into() }
-    }
-}
-
-/// Hides a query from lists, but for those that [include soft-deleted ones](ListQueries::include_soft_deleted).
-///
-/// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the bare object `{"op":"soft_delete"}`. Not repeated
-/// once it may have arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct SoftDeleteQuery {
-    query: QueryId,
-}
-
-impl SoftDeleteQuery {
-    /// This query.
-    pub fn new(query: impl Into<QueryId>) -> Self {
-        Self { query: query.into() }
-    }
-}
-
-macro_rules! patch {
-    ($name:ident, $operation:literal, $change:expr) => {
-        impl Endpoint for $name {
-            type Api = Adobe;
-            type Output = Accepted;
-            const OPERATION: &'static str = $operation;
-            const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-            fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-                ApiRequest::of::<Self>(Method::PATCH, base, &["queries", self.query.as_str()])
-                    .json(&Patch::Bare($change))
-                    .finish()
-            }
-
-            #[inline]
-            fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-                json::decode(meta, body)
-            }
-        }
-    };
-}
-
-patch!(CancelQuery, "adobe.queries.cancel", Operation::Cancel);
-patch!(SoftDeleteQuery, "adobe.queries.soft_delete", Operation::SoftDelete);
-
-id! {
-    /// Id of a query, a UUID.
-    QueryId
-}
-
-/// What to run: SQL or a template, and what becomes of the result.
+/// What to run: SQL or a template, and what to do with the result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct QueryDef {
-    /// Database, `sandbox:catalog`, for example `prod:all`.
+    /// Database, `sandbox:catalog`, such as `prod:all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub db_name: Option<String>,
     /// The SQL, with `$name` for parameters.
@@ -385,7 +285,7 @@ pub struct QueryDef {
     /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Values of the parameters; the vendor does not check their types.
+    /// Values of the parameters. The vendor does not check their types.
     #[serde(
         default,
         deserialize_with = "lenient::texts",
@@ -395,13 +295,13 @@ pub struct QueryDef {
     /// Inserts the result into a dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insert_into_parameters: Option<TargetDataset>,
-    /// Creates a dataset of the result.
+    /// Creates a dataset from the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctas_parameters: Option<NewDataset>,
 }
 
 impl QueryDef {
-    /// This SQL on this database, for example `prod:all`.
+    /// This SQL on this database, such as `prod:all`.
     #[must_use]
     pub fn sql(db_name: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { db_name: Some(db_name.into()), sql: Some(sql.into()), ..Self::default() }
@@ -445,7 +345,7 @@ impl QueryDef {
         self
     }
 
-    /// Creates a dataset of the result (CTAS). Adobe's own client insists on a description.
+    /// Creates a dataset from the result (CTAS). Adobe's own client requires a description.
     #[must_use]
     pub fn create_dataset(
         mut self,
@@ -460,10 +360,12 @@ impl QueryDef {
 
     pub(super) fn check(&self) -> Result<()> {
         match (self.sql.as_deref(), self.template_id.as_ref().map(TemplateId::as_str)) {
-            (Some(_), Some(_)) => Err(Error::config("a query is SQL or a template, not both")),
-            (None, None) => Err(Error::config("a query needs SQL or a template")),
+            (Some(_), Some(_)) => {
+                Err(Error::config("a query must have SQL or a template, not both"))
+            }
+            (None, None) => Err(Error::config("a query must have SQL or a template")),
             (Some(text), None) | (None, Some(text)) if text.trim().is_empty() => {
-                Err(Error::config("a query's SQL or template id is empty"))
+                Err(Error::config("the SQL or template id of a query must not be empty"))
             }
             _ => Ok(()),
         }
@@ -475,7 +377,7 @@ impl QueryDef {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TargetDataset {
-    /// Its name.
+    /// Name.
     #[serde(default)]
     pub dataset_name: String,
 }
@@ -485,13 +387,13 @@ pub struct TargetDataset {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NewDataset {
-    /// Its name.
+    /// Name.
     #[serde(default)]
     pub dataset_name: String,
-    /// Its description.
+    /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Title of the schema it gets.
+    /// Title of its schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_schema_title: Option<String>,
 }
@@ -503,9 +405,9 @@ pub struct NewDataset {
 pub struct Query {
     /// Id.
     pub id: QueryId,
-    /// What was asked.
+    /// The query that was sent.
     pub request: Option<QueryDef>,
-    /// The SQL that ran, where it differs from the request's.
+    /// The SQL that ran, if it differs from that of the request.
     #[serde(rename = "effectiveSQL")]
     pub effective_sql: Option<String>,
     /// Whether it created a dataset.
@@ -514,9 +416,9 @@ pub struct Query {
     /// Whether it inserted into a dataset.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub is_insert_into: Option<bool>,
-    /// State. A query in state `SUCCESS` may have errors all the same: look at both.
+    /// State. A query in state `SUCCESS` may have errors nevertheless: check both.
     pub state: Option<QueryState>,
-    /// What went wrong.
+    /// Errors.
     #[serde(default, deserialize_with = "lenient::list")]
     pub errors: Vec<QueryError>,
     /// When it was created.
@@ -525,19 +427,19 @@ pub struct Query {
     /// When it was last changed.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated: Option<DateTime<Utc>>,
-    /// How long it took.
+    /// Time it took, in milliseconds on the wire.
     #[serde(rename = "elapsedTime", default, deserialize_with = "milliseconds")]
     pub elapsed: Option<Duration>,
-    /// Rows of the result.
+    /// Number of rows in the result.
     #[serde(default, deserialize_with = "lenient::count")]
     pub row_count: Option<u64>,
-    /// Name of the template it was made from.
+    /// Name of the template it was created from.
     pub template_name: Option<Box<str>>,
     /// Who sent it.
     pub user_id: Option<Box<str>>,
-    /// What sent it, for example `API` or `Adobe Query Service UI`.
+    /// The client that sent it, such as `API` or `Adobe Query Service UI`.
     pub client: Option<Box<str>>,
-    /// Id of what sent it.
+    /// Id of the client that sent it.
     pub client_id: Option<Box<str>>,
     /// Where its result was copied to.
     #[serde(rename = "copyURI")]
@@ -569,32 +471,32 @@ impl Query {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatasetRef {
-    /// Its id.
+    /// Id.
     pub id: String,
-    /// Where the catalog has it; it may name a host that clients do not call.
+    /// Its URL in the catalog. It may name a host that clients of this crate do not call.
     pub href: String,
 }
 
 open_enum! {
     /// State of a query.
     QueryState {
-        /// Taken, not started.
+        /// Accepted, not started.
         Submitted = "SUBMITTED",
-        /// Going on.
+        /// Running.
         InProgress = "IN_PROGRESS",
-        /// Over, as wanted.
+        /// Finished successfully.
         Success = "SUCCESS",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "FAILED",
-        /// Over, because someone ended it.
+        /// Cancelled.
         Killed = "KILLED",
-        /// Over, because it took too long.
+        /// Failed because it took too long.
         Timeout = "TIMEOUT",
     }
 }
 
 impl QueryState {
-    /// The phase it stands for.
+    /// The phase that this state means.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
@@ -607,33 +509,33 @@ impl QueryState {
         }
     }
 
-    /// Whether the query is over; never true for a state that is unknown here.
+    /// Whether the query has ended. False for a state that this crate does not know.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
     }
 }
 
-/// What went wrong in a query.
+/// An error of a query.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct QueryError {
-    /// An SQLSTATE-like code, such as `58000` or `42P01`; text, though one example has a number.
+    /// A code like an SQLSTATE, such as `58000` or `42P01`. A string, though one example has a number.
     #[serde(default, deserialize_with = "lenient::text")]
     pub code: Option<Box<str>>,
-    /// A sentence for people.
+    /// Text for people.
     pub message: Option<Box<str>>,
-    /// Whose fault it is.
+    /// Whether the query or the service caused it.
     pub error_type: Option<ErrorType>,
 }
 
 open_enum! {
-    /// Whose fault an error is.
+    /// What caused an error.
     ErrorType {
-        /// The query's.
+        /// The query.
         User = "USER_ERROR",
-        /// The service's.
+        /// The service.
         System = "SYSTEM_ERROR",
     }
 }
@@ -642,7 +544,9 @@ open_enum! {
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
+    use crate::client::Endpoint as _;
     use crate::error::ErrorKind;
+    use url::Url;
 
     #[test]
     fn queries_are_listed_with_every_filter_of_the_reference() {
@@ -710,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_got_cancelled_and_soft_deleted_by_id() {
+    fn a_query_is_fetched_cancelled_and_soft_deleted_by_id() {
         assert_eq!(request_text(&GetQuery::new("q-1")), "GET /queries/q-1");
         let patch = "PATCH /queries/q-1\ncontent-type: application/json\n\n";
         assert_eq!(request_text(&CancelQuery::new("q-1")), format!("{patch}{{\"op\":\"cancel\"}}"));

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::ids::{RunId, ScheduleId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
-use super::schedules::ScheduleId;
-use super::{Accepted, Adobe, id};
+use super::{Accepted, Adobe};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::run::Phase;
@@ -17,14 +17,14 @@ use crate::wire::patch::{Operation, Patch};
 use crate::wire::{lenient, time};
 
 operation! {
-    /// Lists the runs of one schedule, oldest first unless told otherwise.
+    /// Lists the runs of one schedule, by default oldest first.
     ///
     /// Source: Query Service API, "Scheduled query runs", `GET /schedules/{id}/runs`.
     ///
     /// ```
     /// use scheduled_runs::adobe::{ListRuns, RunFilter, RunState};
     ///
-    /// // The last four runs that failed and that somebody triggered.
+    /// // The last four triggered runs that failed.
     /// let request = ListRuns::new("nightly")
     ///     .newest_first()
     ///     .limit(4)
@@ -69,13 +69,13 @@ impl RunFilter {
         Self(clause("state", "!=", state))
     }
 
-    /// Started by a call ([`TriggerRun`]), or by the schedule's own clock.
+    /// Started by a call ([`TriggerRun`]) if true, by the schedule's timetable if false.
     #[must_use]
     pub fn external_trigger(triggered: bool) -> Self {
         Self(clause("externalTrigger", "==", triggered))
     }
 
-    /// A condition in the vendor's own words, for example `state==QUARANTINED`. It cannot hold a comma.
+    /// A condition in the vendor's syntax, such as `state==QUARANTINED`. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
@@ -83,10 +83,10 @@ impl RunFilter {
 }
 
 operation! {
-    /// Starts a run of a schedule now, beside its timetable. The answer does not name the run:
-    /// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) sends this and finds out.
+    /// Starts a run of a schedule now, in addition to its timetable. The response does not name the run:
+    /// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) sends this request and finds the run.
     ///
-    /// A schedule that is disabled refuses it. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
+    /// Refused if the schedule is disabled. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
     ///
     /// ```
     /// use scheduled_runs::adobe::TriggerRun;
@@ -111,11 +111,10 @@ operation! {
 }
 
 operation! {
-    /// Asks the vendor to end a run. It is taken for a finished run too, and changes nothing then.
+    /// Requests the cancellation of a run. For a run that has ended the vendor accepts it too, and nothing changes.
     ///
-    /// Source: Query Service API, "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the bare object
-    /// `{"op":"cancel"}`. The state of a run after that is not documented. Not repeated once it may have arrived: what the
-    /// vendor answers the second time is not documented either.
+    /// The state of a run afterwards is not documented, nor is the response to a second attempt. Source: Query Service API,
+    /// "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the object `{"op":"cancel"}`.
     ///
     /// ```
     /// use scheduled_runs::adobe::CancelRun;
@@ -133,23 +132,18 @@ operation! {
     with |_, request| request.json(&Patch::Bare(Operation::Cancel))
 }
 
-id! {
-    /// Id of a run.
-    RunId
-}
-
 impl RunId {
-    /// What the id says about the run, best effort. `None` for ids that say nothing.
+    /// Decodes what the id says about the run. `None` if it cannot be decoded.
     ///
     /// Inferred from samples: the id is base64 of kind and time, `scheduled__2020-01-08T12:30:00+00:00`. Do not sort or
-    /// filter by it: one sample's time differs by hours from the run's own `created`.
+    /// filter by it: in one sample the time differs by hours from the run's own `created`.
     ///
     /// ```
     /// use scheduled_runs::adobe::{RunId, RunKind};
     ///
-    /// let said = RunId::from("c2NoZWR1bGVkX18yMDIwLTAxLTA4VDEyOjMwOjAwKzAwOjAw").decode().unwrap();
-    /// assert_eq!(said.kind, RunKind::Scheduled);
-    /// assert_eq!(said.time.unwrap().to_rfc3339(), "2020-01-08T12:30:00+00:00");
+    /// let id = RunId::from("c2NoZWR1bGVkX18yMDIwLTAxLTA4VDEyOjMwOjAwKzAwOjAw").decode().unwrap();
+    /// assert_eq!(id.kind, RunKind::Scheduled);
+    /// assert_eq!(id.time.unwrap().to_rfc3339(), "2020-01-08T12:30:00+00:00");
     /// ```
     #[must_use]
     pub fn decode(&self) -> Option<DecodedRunId> {
@@ -160,22 +154,22 @@ impl RunId {
     }
 }
 
-/// What a run's id says.
+/// A decoded [`RunId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodedRunId {
     /// What started the run.
     pub kind: RunKind,
-    /// The time in the id; UTC where it has no zone.
+    /// The time in the id; UTC if it has no zone.
     pub time: Option<DateTime<Utc>>,
-    /// The whole decoded id, for example `manual__2018-10-12T04:36:19.937267`.
+    /// The whole decoded id, such as `manual__2018-10-12T04:36:19.937267`.
     pub text: Box<str>,
 }
 
 open_enum! {
-    /// What started a run, as its id says.
+    /// What started a run, according to its id.
     RunKind {
-        /// The schedule's own clock.
+        /// The schedule's timetable.
         Scheduled = "scheduled",
         /// A call.
         Manual = "manual",
@@ -189,47 +183,47 @@ open_enum! {
 pub struct Run {
     /// Id.
     pub id: RunId,
-    /// How it stands; missing in some answers, and then it counts as still going.
+    /// State. Missing in some responses; the run then counts as running.
     pub state: Option<RunState>,
-    /// Whether a call started it, or the schedule's own clock. Samples have a text, the reference a boolean.
+    /// Whether a call started it and not the schedule's timetable. Samples have a string, the API reference a boolean.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub external_trigger: Option<bool>,
-    /// The time the run stands for; work may begin hours later, see [`TaskStatus::started`]. UTC.
+    /// The scheduled time, in UTC. Work may begin hours later, see [`TaskStatus::started`].
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created: Option<DateTime<Utc>>,
     /// Version of the record.
     #[serde(default, deserialize_with = "lenient::count")]
     pub version: Option<u64>,
-    /// The schedule; only in the answer to [`GetRun`].
+    /// The schedule. Only in the response to [`GetRun`].
     pub schedule_id: Option<ScheduleId>,
-    /// The tasks the run is made of; only in the answer to [`GetRun`], empty in lists.
+    /// The tasks of the run. Only in the response to [`GetRun`]; empty in lists.
     #[serde(rename = "taskStatusList", default, deserialize_with = "lenient::list")]
     pub tasks: Vec<TaskStatus>,
 }
 
 open_enum! {
-    /// State of a run. Lists write it upper case, a single run lower case.
+    /// State of a run. Upper case in lists, lower case in the response to [`GetRun`].
     RunState {
-        /// Over, as wanted.
+        /// Finished successfully.
         Success = "SUCCESS",
-        /// Going on.
+        /// Running.
         InProgress = "IN_PROGRESS",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "FAILED",
     }
 }
 
 impl RunState {
-    /// The phase it stands for. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) says as well whether all tasks of a
-    /// run still wait.
+    /// The phase that this state means. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) also tells queued runs from
+    /// running ones, by their tasks.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {
             Self::Success => Phase::Succeeded,
             Self::InProgress => Phase::Running,
             Self::Failed => Phase::Failed,
-            // Inferred: the state after a cancel is not documented. Queries that were cancelled say KILLED, and
-            // those that took too long TIMEOUT.
+            // Inferred: the state after a cancel is not documented. Cancelled queries are KILLED, and queries that took too
+            // long are TIMEOUT.
             Self::Unknown(state) => match state.as_str().to_ascii_uppercase().as_str() {
                 "KILLED" | "CANCELLED" | "CANCELED" => Phase::Cancelled,
                 "TIMEOUT" => Phase::Failed,
@@ -238,16 +232,16 @@ impl RunState {
         }
     }
 
-    /// Whether the run is over.
+    /// Whether the run has ended.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()
     }
 }
 
-/// How one task of a run stands.
+/// The status of one task of a run.
 ///
-/// It does not say why a task failed: that is in the run's query, see [`Query::errors`](super::Query::errors).
+/// It does not say why a task failed: the query of the run does, see [`Query::errors`](super::Query::errors).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -256,29 +250,29 @@ pub struct TaskStatus {
     pub task_id: Option<Box<str>>,
     /// State.
     pub state: Option<TaskState>,
-    /// How long the work took, in whole seconds, rounded down. A number in samples, a text in the reference.
+    /// How long the work took, in whole seconds, rounded down. A number in samples, a string in the API reference.
     #[serde(default, deserialize_with = "lenient::seconds")]
     pub duration: Option<Duration>,
-    /// When the work began. UTC; some answers leave the zone out.
+    /// When the work began. UTC; some responses have no zone.
     #[serde(rename = "startDate", default, deserialize_with = "time::lenient_utc")]
     pub started: Option<DateTime<Utc>>,
-    /// When the work ended. UTC; some answers leave the zone out.
+    /// When the work ended. UTC; some responses have no zone.
     #[serde(rename = "endDate", default, deserialize_with = "time::lenient_utc")]
     pub ended: Option<DateTime<Utc>>,
-    /// A sentence for people, without details.
+    /// Text for people, without details.
     pub message: Option<Box<str>>,
 }
 
 open_enum! {
     /// State of a task.
     TaskState {
-        /// Over, as wanted.
+        /// Finished successfully.
         Success = "SUCCESS",
-        /// Going on.
+        /// Running.
         InProgress = "IN_PROGRESS",
-        /// Over, not as wanted.
+        /// Failed.
         Failed = "FAILED",
-        /// Failed, and waiting for another try.
+        /// Failed, and waiting for a retry.
         QueuedForRetry = "QUEUED_FOR_RETRY",
         /// Waiting.
         Queued = "QUEUED",
@@ -326,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_lays_its_cursor_over_the_first_request() {
+    fn a_cursor_replaces_order_and_start_of_the_first_request() {
         let first = ListRuns::new("a").limit(2).filter(RunFilter::external_trigger(true));
         let cursor = Cursor::new(
             "orderby=%2Bcreated&start=2020-01-08T13%3A30%3A00Z&isPrevLink=true&property=x&limit=9",

@@ -2,33 +2,29 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
+use super::ids::{ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
-use super::templates::TemplateId;
-use super::{Accepted, Adobe, Client, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, RequestBuilder, json, operation};
+use super::{Accepted, Adobe, Client};
+use crate::client::operation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::Page;
-use crate::run::Target;
 use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
 use crate::wire::{lenient, time};
 
 operation! {
-    /// Lists the schedules of the sandbox, oldest first unless told otherwise.
+    /// Lists the schedules of the sandbox, by default oldest first.
     ///
     /// Source: Query Service API, "Scheduled queries", `GET /schedules`.
     ///
     /// ```
     /// use scheduled_runs::adobe::{ListSchedules, ScheduleFilter, TimeField};
     ///
-    /// // Those of one template, the last changed first.
+    /// // Those of one template, last changed first.
     /// let request = ListSchedules::new()
     ///     .filter(ScheduleFilter::template("4fcf0f2e"))
     ///     .order_by(TimeField::Updated)
@@ -65,49 +61,53 @@ impl ScheduleFilter {
         Self(clause("created", "<", timestamp(time)))
     }
 
-    /// Made from this query template.
+    /// Created from this query template.
     #[must_use]
     pub fn template(template: impl Into<TemplateId>) -> Self {
         Self(clause("templateId", "==", template.into()))
     }
 
-    /// Made by this user, for example `…@techacct.adobe.com`.
+    /// Created by this user, such as `…@techacct.adobe.com`.
     #[must_use]
     pub fn user(id: &str) -> Self {
         Self(clause("userId", "==", id))
     }
 
-    /// A condition in the vendor's own words. It cannot hold a comma.
+    /// A condition in the vendor's syntax. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
 }
 
-/// Creates a schedule. The answer is in state [`Registering`](ScheduleState::Registering) and has no times yet.
-///
-/// The schedule runs under the account that created it and fails when that account loses access: use a technical
-/// account. Source: Query Service API, "Scheduled queries", `POST /schedules`. Each call creates a schedule, so it is
-/// never sent again once it may have arrived.
-///
-/// ```
-/// use chrono::{TimeDelta, Utc};
-/// use scheduled_runs::adobe::{CreateSchedule, QueryDef};
-///
-/// // Every hour at half past, for a year.
-/// let query = QueryDef::sql("prod:all", "SELECT count(*) FROM visits").name("visits");
-/// let now = Utc::now();
-/// let request = CreateSchedule::new(query, "30 * * * *", now).end(now + TimeDelta::days(365)).max_active_runs(1);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/schedules");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateSchedule {
-    body: CreateBody,
+operation! {
+    /// Creates a schedule. In the response its state is [`Registering`](ScheduleState::Registering) and its times are missing.
+    ///
+    /// The schedule runs with the rights of the account that created it and fails when that account loses access: use a
+    /// technical account. Source: Query Service API, "Scheduled queries", `POST /schedules`.
+    ///
+    /// ```
+    /// use chrono::{TimeDelta, Utc};
+    /// use scheduled_runs::adobe::{CreateSchedule, QueryDef};
+    ///
+    /// // Every hour at half past, for a year.
+    /// let query = QueryDef::sql("prod:all", "SELECT count(*) FROM visits").name("visits");
+    /// let now = Utc::now();
+    /// let request = CreateSchedule::new(query, "30 * * * *", now).end(now + TimeDelta::days(365)).max_active_runs(1);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/schedules");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateSchedule {} without new
+    state { body: CreateBody }
+    for Adobe, "adobe.schedules.create", NotIdempotent: POST "schedules" -> Schedule,
+    json {body},
+    with |this, request| {
+        let cron = this.body.schedule.cron.as_deref().unwrap_or_default();
+        request.check(this.body.query.check()).check(check_cron(cron))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,10 +117,10 @@ struct CreateBody {
 }
 
 impl CreateSchedule {
-    /// This query, at these times, from `start` on.
+    /// Runs this query at these times, from `start` on.
     ///
     /// `cron` has five fields (`30 * * * *`), in UTC, or is one of `@once`, `@hourly`, `@daily`, `@weekly`, `@monthly`,
-    /// `@yearly`; with `@once` the start is the time of the run. It is checked by the vendor.
+    /// `@yearly`; with `@once` the start is the time of the run. Values inside the fields are checked by the vendor.
     pub fn new(query: QueryDef, cron: impl Into<String>, start: DateTime<Utc>) -> Self {
         let schedule = Timetable {
             cron: Some(cron.into()),
@@ -131,256 +131,105 @@ impl CreateSchedule {
         Self { body: CreateBody { query, schedule } }
     }
 
-    /// When the schedule ends. Newer vendor pages call it mandatory, samples leave it out: better give one.
+    /// When the schedule ends. Newer vendor pages call it mandatory, samples omit it: set it to be safe.
     pub fn end(mut self, time: DateTime<Utc>) -> Self {
         self.body.schedule.end = Some(time);
         self
     }
 
-    /// Most runs at once. Left out, the vendor takes 1.
+    /// Most runs at once. If not set, the vendor's default of 1.
     pub fn max_active_runs(mut self, runs: u32) -> Self {
         self.body.schedule.max_active_runs = Some(runs.into());
         self
     }
 }
 
-impl Endpoint for CreateSchedule {
-    type Api = Adobe;
-    type Output = Schedule;
-    const OPERATION: &'static str = "adobe.schedules.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let mut builder =
-            ApiRequest::of::<Self>(Method::POST, base, &["schedules"]).json(&self.body);
-        if let Err(error) =
-            self.body.query.check().and_then(|()| check_cron(self.body.schedule.cron.as_deref()))
-        {
-            builder = builder.fail(error);
-        }
-        builder.finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
-    }
-}
-
-/// Checks that the text is a preset or has five fields; what stands in them is the vendor's to judge.
-fn check_cron(cron: Option<&str>) -> Result<()> {
-    let cron = cron.unwrap_or_default();
+/// Checks that the text is a preset or has five fields. The vendor checks the fields themselves.
+fn check_cron(cron: &str) -> Result<()> {
     if cron.starts_with('@') || cron.split_whitespace().count() == 5 {
         return Ok(());
     }
     Err(Error::config(
-        "a cron text has five fields, such as `30 * * * *`, or is a preset, such as `@daily`",
+        "a cron text must have five fields, such as `30 * * * *`, or be a preset, such as `@daily`",
     ))
 }
 
-/// Gets one schedule.
-///
-/// Source: Query Service API, "Scheduled queries", `GET /schedules/{id}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetSchedule {
-    schedule: ScheduleId,
+operation! {
+    /// Gets one schedule.
+    ///
+    /// Source: Query Service API, "Scheduled queries", `GET /schedules/{id}`.
+    GetSchedule { schedule: ScheduleId }
+    for Adobe, "adobe.schedules.get", Safe: GET "schedules" / {schedule} -> Schedule
 }
 
-impl GetSchedule {
-    /// This schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into() }
+operation! {
+    /// Lets a schedule run at its times. Refused with 400 if it is enabled already, or still registering: retry later.
+    ///
+    /// A second attempt would be refused with the same status as an invalid one. Source: Query Service API,
+    /// "Scheduled queries", `PATCH /schedules/{id}`.
+    EnableSchedule { schedule: ScheduleId }
+    for Adobe, "adobe.schedules.enable", NotIdempotent: PATCH "schedules" / {schedule} -> Accepted,
+    with |_, request| request.json(&replace("/state", "enable"))
+}
+
+operation! {
+    /// Stops a schedule from running. Refused with 400 if it is disabled already, or still registering: retry later.
+    ///
+    /// A second attempt would be refused with the same status as an invalid one. Source: Query Service API,
+    /// "Scheduled queries", `PATCH /schedules/{id}`.
+    DisableSchedule { schedule: ScheduleId }
+    for Adobe, "adobe.schedules.disable", NotIdempotent: PATCH "schedules" / {schedule} -> Accepted,
+    with |_, request| request.json(&replace("/state", "disable"))
+}
+
+operation! {
+    /// Changes when a schedule runs. The cron text has the forms that [`CreateSchedule::new`] takes.
+    ///
+    /// Source: Query Service API, "Scheduled queries", `PATCH /schedules/{id}`.
+    SetCron { schedule: ScheduleId, cron: String }
+    for Adobe, "adobe.schedules.set_cron", NotIdempotent: PATCH "schedules" / {schedule} -> Accepted,
+    with |this, request| {
+        request.check(check_cron(&this.cron)).json(&replace("/schedule/schedule", &this.cron))
     }
 }
 
-impl Endpoint for GetSchedule {
-    type Api = Adobe;
-    type Output = Schedule;
-    const OPERATION: &'static str = "adobe.schedules.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::GET, base, &["schedules", self.schedule.as_str()]).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Schedule> {
-        json::decode(meta, body)
-    }
+/// One operation inside the envelope `{"body":[…]}`, which only schedules have.
+fn replace(path: &str, value: &str) -> Patch {
+    Patch::Body(vec![Operation::replace(path, value)])
 }
 
-/// Lets a schedule run at its times. Refused with 400 if it is enabled already, or still registering: try later.
-///
-/// Source: Query Service API, "Scheduled queries", `PATCH /schedules/{id}`. Not repeated once it may have arrived: the
-/// vendor answers "already in that state" with the same status as other refusals.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct EnableSchedule {
-    schedule: ScheduleId,
-}
-
-/// Keeps a schedule from running. Refused with 400 if it is disabled already, or still registering: try later.
-///
-/// Source and repetition as for [`EnableSchedule`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DisableSchedule {
-    schedule: ScheduleId,
-}
-
-/// Changes when a schedule runs.
-///
-/// Source and repetition as for [`EnableSchedule`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct SetCron {
-    schedule: ScheduleId,
-    cron: String,
-}
-
-impl EnableSchedule {
-    /// This schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into() }
-    }
-}
-
-impl DisableSchedule {
-    /// This schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into() }
-    }
-}
-
-impl SetCron {
-    /// This schedule, at these times; the forms are those of [`CreateSchedule::new`].
-    pub fn new(schedule: impl Into<ScheduleId>, cron: impl Into<String>) -> Self {
-        Self { schedule: schedule.into(), cron: cron.into() }
-    }
-}
-
-/// A patch of a schedule: one operation in the envelope `{"body":[…]}`, which no other resource has.
-fn patch<E: Endpoint>(
-    base: &Url,
-    schedule: &ScheduleId,
-    path: &str,
-    value: &str,
-) -> RequestBuilder {
-    ApiRequest::of::<E>(Method::PATCH, base, &["schedules", schedule.as_str()])
-        .json(&Patch::Body(vec![Operation::replace(path, value)]))
-}
-
-impl Endpoint for EnableSchedule {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.schedules.enable";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        patch::<Self>(base, &self.schedule, "/state", "enable").finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for DisableSchedule {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.schedules.disable";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        patch::<Self>(base, &self.schedule, "/state", "disable").finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
-}
-
-impl Endpoint for SetCron {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.schedules.set_cron";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = patch::<Self>(base, &self.schedule, "/schedule/schedule", &self.cron);
-        match check_cron(Some(&self.cron)) {
-            Ok(()) => builder.finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
-}
-
-/// Deletes a schedule. Refused with 400 while it is enabled or has active runs: [`Client::retire_schedule`] disables it
-/// and waits first.
-///
-/// Source: Query Service API, "Scheduled queries", `DELETE /schedules/{id}`. Not repeated once it may have arrived: a
-/// second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DeleteSchedule {
-    schedule: ScheduleId,
-}
-
-impl DeleteSchedule {
-    /// This schedule.
-    pub fn new(schedule: impl Into<ScheduleId>) -> Self {
-        Self { schedule: schedule.into() }
-    }
-}
-
-impl Endpoint for DeleteSchedule {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.schedules.delete";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        ApiRequest::of::<Self>(Method::DELETE, base, &["schedules", self.schedule.as_str()])
-            .finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Deletes a schedule. Refused with 400 while it is enabled or has active runs: [`Client::retire_schedule`] disables it
+    /// first and waits until that is done.
+    ///
+    /// A second delete would be refused with 404 although the first one worked. Source: Query Service API,
+    /// "Scheduled queries", `DELETE /schedules/{id}`.
+    DeleteSchedule { schedule: ScheduleId }
+    for Adobe, "adobe.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> Accepted
 }
 
 impl Client {
     /// Disables a schedule, waits until that is done, and deletes it.
     ///
-    /// A schedule can be disabled only after it has registered and deleted only after it is disabled; both take a moment.
-    /// Looks every two seconds, for two minutes at most each time. Nothing is done for a schedule that has active runs but
-    /// to disable it: cancel them or let them end, then call this again.
+    /// A schedule can be disabled only after it has registered, and deleted only after it is disabled; both take a moment.
+    /// Polls the state every two seconds, for at most two minutes before each step. A schedule with active runs is only
+    /// disabled: cancel the runs or let them end, then call this again.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`] if the schedule does not change its state in time,
     /// [`ErrorKind::Rejected`] while runs are active, else as [`send`](Self::send).
     pub async fn retire_schedule(&self, schedule: impl Into<ScheduleId>) -> Result<()> {
         let id = schedule.into();
-        if self.settled(&id, |state| *state != ScheduleState::Registering).await?
-            != ScheduleState::Disabled
-        {
+        let registered = |state: &ScheduleState| *state != ScheduleState::Registering;
+        if self.wait_for_state(&id, registered).await? != ScheduleState::Disabled {
             self.send(DisableSchedule::new(&id)).await?;
-            self.settled(&id, |state| *state == ScheduleState::Disabled).await?;
+            self.wait_for_state(&id, |state| *state == ScheduleState::Disabled).await?;
         }
         self.send(DeleteSchedule::new(&id)).await.map(drop)
     }
 
-    /// The schedule's state, once it is as wanted.
-    async fn settled(
+    /// Polls until the state of the schedule is one of the wanted.
+    async fn wait_for_state(
         &self,
         id: &ScheduleId,
         wanted: fn(&ScheduleState) -> bool,
@@ -400,17 +249,6 @@ impl Client {
     }
 }
 
-id! {
-    /// Id of a schedule: about 110 characters of organization, sandbox and name.
-    ScheduleId
-}
-
-impl From<&ScheduleId> for Target {
-    fn from(id: &ScheduleId) -> Self {
-        super::target(id.clone())
-    }
-}
-
 /// One schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -418,22 +256,22 @@ impl From<&ScheduleId> for Target {
 pub struct Schedule {
     /// Id.
     pub id: ScheduleId,
-    /// Whether it runs.
+    /// State.
     pub state: Option<ScheduleState>,
-    /// What it runs.
+    /// The query that it runs.
     pub query: Option<QueryDef>,
     /// When it runs.
     #[serde(rename = "schedule")]
     pub timetable: Option<Timetable>,
-    /// When it was created. Missing in the answer to [`CreateSchedule`]. Epoch milliseconds in a text, or ISO 8601.
+    /// When it was created. Missing in the response to [`CreateSchedule`]. Epoch milliseconds in a string, or ISO 8601.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created: Option<DateTime<Utc>>,
-    /// When it was last changed. As `created`.
+    /// When it was last changed. Written like `created`.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated: Option<DateTime<Utc>>,
-    /// Who created it, and under whose rights it runs.
+    /// Who created it. It runs with the rights of this user.
     pub user_id: Option<Box<str>>,
-    /// Who changed it last.
+    /// Who last changed it.
     pub updated_user_id: Option<Box<str>>,
     /// Version of the record.
     #[serde(default, deserialize_with = "lenient::count")]
@@ -443,7 +281,7 @@ pub struct Schedule {
 open_enum! {
     /// State of a schedule.
     ScheduleState {
-        /// Being set up; it can be neither changed nor triggered yet.
+        /// Being set up. It cannot be changed or triggered yet.
         Registering = "REGISTERING",
         /// It runs at its times and can be triggered.
         Enabled = "ENABLED",
@@ -460,7 +298,7 @@ pub struct Timetable {
     /// Five fields, or a preset such as `@daily`. UTC.
     #[serde(rename = "schedule")]
     pub cron: Option<String>,
-    /// From when on.
+    /// When it starts.
     #[serde(
         rename = "startDate",
         default,
@@ -469,7 +307,7 @@ pub struct Timetable {
         skip_serializing_if = "Option::is_none"
     )]
     pub start: Option<DateTime<Utc>>,
-    /// Until when.
+    /// When it ends.
     #[serde(
         rename = "endDate",
         default,
@@ -483,7 +321,7 @@ pub struct Timetable {
     pub max_active_runs: Option<u64>,
 }
 
-/// With milliseconds, as the vendor's own samples have it.
+/// With milliseconds, as in the vendor's samples.
 #[allow(clippy::ref_option, reason = "the signature that serde calls")]
 fn write_time<S: serde::Serializer>(
     time: &Option<DateTime<Utc>>,
@@ -497,6 +335,8 @@ fn write_time<S: serde::Serializer>(
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
+    use crate::client::Endpoint as _;
+    use url::Url;
 
     #[test]
     fn schedules_are_listed_with_their_own_filters() {
@@ -535,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cron_text_of_the_wrong_size_is_refused_before_it_is_sent() {
+    fn a_cron_text_with_the_wrong_number_of_fields_is_refused_before_it_is_sent() {
         let base = Url::parse(crate::adobe::BASE_URL).unwrap();
         for cron in ["", "30 * * *", "0 30 * * * ?", "daily"] {
             let error = SetCron::new("a", cron).to_request(&base).expect_err(cron);
@@ -545,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_is_patched_inside_an_envelope_of_its_own() {
+    fn a_schedule_is_patched_inside_its_own_envelope() {
         let text = |operation: &str| {
             format!(
                 "PATCH /schedules/a\ncontent-type: application/json\n\n{{\"body\":[{operation}]}}"

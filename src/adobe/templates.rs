@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
+use super::ids::TemplateId;
 use super::list::{ListQuery, check_clause, clause, list_setters};
-use super::{Accepted, Adobe, id};
-use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, json, operation};
+use super::{Accepted, Adobe};
+use crate::client::operation;
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::{lenient, time};
 
 operation! {
-    /// Lists the query templates of the sandbox, oldest first unless told otherwise.
+    /// Lists the query templates of the sandbox, by default oldest first.
     ///
-    /// Pages overlap: samples link to the last item of a page, and a walk leaves out what it had. So pages of one item get
-    /// nowhere: a walk in such pages ends with [`ErrorKind::Pagination`](crate::ErrorKind::Pagination).
+    /// Pages overlap: in samples the next page begins with the last item of this one, which the pages and items of a client
+    /// leave out. So a page needs at least two items: with one item per page, paging ends with
+    /// [`ErrorKind::Pagination`](crate::ErrorKind::Pagination).
     ///
     /// Source: Query Service API, "Query templates", `GET /query-templates`.
     ListTemplates {}
@@ -36,20 +35,19 @@ impl ListTemplates {
 pub struct TemplateFilter(pub(super) String);
 
 impl TemplateFilter {
-    /// Has this name. The guide has this operator for names; the reference has
-    /// [`name_contains`](Self::name_contains) alone.
+    /// Has this name. Only the guide has this operator; the API reference has [`name_contains`](Self::name_contains).
     #[must_use]
     pub fn name(name: &str) -> Self {
         Self(clause("name", "==", name))
     }
 
-    /// Its name contains this text, which cannot hold a comma.
+    /// Its name contains this text, which must not hold a comma.
     #[must_use]
     pub fn name_contains(text: &str) -> Self {
         Self(clause("name", "~", text))
     }
 
-    /// Made by this user.
+    /// Created by this user.
     #[must_use]
     pub fn user(id: &str) -> Self {
         Self(clause("userId", "==", id))
@@ -61,218 +59,85 @@ impl TemplateFilter {
         Self(clause("lastUpdatedBy", "==", id))
     }
 
-    /// A condition in the vendor's own words. It cannot hold a comma.
+    /// A condition in the vendor's syntax. It must not hold a comma.
     #[must_use]
     pub fn raw(condition: impl Into<String>) -> Self {
         Self(condition.into())
     }
 }
 
-/// Counts the query templates of the sandbox.
-///
-/// Source: Query Service API reference, `GET /query-templates/count`. Safe to repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CountTemplates {
-    user: Option<String>,
+operation! {
+    /// Counts the query templates of the sandbox.
+    ///
+    /// Source: Query Service API reference, `GET /query-templates/count`.
+    CountTemplates {}
+    state { user: Option<String> }
+    for Adobe, "adobe.templates.count", Safe: GET "query-templates" / "count" -> TemplateCount,
+    with |this, request| {
+        let filter = this.user.as_ref().map(|id| clause("userId", "==", id));
+        request.check(filter.as_deref().map_or(Ok(()), check_clause)).query("property", filter)
+    }
 }
 
 impl CountTemplates {
-    /// All templates.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Only those made by this user: the one condition that counting knows.
+    /// Counts only the templates created by this user. The vendor has no other filter here.
     pub fn user(mut self, id: impl Into<String>) -> Self {
         self.user = Some(id.into());
         self
     }
 }
 
-impl Endpoint for CountTemplates {
-    type Api = Adobe;
-    type Output = TemplateCount;
-    const OPERATION: &'static str = "adobe.templates.count";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let user = self.user.as_ref().map(|id| clause("userId", "==", id));
-        let builder = ApiRequest::of::<Self>(Method::GET, base, &["query-templates", "count"]);
-        match user.as_deref().map_or(Ok(()), check_clause) {
-            Ok(()) => builder.query("property", user).finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<TemplateCount> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Creates a query template.
+    ///
+    /// Source: Query Service API, "Query templates", `POST /query-templates`.
+    ///
+    /// ```
+    /// use scheduled_runs::adobe::{CreateTemplate, TemplateDef};
+    ///
+    /// let template = TemplateDef::new("visits of a country", "SELECT * FROM visits WHERE country = $country")
+    ///     .parameter("country", "'CH'");
+    /// let request = CreateTemplate::new(template);
+    /// # use scheduled_runs::client::Endpoint as _;
+    /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
+    /// # assert_eq!(sent.method(), "POST");
+    /// # assert_eq!(sent.url().path(), "/query-templates");
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    CreateTemplate { template: TemplateDef }
+    for Adobe, "adobe.templates.create", NotIdempotent: POST "query-templates" -> Template,
+    json {template},
+    with |this, request| request.check(this.template.check())
 }
 
-/// Creates a query template.
-///
-/// Source: Query Service API, "Query templates", `POST /query-templates`. Each call creates a template, so it is never
-/// sent again once it may have arrived.
-///
-/// ```
-/// use scheduled_runs::adobe::{CreateTemplate, TemplateDef};
-///
-/// let template = TemplateDef::new("visits of a country", "SELECT * FROM visits WHERE country = $country")
-///     .parameter("country", "'CH'");
-/// let request = CreateTemplate::new(template);
-/// # use scheduled_runs::client::Endpoint as _;
-/// # let sent = request.to_request(&"https://host".parse().unwrap())?;
-/// # assert_eq!(sent.method(), "POST");
-/// # assert_eq!(sent.url().path(), "/query-templates");
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct CreateTemplate {
-    template: TemplateDef,
+operation! {
+    /// Gets one query template.
+    ///
+    /// Source: Query Service API, "Query templates", `GET /query-templates/{id}`.
+    GetTemplate { template: TemplateId }
+    for Adobe, "adobe.templates.get", Safe: GET "query-templates" / {template} -> Template
 }
 
-impl CreateTemplate {
-    /// This template.
-    pub fn new(template: TemplateDef) -> Self {
-        Self { template }
-    }
+operation! {
+    /// Replaces the name, SQL and parameters of a query template. Parameters that the new template does not set are removed.
+    ///
+    /// Source: Query Service API, "Query templates", `PUT /query-templates/{id}`.
+    UpdateTemplate { id: TemplateId, template: TemplateDef }
+    for Adobe, "adobe.templates.update", Idempotent: PUT "query-templates" / {id} -> Template,
+    json {template},
+    with |this, request| request.check(this.template.check())
 }
 
-impl Endpoint for CreateTemplate {
-    type Api = Adobe;
-    type Output = Template;
-    const OPERATION: &'static str = "adobe.templates.create";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let builder = ApiRequest::of::<Self>(Method::POST, base, &["query-templates"]);
-        match self.template.check() {
-            Ok(()) => builder.json(&self.template).finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
-        json::decode(meta, body)
-    }
+operation! {
+    /// Deletes a query template.
+    ///
+    /// A second delete would be refused with 404 although the first one worked. Source: Query Service API, "Query templates",
+    /// `DELETE /query-templates/{id}`.
+    DeleteTemplate { template: TemplateId }
+    for Adobe, "adobe.templates.delete", NotIdempotent: DELETE "query-templates" / {template} -> Accepted
 }
 
-/// Gets one query template.
-///
-/// Source: Query Service API, "Query templates", `GET /query-templates/{id}`. Safe to repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct GetTemplate {
-    template: TemplateId,
-}
-
-impl GetTemplate {
-    /// This template.
-    pub fn new(template: impl Into<TemplateId>) -> Self {
-        Self { template: template.into() }
-    }
-}
-
-impl Endpoint for GetTemplate {
-    type Api = Adobe;
-    type Output = Template;
-    const OPERATION: &'static str = "adobe.templates.get";
-    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["query-templates", self.template.as_str()];
-        ApiRequest::of::<Self>(Method::GET, base, &path).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
-        json::decode(meta, body)
-    }
-}
-
-/// Overwrites a query template: SQL, name and parameters. What the new one leaves out is gone.
-///
-/// Source: Query Service API, "Query templates", `PUT /query-templates/{id}`. Repeating it does no harm: the second time
-/// writes the same once more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct UpdateTemplate {
-    id: TemplateId,
-    template: TemplateDef,
-}
-
-impl UpdateTemplate {
-    /// The template of this id becomes this one.
-    pub fn new(id: impl Into<TemplateId>, template: TemplateDef) -> Self {
-        Self { id: id.into(), template }
-    }
-}
-
-impl Endpoint for UpdateTemplate {
-    type Api = Adobe;
-    type Output = Template;
-    const OPERATION: &'static str = "adobe.templates.update";
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["query-templates", self.id.as_str()];
-        let builder = ApiRequest::of::<Self>(Method::PUT, base, &path);
-        match self.template.check() {
-            Ok(()) => builder.json(&self.template).finish(),
-            Err(error) => builder.fail(error).finish(),
-        }
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Template> {
-        json::decode(meta, body)
-    }
-}
-
-/// Deletes a query template.
-///
-/// Source: Query Service API, "Query templates", `DELETE /query-templates/{id}`. Not repeated once it may have arrived: a
-/// second delete would answer 404 for a first one that worked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct DeleteTemplate {
-    template: TemplateId,
-}
-
-impl DeleteTemplate {
-    /// This template.
-    pub fn new(template: impl Into<TemplateId>) -> Self {
-        Self { template: template.into() }
-    }
-}
-
-impl Endpoint for DeleteTemplate {
-    type Api = Adobe;
-    type Output = Accepted;
-    const OPERATION: &'static str = "adobe.templates.delete";
-    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
-
-    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
-        let path = ["query-templates", self.template.as_str()];
-        ApiRequest::of::<Self>(Method::DELETE, base, &path).finish()
-    }
-
-    #[inline]
-    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Accepted> {
-        json::decode(meta, body)
-    }
-}
-
-id! {
-    /// Id of a query template, a UUID.
-    TemplateId
-}
-
-/// What a template holds: a name, SQL, and values of its parameters unless the query names others.
+/// The content of a template: a name, SQL, and default values of its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[must_use = "hand it to `CreateTemplate` or `UpdateTemplate`"]
@@ -289,7 +154,8 @@ impl TemplateDef {
         Self { sql: sql.into(), name: name.into(), query_parameters: BTreeMap::new() }
     }
 
-    /// Sets the value of the parameter `$name`, given without the dollar sign; the vendor does not check its type.
+    /// Sets the default value of the parameter `$name`. Pass the name without the dollar sign. The vendor does not check the
+    /// type of the value.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query_parameters.insert(name.into(), value.into());
         self
@@ -297,7 +163,7 @@ impl TemplateDef {
 
     fn check(&self) -> Result<()> {
         if self.name.trim().is_empty() || self.sql.trim().is_empty() {
-            return Err(Error::config("a template needs a name and SQL"));
+            return Err(Error::config("the name and SQL of a template must not be empty"));
         }
         Ok(())
     }
@@ -314,10 +180,10 @@ pub struct Template {
     pub name: Option<String>,
     /// The SQL, with `$name` for parameters.
     pub sql: Option<String>,
-    /// Values of the parameters unless the query names others.
+    /// Default values of the parameters, used where a query does not set them.
     #[serde(default, deserialize_with = "lenient::texts")]
     pub query_parameters: BTreeMap<String, String>,
-    /// When it was created. Samples have it, the reference does not.
+    /// When it was created. Samples have it, the API reference does not.
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub created: Option<DateTime<Utc>>,
     /// When it was last changed.
@@ -325,7 +191,7 @@ pub struct Template {
     pub updated: Option<DateTime<Utc>>,
     /// Who created it.
     pub user_id: Option<Box<str>>,
-    /// Who changed it last; missing while nobody has.
+    /// Who last changed it; `None` if nobody has.
     pub last_updated_by: Option<Box<str>>,
 }
 
@@ -334,7 +200,7 @@ pub struct Template {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TemplateCount {
-    /// All that the request counts.
+    /// Number of templates that match the request.
     #[serde(default, deserialize_with = "lenient::count")]
     pub total_count: Option<u64>,
     /// Version of the API.
@@ -346,9 +212,10 @@ pub struct TemplateCount {
 mod tests {
     use super::*;
     use crate::adobe::tests::{request_text, utc};
-    use crate::client::PagedEndpoint as _;
+    use crate::client::{Endpoint as _, PagedEndpoint as _};
     use crate::error::ErrorKind;
     use crate::paging::Cursor;
+    use url::Url;
 
     #[test]
     fn templates_are_listed_with_every_filter_of_guide_and_reference() {
@@ -388,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_created_got_overwritten_and_deleted() {
+    fn a_template_is_created_fetched_replaced_and_deleted() {
         let template = TemplateDef::new("daily", "SELECT $day").parameter("day", "2026-02-03");
         let body = concat!(
             "\ncontent-type: application/json\n\n",

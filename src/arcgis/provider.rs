@@ -11,10 +11,11 @@ use super::fields::{RunStatus, TaskId, Username};
 use super::task_runs::{GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns, TaskRun};
 use super::time::Time;
 use super::{ArcGis, Client, VENDOR};
-use crate::client::{Api, CallLimits, Clock, Endpoint, PagedEndpoint, UNRESERVED, Vendor};
+use crate::client::{Api, CallLimits, Clock, Endpoint, PagedEndpoint, Vendor};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target};
+use crate::wire::UNRESERVED;
 
 /// Names a task of the administrator API as a [`Target`].
 #[must_use]

@@ -2,19 +2,14 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `mod` | [`Client`] |
-//! | `builder` | [`ClientBuilder`] |
-//! | `limits` | [`Limits`] of a client, [`CallOptions`] and [`CallLimits`] of a call |
-//! | `call` | [`Call`], [`SharedDeadline`], [`RawCall`] |
-//! | `operation` | [`operation!`](macro@operation): one operation in one paragraph |
-//! | `endpoint` | [`Api`] and [`Service`], [`Endpoint`], [`PagedEndpoint`] and [`OffsetPages`], [`ListSettings`] and [`CountedList`] |
-//! | `request` | [`ApiRequest`] and [`RequestBuilder`], [`Idempotency`], [`PathSegment`]: what to send, as a value |
-//! | `exchange` | the one loop: attempt, judge, retry, give up |
-//! | `rate` | [`Rate`]: how many requests a vendor takes in a time; pure |
-//! | `retry` | [`RetryPolicy`], the decision table, `Retry-After`, the budget; pure |
-//! | `dialect` | [`Dialect`]: how one vendor says "error"; [`Answer`], [`Verdict`], [`Refusal`], [`Advice`] |
-//! | `credential` | [`Credential`] and [`CredentialContext`], [`Bearer`], [`Basic`], [`CachedToken`] with [`Token`] and [`TokenSource`] |
-//! | `transport` | [`Transport`] and [`TransportError`], [`ReqwestTransport`], [`BodyLimits`] |
+//! | `request` | [`Endpoint`] and [`ApiRequest`]: what to send, as a value |
+//! | `exchange` | the one loop: attempt, judge, repeat, give up |
+//! | `rate` | how many requests a vendor takes in a time; pure |
+//! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
+//! | `dialect` | [`Dialect`]: how one vendor says "error" |
+//! | `credential` | [`Credential`] and cached tokens |
+//! | [`oauth`] | tokens for a client id and a secret |
+//! | `transport` | [`Transport`], over reqwest |
 //! | `response` | [`Response`] and [`Meta`] |
 //! | `json` | [`json::decode`]: JSON of a response |
 //! | `link` | [`LinkPolicy`]: where links may lead |
@@ -31,6 +26,7 @@ mod exchange;
 pub mod json;
 mod limits;
 mod link;
+pub mod oauth;
 mod operation;
 mod rate;
 mod request;
@@ -73,7 +69,6 @@ pub use crate::vendor::Vendor;
 pub(crate) use self::clock::within;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
-pub(crate) use crate::wire::UNRESERVED;
 
 use self::exchange::Core;
 use crate::error::{Error, ErrorKind, Result};

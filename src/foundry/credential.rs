@@ -1,21 +1,15 @@
 //! Credentials for Foundry: an application with a secret, or a ready token.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Method;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 use url::Url;
 
-use super::dialect::OAuthDialect;
-use crate::client::{
-    ApiRequest, Basic, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value,
-};
-use crate::error::{Error, Result};
-use crate::wire::{json, lenient};
+use super::dialect::read_error;
+use crate::client::oauth::{self, OAuthDialect, TokenUrl};
+use crate::client::{ApiRequest, Bearer, CachedToken, CredentialContext, Token, TokenSource};
+use crate::error::Result;
 
 /// A ready token, generated in Foundry's settings or obtained elsewhere. It is not renewed.
 ///
@@ -41,135 +35,68 @@ pub type UserToken = Bearer;
 /// Source: Foundry API reference, "Authentication"; the vendor's own libraries for what is sent.
 pub type ClientCredentials = CachedToken<ClientToken>;
 
-/// Asks Foundry for tokens; wrapped by [`ClientCredentials`].
-#[derive(Clone)]
-pub struct ClientToken {
-    client_id: SecretString,
-    client_secret: SecretString,
-    scopes: Vec<String>,
-    basic_auth: bool,
-    token_url: Option<String>,
-}
+/// Fetches tokens from Foundry; wrapped by [`ClientCredentials`].
+#[derive(Clone, Debug)]
+pub struct ClientToken(oauth::ClientCredentials);
 
 impl ClientToken {
-    /// How long a token counts as good if the answer does not say.
-    const LIFE: Duration = Duration::from_secs(3600);
+    /// How long a token is valid if the response does not say.
+    const LIFETIME: Duration = Duration::from_secs(3600);
 
-    fn own_url(&self) -> Result<Option<Url>> {
-        let url = self.token_url.as_deref().map(Url::parse).transpose();
-        url.map_err(|_| Error::config("the token URL is not a URL"))
-    }
-}
-
-impl fmt::Debug for ClientToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientToken")
-            .field("scopes", &self.scopes)
-            .field("basic_auth", &self.basic_auth)
-            .finish_non_exhaustive()
-    }
+    const TOKEN_URL: TokenUrl =
+        TokenUrl::Relative { parent: beside_api, path: &["multipass", "api", "oauth2", "token"] };
 }
 
 impl ClientCredentials {
     /// Client id and client secret of a third-party application.
     #[must_use]
     pub fn new(client_id: impl Into<SecretString>, client_secret: impl Into<SecretString>) -> Self {
-        ClientToken {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-            scopes: Vec::new(),
-            basic_auth: false,
-            token_url: None,
-        }
+        let source = oauth::ClientCredentials::new(
+            "foundry.token",
+            ClientToken::TOKEN_URL,
+            client_id,
+            client_secret,
+        );
+        ClientToken(
+            source.default_lifetime(ClientToken::LIFETIME).dialect(OAuthDialect::new(read_error)),
+        )
         .into()
     }
 
-    /// What the token may be used for, such as `api:orchestration-read`. Left out, all that the application may.
+    /// What the token may be used for, such as `api:orchestration-read`. If not set, all that the application may.
     ///
     /// Sent as they are: the vendor's Python library adds `offline_access`, which a token without a user does not need.
     #[must_use]
     pub fn scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
-        let scopes = scopes.into_iter().map(Into::into).collect();
-        self.with_source(|token| ClientToken { scopes, ..token })
+        self.with_source(|token| ClientToken(token.0.scopes(scopes)))
     }
 
     /// Sends id and secret in an `Authorization: Basic` header, as the vendor's TypeScript library does. Default: in the
     /// form, as the Python library does.
     #[must_use]
     pub fn basic_auth(self) -> Self {
-        self.with_source(|token| ClientToken { basic_auth: true, ..token })
+        self.with_source(|token| ClientToken(token.0.basic_auth()))
     }
 
-    /// Another place to get tokens from. Default: `/multipass/api/oauth2/token` on the client's host.
+    /// Fetches tokens from another URL. Default: `/multipass/api/oauth2/token` on the client's host.
     #[must_use]
     pub fn token_url(self, url: impl Into<String>) -> Self {
-        self.with_source(|token| ClientToken { token_url: Some(url.into()), ..token })
+        self.with_source(|token| ClientToken(token.0.token_url(url.into())))
     }
 }
 
 #[async_trait]
 impl TokenSource for ClientToken {
     fn check(&self) -> Result<()> {
-        header_value("client id", self.client_id.expose_secret())?;
-        if self.client_secret.expose_secret().is_empty() {
-            return Err(Error::config("client secret is empty"));
-        }
-        if self.scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
-            return Err(Error::config("a scope is empty or holds a space; pass one text for each"));
-        }
-        self.own_url().map(drop)
+        self.0.check()
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
-        #[derive(Deserialize)]
-        struct Answer {
-            access_token: SecretString,
-            /// Seconds.
-            #[serde(default, deserialize_with = "lenient::count")]
-            expires_in: Option<u64>,
-        }
-
-        let (id, secret) = (self.client_id.expose_secret(), self.client_secret.expose_secret());
-        let scope = self.scopes.join(" ");
-        let mut form = vec![("grant_type", "client_credentials")];
-        if !self.basic_auth {
-            form.extend([("client_id", id), ("client_secret", secret)]);
-        }
-        if !scope.is_empty() {
-            form.push(("scope", &scope));
-        }
-        let (base, path) = match self.own_url()? {
-            Some(url) => (url, &[][..]),
-            None => (beside_api(context.base_url()), &["multipass", "api", "oauth2", "token"][..]),
-        };
-        // Asking twice does no harm: each answer is a valid token.
-        let mut request = ApiRequest::builder(
-            "foundry.token",
-            Idempotency::Idempotent,
-            Method::POST,
-            &base,
-            path,
-        )
-        .form(form)
-        .finish()?;
-        request.hide(id);
-        request.hide(secret);
-        if self.basic_auth {
-            // RFC 6749, section 2.3.1: each part is form-encoded before they are joined.
-            let coded = |text: &str| {
-                url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
-            };
-            Basic::new(coded(id), coded(secret)).apply(&mut request, context).await?;
-        }
-        let (meta, body) = context.send(request, &OAuthDialect).await?;
-        let answer: Answer = json::decode(&meta, &body)?;
-        let life = answer.expires_in.map_or(Self::LIFE, Duration::from_secs);
-        Ok(Token::new(answer.access_token, life))
+        self.0.token(context).await
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
-        request.hide(self.client_secret.expose_secret());
-        request.set_bearer(token)
+        self.0.apply(request, token)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::error_name;
 use super::request::Preview;
 use crate::client::{Advice, Answer, ApiRequest, Dialect, Rate, Refusal, Verdict};
-use crate::error::{ErrorKind, Result, VendorError};
+use crate::error::{Result, VendorError};
 use crate::wire::lenient;
 
 /// The operations that are in preview today.
@@ -118,24 +118,6 @@ fn message(status: StatusCode, error: Option<&VendorError>) -> Cow<'static, str>
     .into()
 }
 
-/// The OAuth 2 endpoints.
-#[derive(Debug)]
-pub(super) struct OAuthDialect;
-
-impl Dialect for OAuthDialect {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
-            return Verdict::Success;
-        }
-        let refusal = Refusal::by_status(answer.status, read_error(answer));
-        // A wrong client id or secret is a 400 or 401 (RFC 6749), and asking again changes nothing.
-        Verdict::Failure(match answer.status.as_u16() {
-            400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
-            _ => refusal,
-        })
-    }
-}
-
 /// Both shapes of error bodies at once: the API's own, and the one of OAuth 2 (`error`, `error_description`).
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -157,7 +139,7 @@ struct Body {
     oauth_description: Option<Box<str>>,
 }
 
-fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
+pub(super) fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
     // A list would be read by position.
     let text = Some(answer.text()).filter(|text| text.trim_start().starts_with('{'))?;
     let body: Body = serde_json::from_str(text).ok()?;
@@ -180,6 +162,9 @@ mod tests {
     };
     use bytes::Bytes;
     use serde_json::json;
+
+    use crate::client::oauth::OAuthDialect;
+    use crate::error::ErrorKind;
 
     fn judge_with(dialect: &dyn Dialect, status: u16, hint: &str, body: &str) -> Refusal {
         let mut headers = HeaderMap::new();
@@ -340,7 +325,7 @@ mod tests {
     fn a_refused_client_is_not_asked_about_again() {
         let body = r#"{"error":"invalid_client","error_description":"no such client"}"#;
         for status in [400, 401, 403] {
-            let refusal = judge_with(&OAuthDialect, status, "", body);
+            let refusal = judge_with(&OAuthDialect::new(read_error), status, "", body);
             assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Permanent));
             let error = refusal.error.unwrap();
             assert_eq!(
@@ -348,7 +333,7 @@ mod tests {
                 (Some("invalid_client"), Some("no such client"))
             );
         }
-        assert_eq!(judge_with(&OAuthDialect, 503, "", "").kind, ErrorKind::Server);
+        assert_eq!(judge_with(&OAuthDialect::new(read_error), 503, "", "").kind, ErrorKind::Server);
     }
 
     #[test]

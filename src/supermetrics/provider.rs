@@ -12,7 +12,7 @@ use super::runs::{GetQueryStatus, QueryRun, StartQuery};
 use super::schedule_id::ScheduleId;
 use super::state::{QueryError, QueryState};
 use super::{Client, Supermetrics, VENDOR};
-use crate::client::{Api, CallLimits, Clock, PagedEndpoint as _, Vendor};
+use crate::client::{Api, CallLimits, Clock, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -59,9 +59,7 @@ impl RunProvider for Client {
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let ids = Ids::of(target)?;
-        let first = history(&ids);
-        let request = cursor.map_or(first.clone(), |cursor| first.at(&cursor));
-        let page = self.share_deadline(limits).send(request).await?.into_inner();
+        let page = self.share_deadline(limits).page(history(&ids), cursor.as_ref()).await?;
         let (next, runs) = (page.next, listed(target, &ids, page.items));
         Ok(Page::new(runs, next))
     }

@@ -13,8 +13,6 @@ pub(crate) mod union;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-pub use crate::client::json;
-
 pub use self::drift::{Drift, DriftKind};
 pub use self::id::id;
 pub use self::open_enum::{Unrecognized, open_enum};
