@@ -12,9 +12,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, Bearer, BodyLimits, CachedToken, Dialect, Endpoint, Idempotency,
-    Limits, LinkPolicy, Meta, OffsetPages, PagedEndpoint, Rate, Refusal, RetryPolicy, Service,
-    Transport, TransportError, TransportErrorKind, Vendor, Verdict, oauth,
+    Answer, Api, ApiRequest, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _,
+    Limits, LinkPolicy, ListSettings, Meta, Rate, Refusal, RequestBuilder, RetryPolicy, Service,
+    Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -583,8 +583,8 @@ async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
     script.answer(200, r#"{"access_token":"canary-1","expires_in":"3600"}"#);
     script.answer(200, "1");
     script.answer(200, "2");
-    client.send(Create("numbers")).await.unwrap();
-    client.send(Create("numbers")).await.unwrap();
+    client.send(Create::new("numbers")).await.unwrap();
+    client.send(Create::new("numbers")).await.unwrap();
     let sent = script.sent();
     assert_eq!(sent[0].url().as_str(), "https://numbers.example/api/oauth2/token");
     assert_eq!(
@@ -599,7 +599,7 @@ async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
     // No lifetime in the response, and none by default.
     clock.advance(Duration::from_secs(100));
     script.answer(200, r#"{"access_token":"canary-2"}"#);
-    let error = client.send(Create("numbers")).await.unwrap_err();
+    let error = client.send(Create::new("numbers")).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 4));
     assert!(error.to_string().contains("how long the token is valid"), "{error}");
     assert!(!error.report().contains("canary"), "{}", error.report());

@@ -45,13 +45,17 @@ impl ListQuery {
         self.offset = offset.and_then(|offset| offset.parse().ok());
     }
 
-    /// The offset behind the items of this page.
-    pub(super) fn end<T>(&self, items: &[T]) -> u64 {
-        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        u64::from(self.offset.unwrap_or_default()).saturating_add(count)
+    /// The offset of the page's first item.
+    pub(super) fn start(&self) -> u64 {
+        u64::from(self.offset.unwrap_or_default())
     }
 
-    /// Whether a page has as many items as were requested.
+    /// The offset of the item that follows these items of the page.
+    pub(super) fn end<T>(&self, items: &[T]) -> u64 {
+        self.start().saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the page has as many items as were requested.
     pub(super) fn is_full<T>(&self, items: &[T]) -> bool {
         u32::try_from(items.len()).map_or(true, |count| count >= self.limit)
     }

@@ -136,7 +136,7 @@ impl RowPages {
         let total = run.result.as_ref().and_then(|result| result.total_rows);
         let (linked, link) = (run.linked, run.next);
         let rows = run.into_rows();
-        let (start, read) = (self.page.end::<Row>(&[]), self.page.end(&rows));
+        let (start, read) = (self.page.start(), self.page.end(&rows));
         let more = match total {
             Some(total) => read < total,
             None => self.uncounted && self.page.is_full(&rows),

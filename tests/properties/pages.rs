@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Response};
 use proptest::prelude::*;
+use scheduled_runs::client::json;
 use scheduled_runs::client::{
     Answer, Api, ApiRequest, BodyLimits, Dialect, Endpoint, Idempotency, Meta, OffsetPages,
     PagedEndpoint, Refusal, Service, Transport, TransportError, Vendor, Verdict,
 };
 use scheduled_runs::testing::ManualClock;
-use scheduled_runs::wire::json;
 use scheduled_runs::{Client, Cursor, ErrorKind, Page, Result};
 use serde_json::{Value, json};
 use url::Url;

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use http::{HeaderName, Method, Response, StatusCode};
 use proptest::prelude::*;
+use scheduled_runs::client::json;
 use scheduled_runs::client::{
     Advice, Answer, Api, ApiRequest, Bearer, CachedToken, CredentialContext, Dialect, Endpoint,
     Idempotency, Meta, Refusal, RetryPolicy, Service, Token, TokenSource, TransportErrorKind,
     Vendor, Verdict,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::wire::json;
 use scheduled_runs::{Client, Delivery, Result};
 use std::time::Duration;
 use url::Url;
