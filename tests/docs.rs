@@ -49,7 +49,7 @@ async fn check(provider: Result<impl RunProvider>) {
     let told = [
         *lists != "the vendor cannot",
         *triggers == "yes",
-        ["named by the answer", "chosen by the caller"].contains(id),
+        ["in the response", "chosen by the caller"].contains(id),
         *id == "chosen by the caller",
         *cancels == "yes",
     ];
