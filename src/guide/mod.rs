@@ -1,20 +1,19 @@
-//! The guide: how things are done with this crate, one page each. Every program in it is compiled and, where it can be,
-//! run against the fakes.
+//! The guide: one page for each task. Every program in it is compiled, and run against the fakes where that is possible.
 //!
 //! | page | question |
 //! |---|---|
-//! | [`credentials`] | Which credential do I take, and what happens to it? |
-//! | [`waiting`] | How do I wait for one run or a thousand, and go on after a restart? |
-//! | [`did_it_run`] | The answer to my trigger was lost: did it start a run? |
-//! | [`errors`] | What went wrong, how often was it tried, what may I do about it, and why did the run fail? |
-//! | [`observing`] | What does the crate do all day, and what does the vendor send that it does not know? |
-//! | [`paging`] | How do I walk a long list, faster, and from where I stopped? |
-//! | [`transport`] | How do I record, replay, count or change what goes over the wire? |
-//! | [`testing`] | Which fake do I test with, and how do I test the day on which an answer is lost? |
-//! | [`own_provider`] | How do I write a vendor of my own? |
+//! | [`credentials`] | Which credential do I need, and where is it sent? |
+//! | [`waiting`] | How do I wait for one run or a thousand, and resume after a restart? |
+//! | [`did_it_run`] | The response to my trigger was lost: did it start a run? |
+//! | [`errors`] | What went wrong, what can I do about it, how often was the call retried, and why did the run fail? |
+//! | [`observing`] | How do I see what the crate does, and what a vendor sends that the crate does not know? |
+//! | [`paging`] | How do I read a long list, quickly, and resume where I stopped? |
+//! | [`transport`] | How do I record, replay, count or change requests? |
+//! | [`testing`] | Which fake do I use in which test, and how do I test a lost response? |
+//! | [`own_provider`] | How do I add my own vendor? |
 //! | [`job_queue`] | How do I hand a run to a job queue or workflow engine? |
-//! | [`migrating`] | I come from a vendor's Python client: what is what here? |
-//! | [`architecture`] | Why is it built this way, and what was rejected? |
+//! | [`migrating`] | I use a vendor's Python client: what corresponds to what here? |
+//! | [`architecture`] | Why is the crate built as it is, and what was rejected? |
 
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
