@@ -1,8 +1,9 @@
-//! One program over five vendors: it starts a run of whatever you name, shows how far it is, and says why it failed.
+//! One program for five vendors: it triggers a run of the target that you name, shows its progress, and prints the reason if it
+//! fails.
 //!
-//! `cargo run --example any_vendor -- adobe:nightly-orders` takes a printed `Target`; the name of a vendor alone is taken
-//! for the target that the vendor's variables name. With none of these set there is a fake on this machine.
-//! From its first line on the program knows no vendor: it holds an `Arc<dyn RunProvider>` and asks what it can do.
+//! `cargo run --example any_vendor -- adobe:nightly-orders` takes a printed `Target`. If you name only a vendor, the target comes
+//! from the vendor's environment variables; if these are not set, the program uses a fake on this machine. The program itself
+//! knows no vendor: it has an `Arc<dyn RunProvider>` and reads its capabilities.
 //!
 //! The exit code is 0 if the run succeeded, and 1 otherwise. Ctrl-C asks whether to cancel the run at the vendor.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
@@ -30,9 +31,10 @@ usage: any_vendor [--fail] [VENDOR | VENDOR:TARGET]
   VENDOR    adobe (default), arcgis, foundry, mode or supermetrics
   TARGET    what to run there, as a `Target` prints it: percent-encoded, so that
             a user's task of ArcGIS is arcgis:USER%2FTASK
-  --fail    on a fake: the run fails, so that its reason is seen
+  --fail    on a fake: the run fails, to show its reason
 
-Without the vendor's variables, which are named then, a fake of it is started.
+Uses your account if the vendor's environment variables are set, and a fake of the
+vendor otherwise. It prints the names of the variables.
 Ctrl-C asks whether to cancel the run. The exit code is 0 if it succeeded, 1 if not.";
 
 #[tokio::main]
@@ -42,7 +44,7 @@ async fn main() -> ExitCode {
         Err(code) => return code,
     };
     match run(&vendor, fail).await {
-        Ok(Some(run)) => tell(&run),
+        Ok(Some(run)) => show_end(&run),
         Ok(None) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("\n{}", error.report());
@@ -51,7 +53,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The run as it ended, or nothing if the user went away before.
+/// The finished run; `None` if the user quit before.
 async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
     let (vendor, target) = parse(argument)?;
     let Connected { provider, target, fake } = connect(&vendor, target).await?;
@@ -63,12 +65,10 @@ async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
     let started = async {
         if provider.capabilities().trigger {
             println!("\nTriggering a run of {}.", shared::short(&target.to_string()));
-            // Should the answer be lost, it looks whether a run has started.
+            // If the response is lost, `verify` finds out whether a run has started.
             return provider.trigger(&target).verify().await;
         }
-        println!(
-            "\n{vendor} cannot be asked to run anything. Waiting for the next run of the schedule."
-        );
+        println!("\n{vendor} cannot trigger runs. Waiting for the next run of the schedule.");
         let before = newest(&provider, &target).await?;
         if let Some(fake) = &fake {
             fake.next_run(if fail { Plan::Fails } else { Plan::Takes(5) });
@@ -77,7 +77,7 @@ async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
     };
     let run = tokio::select! {
         run = started => run?,
-        () = interrupts.twice("Whether a run has started is not known yet; Ctrl-C again quits without knowing.") => {
+        () = interrupts.twice("It is not known yet whether a run has started. Press Ctrl-C again to quit anyway.") => {
             return Ok(None);
         }
     };
@@ -89,28 +89,28 @@ async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
     let wait = wait.on_update(move |run| progress.show(run));
     tokio::select! {
         run = wait => run.map(Some),
-        () = interrupts.answered(&provider, &run, &bar) => {
+        () = interrupts.quit(&provider, &run, &bar) => {
             bar.finish_and_clear();
-            println!("The run goes on at {vendor}. To take up the wait, keep this line:\n  {run}");
+            println!("The run continues at {vendor}. To resume the wait, keep this line:\n  {run}");
             Ok(None)
         }
     }
 }
 
-/// How it ended, for a person and for a shell.
-fn tell(run: &RunSnapshot) -> ExitCode {
+/// Prints how the run ended; the exit code says it to a shell.
+fn show_end(run: &RunSnapshot) -> ExitCode {
     let took =
         run.duration().map_or_else(String::new, |took| format!(" after {} s", took.as_secs()));
-    let state = run.state.as_deref().unwrap_or("no state");
-    println!("It {}{took}; the vendor says {state}.", ended(run.phase));
+    let state = run.state.as_deref().unwrap_or("not known");
+    println!("It {}{took}; the vendor's state is {state}.", ended(run.phase));
     if run.phase == Phase::Succeeded {
         return ExitCode::SUCCESS;
     }
     match &run.failure {
         Some(why) => {
-            println!("Why: {why}");
+            println!("Reason: {why}");
             if let Some(url) = &why.log_url {
-                println!("More: {url}");
+                println!("Details: {url}");
             }
         }
         None => println!("The vendor gives no reason."),
@@ -138,21 +138,21 @@ async fn next_run(
     }
 }
 
-/// Ctrl-C, as often as it comes. From the first `listen` on it does not end the program by itself.
+/// Receives Ctrl-C. After `listen`, Ctrl-C no longer ends the program on its own.
 struct Interrupts(mpsc::UnboundedReceiver<()>);
 
 impl Interrupts {
     fn listen() -> Self {
-        let (tell, told) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() && tell.send(()).is_ok() {}
+            while tokio::signal::ctrl_c().await.is_ok() && sender.send(()).is_ok() {}
         });
-        Self(told)
+        Self(receiver)
     }
 
     async fn once(&mut self) {
         if self.0.recv().await.is_none() {
-            // There are no such signals here.
+            // This platform has no such signals.
             std::future::pending::<()>().await;
         }
     }
@@ -163,47 +163,49 @@ impl Interrupts {
         self.once().await;
     }
 
-    /// Asks what Ctrl-C is to mean, while the wait goes on. Ends when the user goes away and lets the run go on.
-    async fn answered(&mut self, provider: &Arc<dyn RunProvider>, run: &RunRef, bar: &ProgressBar) {
+    /// Asks after Ctrl-C whether to cancel the run, while the wait continues. Returns when the user quits and lets the run continue.
+    async fn quit(&mut self, provider: &Arc<dyn RunProvider>, run: &RunRef, bar: &ProgressBar) {
         self.once().await;
         let vendor = provider.vendor();
         if !provider.capabilities().cancel {
             bar.suspend(|| {
-                println!("{vendor} cannot cancel a run. Ctrl-C again quits and lets it go on.");
+                println!(
+                    "{vendor} cannot cancel a run. Press Ctrl-C again to quit and let it continue."
+                );
             });
         } else if std::io::stdin().is_terminal() {
             bar.suspend(|| {
-                println!("Cancel the run at {vendor}? [y]es, or [n]o and go on waiting.");
-                println!("Ctrl-C again quits and lets it go on.");
+                println!("Cancel the run at {vendor}? [y]es, or [n]o to keep waiting.");
+                println!("Press Ctrl-C again to quit and let it continue.");
             });
             let yes = tokio::select! {
-                yes = answer() => yes,
+                yes = confirmed() => yes,
                 () = self.once() => return,
             };
             if yes {
                 let cancelled = match provider.cancel(run).await {
-                    Ok(CancelOutcome::AlreadyFinished) => "It is over already.".to_owned(),
-                    Ok(_) => format!("{vendor} took the request; the run ends soon."),
+                    Ok(CancelOutcome::AlreadyFinished) => "The run has already ended.".to_owned(),
+                    Ok(_) => format!("{vendor} accepted the request; the run will end soon."),
                     Err(error) => format!("It could not be cancelled: {error}"),
                 };
                 bar.suspend(|| println!("{cancelled}"));
             }
         } else {
-            // There is nobody to ask.
+            // There is no terminal on which to ask.
             return;
         }
         self.once().await;
     }
 }
 
-/// Whether the next line that is typed says yes. It is read on a thread of its own: one that cannot be interrupted, and
-/// that does not keep the program from ending.
-async fn answer() -> bool {
-    let (tell, told) = tokio::sync::oneshot::channel();
+/// Whether the user types yes. A separate thread reads the line, because a blocking read cannot be interrupted and must not keep
+/// the program from ending.
+async fn confirmed() -> bool {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
-        tell.send(read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes"))
+        sender.send(read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes"))
     });
-    told.await.unwrap_or(false)
+    receiver.await.unwrap_or(false)
 }

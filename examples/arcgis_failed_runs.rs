@@ -1,8 +1,9 @@
-//! Says which scheduled tasks of an ArcGIS Enterprise portal failed this week, and why: tasks of the deployment, and of users.
+//! Lists which scheduled tasks of an ArcGIS Enterprise portal failed in the last days, and why: tasks of the deployment and of
+//! users.
 //!
-//! `cargo run --example arcgis_failed_runs [DAYS]` asks a fake on this machine. With `ARCGIS_PORTAL`, `ARCGIS_USERNAME` and
-//! `ARCGIS_PASSWORD` set it asks that portal: an administrator sees all tasks, other users see their own. Left out, the days
-//! are 7. Nothing is changed.
+//! `cargo run --example arcgis_failed_runs [DAYS]` uses a fake on this machine. With `ARCGIS_PORTAL`, `ARCGIS_USERNAME` and
+//! `ARCGIS_PASSWORD` set it uses that portal: an administrator sees all tasks, other users see their own. By default it shows 7
+//! days. It changes nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::process::ExitCode;
@@ -17,12 +18,12 @@ use scheduled_runs::client::PagedEndpoint;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::{ErrorKind, Phase, Result};
 
-/// Tasks whose runs are listed at the same time.
+/// For how many tasks the runs are listed at the same time.
 const AT_ONCE: usize = 4;
-/// Letters of a reason that are shown.
+/// How many characters of a reason are shown.
 const SHOWN: usize = 100;
 
-/// A run that failed, as the table has it.
+/// A failed run, as a row of the table.
 struct Row {
     created: Option<DateTime<Utc>>,
     owner: String,
@@ -31,7 +32,7 @@ struct Row {
     why: String,
 }
 
-/// A task, and how a line of the table begins.
+/// A task: the request that lists its runs, and what the table shows of it.
 struct Task<R> {
     runs: R,
     owner: String,
@@ -44,7 +45,7 @@ async fn main() -> ExitCode {
     let days = argument.as_deref().map_or(Ok(7), str::parse::<u16>);
     let Ok(days) = days else {
         println!(
-            "usage: arcgis_failed_runs [DAYS]\n\n  DAYS    how far to look back, at most 65535; left out, 7"
+            "usage: arcgis_failed_runs [DAYS]\n\n  DAYS    how many days back, at most 65535; by default 7"
         );
         let asked = argument.is_some_and(|argument| matches!(&*argument, "-h" | "--help"));
         return if asked { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -71,7 +72,7 @@ async fn report(days: u16) -> Result<()> {
         return Ok(());
     }
     println!("Runs that failed in the last {days} days, newest first:");
-    let head = ["created (UTC)", "owner", "task", "status", "why"].map(str::to_owned);
+    let head = ["created (UTC)", "owner", "task", "status", "reason"].map(str::to_owned);
     let lines = rows.into_iter().map(|row| {
         let created = row.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
         [created.unwrap_or_else(|| "unknown".to_owned()), row.owner, row.task, row.status, row.why]
@@ -80,12 +81,12 @@ async fn report(days: u16) -> Result<()> {
     Ok(())
 }
 
-/// Tasks that make backups and clean up.
+/// Failed runs of tasks that make backups and clean up.
 async fn of_the_deployment(client: &arcgis::Client, since: DateTime<Utc>) -> Result<Vec<Row>> {
     let tasks = match client.items(ListTasks::new()).try_collect().await {
-        // Only ArcGIS Enterprise on Kubernetes has them, and only administrators see them.
+        // Only ArcGIS Enterprise on Kubernetes has these tasks, and only administrators see them.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) => {
-            println!("Tasks of the deployment are left out: {error}.");
+            println!("Tasks of the deployment are not included: {error}.");
             return Ok(Vec::new());
         }
         tasks => tasks?,
@@ -98,11 +99,11 @@ async fn of_the_deployment(client: &arcgis::Client, since: DateTime<Utc>) -> Res
     failed(client, tasks, since, |run| (run.created, run.status, run.result)).await
 }
 
-/// Tasks that run notebooks, reports, geoprocessing.
+/// Failed runs of tasks that run notebooks, reports and geoprocessing.
 async fn of_users(client: &arcgis::Client, user: &str, since: DateTime<Utc>) -> Result<Vec<Row>> {
     let tasks = match client.items(ListScheduledTasks::new()).try_collect().await {
         Err(error) if error.kind() == ErrorKind::Denied => {
-            println!("Tasks of other users are left out: {error}.");
+            println!("Tasks of other users are not included: {error}.");
             client.items(ListUserTasks::new(user)).try_collect().await?
         }
         tasks => tasks?,
@@ -118,10 +119,10 @@ async fn of_users(client: &arcgis::Client, user: &str, since: DateTime<Utc>) -> 
     failed(client, tasks, since, |run| (run.created, run.status, run.result)).await
 }
 
-/// When a run was created, how it stands, and what came of it.
+/// When a run was created, its status, and its result.
 type Outcome = (Option<Time>, Option<RunStatus>, Option<Box<str>>);
 
-/// The runs of these tasks that failed since then. Both kinds of tasks have their own type of run.
+/// The runs of these tasks that failed since then. A different request lists the runs of each kind of task.
 async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
     client: &arcgis::Client,
     tasks: impl Iterator<Item = Task<R>>,
@@ -136,14 +137,14 @@ async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
             let Some(status) = status.filter(|status| status.phase() == Phase::Failed) else {
                 continue;
             };
-            // One without a date may be of this week.
+            // A run without a date may be recent.
             if created.is_none_or(|created| created >= since) {
                 rows.push(Row {
                     created,
                     owner: plain(&task.owner),
                     task: plain(&task.title),
                     status: status.to_string(),
-                    why: plain(result.as_deref().unwrap_or("no reason is given")),
+                    why: plain(result.as_deref().unwrap_or("no reason given")),
                 });
             }
         }
@@ -153,7 +154,7 @@ async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// A text of the server's as one short line: a reason may be a page of traceback.
+/// Shortens a text from the server to one line: a reason may be a long traceback.
 fn plain(text: &str) -> String {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
@@ -163,7 +164,7 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// Prints lines whose columns stand below each other.
+/// Prints a table with aligned columns.
 fn print(lines: &[[String; 5]]) {
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
@@ -181,7 +182,7 @@ async fn connect() -> Result<(arcgis::Client, String, Option<FakeArcGis>)> {
     let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD"];
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let [Some(portal), Some(user), Some(password)] = names.map(set) else {
-        println!("Set {} to ask a portal of your own; this is a fake.", names.join(", "));
+        println!("This is a fake. To use your own portal, set {}.", names.join(", "));
         let fake = FakeArcGis::start().await;
         return Ok((fake.client_builder().build()?, FakeArcGis::USERNAME.to_owned(), Some(fake)));
     };

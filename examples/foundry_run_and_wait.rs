@@ -19,7 +19,7 @@ const VARIABLES: [&str; 3] = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN", "FOUNDRY_SCHE
 async fn main() -> ExitCode {
     if let Some(argument) = std::env::args().nth(1) {
         println!(
-            "usage: foundry_run_and_wait\n\nWhat it runs is named by variables: {}.",
+            "usage: foundry_run_and_wait\n\nRuns the schedule that these environment variables name: {}.",
             VARIABLES.join(", ")
         );
         let asked = matches!(&*argument, "-h" | "--help");
@@ -50,7 +50,7 @@ async fn run_and_wait() -> Result<Phase> {
         Err(error) => println!("{error}"),
     }
 
-    // A run ends in another resource: its build, whose jobs say what was made.
+    // What a run has made is in another resource: the jobs of its build.
     let mut runs = client.items(ListScheduleRuns::new(schedule.as_str()));
     while let Some(run) = runs.next().await {
         let run = run?;
@@ -77,7 +77,7 @@ async fn run_and_wait() -> Result<Phase> {
 async fn connect() -> Result<(foundry::Client, String, Option<FakeFoundry>)> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let [Some(host), Some(token), Some(schedule)] = VARIABLES.map(set) else {
-        println!("Set {} to run a schedule of your own; this is a fake.", VARIABLES.join(", "));
+        println!("This is a fake. To run your own schedule, set {}.", VARIABLES.join(", "));
         let fake = FakeFoundry::start().await;
         return Ok((
             fake.client_builder().build()?,

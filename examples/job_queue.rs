@@ -1,11 +1,11 @@
-//! Runs handed to a job queue: the queue keeps them, so that a wait of days needs no process that lives for days.
+//! Hands a run to a job queue: the queue stores it, so that a wait of several days needs no process that lives as long.
 //!
-//! `cargo run --example job_queue` shows it without an account, on a fake; with the vendor's variables set, which it names, on
-//! yours. The queue is apalis over SQLite, in a temporary file.
+//! `cargo run --example job_queue` needs no account: it uses a fake. If you set the vendor's environment variables, which it
+//! prints, it uses your account. The queue is apalis over SQLite, in a temporary file.
 //!
-//! Two kinds of jobs are all it takes. One triggers, once. One looks, once, and puts the next look into the queue. What they
-//! pass on is a `RunRef`, so that any worker can do the next look: here the first worker stops after the trigger, and a second
-//! one, which knows nothing but the file, sees the run end.
+//! There are two kinds of jobs. The first one triggers a run, once. The second one polls the run, once, and queues the next poll.
+//! Jobs contain a `RunRef`, so any worker can do the next poll: here the first worker stops after the trigger, and a second one,
+//! which knows nothing but the file, polls the run to its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
@@ -34,28 +34,29 @@ usage: job_queue [--fail] [VENDOR | VENDOR:TARGET]
 
   VENDOR    adobe, foundry, mode (default) or supermetrics
   TARGET    what to run there, as a `Target` prints it
-  --fail    on a fake: the run fails, so that its reason is seen
+  --fail    on a fake: the run fails, to show its reason
 
-Without the vendor's variables, which are named then, a fake of it is started.";
+Uses your account if the vendor's environment variables are set, and a fake of the
+vendor otherwise. It prints the names of the variables.";
 
-/// Seconds between two looks.
-const PAUSE: i64 = 1;
+/// Seconds between two polls.
+const INTERVAL: i64 = 1;
 
-/// Looks in a row that may fail.
+/// Polls in a row that may fail.
 const TOLERATED: u32 = 5;
 
-/// Job: trigger this, once.
+/// Job: trigger a run of this target, once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Start {
     target: Target,
-    asked: DateTime<Utc>,
+    queued: DateTime<Utc>,
 }
 
-/// Job: look at this run, once.
+/// Job: poll this run, once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Look {
+struct Poll {
     run: RunRef,
-    /// Looks in a row that failed.
+    /// Polls in a row that failed.
     failed: u32,
 }
 
@@ -64,14 +65,14 @@ struct Look {
 struct Work {
     provider: Arc<dyn RunProvider>,
     queue: Queue,
-    told: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedSender<News>,
 }
 
-/// What a worker tells this program.
+/// What a worker reports to this program.
 enum News {
     Started(RunRef),
     Ended(RunSnapshot),
-    /// A person has to look.
+    /// A person must decide.
     GivenUp(String),
 }
 
@@ -79,7 +80,7 @@ enum News {
 #[derive(Clone)]
 struct Queue {
     starts: SqliteStorage<Start>,
-    looks: SqliteStorage<Look>,
+    polls: SqliteStorage<Poll>,
 }
 
 impl Queue {
@@ -91,33 +92,36 @@ impl Queue {
             Ok::<_, sqlx::Error>(pool)
         };
         let pool = open.await.map_err(broken)?;
-        Ok(Self { starts: SqliteStorage::new(pool.clone()), looks: SqliteStorage::new(pool) })
+        Ok(Self { starts: SqliteStorage::new(pool.clone()), polls: SqliteStorage::new(pool) })
     }
 
     async fn start(&self, job: Start) -> Result<()> {
         self.starts.clone().push(job).await.map(drop).map_err(broken)
     }
 
-    /// A look at a time to come: no worker is busy with it until then.
-    async fn look(&self, job: Look) -> Result<()> {
-        let at = SystemClock::default().utc().timestamp() + PAUSE;
-        self.looks.clone().schedule(job, at).await.map(drop).map_err(broken)
+    /// Schedules a poll. No worker is busy with it until its time has come.
+    async fn poll(&self, job: Poll) -> Result<()> {
+        let at = SystemClock::default().utc().timestamp() + INTERVAL;
+        self.polls.clone().schedule(job, at).await.map(drop).map_err(broken)
     }
 }
 
-/// Triggers. A queue does again what was begun and not finished; a trigger must not be.
+/// Triggers a run. A queue runs unfinished jobs again; this one must not trigger twice.
 async fn start(job: Start, attempt: Attempt, work: Data<Work>) -> Result<(), JobError> {
     if attempt.current() > 1 {
-        // A worker died with this job in its hands. Whatever has started since is for a person to see.
-        return work.give_up(format!("{} was being triggered since {}", job.target, job.asked));
+        // A worker died while it ran this job. A person must check whether a run has started.
+        return work.give_up(format!(
+            "{} may have been triggered by a worker that died, after {}",
+            job.target, job.queued
+        ));
     }
     match work.provider.trigger(&job.target).verify().await {
         Ok(run) => {
-            work.queue.look(Look { run: run.clone(), failed: 0 }).await.map_err(retried)?;
-            work.tell(News::Started(run));
+            work.queue.poll(Poll { run: run.clone(), failed: 0 }).await.map_err(retried)?;
+            work.report(News::Started(run));
             Ok(())
         }
-        // Certainly nothing has started, and it may work later.
+        // Certainly no run has started, and a later trigger may succeed.
         Err(error) if !error.may_have_run() && error.is_transient() => {
             work.queue.start(job).await.map_err(retried)
         }
@@ -125,35 +129,35 @@ async fn start(job: Start, attempt: Attempt, work: Data<Work>) -> Result<(), Job
     }
 }
 
-/// Looks once. Doing it twice does no harm, so the queue may do it again as it likes.
-async fn look(job: Look, work: Data<Work>) -> Result<(), JobError> {
-    let Look { run, failed } = job;
+/// Polls once. A second poll does no harm, so the queue may run this job again.
+async fn poll(job: Poll, work: Data<Work>) -> Result<(), JobError> {
+    let Poll { run, failed } = job;
     match work.provider.snapshot(&run).await {
-        Ok(seen) if seen.phase.is_terminal() => {
-            work.tell(News::Ended(seen));
+        Ok(snapshot) if snapshot.phase.is_terminal() => {
+            work.report(News::Ended(snapshot));
             Ok(())
         }
-        Ok(seen) => {
-            println!("  {}", seen.phase);
-            work.queue.look(Look { run, failed: 0 }).await.map_err(retried)
+        Ok(snapshot) => {
+            println!("  {}", snapshot.phase);
+            work.queue.poll(Poll { run, failed: 0 }).await.map_err(retried)
         }
-        // A look that failed is not a run that failed.
+        // The poll failed, not the run.
         Err(error) if error.is_transient() && failed < TOLERATED => {
-            work.queue.look(Look { run, failed: failed + 1 }).await.map_err(retried)
+            work.queue.poll(Poll { run, failed: failed + 1 }).await.map_err(retried)
         }
         Err(error) => work.give_up(error.to_string()),
     }
 }
 
 impl Work {
-    /// Nobody listens any more when the program ends.
-    fn tell(&self, news: News) {
-        let _ = self.told.send(news);
+    fn report(&self, news: News) {
+        // Fails if the program is ending: then nobody receives it.
+        let _ = self.news.send(news);
     }
 
-    /// The queue keeps the job as killed, and does not do it again.
+    /// Makes the queue keep the job as killed and not run it again.
     fn give_up(&self, why: String) -> Result<(), JobError> {
-        self.tell(News::GivenUp(why.clone()));
+        self.report(News::GivenUp(why.clone()));
         Err(JobError::Abort(Arc::new(why.into())))
     }
 }
@@ -171,7 +175,7 @@ fn at(place: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Config, message).with_source(error)
 }
 
-/// Works until there is news that ends it.
+/// Runs a worker until it reports something that is enough.
 async fn work_until(
     name: &str,
     provider: Arc<dyn RunProvider>,
@@ -179,26 +183,26 @@ async fn work_until(
     enough: fn(&News) -> bool,
 ) -> Result<Option<News>> {
     let queue = Queue::open(file).await?;
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let work = Work { provider, queue: queue.clone(), told };
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let work = Work { provider, queue: queue.clone(), news: sender };
     let starts = WorkerBuilder::new(format!("{name}-starts"))
         .data(work.clone())
         .backend(queue.starts)
         .build_fn(start);
-    let looks =
-        WorkerBuilder::new(format!("{name}-looks")).data(work).backend(queue.looks).build_fn(look);
+    let polls =
+        WorkerBuilder::new(format!("{name}-polls")).data(work).backend(queue.polls).build_fn(poll);
     let mut last = None;
     let stop = async {
-        while let Some(news) = heard.recv().await {
-            let over = enough(&news) || matches!(news, News::GivenUp(_));
+        while let Some(news) = receiver.recv().await {
+            let done = enough(&news) || matches!(news, News::GivenUp(_));
             last = Some(news);
-            if over {
+            if done {
                 break;
             }
         }
         Ok(())
     };
-    let monitor = Monitor::new().register(starts).register(looks);
+    let monitor = Monitor::new().register(starts).register(polls);
     monitor.run_with_signal(stop).await.map_err(|error| at(file, error))?;
     Ok(last)
 }
@@ -208,31 +212,31 @@ async fn run(argument: &str, fail: bool) -> Result<bool> {
     let (vendor, target) = parse(argument)?;
     let Connected { provider, target, fake } = connect(&vendor, target).await?;
     if !provider.capabilities().trigger {
-        println!("{vendor} cannot be asked to run anything.");
+        println!("{vendor} cannot trigger runs.");
         return Ok(false);
     }
     if let Some(fake) = &fake {
         fake.next_run(if fail { Plan::Fails } else { Plan::Takes(2) });
     }
-    // A folder: SQLite keeps its log beside its file.
+    // A folder, because SQLite writes its log beside its file.
     let folder = std::env::temp_dir().join(format!("scheduled_runs_{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| at(&folder, error))?;
     let file = folder.join("queue.db");
 
-    println!("\nA trigger of {} goes into the queue.", shared::short(&target.to_string()));
-    Queue::open(&file).await?.start(Start { target, asked: SystemClock::default().utc() }).await?;
+    println!("\nQueueing a trigger of {}.", shared::short(&target.to_string()));
+    Queue::open(&file).await?.start(Start { target, queued: SystemClock::default().utc() }).await?;
 
-    println!("A worker takes it, triggers, and stops.");
+    println!("A worker takes the job, triggers the run, and stops.");
     let news = work_until("first", provider.clone(), &file, |news| {
         matches!(news, News::Started(_) | News::Ended(_))
     })
     .await?;
     if let Some(News::Started(run)) = &news {
-        println!("In the queue is now: look at {}", shared::short(&run.to_string()));
+        println!("The queue now has a job that polls {}", shared::short(&run.to_string()));
     }
 
     let news = if matches!(news, Some(News::Started(_))) {
-        println!("Another worker takes it, and looks until the run is over.");
+        println!("Another worker takes the job, and polls until the run has ended.");
         work_until("second", provider, &file, |news| matches!(news, News::Ended(_))).await?
     } else {
         news
@@ -247,7 +251,7 @@ async fn run(argument: &str, fail: bool) -> Result<bool> {
             Ok(run.phase == Phase::Succeeded)
         }
         Some(News::GivenUp(why)) => {
-            println!("A person has to look: {why}");
+            println!("A person must decide: {why}");
             Ok(false)
         }
         _ => Ok(false),

@@ -1,8 +1,8 @@
 //! Runs a Mode report, waits for its end, and writes the result of each of its queries to a CSV file.
 //!
 //! `cargo run --example mode_refresh_report [FOLDER]` uses a fake on this machine. With `MODE_WORKSPACE`,
-//! `MODE_API_TOKEN`, `MODE_API_SECRET` and `MODE_REPORT` set it runs that report. The folder is made if it is not there;
-//! left out, it is one below the system's folder for temporary files.
+//! `MODE_API_TOKEN`, `MODE_API_SECRET` and `MODE_REPORT` set it runs that report. It creates the folder if it does not exist; by
+//! default this is a folder in the system's temporary folder.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
         println!(
-            "usage: mode_refresh_report [FOLDER]\n\n  FOLDER    where the CSV files go; left out, one in the system's temporary folder"
+            "usage: mode_refresh_report [FOLDER]\n\n  FOLDER    where the CSV files go; by default one in the system's temporary folder"
         );
         return ExitCode::SUCCESS;
     }
@@ -41,11 +41,11 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the report; gives name and content of each file.
+/// Runs the report, and returns the name and the content of each file.
 async fn refresh(folder: &std::path::Path) -> Result<Vec<(String, bytes::Bytes)>> {
     // The fake lives as long as this variable.
     let (client, report, _fake) = connect().await?;
-    println!("Running report {report}; the results go to {}.", folder.display());
+    println!("Running report {report} and writing its results to {}.", folder.display());
     let wait =
         client.trigger_and_wait(&mode::target(report.as_str())).every(Duration::from_secs(2));
     let done = wait.on_update(|run| println!("  {}", run.phase)).await?.success()?;
@@ -66,7 +66,7 @@ async fn refresh(folder: &std::path::Path) -> Result<Vec<(String, bytes::Bytes)>
 }
 
 fn write(folder: &std::path::Path, name: &str, csv: &[u8]) -> std::io::Result<()> {
-    // Queries are named by people: only plain letters go into a file's name.
+    // People choose the names of queries, so other characters are replaced in the name of a file.
     let plain: String = name
         .chars()
         .map(
@@ -84,7 +84,7 @@ async fn connect() -> Result<(mode::Client, String, Option<FakeMode>)> {
     let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET", "MODE_REPORT"];
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let [Some(workspace), Some(token), Some(secret), Some(report)] = names.map(set) else {
-        println!("Set {} to run a report of your own; this is a fake.", names.join(", "));
+        println!("This is a fake. To run your own report, set {}.", names.join(", "));
         let fake = FakeMode::start().await;
         return Ok((fake.client_builder().build()?, FakeMode::REPORT.to_owned(), Some(fake)));
     };

@@ -1,10 +1,9 @@
-//! The main job in one go: list a target's runs, start one, find out which it is, wait for its end, learn why one failed,
-//! cancel another.
+//! The main tasks in one program: list the runs of a target, trigger a run and learn its id, wait for its end, learn why a run
+//! failed, cancel a run.
 //!
-//! `cargo run --example quickstart` needs no account: it starts a fake of Adobe Query Service on this machine. Give it
-//! the name of another vendor to see the same there: `arcgis`, `foundry`, `mode` or `supermetrics`. With the vendor's
-//! variables set, which it names, it does the same against the real service, where it starts runs and cancels one if the
-//! vendor can do so.
+//! `cargo run --example quickstart` needs no account: it starts a fake of Adobe Query Service on this machine. For another vendor,
+//! add its name: `arcgis`, `foundry`, `mode` or `supermetrics`. If you set the vendor's environment variables, which it prints, it
+//! does the same with your account: it triggers runs and cancels one, if the vendor can do that.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
@@ -49,8 +48,9 @@ async fn main() -> ExitCode {
 
 fn usage() -> String {
     format!(
-        "usage: quickstart [VENDOR]\n\n  VENDOR    one of {}; left out, the first\n\n\
-         Without the vendor's variables, which are named then, a fake of it is started.",
+        "usage: quickstart [VENDOR]\n\n  VENDOR    one of {}; by default the first\n\n\
+         Uses your account if the vendor's environment variables are set, and a fake of the\n\
+         vendor otherwise. It prints the names of the variables.",
         VENDORS.join(", ")
     )
 }
@@ -75,24 +75,24 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         heading("Trigger a run and wait for its end");
         if !capabilities.trigger_names_run {
             println!(
-                "  The vendor's answer names no run: the one that is new in the list is ours."
+                "  The vendor's response does not name the run: it is the one that is new in the list."
             );
         }
         let run = trigger(&provider, &target).await?;
         done = Some(watch(provider.wait(&run).every(Duration::from_secs(1))).await?);
     } else {
         heading("Wait for the end of a run");
-        println!("  {} runs things on their schedules only.", provider.vendor());
+        println!("  {} cannot trigger runs, only its schedules start them.", provider.vendor());
         if let Some(fake) = &fake {
             fake.next_run(Plan::Succeeds);
         }
         let newest = provider.fetch_page(&target, None, &CallLimits::default()).await?;
-        let going = newest.items.into_iter().find(|run| !run.phase.is_terminal());
-        done = if let Some(run) = going {
+        let running = newest.items.into_iter().find(|run| !run.phase.is_terminal());
+        done = if let Some(run) = running {
             println!("  {}", run.run);
             Some(watch(provider.wait(&run.run).every(Duration::from_secs(1))).await?)
         } else {
-            println!("  None goes on right now.");
+            println!("  No run is running now.");
             None
         };
     }
@@ -120,19 +120,19 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         }
         let run = trigger(&provider, &target).await?;
         match provider.cancel(&run).await? {
-            CancelOutcome::AlreadyFinished => println!("  It was over already."),
-            _ => println!("  The vendor took the request; the run ends soon."),
+            CancelOutcome::AlreadyFinished => println!("  The run has already ended."),
+            _ => println!("  The vendor accepted the request; the run will end soon."),
         }
         let wait =
             provider.wait(&run).every(Duration::from_secs(1)).timeout(Duration::from_secs(600));
         cancelled = Some(watch(wait).await?);
     } else {
-        println!("  {} has no operation that ends a run.", provider.vendor());
+        println!("  {} cannot cancel a run.", provider.vendor());
         cancelled = None;
     }
 
     heading("Summary");
-    println!("  {:<24}  {:<10}  {:>7}  why", "run", "ended", "took");
+    println!("  {:<24}  {:<10}  {:>7}  reason", "run", "ended", "took");
     let awaited = if capabilities.trigger { "triggered and awaited" } else { "awaited" };
     for (what, run) in [(awaited, done), ("failed", failed), ("cancelled", cancelled)] {
         let Some(run) = run else { continue };
@@ -141,9 +141,7 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         println!("  {what:<24}  {:<10}  {took:>7}  {why}", run.phase);
     }
     if fake.is_some() {
-        println!(
-            "\nAll of it happened on this machine. Set the variables named above to use your own account."
-        );
+        println!("\nThis used a fake. To use your own account, set the variables named above.");
     }
     Ok(())
 }
@@ -153,7 +151,7 @@ async fn trigger(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Run
     let line = run.to_string();
     if short(&line) == line {
         println!("  {line}");
-        println!("  (another process can take up the wait from that line)");
+        println!("  (another process can resume the wait from this line)");
     } else {
         println!("  {}", run.id());
     }

@@ -1,15 +1,15 @@
-//! A transport of your own, by wrapping: `Recorder` writes every exchange to a file, without secrets, and `Replay` answers
-//! from that file with no network at all. For tests without an account, and for a bug that only the vendor shows.
+//! Your own transport that wraps another one: `Recorder` writes requests and responses to a file, without secrets, and `Replay`
+//! replays that file without a network. For tests without an account, and for a bug that only happens at the vendor.
 //!
-//! `cargo run --example record_and_replay [FILE]` records against a fake, ends the fake, replays the same program, and looks
-//! for the fake's secrets in the file. In a crate of your own, take it in four steps:
+//! `cargo run --example record_and_replay [FILE]` records a program against a fake, stops the fake, replays the program, and
+//! searches the file for the fake's secrets. To do this in your own crate:
 //!
-//! 1. Implement [`Transport`] around another one. It sends exactly once: the client repeats, and comes here each time.
-//! 2. Hand it to `ClientBuilder::transport`. Every request of the client comes through it, those for tokens too.
-//! 3. Keep nothing secret. A request says what is: [`ApiRequest::redacted_url`] is its URL as logs show it,
-//!    [`ApiRequest::redact`] takes its secrets out of any text, sensitive headers say so themselves, and where
-//!    [`ApiRequest::is_confidential`] is true neither body may be kept.
-//! 4. To replay, build the client with any credential and a clock whose pauses take no time.
+//! 1. Implement [`Transport`] around another one. It sends each request exactly once; the client calls it again for each retry.
+//! 2. Pass it to `ClientBuilder::transport`. All requests of the client go through it, including those for tokens.
+//! 3. Store no secrets. The request knows them: [`ApiRequest::redacted_url`] is its URL without secrets,
+//!    [`ApiRequest::redact`] removes its secrets from any text, headers with secrets are marked sensitive, and if
+//!    [`ApiRequest::is_confidential`] is true, store neither body.
+//! 4. To replay, build the client with any credential, and with a clock on which pauses take no time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::collections::{HashMap, VecDeque};
@@ -39,30 +39,30 @@ use serde::{Deserialize, Serialize};
 struct Exchange {
     operation: String,
     method: String,
-    /// Path and query: a replay matches by method and this.
+    /// Path and query. A replay finds an exchange by its method and target.
     target: String,
     request_headers: Vec<(String, String)>,
     request_body: Option<String>,
-    /// How the transport failed, if it did; then there is no answer.
+    /// How the transport failed, if it did; then there is no response.
     failed: Option<String>,
     status: Option<u16>,
     headers: Vec<(String, String)>,
-    /// Missing where it may hold secrets, and where it is no text.
+    /// Missing if it may contain secrets, or if it is not text.
     body: Option<String>,
 }
 
-/// Headers of an answer that are kept. Others may hold anything, such as a session.
+/// Response headers that are stored. Others may contain secrets, such as a session id.
 const KEPT_HEADERS: [&str; 4] = ["content-type", "date", "retry-after", "x-request-id"];
 
-/// Path and query as they may be kept, and as a replay finds them: the same on both sides.
+/// Path and query without secrets. Recorder and replay compute them in the same way.
 fn target(request: &ApiRequest) -> String {
     let url = request.redacted_url();
-    // Not the origin: a fake has another port each time.
+    // Without the origin, because a fake has a new port each time.
     let origin = request.url().origin().ascii_serialization();
     url.strip_prefix(&origin).unwrap_or(&url).to_owned()
 }
 
-/// Writes down what goes through another transport.
+/// Records what another transport sends and receives.
 #[derive(Debug)]
 struct Recorder<T> {
     inner: T,
@@ -74,7 +74,7 @@ impl<T> Recorder<T> {
         Ok(Self { inner, file: Mutex::new(File::create(file)?) })
     }
 
-    /// One write for each line, so that exchanges at the same time do not mix.
+    /// Each line is one write, so that concurrent exchanges do not mix.
     fn write(&self, exchange: &Exchange) -> io::Result<()> {
         let line = serde_json::to_string(exchange)?;
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,9 +89,9 @@ impl<T: Transport> Transport for Recorder<T> {
         request: ApiRequest,
         limits: BodyLimits,
     ) -> std::result::Result<Response<Bytes>, TransportError> {
-        // The inner transport takes the request; this one needs its secrets afterwards. Bodies are not copied.
+        // The inner transport takes the request, but its secrets are needed afterwards. A clone does not copy the body.
         let sent = request.clone();
-        let answered = self.inner.send(request, limits).await;
+        let result = self.inner.send(request, limits).await;
 
         let body = |body: &Bytes| {
             let text = str::from_utf8(body).ok().filter(|_| !sent.is_confidential())?;
@@ -112,28 +112,28 @@ impl<T: Transport> Transport for Recorder<T> {
             headers: Vec::new(),
             body: None,
         };
-        match &answered {
-            Ok(answer) => {
-                exchange.status = Some(answer.status().as_u16());
-                let kept = answer.headers().iter();
+        match &result {
+            Ok(response) => {
+                exchange.status = Some(response.status().as_u16());
+                let kept = response.headers().iter();
                 let kept = kept.filter(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
                 exchange.headers = kept.map(header).collect();
-                exchange.body = body(answer.body());
+                exchange.body = body(response.body());
             }
             Err(error) => exchange.failed = Some(format!("{:?}", error.kind())),
         }
-        // A disk that is full is no reason to lose the answer to a trigger.
+        // A full disk must not make the response to a trigger get lost.
         if let Err(error) = self.write(&exchange) {
-            eprintln!("an exchange is missing in the recording: {error}");
+            eprintln!("cannot record an exchange: {error}");
         }
-        answered
+        result
     }
 }
 
-/// Answers from a recording: requests of the same method, path and query in the order in which they were recorded.
+/// Replays a recording: requests with the same method, path and query get their responses in the recorded order.
 ///
-/// A read beyond the recording gets its last answer again, for a replay may look at a run once more. Anything else is
-/// refused as not sent: nothing is made up.
+/// After the last recorded response, a read gets it again, because a replay may poll a run once more. All other requests fail as
+/// not sent.
 #[derive(Debug)]
 struct Replay(Mutex<HashMap<(String, String), VecDeque<Recorded>>>);
 
@@ -153,10 +153,10 @@ impl Replay {
     fn next(&self, request: &ApiRequest) -> Option<Recorded> {
         let key = (request.method().to_string(), target(request));
         let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = recorded.get_mut(&key)?;
-        match answers.front() {
-            Some(last) if answers.len() == 1 && request.method().is_safe() => Some(last.clone()),
-            _ => answers.pop_front(),
+        let results = recorded.get_mut(&key)?;
+        match results.front() {
+            Some(last) if results.len() == 1 && request.method().is_safe() => Some(last.clone()),
+            _ => results.pop_front(),
         }
     }
 }
@@ -166,18 +166,18 @@ impl Exchange {
         if let Some(failed) = &self.failed {
             return Err(match &**failed {
                 "Connect" | "ConnectTimeout" | "NotProcessed" => TransportErrorKind::Connect,
-                // When in doubt: "not sent" would let the client start a run again.
+                // In doubt, because after "not sent" the client may send a trigger again.
                 _ => TransportErrorKind::Interrupted,
             });
         }
-        let mut answer = Response::new(self.body.unwrap_or_default().into());
+        let mut response = Response::new(self.body.unwrap_or_default().into());
         let status = self.status.and_then(|status| StatusCode::from_u16(status).ok());
-        *answer.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = self.headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
         });
-        *answer.headers_mut() = headers.collect::<HeaderMap>();
-        Ok(answer)
+        *response.headers_mut() = headers.collect::<HeaderMap>();
+        Ok(response)
     }
 }
 
@@ -189,7 +189,7 @@ impl Transport for Replay {
         _: BodyLimits,
     ) -> std::result::Result<Response<Bytes>, TransportError> {
         match self.next(&request) {
-            Some(Ok(answer)) => Ok(answer),
+            Some(Ok(response)) => Ok(response),
             Some(Err(kind)) => Err(TransportError::new(kind)),
             None => Err(TransportError::new(TransportErrorKind::Refused)
                 .with_source("the recording has no such exchange")),
@@ -197,7 +197,7 @@ impl Transport for Replay {
     }
 }
 
-/// Keeps the tokens that go through it, so that this program can look for them. Nothing else should do so.
+/// Stores the tokens of all requests, so that this program can search for them. Do not do this elsewhere.
 #[derive(Clone, Debug)]
 struct Tokens<T>(T, Arc<Mutex<Vec<String>>>);
 
@@ -221,7 +221,7 @@ async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
         println!(
-            "usage: record_and_replay [FILE]\n\n  FILE    the recording; left out, recording.jsonl in the system's temporary folder"
+            "usage: record_and_replay [FILE]\n\n  FILE    the recording; by default recording.jsonl in the system's temporary folder"
         );
         return ExitCode::SUCCESS;
     }
@@ -249,7 +249,7 @@ async fn show(file: &Path) -> Result<bool> {
 
     let base_url = fake.base_url();
     drop((client, fake));
-    println!("\nThe same from the recording, with nobody at {base_url}\n");
+    println!("\nReplaying the recording, with no server at {base_url}\n");
     let replay = Replay::open(file).map_err(|error| at(file, error))?;
     let client = adobe::Client::builder()
         .credential(adobe::AccessToken::new("any", "any"))
@@ -270,18 +270,18 @@ async fn show(file: &Path) -> Result<bool> {
     secrets.dedup();
     let found = secrets.iter().filter(|secret| text.contains(secret.as_str())).count();
     println!(
-        "\n{} exchanges are in the file, and {found} of {} secrets, tokens among them.",
+        "\nThe file contains {} exchanges, and {found} of {} secrets, including tokens.",
         text.lines().count(),
         secrets.len()
     );
     println!(
-        "Both programs say {}.",
-        if recorded == replayed { "the same" } else { "different things" }
+        "Recording and replay have {} output.",
+        if recorded == replayed { "the same" } else { "different" }
     );
     Ok(found == 0 && secrets.len() > 3 && recorded == replayed)
 }
 
-/// What is recorded and replayed; what it has to say.
+/// The program that is recorded and replayed. Returns its output.
 async fn program(provider: &impl RunProvider) -> Result<String> {
     let target = adobe::target("nightly-orders");
     let mut lines = Vec::new();

@@ -1,12 +1,12 @@
-//! Waits that survive their process: each run is written to a file before it is waited for, and a second start goes on
-//! with those that have not ended.
+//! Waits that survive their process: each run is written to a file before the program waits for it, and a second process resumes
+//! the waits for the runs that have not ended.
 //!
-//! `cargo run --example resume` shows it without an account: it starts a fake, then itself as a process that crashes, then
-//! itself again. With the vendor's variables set, which it names, it starts three runs of what you name, or goes on with
-//! those in the file; `--crash` makes it end in the middle.
+//! `cargo run --example resume` needs no account: it starts a fake, then itself as a process that crashes, then itself again. If
+//! you set the vendor's environment variables, which it prints, it triggers three runs of the target that you name, or resumes the
+//! waits for those in the file; `--crash` makes it end before all runs have ended.
 //!
-//! What is written is a printed `RunRef`, one a line. A process that dies between the trigger and the write loses one run;
-//! the vendor's list has it, and at a vendor where the caller chooses the run's id it could be written before.
+//! Each line of the file is a printed `RunRef`. A process that dies between the trigger and the write loses one run. The vendor's
+//! list still has that run, and at a vendor where the caller chooses the run's id, the id could be written before the trigger.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
@@ -30,12 +30,13 @@ const RUNS: u32 = 3;
 const USAGE: &str = "\
 usage: resume [--file FILE] [--crash] [VENDOR | VENDOR:TARGET]
 
-  --file FILE   where runs are kept; left out, a file in the system's temporary folder
-  --crash       ends when the first run has ended, as a crash would
+  --file FILE   stores the runs; by default a file in the system's temporary folder
+  --crash       ends abruptly when the first run has ended
   VENDOR        adobe, foundry (default), mode or supermetrics
   TARGET        what to run there, as a `Target` prints it
 
-Without the vendor's variables, which are named then, it shows both halves on a fake.";
+Uses your account if the vendor's environment variables are set, whose names it
+prints. Otherwise it shows a crash and the resumed waits on a fake.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,7 +52,7 @@ async fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             (option, _) if option.starts_with('-') => {
-                eprintln!("there is no option {option}\n\n{USAGE}");
+                eprintln!("unknown option {option}\n\n{USAGE}");
                 return ExitCode::FAILURE;
             }
             _ => vendor = argument,
@@ -67,13 +68,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all went well.
+/// Returns whether everything succeeded.
 async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
     let (vendor, target) = parse(argument)?;
     let mut store = Store::open(file)?;
-    // Whoever only goes on need not name anything to run.
-    let going = store.runs.iter().find(|run| run.vendor().as_str() == vendor);
-    let target = target.or_else(|| going.map(|run| run.target().clone()));
+    // To resume, a user need not name a target.
+    let stored = store.runs.iter().find(|run| run.vendor().as_str() == vendor);
+    let target = target.or_else(|| stored.map(|run| run.target().clone()));
     let connected = connect(&vendor, target).await?;
     if let Some(fake) = &connected.fake {
         return show(&connected, &**fake).await;
@@ -81,7 +82,7 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
     if store.runs.is_empty() {
         trigger(&connected, &mut store).await?;
     } else {
-        println!("{} has {} that did not end; the wait goes on.", file.display(), store.runs.len());
+        println!("{} has {} unfinished runs; waiting for them.", file.display(), store.runs.len());
     }
     wait(store, crash).await
 }
@@ -91,12 +92,12 @@ async fn trigger(connected: &Connected, store: &mut Store) -> Result<()> {
     for number in 1..=RUNS {
         let run = provider.trigger(target).verify().await?;
         store.add(&run)?;
-        println!("Started, and written to {}: run {number}, {}", store.file.display(), run.id());
+        println!("Started run {number} and wrote it to {}: {}", store.file.display(), run.id());
     }
     Ok(())
 }
 
-/// Waits for every run in the file, and strikes out what has ended. The runs may be of several vendors.
+/// Waits for every run in the file, and removes those that have ended. The runs may be of several vendors.
 async fn wait(mut store: Store, crash: bool) -> Result<bool> {
     let mut vendors: BTreeMap<_, Vec<RunRef>> = BTreeMap::new();
     for run in &store.runs {
@@ -111,70 +112,70 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
         provider.wait_all(runs.clone()).every(Duration::from_secs(1)).ends()
     });
     let mut ends = stream::select_all(waits);
-    let mut well = true;
+    let mut succeeded = true;
     while let Some(end) = ends.next().await {
         match end {
             Ok(run) => {
-                println!("Run {} {}; struck out.", run.run.id(), ended(run.phase));
+                println!("Run {} {}; removed from the file.", run.run.id(), ended(run.phase));
                 if let Some(why) = &run.failure {
                     println!("  {why}");
                 }
-                well &= run.phase == Phase::Succeeded;
-                store.strike_out(&run.run)?;
+                succeeded &= run.phase == Phase::Succeeded;
+                store.remove(&run.run)?;
             }
-            // The vendor does not know it any more: no later start will learn how it ended.
+            // The vendor no longer knows the run: no later process can learn how it ended.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                eprintln!("{error}; struck out");
-                well = false;
+                eprintln!("{error}; removed from the file");
+                succeeded = false;
                 if let Some(run) = error.run() {
-                    store.strike_out(run)?;
+                    store.remove(run)?;
                 }
             }
             Err(error) => {
-                eprintln!("{error}; it stays in the file");
-                well = false;
+                eprintln!("{error}; kept in the file");
+                succeeded = false;
             }
         }
         if crash {
-            println!("Crash! {} left behind.", store.runs.len());
+            println!("Crash! {} runs are left in the file.", store.runs.len());
             std::process::exit(1);
         }
     }
-    Ok(well)
+    Ok(succeeded)
 }
 
-/// Both halves, in processes that share nothing but the file and the vendor.
+/// Crashes and resumes, in two processes that share only the file and the vendor.
 async fn show(connected: &Connected, fake: &dyn Fake) -> Result<bool> {
     if !connected.provider.capabilities().trigger {
-        println!("{} cannot be asked to run anything.", connected.provider.vendor());
+        println!("{} cannot trigger runs.", connected.provider.vendor());
         return Ok(false);
     }
-    for looks in 1..=RUNS {
-        fake.next_run(Plan::Takes(looks));
+    for polls in 1..=RUNS {
+        fake.next_run(Plan::Takes(polls));
     }
     let name = format!("scheduled_runs_resume_{}.txt", std::process::id());
     let file = std::env::temp_dir().join(name);
     heading("A process that crashes");
-    let crashed = again(connected, fake, &file, &["--crash"]).await?;
-    heading("What it left behind");
+    let crashed = run_again(connected, fake, &file, &["--crash"]).await?;
+    heading("What is left in the file");
     let left = Store::open(&file)?.runs;
     for run in &left {
         println!("{}", shared::short(&run.to_string()));
     }
     heading("Another process");
-    let resumed = again(connected, fake, &file, &[]).await?;
+    let resumed = run_again(connected, fake, &file, &[]).await?;
     let rest = Store::open(&file)?.runs.len();
     fs::remove_file(&file).map_err(|error| at(&file, error))?;
     heading("Summary");
     println!(
-        "{RUNS} runs were started, {} were left by the crash, {rest} are left now.",
+        "{RUNS} runs were started. After the crash {} were left in the file, now {rest}.",
         left.len()
     );
     Ok(!crashed && resumed && rest == 0)
 }
 
-/// Starts this program again, for the fake as for any account: by the vendor's variables.
-async fn again(
+/// Runs this program again. It uses the fake as it would use an account: through the vendor's environment variables.
+async fn run_again(
     connected: &Connected,
     fake: &dyn Fake,
     file: &PathBuf,
@@ -187,7 +188,7 @@ async fn again(
     Ok(status.map_err(|error| at(&program, error))?.success())
 }
 
-/// The runs that have not ended, as far as is known, in a file.
+/// A file of the runs that are not known to have ended.
 struct Store {
     file: PathBuf,
     runs: Vec<RunRef>,
@@ -205,7 +206,7 @@ impl Store {
         Ok(Self { file: file.to_owned(), runs })
     }
 
-    /// Writes the run down; when this returns, it is on the disk.
+    /// Appends the run. When this returns, the run is on the disk.
     fn add(&mut self, run: &RunRef) -> Result<()> {
         let append = || {
             let mut file = OpenOptions::new().create(true).append(true).open(&self.file)?;
@@ -217,8 +218,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the others to a new file that takes the old one's place, so that a crash leaves one or the other.
-    fn strike_out(&mut self, run: &RunRef) -> Result<()> {
+    /// Writes the other runs to a new file and replaces the old one with it, so that a crash leaves one of the two complete.
+    fn remove(&mut self, run: &RunRef) -> Result<()> {
         self.runs.retain(|known| known != run);
         let new = self.file.with_extension("new");
         let replace = || {

@@ -1,8 +1,8 @@
-//! Lists the last runs of something, and draws them: how long each took, over time, in the colour of how it ended.
+//! Lists the last runs of a target, and draws them over time: how long each took, in a colour that shows how it ended.
 //!
-//! `cargo run --example run_history [-- VENDOR | VENDOR:TARGET]` writes an SVG, and prints where it is and a small table.
-//! Without the vendor's variables it shows a month on a fake. Most vendors tell in their lists when a run began and ended;
-//! at those that do not each run is asked for alone. Runs without these times become marks on the time line.
+//! `cargo run --example run_history [-- VENDOR | VENDOR:TARGET]` writes an SVG, and prints its path and a small table. Without the
+//! vendor's environment variables it shows the runs of a month on a fake. The lists of most vendors have the times when a run began
+//! and ended; at the other vendors the program fetches each run. A run without these times is a mark on the time axis.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
@@ -33,11 +33,12 @@ const ROWS: usize = 12;
 const USAGE: &str = "\
 usage: run_history [--out FILE] [VENDOR | VENDOR:TARGET]
 
-  --out FILE   the picture; left out, run_history.svg in the system's temporary folder
+  --out FILE   the picture; by default run_history.svg in the system's temporary folder
   VENDOR       adobe (default), arcgis, foundry, mode or supermetrics
   TARGET       whose runs, as a `Target` prints it
 
-Without the vendor's variables, which are named then, it shows a fake.";
+Uses your account if the vendor's environment variables are set, and a fake of the
+vendor otherwise. It prints the names of the variables.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,7 +53,7 @@ async fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             option if option.starts_with('-') => {
-                eprintln!("there is no option {option}\n\n{USAGE}");
+                eprintln!("unknown option {option}\n\n{USAGE}");
                 return ExitCode::FAILURE;
             }
             _ => vendor = argument,
@@ -90,35 +91,35 @@ async fn show(argument: &str, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The newest runs that say when they began, newest first.
+/// The newest runs with a date of creation, newest first.
 async fn list(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Vec<RunSnapshot>> {
     let dated = provider.runs(target).try_filter(|run| ready(run.created.is_some()));
     dated.take(RUNS).try_collect().await
 }
 
-/// Asks for each run that ended without saying how long it took, or failed without saying why. Where the vendor tells no
-/// times even then, the others are not asked for.
+/// Fetches each finished run whose duration is not known, and each failed run whose reason is not known. If the vendor does not
+/// report times even then, the other durations are not fetched.
 async fn with_times(
     provider: &Arc<dyn RunProvider>,
     mut runs: Vec<RunSnapshot>,
 ) -> Vec<RunSnapshot> {
-    let style = "  {spinner} looking at runs [{bar:30}] {pos} of {len}";
+    let style = "  {spinner} fetching runs [{bar:30}] {pos} of {len}";
     let bar = ProgressBar::new(runs.len() as u64);
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut tells_times = true;
+    let mut reports_times = true;
     for run in &mut runs {
         let unexplained = run.phase == Phase::Failed && run.failure.is_none();
         let untimed = run.phase.is_terminal() && run.phase != Phase::Skipped && took(run).is_none();
-        if (untimed && tells_times) || unexplained {
-            // What cannot be asked for any more stays as the list had it.
-            let told = provider.snapshot(&run.run).await.ok();
-            let told = told.filter(|told| told.phase == run.phase);
-            tells_times &= told.as_ref().is_some_and(|told| took(told).is_some());
-            if let Some(mut told) = told {
-                told.created = told.created.or(run.created);
-                *run = told;
+        if (untimed && reports_times) || unexplained {
+            // A run that can no longer be fetched stays as the list had it.
+            let fetched = provider.snapshot(&run.run).await.ok();
+            let fetched = fetched.filter(|fetched| fetched.phase == run.phase);
+            reports_times &= fetched.as_ref().is_some_and(|fetched| took(fetched).is_some());
+            if let Some(mut fetched) = fetched {
+                fetched.created = fetched.created.or(run.created);
+                *run = fetched;
             }
         }
         bar.inc(1);
@@ -127,14 +128,14 @@ async fn with_times(
     runs
 }
 
-/// From its start, or from its creation where the vendor tells no more.
+/// From the start of the run, or from its creation if the vendor does not report its start.
 fn took(run: &RunSnapshot) -> Option<Duration> {
     (run.finished? - run.started.or(run.created)?).to_std().ok()
 }
 
 fn table(target: &Target, runs: &[RunSnapshot]) {
     println!("\nThe last runs of {}", shared::short(&target.to_string()));
-    println!("  {:<16}  {:<10}  {:>8}  why", "created", "phase", "took");
+    println!("  {:<16}  {:<10}  {:>8}  reason", "created", "phase", "took");
     for run in runs.iter().take(ROWS) {
         let created = run.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
         let took = took(run).map_or_else(String::new, |took| format!("{} s", took.as_secs()));
@@ -142,7 +143,7 @@ fn table(target: &Target, runs: &[RunSnapshot]) {
         println!("  {:<16}  {:<10}  {took:>8}  {why}", created.unwrap_or_default(), run.phase);
     }
     if let Some(more) = runs.len().checked_sub(ROWS + 1) {
-        println!("  and {} before these", more + 1);
+        println!("  and {} earlier runs", more + 1);
     }
 }
 
@@ -160,7 +161,7 @@ const PHASES: [(Phase, RGBColor); 7] = [
 const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xeb);
 const INK: RGBColor = RGBColor(0x33, 0x3b, 0x45);
 
-/// What goes wrong in a picture that is made in memory.
+/// The error of drawing a picture in memory.
 type Fault = DrawingAreaErrorKind<std::io::Error>;
 
 fn draw(title: &str, runs: &[RunSnapshot]) -> std::result::Result<String, Fault> {
@@ -194,7 +195,7 @@ fn draw(title: &str, runs: &[RunSnapshot]) -> std::result::Result<String, Fault>
         if longest > 0.0 {
             mesh.y_desc(unit).y_labels(8).y_label_formatter(&number);
         } else {
-            // Nobody knows how long they took: marks on the time line.
+            // No durations are known: draw marks on the time axis.
             mesh.disable_y_axis().disable_y_mesh();
         }
         mesh.draw()?;
@@ -204,7 +205,7 @@ fn draw(title: &str, runs: &[RunSnapshot]) -> std::result::Result<String, Fault>
             if dots.is_empty() {
                 continue;
             }
-            // One whose time nobody knows stands on the time line, or above it if there is nothing else.
+            // A run without a duration is on the time axis, or above it if no run has one.
             let low = if longest > 0.0 { 0.0 } else { 0.25 };
             let height = move |dot: &Dot| dot.took.map_or(low, |took| took / seconds);
             chart.draw_series(dots.iter().map(|dot| {
@@ -231,7 +232,7 @@ fn draw(title: &str, runs: &[RunSnapshot]) -> std::result::Result<String, Fault>
     Ok(svg)
 }
 
-/// One run in the picture: seconds since 1970, and how many it took.
+/// One run in the picture: its time in seconds since 1970, and its duration in seconds.
 struct Dot {
     at: i64,
     took: Option<f64>,
@@ -245,7 +246,7 @@ impl Dot {
     }
 }
 
-/// Told apart by size and filling, too, for those who do not see all colours.
+/// Size and filling differ too, for people who do not see all colours.
 fn mark<At>(phase: Phase, colour: RGBColor, at: At) -> Circle<At, i32> {
     match phase {
         Phase::Succeeded => Circle::new(at, 4, colour.filled()),
@@ -263,7 +264,7 @@ fn unit(longest: f64) -> (&'static str, f64) {
     }
 }
 
-/// At most eight round times.
+/// At most eight ticks, at round times.
 fn ticks(first: i64, last: i64) -> Vec<i64> {
     let hours = [1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160, 8760];
     let steps = hours.map(|hours| hours * 3600);

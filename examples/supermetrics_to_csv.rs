@@ -1,8 +1,8 @@
 //! Runs a Supermetrics query, waits for its end, and writes its rows to a CSV file, page by page.
 //!
 //! `cargo run --example supermetrics_to_csv [FILE]` uses a fake on this machine. With `SUPERMETRICS_API_KEY` and
-//! `SUPERMETRICS_QUERY` set, the second a query as JSON, it runs that query. Left out, the file is one in the system's
-//! folder for temporary files.
+//! `SUPERMETRICS_QUERY` set, the second one to a query as JSON, it runs that query. By default the file is in the system's temporary
+//! folder.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::error::Error;
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
         println!(
-            "usage: supermetrics_to_csv [FILE]\n\n  FILE    where the rows go; left out, one in the system's temporary folder"
+            "usage: supermetrics_to_csv [FILE]\n\n  FILE    where the rows go; by default one in the system's temporary folder"
         );
         return ExitCode::SUCCESS;
     }
@@ -36,11 +36,11 @@ async fn main() -> ExitCode {
 async fn export(file: &Path) -> Result<(), Box<dyn Error>> {
     // The fake lives as long as this variable.
     let (client, query, limit, _fake) = connect().await?;
-    println!("Running the query; its rows go to {}.", file.display());
+    println!("Running the query and writing its rows to {}.", file.display());
     let wait = client.trigger_and_wait(&supermetrics::target(&query)).every(Duration::from_secs(2));
     let done = wait.on_update(show).await?.success()?;
 
-    // Under another name until it is whole.
+    // The file has another name until it is complete.
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let mut csv = csv::Writer::from_path(&part)?;
@@ -79,7 +79,7 @@ async fn connect() -> Result<(Client, Query, u32, Option<FakeSupermetrics>), Box
     let names = ["SUPERMETRICS_API_KEY", "SUPERMETRICS_QUERY"];
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let [Some(key), Some(query)] = names.map(set) else {
-        println!("Set {} to run a query of your own; this is a fake.", names.join(" and "));
+        println!("This is a fake. To run your own query, set {}.", names.join(" and "));
         let fake = FakeSupermetrics::start().await;
         fake.next_run(Plan::succeeds(250));
         let query = Query::new(FakeSupermetrics::DATA_SOURCE)

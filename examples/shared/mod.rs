@@ -1,5 +1,5 @@
-//! What several examples need: a provider for the vendor that the user names, a progress bar, arguments. Cargo takes a folder
-//! without `main.rs` for no example.
+//! Shared by several examples: a provider for the vendor that the user names, a progress bar, arguments. This folder is not an
+//! example itself, because it has no `main.rs`.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) mod progress;
 pub(crate) mod vendors;
 
-/// What fits into one line of a terminal: the target of some vendors is a whole query.
+/// Shortens a text to one line of a terminal: the target of some vendors is a whole query.
 pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", text.split_at(end).0),
@@ -15,8 +15,8 @@ pub(crate) fn short(text: &str) -> String {
     }
 }
 
-/// What the arguments ask for: the vendor or target, and whether `--fail` was said. The exit code if they ask for help, or
-/// are wrong, which is told here.
+/// Reads the arguments: the vendor or target, and whether `--fail` is among them. For `--help` and for wrong arguments it prints
+/// a text and returns the exit code.
 pub(crate) fn vendor_and_fail(default: &str, usage: &str) -> Result<(String, bool), ExitCode> {
     let (mut vendor, mut fail) = (default.to_owned(), false);
     for argument in std::env::args().skip(1) {
@@ -27,7 +27,7 @@ pub(crate) fn vendor_and_fail(default: &str, usage: &str) -> Result<(String, boo
                 return Err(ExitCode::SUCCESS);
             }
             option if option.starts_with('-') => {
-                eprintln!("there is no option {option}\n\n{usage}");
+                eprintln!("unknown option {option}\n\n{usage}");
                 return Err(ExitCode::FAILURE);
             }
             _ => vendor = argument,

@@ -1,4 +1,4 @@
-//! A run's progress, for people.
+//! Shows the progress of a run.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use scheduled_runs::{Phase, RunSnapshot};
 const UNCOUNTED: &str = "  {spinner} {msg} ({elapsed})";
 const COUNTED: &str = "  {spinner} {msg} [{bar:30}] {pos} of {len} ({elapsed})";
 
-/// A bar where the vendor counts, a spinner where it does not; without a terminal, a line for each change.
+/// A bar if the vendor reports progress, otherwise a spinner; without a terminal, a line for each change.
 pub(crate) struct Progress {
     bar: ProgressBar,
     shown: Option<String>,
@@ -21,7 +21,7 @@ impl Progress {
         Self { bar, shown: None }
     }
 
-    /// The bar, which is shared: other lines are printed above it.
+    /// The bar. Other lines can be printed above it.
     pub(crate) fn bar(&self) -> ProgressBar {
         self.bar.clone()
     }

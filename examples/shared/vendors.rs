@@ -1,4 +1,5 @@
-//! One provider for whichever vendor: of your account if the vendor's variables are set, of a fake on this machine if not.
+//! A provider for any of the vendors: for your account if the vendor's environment variables are set, otherwise for a fake on this
+//! machine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use scheduled_runs::{
     supermetrics, testing,
 };
 
-/// The vendors there are.
+/// All vendors.
 pub(crate) const VENDORS: [&str; 5] = ["adobe", "arcgis", "foundry", "mode", "supermetrics"];
 
 /// A provider, what it runs, and the fake behind it if there is one. A fake lives as long as this value.
@@ -25,26 +26,25 @@ pub(crate) struct Connected {
     pub(crate) fake: Option<Box<dyn Fake>>,
 }
 
-/// What becomes of a run on a fake.
+/// How a run on a fake goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Plan {
     Succeeds,
     Fails,
     NeverEnds,
-    /// It succeeds when it was looked at so often.
+    /// It succeeds after so many polls.
     Takes(u32),
 }
 
-/// What an example may do behind a fake's back.
+/// What an example can do with a fake.
 pub(crate) trait Fake {
-    /// What becomes of the next run. A vendor that cannot be asked to run anything starts it now: the time of its
-    /// schedule has come.
+    /// Plans the next run. For a vendor that cannot trigger runs, the run starts now, as if by its schedule.
     fn next_run(&self, plan: Plan);
 
-    /// Adds something to run that has run for weeks.
+    /// Adds a target that has runs of several weeks.
     fn with_history(&self) -> Target;
 
-    /// The variables by which another process finds this fake.
+    /// The environment variables with which another process uses this fake.
     fn variables(&self) -> Vec<(&'static str, String)>;
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn parse(argument: &str) -> Result<(String, Option<Target>)> {
     Ok((argument.to_owned(), None))
 }
 
-/// Connects to a vendor. Left out, the target is the one that the environment names, or the fake's own.
+/// Connects to a vendor. If `target` is `None`, the environment names the target, or the fake has one.
 pub(crate) async fn connect(vendor: &str, target: Option<Target>) -> Result<Connected> {
     match vendor {
         "adobe" => adobe(target).await,
@@ -65,9 +65,7 @@ pub(crate) async fn connect(vendor: &str, target: Option<Target>) -> Result<Conn
         "foundry" => foundry(target).await,
         "mode" => mode(target).await,
         "supermetrics" => supermetrics(target).await,
-        _ => {
-            Err(config(format!("there is no vendor {vendor}; name one of {}", VENDORS.join(", "))))
-        }
+        _ => Err(config(format!("unknown vendor {vendor}; use one of {}", VENDORS.join(", ")))),
     }
 }
 
@@ -109,7 +107,7 @@ impl Fake for FakeAdobe {
     fn with_history(&self) -> Target {
         let schedule = self.add_schedule("nightly-sales");
         for (at, took, phase) in history(TimeDelta::days(1)) {
-            // The service is not known to skip runs.
+            // The service has no state for skipped runs.
             let run = testing::adobe::NewRun::new(match phase {
                 Phase::Failed => "FAILED",
                 Phase::Cancelled => "KILLED",
@@ -166,7 +164,7 @@ impl Fake for FakeArcGis {
     fn with_history(&self) -> Target {
         let task = self.add_task(Self::USERNAME, "Road works");
         for (at, took, phase) in history(TimeDelta::days(1)) {
-            // Nobody can cancel a run.
+            // The vendor cannot cancel runs.
             let run = match phase {
                 Phase::Failed => testing::arcgis::NewRun::new("failed").result("KeyError: 'roads'"),
                 Phase::Skipped => testing::arcgis::NewRun::new("skipped"),
@@ -267,7 +265,7 @@ impl Fake for FakeMode {
     fn with_history(&self) -> Target {
         let report = self.add_report("Daily Sales");
         for (at, took, phase) in history(TimeDelta::days(1)) {
-            // Runs are not skipped.
+            // The vendor skips no runs.
             let run = testing::mode::NewRun::new(match phase {
                 Phase::Failed => "failed",
                 Phase::Cancelled => "cancelled",
@@ -295,7 +293,7 @@ async fn supermetrics(target: Option<Target>) -> Result<Connected> {
         let fake = FakeSupermetrics::start().await;
         announce("Supermetrics", &fake.base_url(), &names, "SUPERMETRICS_QUERY");
         let query = "{\"ds_id\": …, \"ds_accounts\": …, \"fields\": …}";
-        println!("The query is JSON: {query}.");
+        println!("The query is JSON, such as {query}.");
         let provider = Arc::new(fake.client_builder().build()?);
         let target = target.unwrap_or_else(|| supermetrics::target(&clicks()));
         return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
@@ -335,7 +333,7 @@ impl Fake for FakeSupermetrics {
         });
     }
 
-    /// The service lists the runs of one day, and tells neither when they began nor when they ended.
+    /// The service lists the runs of one day, and reports neither when they began nor when they ended.
     fn with_history(&self) -> Target {
         let id = "half-hourly-clicks";
         for (at, _, phase) in history(TimeDelta::minutes(30)) {
@@ -358,8 +356,8 @@ impl Fake for FakeSupermetrics {
     }
 }
 
-/// Thirty runs, oldest first: when each was created, how long it took, how it ended. Data grow, and so does the work; on
-/// two days something hung.
+/// Thirty runs, oldest first: when each was created, how long it took, how it ended. The runs take longer over time, and two of
+/// them took very long.
 fn history(pause: TimeDelta) -> impl Iterator<Item = (DateTime<Utc>, Duration, Phase)> {
     let now = SystemClock::default().utc();
     (1..=30_i32).rev().map(move |age| {
@@ -375,7 +373,7 @@ fn history(pause: TimeDelta) -> impl Iterator<Item = (DateTime<Utc>, Duration, P
     })
 }
 
-/// The values of the variables that name an account; `None` if none is set.
+/// The values of an account's environment variables; `None` if none is set.
 fn account<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
     let values = names.map(variable);
     if values.iter().all(Option::is_none) {
@@ -391,10 +389,10 @@ fn account<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
         return Ok(Some(values.map(Option::unwrap_or_default)));
     }
     let (missing, all) = (missing.join(" and "), names.join(", "));
-    Err(config(format!("set {missing} too, or none of {all} to use the fake")))
+    Err(config(format!("also set {missing}, or unset all of {all} to use the fake")))
 }
 
-/// The target that was given, or else the one that this variable names.
+/// The target, or else the one that this environment variable names.
 fn given(
     target: Option<Target>,
     name: &str,
@@ -403,7 +401,7 @@ fn given(
     match (target, variable(name)) {
         (Some(target), _) => Ok(target),
         (None, Some(value)) => make(value),
-        (None, None) => Err(config(format!("set {name} too: it names what to run"))),
+        (None, None) => Err(config(format!("also set {name}, which names what to run"))),
     }
 }
 
@@ -416,6 +414,9 @@ fn config(message: impl Into<String>) -> Error {
 }
 
 fn announce(what: &str, url: &str, account: &[&str], target: &str) {
-    println!("A fake of {what} listens at {url}.");
-    println!("To use your own account, set {}, and {target} for what to run.", account.join(", "));
+    println!("Using a fake of {what} at {url}.");
+    println!(
+        "To use your own account, set {}, and set {target} to what to run.",
+        account.join(", ")
+    );
 }
