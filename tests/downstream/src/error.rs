@@ -6,23 +6,23 @@ use scheduled_runs::{ErrorKind, RunRef};
 /// `std::result::Result` with this library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why there is no report this morning. The vendor's side of it is the source.
+/// Why a report is missing. The source is the vendor's error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The report ran, and failed. Somebody has to read the [`reason`](Self::reason).
+    /// The report ran and failed. Somebody must read the [`reason`](Self::reason).
     #[error("the report failed")]
     Failed(#[source] scheduled_runs::Error),
-    /// It is still running; [`run`](Self::run) can be waited for again.
+    /// The report is still running. Wait again for its [`run`](Self::run).
     #[error("the report is late")]
     Late(#[source] scheduled_runs::Error),
-    /// It may be running, or not. Look before you start it again.
-    #[error("it is not known whether the report runs")]
+    /// The report may be running. Check before you start it again.
+    #[error("it is not known whether the report is running")]
     InDoubt(#[source] scheduled_runs::Error),
-    /// The configuration is wrong: no such report, no such vendor, a credential that is refused.
+    /// The configuration is wrong: an unknown report or vendor, or a credential that the vendor refuses.
     #[error("the configuration is wrong")]
     Setup(#[source] scheduled_runs::Error),
-    /// The vendor or the network has a bad night. Nothing was started; the same call may work later.
+    /// The vendor or the network is unavailable. Nothing was started; the same call may succeed later.
     #[error("the vendor cannot be reached")]
     Unavailable(#[source] scheduled_runs::Error),
     /// Anything else.
@@ -35,7 +35,7 @@ impl From<scheduled_runs::Error> for Error {
         match cause.kind() {
             ErrorKind::RunFailed => Self::Failed(cause),
             ErrorKind::WaitTimeout => Self::Late(cause),
-            // Before the network's own kinds: a trigger that broke off may have arrived.
+            // Before the kinds of network errors: a trigger whose connection broke may have arrived.
             _ if cause.may_have_run() && !cause.verified_not_started() => Self::InDoubt(cause),
             _ if cause.is_transient() => Self::Unavailable(cause),
             ErrorKind::Config
@@ -49,7 +49,7 @@ impl From<scheduled_runs::Error> for Error {
 }
 
 impl Error {
-    /// What the vendor, the network or the wait said.
+    /// The error of the call or the wait.
     #[must_use]
     pub fn cause(&self) -> &scheduled_runs::Error {
         match self {
@@ -62,19 +62,19 @@ impl Error {
         }
     }
 
-    /// The run it is about, where it is known.
+    /// The run, if it is known.
     #[must_use]
     pub fn run(&self) -> Option<&RunRef> {
         self.cause().run()
     }
 
-    /// The vendor's reason, of a report that failed.
+    /// The vendor's reason, if the report failed.
     #[must_use]
     pub fn reason(&self) -> Option<&Failure> {
         self.cause().failure()
     }
 
-    /// Everything a person on call needs: this error, what the vendor said, and each attempt. It holds no secret.
+    /// What a person on call needs: this error, the vendor's error, and each attempt. It contains no secret.
     #[must_use]
     pub fn for_the_pager(&self) -> String {
         format!("{self}: {}", self.cause().report())

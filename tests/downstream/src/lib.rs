@@ -1,7 +1,7 @@
-//! Runs the nightly reports, wherever they live: at Foundry, at Mode, or at Loom, the house's own job runner. If a report
-//! does not come out, somebody is paged who can do something about it.
+//! Runs the nightly reports at Foundry, at Mode, or at Loom, the company's own job runner. If a report fails, it pages the person on
+//! call.
 //!
-//! Which vendor a report lives at is a line of configuration, `mode:d4e81f02a7c6`. Nothing here depends on it.
+//! A line of configuration says at which vendor a report is: `mode:d4e81f02a7c6`. The code does not depend on the vendor.
 
 mod error;
 pub mod loom;

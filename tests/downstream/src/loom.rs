@@ -46,16 +46,16 @@ impl Api for Loom {
     }
 }
 
-/// Loom says what went wrong as `{"fault":"no_such_job","text":"…"}`.
+/// Loom reports errors as `{"fault":"no_such_job","text":"…"}`.
 #[derive(Debug)]
 struct LoomDialect;
 
 impl Dialect for LoomDialect {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
+    fn judge(&self, response: &Answer<'_>) -> Verdict {
+        if response.status.is_success() {
             return Verdict::Success;
         }
-        Verdict::Failure(Refusal::by_status(answer.status, fault(answer)))
+        Verdict::Failure(Refusal::by_status(response.status, fault(response)))
     }
 }
 
@@ -65,25 +65,25 @@ struct Fault {
     text: Option<Box<str>>,
 }
 
-fn fault(answer: &Answer<'_>) -> Option<VendorError> {
-    let said: Fault = serde_json::from_str(answer.text()).ok()?;
+fn fault(response: &Answer<'_>) -> Option<VendorError> {
+    let body: Fault = serde_json::from_str(response.text()).ok()?;
     let mut error = VendorError::default();
-    (error.code, error.message) = (Some(said.fault), said.text);
+    (error.code, error.message) = (Some(body.fault), body.text);
     Some(error)
 }
 
 open_enum! {
-    /// The state of a run of Loom.
+    /// The state of a run.
     RunState {
-        /// Not begun.
+        /// Not started.
         Waiting = "waiting",
         /// Running.
         Weaving = "weaving",
-        /// Done.
+        /// Succeeded.
         Woven = "woven",
         /// Failed.
         Torn = "torn",
-        /// Somebody stopped it.
+        /// Stopped by somebody.
         Stopped = "stopped",
     }
 }
@@ -92,7 +92,7 @@ open_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Run {
-    /// Counts up.
+    /// The number of the run.
     pub id: Box<str>,
     /// Its state.
     pub state: RunState,
@@ -100,7 +100,7 @@ pub struct Run {
     pub begun: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
-    /// Why it is torn.
+    /// The reason, if it failed.
     pub tear: Option<Box<str>>,
 }
 
@@ -130,7 +130,7 @@ operation! {
     for Loom, "loom.runs.list", Safe: GET "jobs" / {job} / "runs" -> Page<Run>
 }
 
-/// The runs older than this one, or all of them.
+/// Lists the runs older than this one; `None` lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Older {
     than: Option<Cursor>,
@@ -159,18 +159,19 @@ impl ListSettings<Run> for Older {
     }
 }
 
-/// Loom's runs as runs of any vendor. Neither the client nor the trait belong to this crate, so a type of its own is needed.
+/// The provider of Loom's runs. Neither the client nor the trait belongs to this crate, so the trait is implemented for its own
+/// type.
 #[derive(Clone, Debug)]
 pub struct Provider(Client<Loom>);
 
 impl Provider {
-    /// Around a client with its credential and settings.
+    /// A provider that uses this client.
     #[must_use]
     pub fn new(client: Client<Loom>) -> Self {
         Self(client)
     }
 
-    /// Settings of the client that a provider is made of.
+    /// Starts to build the client of a provider.
     pub fn builder() -> ClientBuilder<Loom> {
         Client::builder()
     }

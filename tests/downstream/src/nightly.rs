@@ -1,4 +1,4 @@
-//! The one thing this library is for.
+//! Runs reports.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use scheduled_runs::{RunProvider, RunProviderExt as _, RunSnapshot, Target};
 
 use crate::error::{Error, Result};
 
-/// Wakes somebody up.
+/// Alerts the person on call.
 pub trait Pager: Debug + Send + Sync {
-    /// Tells the person on call.
+    /// Sends this text.
     fn page(&self, what: &str);
 }
 
-/// Runs reports at one vendor, whichever it is.
+/// Runs reports at one vendor.
 #[derive(Clone, Debug)]
 pub struct Nightly {
     provider: Arc<dyn RunProvider>,
@@ -22,15 +22,16 @@ pub struct Nightly {
 }
 
 impl Nightly {
-    /// Reports at this vendor; what goes wrong goes to that pager.
+    /// Runs reports at this vendor, and sends failures to this pager.
     pub fn new(provider: Arc<dyn RunProvider>, pager: Arc<dyn Pager>) -> Self {
         Self { provider, pager }
     }
 
-    /// Runs a report to its end, within two hours. It is started once. If it does not come out, somebody is paged, once.
+    /// Runs a report and waits for its end, at most two hours. The report is started once. If it does not succeed, the pager is
+    /// called once.
     ///
     /// # Errors
-    /// Why it did not come out.
+    /// The reason why it did not succeed.
     pub async fn run(&self, report: &Target) -> Result<RunSnapshot> {
         self.run_to_its_end(report).await.inspect_err(|error| {
             self.pager.page(&format!("{report}: {}", error.for_the_pager()));

@@ -1,4 +1,4 @@
-//! The vendors of the house, by name.
+//! The vendors that the company uses, by name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use scheduled_runs::{ErrorKind, RunProvider, Target};
 
 use crate::error::Result;
 
-/// The providers that a program has credentials for.
+/// The vendors for which a program has credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Vendors(BTreeMap<Vendor, Arc<dyn RunProvider>>);
 
@@ -20,10 +20,10 @@ impl Vendors {
         self
     }
 
-    /// Reads a line of configuration, `vendor:id`, and finds who runs it.
+    /// Reads a line of configuration, `vendor:id`, and finds its provider.
     ///
     /// # Errors
-    /// [`Error::Setup`](crate::Error::Setup) for a line that is no target, and for a vendor that is not here.
+    /// [`Error::Setup`](crate::Error::Setup) for a line that is not a target, and for a vendor that was not added.
     pub fn find(&self, line: &str) -> Result<(Target, Arc<dyn RunProvider>)> {
         let target: Target = line.parse()?;
         let provider = self.0.get(target.vendor()).cloned().ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Loom keeps the contract that triggers and waits rely on.
+//! Loom passes the contract suite that triggers and waits rely on.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Loom in memory: a transport that answers as Loom would. No port, no HTTP library.
+//! Loom in memory: a transport that responds as Loom would. It needs no port and no HTTP library.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use scheduled_runs::client::{
 use scheduled_runs::testing::ManualClock;
 use serde_json::{Value, json};
 
-/// Every run is seen waiting, then weaving, then at its end.
+/// The polls of a run see it waiting, then weaving, then in its last state.
 const STATES: [&str; 2] = ["waiting", "weaving"];
 const PAGE: usize = 2;
 
@@ -32,12 +32,12 @@ struct State {
 #[derive(Debug)]
 struct Run {
     ends: &'static str,
-    looks: usize,
+    polls: usize,
     begun: DateTime<Utc>,
 }
 
 impl FakeLoom {
-    /// The only job.
+    /// The only job there is.
     pub const JOB: &str = "nightly/orders";
     const TOKEN: &str = "canary-token";
 
@@ -49,7 +49,7 @@ impl FakeLoom {
         Provider::new(client.build().unwrap())
     }
 
-    /// How the next run that is started from here ends: `woven`, `torn`, or `weaving` for never.
+    /// Sets how the next run that is started here ends: `woven`, `torn`, or `weaving` for a run that never ends.
     pub fn next_run(&self, ends: &'static str) {
         self.0.lock().unwrap().planned.push(ends);
     }
@@ -70,11 +70,11 @@ impl FakeLoom {
 impl State {
     fn start(&mut self, ends: &'static str) -> Value {
         let begun = self.now();
-        self.runs.push(Run { ends, looks: 0, begun });
+        self.runs.push(Run { ends, polls: 0, begun });
         self.shown(self.runs.len() - 1)
     }
 
-    /// No two runs begin at once.
+    /// A time later than that of every run, so that no two runs begin at the same time.
     fn now(&self) -> DateTime<Utc> {
         let after = |run: &Run| run.begun + TimeDelta::milliseconds(1);
         let utc = scheduled_runs::client::Clock::utc(&self.clock);
@@ -84,14 +84,14 @@ impl State {
     fn shown(&mut self, number: usize) -> Value {
         let now = self.now();
         let run = &mut self.runs[number];
-        let state = STATES.get(run.looks).unwrap_or(&run.ends);
-        run.looks += 1;
+        let state = STATES.get(run.polls).unwrap_or(&run.ends);
+        run.polls += 1;
         let ended = (*state == run.ends && run.ends != "weaving").then_some(now);
         let tear = (*state == "torn").then_some("the warp broke");
         json!({ "id": number.to_string(), "state": state, "begun": run.begun, "ended": ended, "tear": tear })
     }
 
-    fn answer(&mut self, request: &ApiRequest) -> (u16, Value) {
+    fn respond(&mut self, request: &ApiRequest) -> (u16, Value) {
         let known = format!("Bearer {}", FakeLoom::TOKEN);
         if request.headers().get(header::AUTHORIZATION).is_none_or(|sent| sent != known.as_str()) {
             return (401, json!({ "fault": "who_are_you" }));
@@ -119,10 +119,10 @@ impl State {
             (&Method::GET, Some(_), Some(run), None) => (200, self.shown(run)),
             (&Method::POST, Some(_), Some(run), Some("stop")) => {
                 let run = &mut self.runs[run];
-                if run.looks > STATES.len() && run.ends != "weaving" {
-                    return (409, json!({ "fault": "is_over" }));
+                if run.polls > STATES.len() && run.ends != "weaving" {
+                    return (409, json!({ "fault": "has_ended" }));
                 }
-                (run.ends, run.looks) = ("stopped", STATES.len());
+                (run.ends, run.polls) = ("stopped", STATES.len());
                 (202, Value::Null)
             }
             (_, Some(_), None, _) => (404, json!({ "fault": "no_such_run" })),
@@ -139,12 +139,12 @@ impl Transport for FakeLoom {
         _: BodyLimits,
     ) -> Result<Response<Bytes>, TransportError> {
         let mut state = self.0.lock().unwrap();
-        let (status, body) = state.answer(&request);
+        let (status, body) = state.respond(&request);
         if request.method() == Method::POST && std::mem::take(&mut state.loses_answer) {
             return Err(TransportError::new(TransportErrorKind::Interrupted));
         }
-        let answer =
+        let response =
             Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-        Ok(answer.body(body.to_string().into()).unwrap())
+        Ok(response.body(body.to_string().into()).unwrap())
     }
 }

@@ -1,4 +1,4 @@
-//! What comes of a night, at every vendor of the house.
+//! Reports that succeed, fail, hang or get lost, at each of the company's vendors.
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ fn quick_mode(fake: &FakeMode) -> mode::Client {
 }
 
 #[tokio::test]
-async fn a_report_comes_out_at_each_vendor_and_nobody_is_paged() {
+async fn a_report_succeeds_at_each_vendor_and_nobody_is_paged() {
     let (at_foundry, at_mode, at_loom) =
         (FakeFoundry::start().await, FakeMode::start().await, FakeLoom::default());
     let vendors = Vendors::default()
@@ -70,7 +70,7 @@ async fn a_report_comes_out_at_each_vendor_and_nobody_is_paged() {
 }
 
 #[tokio::test]
-async fn a_report_that_fails_pages_somebody_with_the_vendors_reason() {
+async fn a_failed_report_pages_somebody_with_the_vendors_reason() {
     let at_foundry = FakeFoundry::start().await;
     at_foundry.next_run(fake_foundry::Plan::fails());
     let (pages, report) = nightly(quick_foundry(&at_foundry));
@@ -96,7 +96,7 @@ async fn a_report_that_fails_pages_somebody_with_the_vendors_reason() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_second_report() {
+async fn a_lost_response_starts_no_second_report() {
     let at_mode = FakeMode::start().await;
     at_mode.lose_next_trigger_answer();
     let (pages, report) = nightly(quick_mode(&at_mode));
@@ -118,17 +118,17 @@ async fn a_report_that_hangs_is_late_and_can_be_waited_for_again() {
 }
 
 #[tokio::test]
-async fn what_may_be_running_is_not_called_a_bad_night() {
+async fn a_report_that_may_be_running_is_not_called_unavailable() {
     let provider = FakeProvider::new();
     provider.lose_next_trigger_answer();
     let lost = provider.trigger(&provider.target("orders")).await.unwrap_err();
-    let looked = scheduled_runs::Error::new(lost.kind(), "the connection broke");
+    let failed_read = scheduled_runs::Error::new(lost.kind(), "the connection broke");
     assert!(matches!(Error::from(lost), Error::InDoubt(_)));
-    assert!(matches!(Error::from(looked), Error::Unavailable(_)));
+    assert!(matches!(Error::from(failed_read), Error::Unavailable(_)));
 }
 
 #[tokio::test]
-async fn a_wrong_line_and_a_wrong_token_are_the_configurations_fault() {
+async fn a_wrong_line_and_a_wrong_token_are_configuration_errors() {
     let at_mode = FakeMode::start().await;
     let vendors = Vendors::default().with(quick_mode(&at_mode));
     for line in ["orders", "loom:orders", ""] {
