@@ -1,11 +1,11 @@
-//! What calls cost, beside the same calls written by hand: `cargo bench --bench calls`.
+//! What calls cost, compared to the same calls written by hand: `cargo bench --bench calls`.
 //!
-//! Each case runs in a process of its own against a server in this one, so that what the server does is not counted.
-//! Instructions are counted by valgrind where it is installed: those of a process that makes n calls, less those of one
-//! that makes none. Allocations are counted by the process itself, growing included. Both come out alike each time but for
-//! what the network cuts in pieces; times do not, so they are printed as a ratio of medians.
+//! Each case runs in a separate process against a server in this process, so that the work of the server is not counted.
+//! valgrind, if it is installed, counts instructions: those of a process that makes n calls, minus those of a process that makes
+//! none. The process itself counts allocations, including reallocations. Both figures are almost the same in each run; they
+//! differ only by how the network splits the data. Times vary more, so they are printed as a ratio of medians.
 //!
-//! `-- check` measures no more than what is guarded, and fails if a figure is worse than its bound.
+//! `-- check` measures only the figures that have a limit, and fails if one exceeds it.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -15,7 +15,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
-    reason = "a program for people, whose faults end it"
+    reason = "a program for developers, which may panic"
 )]
 
 mod server;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["work", what, who, url, calls] = words[..] {
-        // The crates of the tests have spans told to `log` where there is no subscriber; programs seldom do.
+        // Dependencies of the tests make `tracing` write to `log` if there is no subscriber; few programs do that.
         tracing::subscriber::set_global_default(NoSubscriber::default()).unwrap();
         let calls = calls.parse().unwrap();
         let work = Work { what: named(what), who: Who::named(who), url: url.to_owned(), calls };
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         println!("{allocations} {median_us}");
         return ExitCode::SUCCESS;
     }
-    // Cargo says `--bench`; without it this is a test run, which checks no more than that it compiles.
+    // Cargo passes `--bench`; without it this is a test run, which only checks that it compiles.
     if !words.contains(&"--bench") {
         return ExitCode::SUCCESS;
     }
@@ -78,13 +78,13 @@ fn named(title_of: &str) -> What {
     all.into_iter().find(|what| title(*what) == title_of).unwrap()
 }
 
-/// One case, and what was measured.
+/// One case, and its figures.
 #[derive(Clone, Debug)]
 struct Case {
     what: What,
     who: Who,
     size: usize,
-    /// Whether instructions are counted, too.
+    /// Whether instructions are counted as well.
     counted: bool,
     instructions: Option<f64>,
     allocations: f64,
@@ -142,7 +142,7 @@ fn compare(check: bool) -> ExitCode {
     }
     let valgrind = Command::new("valgrind").arg("--version").output().is_ok();
     if valgrind {
-        // Two at a time: what is counted does not depend on what else the machine does.
+        // Two at a time: other work on the machine does not change the number of instructions.
         let (todo, done) = (Mutex::new(VecDeque::from(cases)), Mutex::new(Vec::new()));
         thread::scope(|scope| {
             for _ in 0..2 {
@@ -166,7 +166,7 @@ fn compare(check: bool) -> ExitCode {
 }
 
 impl Case {
-    /// What the process prints that makes these calls: where instructions are counted, what valgrind prints.
+    /// The output of a process that makes these calls; with `under`, the output of valgrind.
     fn run(&self, server: &str, under: Option<&[&str]>, calls: usize) -> String {
         let shape = match self.what {
             What::List(shape) => shape,
@@ -186,10 +186,10 @@ impl Case {
         let (what, who) = (title(self.what), format!("{:?}", self.who));
         let command = command.args(["work", &what, &who, &url, &calls.to_string()]);
         let output = command.stdin(Stdio::null()).output().unwrap();
-        let (told, error) =
+        let (printed, error) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{what} {who} {}: {error}", self.size);
-        if under.is_some() { error.into_owned() } else { told.into_owned() }
+        if under.is_some() { error.into_owned() } else { printed.into_owned() }
     }
 
     fn count(&mut self, server: &str) {
@@ -241,18 +241,18 @@ fn print(cases: &[Case]) {
     }
 }
 
-/// Prints the figures that are guarded. Whether all keep their bounds, which leave a few per cent for another compiler and
-/// another network.
+/// Prints the figures that have a limit. Returns whether all are within their limits, which leave a few per cent for another
+/// compiler and another network.
 fn figures(cases: &[Case]) -> bool {
-    let mut kept = true;
-    let mut tell = |name: &str, figure: Option<f64>, bound: f64, digits: usize| {
+    let mut within = true;
+    let mut show = |name: &str, figure: Option<f64>, bound: f64, digits: usize| {
         let Some(figure) = figure else {
-            println!("{name:<66} skipped");
+            println!("{name:<68} skipped");
             return;
         };
-        let word = if figure <= bound { "" } else { "  TOO MUCH" };
-        kept &= figure <= bound;
-        println!("{name:<66} {figure:>9.digits$} of at most {bound}{word}");
+        let word = if figure <= bound { "" } else { "  EXCEEDED" };
+        within &= figure <= bound;
+        println!("{name:<68} {figure:>9.digits$}, limit {bound}{word}");
     };
     let counted = |what, who, size| find(cases, what, who, size).instructions;
     let ratio = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
@@ -264,11 +264,16 @@ fn figures(cases: &[Case]) -> bool {
     let alone = |what| counted(what, Who::Send, 1);
     let net = alone(What::Core).and_then(|core| Some(core - alone(What::Bare)?));
     println!();
-    tell("100 runs with all members, to reqwest by hand", ratio(full, by_hand), 0.93, 3);
-    tell("100 runs as this crate's type, to all members by hand", ratio(lean, by_hand), 0.60, 3);
-    tell("100 runs with all members, to hyper by hand", ratio(full, hyper), 1.0, 3);
-    tell("a status, to reqwest by hand", ratio(status(Who::Send), status(Who::Reqwest)), 1.04, 3);
-    tell("instructions of a call for limits, retries, redaction", net, 9000.0, 0);
+    show("100 runs with all members, compared to reqwest", ratio(full, by_hand), 0.93, 3);
+    show(
+        "100 runs as this crate's type, compared to all members with reqwest",
+        ratio(lean, by_hand),
+        0.60,
+        3,
+    );
+    show("100 runs with all members, compared to hyper", ratio(full, hyper), 1.0, 3);
+    show("one poll, compared to reqwest", ratio(status(Who::Send), status(Who::Reqwest)), 1.04, 3);
+    show("instructions of a call for limits, retries, redaction", net, 9000.0, 0);
     let allocations = [
         (Shape::Adobe, 1.1, 74.0),
         (Shape::ArcGis, 24.1, 73.0),
@@ -280,9 +285,9 @@ fn figures(cases: &[Case]) -> bool {
         let count = |size| find(cases, What::List(shape), Who::Send, size).allocations;
         let each = (count(100) - count(20)) / 80.0;
         let name = shape.name();
-        tell(&format!("{name}: allocations for each run of a list"), Some(each), most_each, 2);
+        show(&format!("{name}: allocations per run of a list"), Some(each), most_each, 2);
         let besides = count(20) - 20.0 * each;
-        tell(&format!("{name}: allocations of a call besides"), Some(besides), most_besides, 1);
+        show(&format!("{name}: other allocations of a call"), Some(besides), most_besides, 1);
     }
-    kept
+    within
 }

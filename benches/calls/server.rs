@@ -1,4 +1,4 @@
-//! A server on loopback that answers at once, with bytes made before. It lives in another process than what is measured.
+//! A server on loopback that responds at once with prepared bytes. It runs in another process than the measured code.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::shapes::{PageOf, Shape};
 
-/// Starts the server. Its base URL, without what the base URL of a [`Site`] adds.
+/// Starts the server. Returns its URL, to which [`Site::url`] adds a path.
 pub(crate) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn start() -> String {
     format!("http://{address}")
 }
 
-/// What the first part of a path asks for: `/SHAPE-SIZE-TOTAL-DELAY/…`.
+/// The list that the first segment of a path names: `/SHAPE-SIZE-TOTAL-DELAY/…`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Site {
     pub(crate) shape: Shape,
@@ -31,7 +31,7 @@ pub(crate) struct Site {
     pub(crate) size: usize,
     /// Runs of the whole list.
     pub(crate) total: usize,
-    /// Milliseconds before an answer.
+    /// Milliseconds before the response.
     pub(crate) delay: u64,
 }
 
@@ -70,21 +70,21 @@ fn serve(mut stream: &TcpStream, made: &Made) {
         let site = Site::of(&target);
         let first = site.shape.first_of(&target);
         thread::sleep(Duration::from_millis(site.delay));
-        let answer = match made.lock().unwrap().get(&(site, first)) {
-            Some(answer) => Arc::clone(answer),
-            None => answer(site, first).into(),
+        let bytes = match made.lock().unwrap().get(&(site, first)) {
+            Some(bytes) => Arc::clone(bytes),
+            None => response(site, first).into(),
         };
         if first == 0 {
-            // Later pages are asked for once.
-            made.lock().unwrap().entry((site, first)).or_insert_with(|| Arc::clone(&answer));
+            // Later pages are requested only once.
+            made.lock().unwrap().entry((site, first)).or_insert_with(|| Arc::clone(&bytes));
         }
-        if stream.write_all(&answer).is_err() {
+        if stream.write_all(&bytes).is_err() {
             return;
         }
     }
 }
 
-fn answer(site: Site, first: usize) -> Vec<u8> {
+fn response(site: Site, first: usize) -> Vec<u8> {
     let body = site.shape.body(&PageOf { first, size: site.size, total: site.total });
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Sun, 01 Mar 2026 12:00:00 GMT\r\n\

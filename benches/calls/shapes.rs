@@ -1,4 +1,4 @@
-//! Answers in the five vendors' shapes, and types to read them as someone would write who has no library.
+//! Responses in the five vendors' shapes, and the types that a program without this crate would use to read them.
 
 use std::fmt::Write as _;
 
@@ -13,11 +13,11 @@ pub(crate) enum Shape {
     Mode,
     ArcGis,
     Supermetrics,
-    /// One run of Adobe's, as a wait looks at it.
+    /// One run of Adobe's, as a wait polls it.
     Status,
 }
 
-/// Which items of the whole list a page has.
+/// Which items of the list are on a page.
 pub(crate) struct PageOf {
     pub(crate) first: usize,
     pub(crate) size: usize,
@@ -127,7 +127,7 @@ impl Shape {
     }
 }
 
-/// A list answer as a program would declare it by hand, whatever its items are.
+/// A list response, as a program would declare it by hand, with items of any type.
 pub(crate) trait List: for<'de> Deserialize<'de> {
     fn count(&self) -> usize;
 }
@@ -170,12 +170,12 @@ pub(crate) type FoundryRuns = DataList<foundry::ScheduleRun>;
 pub(crate) type ArcGisRuns = ArcGisList<arcgis::TaskRun>;
 pub(crate) type SupermetricsRuns = DataList<supermetrics::HistoryEntry>;
 
-/// Adobe's runs with all that stands there, links included, in the types one would write first.
+/// Adobe's runs with all their members, including links, in the types that one would write first.
 pub(crate) type FullRuns = AdobeList<FullRun>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code, reason = "what counts is that it is read")]
+#[allow(dead_code, reason = "it only has to be decoded")]
 pub(crate) struct FullRun {
     id: String,
     state: String,
@@ -187,7 +187,7 @@ pub(crate) struct FullRun {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "what counts is that it is read")]
+#[allow(dead_code, reason = "it only has to be decoded")]
 struct FullLinks {
     #[serde(rename = "self")]
     this: FullLink,
@@ -195,7 +195,7 @@ struct FullLinks {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "what counts is that it is read")]
+#[allow(dead_code, reason = "it only has to be decoded")]
 struct FullLink {
     href: String,
     method: String,

@@ -1,4 +1,4 @@
-//! One kind of call, made so many times: runs in a process of its own, which prints what it cost.
+//! Makes one kind of call many times, in a separate process that prints the cost.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -24,17 +24,17 @@ const AGENT: &str = "my-program/1.0";
 /// Who makes the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// reqwest and `.json()`, written by hand: what the others are compared with.
+    /// reqwest and `.json()`, written by hand: the others are compared to this.
     Reqwest,
     /// `client.send(request)`.
     Send,
-    /// The same with `on_drift`, which reads each answer twice.
+    /// The same with `on_drift`, which decodes each response twice.
     Drift,
     /// `client.items(request)`, to the end of the page.
     Items,
-    /// hyper on a connection it already has, and `from_slice`: the least there can be.
+    /// hyper on an open connection, and `from_slice`: the minimum.
     Hyper,
-    /// reqwest, a `serde_json::Value`, and the type out of it.
+    /// reqwest, a `serde_json::Value`, and the type made from it.
     Value,
 }
 
@@ -47,22 +47,22 @@ impl Who {
     }
 }
 
-/// What is called for.
+/// Which call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A list of a vendor's runs, as this crate's types.
     List(Shape),
-    /// Adobe's runs as a type of the caller's that has every member, links included.
+    /// Adobe's runs as the caller's own type with every member, including links.
     Full,
-    /// One run, as a wait looks at it.
+    /// One run, as a wait polls it.
     Status,
-    /// A status from a transport that has its answer.
+    /// The same with a transport that has the response already.
     Core,
-    /// The same without what makes it safe: one request written, sent and decoded, with the headers of the other.
+    /// The same without limits, retries and redaction: it makes the request with the same headers, sends it and decodes the response.
     Bare,
 }
 
-/// Makes the calls of one case: `warm` that do not count, then `calls`.
+/// Makes the calls of one case: [`WARM`] calls that do not count, then `calls`.
 pub(crate) struct Work {
     pub(crate) what: What,
     pub(crate) who: Who,
@@ -159,7 +159,7 @@ impl Work {
         }
     }
 
-    /// The calls that need no network.
+    /// Calls without a network.
     async fn alone(&self) -> Cost {
         let builder = adobe_builder("https://host/status-1-1-0").transport(Canned::new());
         let client = builder.build().unwrap();
@@ -171,7 +171,7 @@ impl Work {
                 .await;
         }
         let (canned, base) = (Canned::new(), client.base_url());
-        let answered = client.send(adobe::GetRun::new("nightly", "c2No")).await.unwrap();
+        let response = client.send(adobe::GetRun::new("nightly", "c2No")).await.unwrap();
         let others = [(USER_AGENT.as_str(), AGENT), (AUTHORIZATION.as_str(), TOKEN)];
         let headers: Vec<(HeaderName, HeaderValue)> = self
             .headers()
@@ -185,10 +185,10 @@ impl Work {
             for (name, value) in &headers {
                 sent.insert(name.clone(), value.clone());
             }
-            let answer = canned.answer(outgoing).await;
-            assert!(answer.status().is_success());
-            let run = request.decode(answered.meta(), answer.body()).unwrap();
-            drop((black_box(sent), answer));
+            let received = canned.respond(outgoing).await;
+            assert!(received.status().is_success());
+            let run = request.decode(response.meta(), received.body()).unwrap();
+            drop((black_box(sent), received));
             run.count()
         })
         .await
@@ -241,9 +241,9 @@ impl Work {
                         request = request.header(name, value);
                     }
                     let request = request.body(Empty::<Bytes>::new()).unwrap();
-                    let answer = sender.lock().await.send_request(request).await.unwrap();
-                    assert!(answer.status().is_success());
-                    let body = answer.into_body().collect().await.unwrap().to_bytes();
+                    let response = sender.lock().await.send_request(request).await.unwrap();
+                    assert!(response.status().is_success());
+                    let body = response.into_body().collect().await.unwrap().to_bytes();
                     serde_json::from_slice::<L>(&body).unwrap().count()
                 })
                 .await;
@@ -255,17 +255,17 @@ impl Work {
             for (name, value) in self.headers() {
                 request = request.header(name, value);
             }
-            let answer = request.send().await.unwrap().error_for_status().unwrap();
+            let response = request.send().await.unwrap().error_for_status().unwrap();
             if self.who == Who::Value {
-                let value: Value = answer.json().await.unwrap();
+                let value: Value = response.json().await.unwrap();
                 return serde_json::from_value::<L>(value).unwrap().count();
             }
-            answer.json::<L>().await.unwrap().count()
+            response.json::<L>().await.unwrap().count()
         })
         .await
     }
 
-    /// The headers that the vendor wants beside the token: the same as this crate sends.
+    /// The headers that the vendor requires besides the token: the same as this crate sends.
     fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let adobe = !matches!(self.what, What::List(shape) if shape != Shape::Adobe);
         let others = [
@@ -299,7 +299,7 @@ impl Work {
 }
 
 pub(crate) fn client<A: Api>(builder: ClientBuilder<A>, url: &str) -> Client<A> {
-    // The rates that vendors publish are waited for otherwise.
+    // Otherwise the calls would wait for the vendors' rate limits.
     let limits = Limits::default().paced(false);
     builder.base_url(url).credential(Bearer::new(TOKEN)).limits(limits).build().unwrap()
 }
@@ -314,7 +314,7 @@ fn adobe_client(url: &str) -> adobe::Client {
     adobe_builder(url).build().unwrap()
 }
 
-/// A transport that has its answer.
+/// A transport that has its response already.
 #[derive(Debug)]
 struct Canned {
     headers: HeaderMap,
@@ -336,13 +336,13 @@ impl Canned {
         }
     }
 
-    async fn answer(&self, request: ApiRequest) -> Response<Bytes> {
+    async fn respond(&self, request: ApiRequest) -> Response<Bytes> {
         assert_eq!(request.method(), Method::GET);
-        // As from a network, it is not there at once.
+        // As with a network, the response is not there at once.
         tokio::task::yield_now().await;
-        let mut answer = Response::new(self.body.clone());
-        answer.headers_mut().clone_from(&self.headers);
-        answer
+        let mut response = Response::new(self.body.clone());
+        response.headers_mut().clone_from(&self.headers);
+        response
     }
 }
 
@@ -353,6 +353,6 @@ impl Transport for Canned {
         request: ApiRequest,
         _: BodyLimits,
     ) -> Result<Response<Bytes>, TransportError> {
-        Ok(self.answer(request).await)
+        Ok(self.respond(request).await)
     }
 }

@@ -1,4 +1,4 @@
-//! The time that a walk takes at a server that thinks for 20 ms about each page.
+//! The time that it takes to read a list from a server that takes 20 ms for each page.
 
 use std::pin::pin;
 use std::thread;
@@ -18,12 +18,15 @@ const ROUNDS: usize = 5;
 
 pub(crate) fn table(server: &str) -> bool {
     println!("\nTime of {PAGES} pages, 20 ms each, medians of {ROUNDS}");
-    println!("{:<8} {:<40} {:>10} {:>10} {:>7}", "vendor", "walk", "one by one", "so", "faster");
+    println!(
+        "{:<8} {:<40} {:>10} {:>10} {:>7}",
+        "vendor", "faster way", "one by one", "this way", "ratio"
+    );
     let mut met = true;
     for vendor in [Vendor::Foundry, Vendor::ArcGis, Vendor::Mode] {
         let list = List { vendor, total: PAGES * SIZE, size: SIZE, delay: 20 };
         let numbers = numbers_of(["latency", &format!("{vendor:?}"), &list.url(server)]);
-        let walks = [("prefetch, 20 ms of one's own work a page", 1.8), ("concurrent(8)", 6.0)];
+        let walks = [("prefetch, with 20 ms of work on each page", 1.8), ("concurrent(8)", 6.0)];
         for (pair, (how, goal)) in numbers.chunks(2).zip(walks) {
             let [before, after] = pair[..] else { panic!("{numbers:?}") };
             let ratio = before / after;
@@ -38,7 +41,7 @@ pub(crate) fn table(server: &str) -> bool {
     met
 }
 
-/// Prints the milliseconds of pairs of walks: one page after the other, and in the way that shall be faster.
+/// Prints pairs of times in milliseconds: one page at a time, and the faster way.
 pub(crate) fn work(vendor: &str, url: &str) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -96,7 +99,7 @@ async fn pair<F: Future<Output = f64>, G: Future<Output = f64>>(
     println!("{} {}", median(slow), median(fast));
 }
 
-/// The milliseconds of a walk, whose caller works so long on each page. All runs come, in their order.
+/// Reads a list whose caller works so long on each page. Returns the milliseconds; checks that all runs come in order.
 async fn time<T>(
     pages: impl Stream<Item = Result<Page<T>>>,
     work: Duration,

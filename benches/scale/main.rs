@@ -1,7 +1,7 @@
 //! What long lists, slow servers and many waits cost: `cargo bench --bench scale`, or one of them with
 //! `-- memory`, `-- latency`, `-- waits`.
 //!
-//! What is measured runs in processes of its own against a server in this one, so that what the server does is not
+//! The measured code runs in separate processes against a server in this process, so that the work of the server is not
 //! counted. Fails if a goal is missed.
 #![allow(
     missing_docs,
@@ -12,7 +12,7 @@
     clippy::cast_precision_loss,
     clippy::large_futures,
     clippy::disallowed_methods,
-    reason = "a program for people, whose faults end it"
+    reason = "a program for developers, which may panic"
 )]
 
 mod latency;
@@ -35,17 +35,17 @@ fn main() -> ExitCode {
         ["work", "memory", what, how, url] => memory::work(what, how, url),
         ["work", "latency", what, url] => latency::work(what, url),
         ["work", "waits", what, url] => waits::work(what, url),
-        // Cargo says `--bench`; without it this is a test run, which checks no more than that it compiles.
+        // Cargo passes `--bench`; without it this is a test run, which only checks that it compiles.
         _ if !words.contains(&"--bench") => {}
         _ => {
             let server = server::start();
             let all = !words.iter().any(|word| ["memory", "latency", "waits"].contains(word));
-            let asked = |name| all || words.contains(&name);
-            // Each prints its table and says whether its goals are met.
+            let selected = |name| all || words.contains(&name);
+            // Each prints its table and returns whether its goals are met.
             let met = [
-                !asked("memory") || memory::table(&server),
-                !asked("latency") || latency::table(&server),
-                !asked("waits") || waits::table(&server),
+                !selected("memory") || memory::table(&server),
+                !selected("latency") || latency::table(&server),
+                !selected("waits") || waits::table(&server),
             ];
             return if met == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
@@ -53,14 +53,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The numbers that a process prints that does this work and nothing else.
+/// Runs this work in a separate process, and returns the numbers that it prints.
 fn numbers_of<const N: usize>(work: [&str; N]) -> Vec<f64> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command.arg("work").args(work).stdin(Stdio::null()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{work:?}: {error}");
-    let told = String::from_utf8(output.stdout).unwrap();
-    told.split_whitespace().map(|number| number.parse().unwrap()).collect()
+    let printed = String::from_utf8(output.stdout).unwrap();
+    printed.split_whitespace().map(|number| number.parse().unwrap()).collect()
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -72,7 +72,7 @@ fn word(met: bool) -> &'static str {
     if met { "met" } else { "MISSED" }
 }
 
-/// A client for the server, which a vendor's published rate does not hold up.
+/// A client for the server, without the rate limit that a vendor publishes.
 fn client<A: Api>(builder: ClientBuilder<A>, url: &str) -> Client<A> {
     let limits = Limits::default().paced(false);
     builder.credential(Bearer::new("token")).base_url(url).limits(limits).build().unwrap()

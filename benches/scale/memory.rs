@@ -1,4 +1,4 @@
-//! The memory of a walk over a million runs.
+//! The memory that it takes to read a list of a million runs.
 
 use std::future::ready;
 use std::time::Duration;
@@ -17,16 +17,16 @@ const CASES: [(Vendor, &[&str]); 3] = [
     (Vendor::Foundry, &["items", "prefetch"]),
 ];
 
-/// Vendors have their own longest pages.
+/// The largest page of each vendor.
 fn size(vendor: Vendor) -> usize {
     if vendor == Vendor::Mode { 30 } else { 100 }
 }
 
 pub(crate) fn table(server: &str) -> bool {
-    println!("\nMemory of a walk over {RUNS} runs, and the live heap after its pages 10 and 1,000");
+    println!("\nMemory while reading {RUNS} runs, and the live heap after pages 10 and 1,000");
     println!(
         "{:<8} {:<14} {:>10} {:>10} {:>12} {:>14}",
-        "vendor", "walk", "peak RSS", "peak heap", "page 10", "page 1,000"
+        "vendor", "how", "peak RSS", "peak heap", "page 10", "page 1,000"
     );
     let mut met = true;
     for (vendor, walks) in CASES {
@@ -49,7 +49,7 @@ pub(crate) fn table(server: &str) -> bool {
     met
 }
 
-/// Prints the three figures of the heap and the peak RSS, in KiB.
+/// Prints three figures of the heap, and the peak RSS, in KiB.
 pub(crate) fn work(vendor: &str, how: &str, url: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -104,9 +104,10 @@ async fn by_item<A: Api, E: PagedEndpoint<Api = A>>(
     walk(|| items().map(|item| usize::from(item.is_ok())), size).await;
 }
 
-/// Goes through all runs, which come so many at a time, and notes the heap.
+/// Reads all runs, in pages of this size, and records the heap.
 ///
-/// The connections have been used before: HTTP gives each its buffers and queues within its first requests, and keeps them.
+/// It reads some pages before, because HTTP allocates the buffers and queues of a connection during its first requests, and keeps
+/// them.
 async fn walk<S: Stream<Item = usize>>(begin: impl Fn() -> S, size: usize) {
     let warm = |seen: &mut usize, some| {
         *seen += some;
@@ -118,7 +119,7 @@ async fn walk<S: Stream<Item = usize>>(begin: impl Fn() -> S, size: usize) {
     while let Some(some) = runs.next().await {
         seen += some;
         if seen == 10 * size || seen == 1000 * size {
-            // Until all pages that are on their way are there, so that always as many are counted.
+            // Wait for the pages that are being fetched, so that the same number is counted each time.
             tokio::time::sleep(Duration::from_millis(200)).await;
             live.push(HEAP.current_usage() / 1024);
         }

@@ -1,4 +1,4 @@
-//! A server on loopback with lists of any length. It lives in another process than what is measured.
+//! A server on loopback with lists of any length. It runs in another process than the measured code.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// Whose answers these are.
+/// The vendor that the server imitates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vendor {
     ArcGis,
@@ -22,7 +22,7 @@ impl Vendor {
     }
 }
 
-/// A list, as the first part of a path asks for it: `/VENDOR-TOTAL-SIZE-DELAY/…`.
+/// A list, as the first segment of a path names it: `/VENDOR-TOTAL-SIZE-DELAY/…`.
 #[derive(Clone, Copy)]
 pub(crate) struct List {
     pub(crate) vendor: Vendor,
@@ -30,7 +30,7 @@ pub(crate) struct List {
     pub(crate) total: usize,
     /// Runs of a page.
     pub(crate) size: usize,
-    /// Milliseconds before an answer.
+    /// Milliseconds before the response.
     pub(crate) delay: u64,
 }
 
@@ -47,17 +47,17 @@ impl List {
         Self { vendor, total: number(), size: number(), delay: number() as u64 }
     }
 
-    /// The page that this path asks for, or one run of Adobe's.
+    /// The page that this path names, or one run of Adobe's.
     fn body(self, path: &str) -> String {
         let Self { vendor, total, size, .. } = self;
-        let asked = |name| {
+        let parameter = |name| {
             let (_, value) = path.split_once(name)?;
             value.split('&').next()?.parse::<usize>().ok()
         };
         let first = match vendor {
-            Vendor::ArcGis => asked("start=").unwrap_or(0),
-            Vendor::Mode => (asked("page=").unwrap_or(1) - 1) * size,
-            Vendor::Foundry => asked("pageToken=").unwrap_or(0),
+            Vendor::ArcGis => parameter("start=").unwrap_or(0),
+            Vendor::Mode => (parameter("page=").unwrap_or(1) - 1) * size,
+            Vendor::Foundry => parameter("pageToken=").unwrap_or(0),
             Vendor::Adobe if !path.contains('?') => return self.items(0..1),
             Vendor::Adobe => 0,
         };
@@ -121,7 +121,7 @@ impl List {
     }
 }
 
-/// Starts the server. Its base URL, without what [`List::url`] adds.
+/// Starts the server. Returns its URL, to which [`List::url`] adds a path.
 pub(crate) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -151,11 +151,11 @@ fn serve(mut stream: &TcpStream) {
         let list = List::of(&path);
         thread::sleep(Duration::from_millis(list.delay));
         let body = list.body(&path);
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        if stream.write_all(answer.as_bytes()).is_err() {
+        if stream.write_all(response.as_bytes()).is_err() {
             return;
         }
     }

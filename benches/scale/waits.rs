@@ -1,4 +1,4 @@
-//! The processor time of a thousand waits, beside that of the same questions without waits.
+//! The CPU time of a thousand waits, compared to that of the same requests without waits.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::{client, median, numbers_of, word};
 
 const RUNS: usize = 1000;
 const EVERY: Duration = Duration::from_secs(2);
-/// Looks at each run in real time, and where time is made up.
-const LOOKS: u32 = 4;
-const MANY_LOOKS: u32 = 200;
+/// Polls of each run in real time, and on a simulated clock.
+const POLLS: u32 = 4;
+const MANY_POLLS: u32 = 200;
 const ROUNDS: usize = 3;
 
 pub(crate) fn table(server: &str) -> bool {
     let list = List { vendor: Vendor::Adobe, total: RUNS, size: RUNS, delay: 0 };
     let url = list.url(server);
     if numbers_of(["waits", "idle", &url]).is_empty() {
-        println!("\nskipped: the processor time of waits (no /proc/self/schedstat here)");
+        println!("\nskipped: the CPU time of waits (no /proc/self/schedstat here)");
         return true;
     }
-    println!("\nProcessor time of {RUNS} waits at once that look every 2 s, in percent of a core");
+    println!("\nCPU time of {RUNS} concurrent waits that poll every 2 s, in percent of a core");
     println!(
         "{:<10} {:>16} {:>16} {:>9} {:>24}",
-        "waits", "their questions", "with the waits", "beyond", "beyond, at no network"
+        "waits", "requests only", "with waits", "more", "more, without network"
     );
     let mut met = true;
     for what in ["wait", "wait_all"] {
@@ -51,42 +51,42 @@ pub(crate) fn table(server: &str) -> bool {
         met &= alone <= 1.0;
     }
     println!(
-        "Beyond, at no network: at a provider that answers at once, over {MANY_LOOKS} looks, answers included."
+        "More, without network: a provider that responds at once, over {MANY_POLLS} polls, responses included."
     );
     met
 }
 
-/// Prints percent of a core; nothing where that cannot be told.
+/// Prints percent of a core; nothing if that cannot be measured.
 pub(crate) fn work(what: &str, url: &str) {
     if busy().is_none() {
         return;
     }
     let alone = what.ends_with("alone");
-    let looks = if alone { MANY_LOOKS } else { LOOKS };
+    let polls = if alone { MANY_POLLS } else { POLLS };
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(alone).build().unwrap();
     let percent = runtime.block_on(async {
         let client = client(adobe::Client::builder().org_id("o@AdobeOrg").sandbox("prod"), url);
         let begun = busy().unwrap();
         match what {
-            "wait-without" => ask(&client, looks).await,
-            "wait-with" => wait(&client, looks).await,
-            "wait-alone" => wait(&AtOnce, looks).await,
-            "wait_all-without" => ask_together(&client, looks).await,
-            "wait_all-with" => wait_all(&client, looks).await,
-            "wait_all-alone" => wait_all(&AtOnce, looks).await,
+            "wait-without" => ask(&client, polls).await,
+            "wait-with" => wait(&client, polls).await,
+            "wait-alone" => wait(&AtOnce, polls).await,
+            "wait_all-without" => ask_together(&client, polls).await,
+            "wait_all-with" => wait_all(&client, polls).await,
+            "wait_all-alone" => wait_all(&AtOnce, polls).await,
             _ => {}
         }
         let spent = busy().unwrap().saturating_sub(begun);
-        100.0 * spent.as_secs_f64() / (EVERY * looks).as_secs_f64()
+        100.0 * spent.as_secs_f64() / (EVERY * polls).as_secs_f64()
     });
     println!("{percent}");
 }
 
-/// The processor time of this process, which has one thread.
+/// The CPU time of this process, which has one thread.
 fn busy() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    Some(Duration::from_nanos(told.split(' ').next()?.parse().ok()?))
+    let stat = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
 }
 
 fn runs() -> Vec<RunRef> {
@@ -94,47 +94,47 @@ fn runs() -> Vec<RunRef> {
     (0..RUNS).map(|number| target.run(format!("run-{number}"))).collect()
 }
 
-async fn ask(provider: &impl RunProvider, looks: u32) {
+async fn ask(provider: &impl RunProvider, polls: u32) {
     let runs = runs();
-    let asked = runs.iter().map(|run| async move {
-        for _ in 0..looks {
+    let loops = runs.iter().map(|run| async move {
+        for _ in 0..polls {
             provider.fetch_run(run, &CallLimits::default()).await.unwrap();
             tokio::time::sleep(EVERY).await;
         }
     });
-    join_all(asked).await;
+    join_all(loops).await;
 }
 
-async fn ask_together(provider: &impl RunProvider, looks: u32) {
+async fn ask_together(provider: &impl RunProvider, polls: u32) {
     let (target, runs) = (adobe::target("nightly"), runs());
-    for _ in 0..looks {
-        let told = provider.fetch_runs(&target, &runs, &CallLimits::default()).await.unwrap();
-        assert_eq!(told.len(), RUNS);
+    for _ in 0..polls {
+        let fetched = provider.fetch_runs(&target, &runs, &CallLimits::default()).await.unwrap();
+        assert_eq!(fetched.len(), RUNS);
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Ends between the last look and the one after it.
-fn until(looks: u32) -> Duration {
-    EVERY * (looks - 1) + Duration::from_millis(1500)
+/// A time limit between the last poll and the one after it.
+fn until(polls: u32) -> Duration {
+    EVERY * (polls - 1) + Duration::from_millis(1500)
 }
 
-async fn wait(provider: &impl RunProvider, looks: u32) {
+async fn wait(provider: &impl RunProvider, polls: u32) {
     let runs = runs();
     let waits = runs.iter().map(|run| async move {
-        let end = provider.wait(run).every(EVERY).timeout(until(looks)).await;
+        let end = provider.wait(run).every(EVERY).timeout(until(polls)).await;
         assert_eq!(end.unwrap_err().kind(), ErrorKind::WaitTimeout);
     });
     join_all(waits).await;
 }
 
-async fn wait_all(provider: &impl RunProvider, looks: u32) {
-    let ends = provider.wait_all(runs()).every(EVERY).timeout(until(looks)).ends();
+async fn wait_all(provider: &impl RunProvider, polls: u32) {
+    let ends = provider.wait_all(runs()).every(EVERY).timeout(until(polls)).ends();
     let ended = ends.map(|end| assert_eq!(end.unwrap_err().kind(), ErrorKind::WaitTimeout));
     assert_eq!(ended.count().await, RUNS);
 }
 
-/// Runs that go on, at a provider that is asked without a network.
+/// A provider without a network, whose runs are running.
 #[derive(Debug)]
 struct AtOnce;
 
