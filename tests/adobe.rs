@@ -18,8 +18,8 @@ use scheduled_runs::adobe::{
     TemplateDef, TemplateFilter, TriggerRun, UpdateAccount, UpdateTemplate, ValidateIpAccess,
     gateway,
 };
-use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
-use scheduled_runs::testing::{ManualClock, ScriptedTransport};
+use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm};
+use scheduled_runs::testing::{ManualClock, NewRun, Plan, ScriptedTransport};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{
     CallLimits, CancelOutcome, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
@@ -49,7 +49,7 @@ fn many_runs(fake: &FakeAdobe, count: i64) -> BTreeSet<String> {
     let run = |number: i64| {
         let created = at("2026-03-01T00:00:00Z") + TimeDelta::hours(number / 3);
         let id = FakeAdobe::run_id(&format!("scheduled__{number}"));
-        NewRun::new("SUCCESS").created(created).external(number % 4 == 0).id(&id)
+        NewRun::new("SUCCESS").created(created).triggered(number % 4 == 0).id(&id)
     };
     (0..count).map(|number| fake.add_run(&schedule, run(number))).collect()
 }
@@ -250,7 +250,7 @@ async fn a_failed_run_says_why_in_the_words_of_its_query() {
     for encoded in [false, true] {
         let (fake, client) = start().await;
         fake.filter_by_encoded_run_id(encoded);
-        fake.next_run(Plan::fails("42P01", "relation \"orders\" does not exist"));
+        fake.next_run(Plan::fails("relation \"orders\" does not exist").code("42P01"));
         let done = client.trigger_and_wait(&adobe::target(NIGHTLY)).await.unwrap();
         let failure = done.failure.clone().unwrap();
         assert_eq!(failure.code.as_deref(), Some("42P01"));

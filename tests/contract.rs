@@ -11,13 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_runs::testing::adobe::{FakeAdobe, NewRun, Plan};
+use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
-use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
 use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
-use scheduled_runs::testing::{FakeProvider, ManualClock};
+use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
     Phase, RunProvider, RunProviderExt as _, Target, adobe, arcgis, foundry, mode, supermetrics,
 };
@@ -49,7 +49,7 @@ impl Subject for Adobe {
     fn next_run(&self, ending: Phase) {
         self.fake.next_run(match ending {
             Phase::Succeeded => Plan::succeeds(),
-            Phase::Failed => Plan::fails("42P01", "relation orders does not exist"),
+            Phase::Failed => Plan::fails("relation orders does not exist").code("42P01"),
             _ => Plan::never_ends(),
         });
     }
@@ -90,11 +90,9 @@ impl Subject for Foundry {
     }
 
     fn next_run(&self, ending: Phase) {
-        use scheduled_runs::testing::foundry::Plan;
-
         self.fake.next_run(match ending {
             Phase::Succeeded => Plan::succeeds(),
-            Phase::Failed => Plan::fails(),
+            Phase::Failed => Plan::fails("a job failed"),
             _ => Plan::never_ends(),
         });
     }
@@ -331,8 +329,7 @@ async fn a_fake_says_how_long_a_run_took_that_a_test_added() {
 
     let foundry = FakeFoundry::start().await;
     let schedule = foundry.add_schedule("timed");
-    let new = fake_foundry::NewRun::submitted("SUCCEEDED").took(took);
-    let run = foundry.add_run(&schedule, new);
+    let run = foundry.add_run(&schedule, NewRun::new("SUCCEEDED").took(took));
     let run = foundry::target(schedule).run(run);
     let client = foundry.client_builder().build().unwrap();
     assert_eq!(client.snapshot(&run).await.unwrap().duration(), Some(took));

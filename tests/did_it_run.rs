@@ -6,11 +6,11 @@ use std::future::{IntoFuture as _, poll_fn};
 use std::sync::Arc;
 
 use scheduled_runs::run::Trigger;
-use scheduled_runs::testing::adobe::{self as fake_adobe, FakeAdobe};
-use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
-use scheduled_runs::testing::{ManualClock, SeenRequest};
+use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
 use scheduled_runs::{
     Error, ErrorKind, Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, foundry,
     mode, supermetrics,
@@ -69,7 +69,7 @@ async fn at_adobe() -> Subject {
         adobe::target(SCHEDULE),
         |fake| fake.triggers(SCHEDULE),
         |fake| fake.trigger_from_elsewhere(SCHEDULE),
-        |fake| fake.add_run(SCHEDULE, fake_adobe::NewRun::new("IN_PROGRESS"))
+        |fake| fake.add_run(SCHEDULE, NewRun::new("IN_PROGRESS"))
     )
 }
 
@@ -80,7 +80,7 @@ async fn at_foundry() -> Subject {
         foundry::target(SCHEDULE),
         |fake| fake.triggers(SCHEDULE),
         |fake| fake.trigger_from_elsewhere(SCHEDULE),
-        |fake| fake.add_run(SCHEDULE, fake_foundry::NewRun::submitted("RUNNING"))
+        |fake| fake.add_run(SCHEDULE, NewRun::new("RUNNING"))
     )
 }
 

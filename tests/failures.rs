@@ -9,12 +9,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use scheduled_runs::run::Failure;
-use scheduled_runs::testing::adobe::{self as fake_adobe, FakeAdobe};
+use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
-use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
 use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
-use scheduled_runs::testing::{ManualClock, SeenRequest};
+use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
 use scheduled_runs::{
     ErrorKind, RunProvider, RunProviderExt as _, RunRef, adobe, arcgis, foundry, mode, supermetrics,
 };
@@ -66,8 +66,8 @@ async fn adobe_says_it_in_the_query_of_the_run() {
     let fake = FakeAdobe::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     let run = |new| adobe::target(SCHEDULE).run(fake.add_run(SCHEDULE, new));
-    let new = fake_adobe::NewRun::new;
-    let broken = || new("FAILED").error("42P01", "Relation orders does not exist.");
+    let new = NewRun::new;
+    let broken = || new("FAILED").code("42P01").reason("Relation orders does not exist.");
     let failures = check(
         &client,
         || fake.requests(),
@@ -124,8 +124,6 @@ async fn arcgis_says_it_in_the_result_of_the_run() {
 
 #[tokio::test]
 async fn foundry_says_which_job_failed_and_why_none_was_made() {
-    use fake_foundry::NewRun;
-
     const SCHEDULE: &str = FakeFoundry::NIGHTLY_ORDERS;
     let fake = FakeFoundry::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
@@ -139,9 +137,9 @@ async fn foundry_says_which_job_failed_and_why_none_was_made() {
     let no_job = format!("{at}: No logic is known for one of the targets (code JOBSPECNOTFOUND)");
     let cases = [
         // The run, found in a list, and its build.
-        (run(NewRun::submitted("SUCCEEDED")), 2, "succeeded"),
-        (run(NewRun::submitted("FAILED")), 3, &*job),
-        (run(NewRun::error("JOBSPECNOTFOUND", none)), 1, &*no_job),
+        (run(NewRun::new("SUCCEEDED")), 2, "succeeded"),
+        (run(NewRun::new("FAILED")), 3, &*job),
+        (run(NewRun::new("error").code("JOBSPECNOTFOUND").reason(none)), 1, &*no_job),
     ];
     check(&client, || fake.requests(), cases).await;
 }

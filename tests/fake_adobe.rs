@@ -5,7 +5,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm, NewRun, Plan};
+use scheduled_runs::testing::adobe::{FakeAdobe, LinkForm};
+use scheduled_runs::testing::{NewRun, Plan};
 use serde_json::{Value, json};
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -359,9 +360,9 @@ async fn a_triggered_run_moves_on_as_its_details_are_asked_for() {
 #[tokio::test]
 async fn plans_are_used_in_order() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails("53400", "took too long").after_polls(1));
-    caller.fake.next_run(Plan::never_ends().after_polls(1));
-    caller.fake.next_run(Plan::succeeds().after_polls(0));
+    caller.fake.next_run(Plan::fails("took too long").code("53400").takes(1));
+    caller.fake.next_run(Plan::never_ends().takes(1));
+    caller.fake.next_run(Plan::succeeds().takes(0));
     let mut ends = Vec::new();
     for _ in 0..3 {
         let id = caller.trigger("nightly-orders").await;
@@ -375,13 +376,16 @@ async fn plans_are_used_in_order() {
 #[tokio::test]
 async fn a_failed_run_is_explained_by_a_query_found_by_the_decoded_id() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails("53400", "took too long").after_polls(1));
+    caller.fake.next_run(Plan::fails("took too long").code("53400").takes(1));
     let id = caller.trigger("nightly-orders").await;
     caller.get(&format!("/schedules/nightly-orders/runs/{id}")).await;
 
     let failed = caller.fake.add_run(
         "hourly-traffic",
-        NewRun::new("FAILED").created(time("2026-02-03T04:00:00Z")).error("08P01", "bad input"),
+        NewRun::new("FAILED")
+            .created(time("2026-02-03T04:00:00Z"))
+            .code("08P01")
+            .reason("bad input"),
     );
     let decoded = "/queries?property=scheduleRunId%3D%3Dscheduled__2026-02-03T04%3A00%3A00%2B00%3A00,scheduleId%3D%3Dhourly-traffic";
     let encoded = format!("/queries?property=scheduleRunId%3D%3D{}", failed.replace('=', "%3D"));
@@ -463,7 +467,7 @@ async fn runs_can_be_held_released_finished_and_triggered_from_elsewhere() {
     for expected in ["in_progress", "in_progress", "success"] {
         assert_eq!(caller.get(&path).await["state"], expected);
     }
-    let id = caller.fake.add_run("nightly-orders", NewRun::new("IN_PROGRESS").external(true));
+    let id = caller.fake.add_run("nightly-orders", NewRun::new("IN_PROGRESS").triggered(true));
     caller.fake.finish(&id, "QUARANTINED");
     let run = caller.get(&format!("/schedules/nightly-orders/runs/{id}")).await;
     assert_eq!((&run["state"], &run["externalTrigger"]), (&json!("quarantined"), &json!("true")));
@@ -1098,7 +1102,7 @@ async fn ids_can_look_like_real_ones() {
     assert!(id.len() > 70 && id.ends_with("_daily_totals"));
     let run = caller.fake.add_run(
         &id,
-        NewRun::new("SUCCESS").external(true).created(time("2026-01-02T03:04:05.000006Z")),
+        NewRun::new("SUCCESS").triggered(true).created(time("2026-01-02T03:04:05.000006Z")),
     );
     assert_eq!(run, FakeAdobe::run_id("manual__2026-01-02T03:04:05.000006"));
     assert_eq!(caller.ids(&format!("/schedules/{id}/runs"), "runsSchedules").await, [run]);
@@ -1108,4 +1112,17 @@ async fn ids_can_look_like_real_ones() {
 #[should_panic(expected = "the fake has no schedule \"nightly\"")]
 async fn a_schedule_that_is_not_there_is_a_mistake_in_the_test() {
     FakeAdobe::start().await.trigger_from_elsewhere("nightly");
+}
+
+#[tokio::test]
+#[should_panic(expected = "FakeAdobe has no `Plan::skipped`")]
+async fn a_plan_that_the_service_cannot_follow_is_a_mistake_in_the_test() {
+    FakeAdobe::start().await.next_run(Plan::skipped());
+}
+
+#[tokio::test]
+#[should_panic(expected = "FakeAdobe has no `NewRun::url`")]
+async fn a_run_that_the_service_cannot_have_is_a_mistake_in_the_test() {
+    let run = NewRun::new("SUCCESS").url("https://example.com");
+    FakeAdobe::start().await.add_run("nightly-orders", run);
 }

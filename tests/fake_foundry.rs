@@ -10,7 +10,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use scheduled_runs::testing::foundry::{FakeFoundry, NewRun, Plan, UnionForm};
+use scheduled_runs::testing::foundry::{FakeFoundry, UnionForm};
+use scheduled_runs::testing::{NewRun, Plan};
 use serde_json::{Value, json};
 
 const NIGHTLY: &str = FakeFoundry::NIGHTLY_ORDERS;
@@ -464,7 +465,7 @@ async fn results_appear_after_as_many_lists_as_told() {
     caller.fake.result_after_lists(0);
     caller.run(HOURLY).await;
     assert!(caller.newest(HOURLY).await["result"].is_object());
-    caller.fake.next_run(Plan::ignored().result_after_lists(3));
+    caller.fake.next_run(Plan::skipped().after_lists(3));
     caller.run(HOURLY).await;
     for _ in 0..3 {
         assert_eq!(caller.newest(HOURLY).await.get("result"), None);
@@ -516,10 +517,10 @@ async fn a_build_and_its_jobs_move_on_as_the_build_is_asked_for() {
 async fn plans_are_used_in_order_and_end_when_they_say() {
     let caller = Caller::new().await;
     caller.fake.result_after_lists(0);
-    caller.fake.next_run(Plan::fails().after_polls(1));
-    caller.fake.next_run(Plan::succeeds().after_polls(0));
-    caller.fake.next_run(Plan::ignored());
-    caller.fake.next_run(Plan::errors("PermissionDenied", "Not yours"));
+    caller.fake.next_run(Plan::fails("").takes(1));
+    caller.fake.next_run(Plan::succeeds().takes(0));
+    caller.fake.next_run(Plan::skipped());
+    caller.fake.next_run(Plan::submit_fails("Not yours").code("PermissionDenied"));
     caller.run(HOURLY).await;
     let failed = text(&caller.newest(HOURLY).await["result"]["buildRid"]);
     assert_eq!(caller.status(&failed).await, "FAILED");
@@ -540,7 +541,7 @@ async fn plans_are_used_in_order_and_end_when_they_say() {
 #[tokio::test]
 async fn a_failed_build_has_a_failed_job_and_one_that_did_not_run() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails().after_polls(2));
+    caller.fake.next_run(Plan::fails("").takes(2));
     let build = caller.build(HOURLY).await;
     assert_eq!(caller.status(&build).await, "RUNNING");
     assert_eq!(caller.status(&build).await, "FAILED");
@@ -563,7 +564,7 @@ async fn a_cancel_takes_effect_with_the_next_look_and_leaves_finished_builds_alo
     assert_eq!(caller.status(&build).await, "CANCELED");
     assert_eq!(texts(&caller.jobs(&build).await, "jobStatus"), ["CANCELED", "CANCELED"]);
 
-    caller.fake.next_run(Plan::succeeds().after_polls(0));
+    caller.fake.next_run(Plan::succeeds().takes(0));
     let done = caller.build(HOURLY).await;
     assert_eq!(caller.call("POST", &format!("/builds/{done}/cancel")).await.0, 204);
     assert_eq!(caller.status(&done).await, "SUCCEEDED");
@@ -597,7 +598,7 @@ async fn runs_and_builds_can_be_held_released_and_finished() {
 #[tokio::test]
 async fn a_run_from_elsewhere_uses_no_plan_and_counts_as_no_trigger() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails().after_polls(0));
+    caller.fake.next_run(Plan::fails("").takes(0));
     let run = caller.fake.trigger_from_elsewhere(HOURLY);
     let listed = caller.newest(HOURLY).await;
     assert_eq!(listed["rid"], run);
@@ -614,10 +615,10 @@ async fn runs_of_ones_own_can_be_added_in_every_state() {
     assert!(rid.starts_with("ri.scheduler.main.schedule."));
     let at = Utc::now() - TimeDelta::days(3);
     let add = |run: NewRun| caller.fake.add_run(&rid, run);
-    let old = add(NewRun::submitted("succeeded").created(at));
-    let older = add(NewRun::ignored().created(at - TimeDelta::hours(1)).rid("any text"));
-    let open = add(NewRun::undecided().external(true));
-    let going = add(NewRun::submitted("RUNNING"));
+    let old = add(NewRun::new("succeeded").created(at));
+    let older = add(NewRun::new("ignored").created(at - TimeDelta::hours(1)).id("any text"));
+    let open = add(NewRun::new("pending").triggered(true));
+    let going = add(NewRun::new("RUNNING"));
     let page = caller.get(&format!("/schedules/{rid}/runs")).await;
     let runs = page["data"].as_array().unwrap();
     assert_eq!(texts(runs, "rid"), [going.clone(), open.clone(), old, older]);
@@ -639,7 +640,7 @@ async fn runs_of_ones_own_can_be_added_in_every_state() {
 #[tokio::test]
 async fn results_can_be_written_in_three_forms() {
     let caller = Caller::new().await;
-    caller.fake.add_run(HOURLY, NewRun::error("INTERNAL", "No luck"));
+    caller.fake.add_run(HOURLY, NewRun::new("error").code("INTERNAL").reason("No luck"));
     let members = json!({ "errorName": "INTERNAL", "description": "No luck" });
     let cases = [
         (
@@ -691,7 +692,7 @@ async fn a_page_size_must_be_above_zero_and_is_100_when_left_out() {
         assert_eq!(error(answer), refusal);
     }
     for _ in 0..101 {
-        caller.fake.add_run(HOURLY, NewRun::ignored());
+        caller.fake.add_run(HOURLY, NewRun::new("ignored"));
     }
     let page = caller.get(&path).await;
     assert_eq!(page["data"].as_array().map(Vec::len), Some(100));
@@ -1097,8 +1098,8 @@ async fn a_build_can_be_created_without_a_schedule() {
     assert_eq!((&made["fallbackBranches"], &made["retryCount"]), (&json!(["main"]), &json!(0)));
     assert_eq!(caller.jobs(&text(&made["rid"])).await.len(), 1);
 
-    caller.fake.next_run(Plan::ignored());
-    caller.fake.next_run(Plan::errors("INTERNAL", ""));
+    caller.fake.next_run(Plan::skipped());
+    caller.fake.next_run(Plan::submit_fails("").code("INTERNAL"));
     for name in ["BuildTargetsUpToDate", "BuildTargetsResolutionError"] {
         let answer = caller.error_of("POST", "/builds/create", body.clone()).await;
         assert_eq!(answer, named(400, name, json!({})));
@@ -1211,14 +1212,14 @@ async fn odd_requests_are_answered_and_break_nothing() {
 #[tokio::test]
 #[should_panic(expected = "the fake has no schedule \"no\"")]
 async fn a_schedule_that_is_not_there_is_a_mistake_in_the_test() {
-    FakeFoundry::start().await.add_run("no", NewRun::ignored());
+    FakeFoundry::start().await.add_run("no", NewRun::new("ignored"));
 }
 
 #[tokio::test]
 #[should_panic(expected = "the fake has no build for")]
 async fn a_run_without_a_build_cannot_be_finished() {
     let fake = FakeFoundry::start().await;
-    let run = fake.add_run(HOURLY, NewRun::ignored());
+    let run = fake.add_run(HOURLY, NewRun::new("ignored"));
     fake.finish(&run, "SUCCEEDED");
 }
 
@@ -1235,4 +1236,10 @@ async fn the_client_sends_its_secret_in_either_form() {
         client.send(GetSchedule::new(FakeFoundry::NIGHTLY_ORDERS)).await.unwrap();
     }
     assert_eq!(fake.token_requests(), 2);
+}
+
+#[tokio::test]
+#[should_panic(expected = "FakeFoundry has no `Plan::rows`")]
+async fn a_plan_that_the_service_cannot_follow_is_a_mistake_in_the_test() {
+    FakeFoundry::start().await.next_run(Plan::succeeds().rows(5));
 }

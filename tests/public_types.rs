@@ -196,12 +196,14 @@ fn what_a_client_makes() {
 #[cfg(feature = "testing")]
 #[test]
 fn fakes() {
-    use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport, SeenRequest};
-    cross!(FakeProvider, ManualClock, ScriptedTransport, SeenRequest);
+    use scheduled_runs::testing::{
+        FakeProvider, ManualClock, NewRun, Plan, ScriptedTransport, SeenRequest,
+    };
+    cross!(FakeProvider, ManualClock, NewRun, Plan, ScriptedTransport, SeenRequest);
     #[cfg(feature = "adobe")]
     {
         use scheduled_runs::testing::adobe::*;
-        cross!(FakeAdobe, LinkForm, NewRun, Plan);
+        cross!(FakeAdobe, LinkForm);
     }
     #[cfg(feature = "arcgis")]
     {
@@ -211,7 +213,7 @@ fn fakes() {
     #[cfg(feature = "foundry")]
     {
         use scheduled_runs::testing::foundry::*;
-        cross!(FakeFoundry, NewRun, Plan, UnionForm);
+        cross!(FakeFoundry, UnionForm);
     }
     #[cfg(feature = "mode")]
     {

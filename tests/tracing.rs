@@ -5,8 +5,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::{ManualClock, Plan};
 use scheduled_runs::{RunProviderExt as _, adobe};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -63,7 +63,7 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     fake.fail_next(503);
     let schedules = client.send(adobe::ListSchedules::new()).await.unwrap();
     let sql = schedules.items.iter().find_map(|schedule| schedule.query.as_ref()?.sql.clone());
-    fake.next_run(scheduled_runs::testing::adobe::Plan::fails("42P01", "no such table"));
+    fake.next_run(Plan::fails("no such table").code("42P01"));
     let done = client.trigger_and_wait(&failing).await.unwrap();
     assert!(done.success().is_err());
     client.send(adobe::GetSchedule::new("nobody-knows-it")).await.unwrap_err();

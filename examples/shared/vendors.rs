@@ -95,12 +95,12 @@ async fn adobe(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeAdobe {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::adobe::Plan::succeeds();
+        let succeeds = testing::Plan::succeeds();
         self.next_run(match plan {
             Plan::Succeeds => succeeds,
-            Plan::Fails => testing::adobe::Plan::fails("42P01", "relation \"orders_raw\" is gone"),
-            Plan::NeverEnds => testing::adobe::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.after_polls(looks),
+            Plan::Fails => testing::Plan::fails("relation \"orders_raw\" is gone").code("42P01"),
+            Plan::NeverEnds => testing::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.takes(looks),
         });
     }
 
@@ -108,12 +108,13 @@ impl Fake for FakeAdobe {
         let schedule = self.add_schedule("nightly-sales");
         for (at, took, phase) in history(TimeDelta::days(1)) {
             // The service has no state for skipped runs.
-            let run = testing::adobe::NewRun::new(match phase {
+            let run = testing::NewRun::new(match phase {
                 Phase::Failed => "FAILED",
                 Phase::Cancelled => "KILLED",
                 _ => "SUCCESS",
             });
-            let run = run.created(at).took(took).error("42P01", "relation \"sales_raw\" is gone");
+            let run =
+                run.created(at).took(took).code("42P01").reason("relation \"sales_raw\" is gone");
             self.add_run(&schedule, run);
         }
         adobe::target(schedule)
@@ -203,24 +204,24 @@ async fn foundry(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeFoundry {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::foundry::Plan::succeeds();
+        let succeeds = testing::Plan::succeeds();
         self.next_run(match plan {
             Plan::Succeeds => succeeds,
-            Plan::Fails => testing::foundry::Plan::fails(),
-            Plan::NeverEnds => testing::foundry::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.after_polls(looks),
+            Plan::Fails => testing::Plan::fails("a job failed"),
+            Plan::NeverEnds => testing::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.takes(looks),
         });
     }
 
     fn with_history(&self) -> Target {
         let schedule = self.add_schedule("nightly-sales");
         for (at, took, phase) in history(TimeDelta::days(1)) {
-            let run = match phase {
-                Phase::Failed => testing::foundry::NewRun::submitted("FAILED"),
-                Phase::Cancelled => testing::foundry::NewRun::submitted("CANCELED"),
-                Phase::Skipped => testing::foundry::NewRun::ignored(),
-                _ => testing::foundry::NewRun::submitted("SUCCEEDED"),
-            };
+            let run = testing::NewRun::new(match phase {
+                Phase::Failed => "FAILED",
+                Phase::Cancelled => "CANCELED",
+                Phase::Skipped => "ignored",
+                _ => "SUCCEEDED",
+            });
             self.add_run(&schedule, run.created(at).took(took));
         }
         foundry::target(schedule)

@@ -55,6 +55,11 @@
     reason = "a misused fake and a broken contract end the test that they are in"
 )]
 #![allow(clippy::disallowed_methods, reason = "a fake server has a clock and a parser of its own")]
+#![allow(
+    unnameable_types,
+    missing_debug_implementations,
+    reason = "what a fake remembers is the business of the fake alone"
+)]
 
 #[cfg(feature = "adobe")]
 pub mod adobe;
@@ -69,6 +74,12 @@ pub mod mode;
 pub mod supermetrics;
 
 mod clock;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "each fake takes what its vendor has, and there may be no fake at all"
+)]
+mod kit;
 mod provider;
 #[allow(
     dead_code,
@@ -80,8 +91,10 @@ mod server;
 mod transport;
 
 pub use self::clock::ManualClock;
+pub use self::kit::{
+    FakeServer, FakeVendor, HandsOutTokens, NewRun, Plan, SeenRequest, StartsRuns,
+};
 pub use self::provider::FakeProvider;
-pub use self::server::SeenRequest;
 pub use self::transport::ScriptedTransport;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

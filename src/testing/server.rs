@@ -10,22 +10,8 @@ use wiremock::http::{HeaderName, HeaderValue};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// How many lists move a run as far as one look at the run itself, so that whoever only lists sees it end, too.
-pub(super) const LISTS_A_STEP: u32 = 5;
-
-/// A request that a fake server has seen. Headers, and so credentials, are not kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SeenRequest {
-    /// In capitals.
-    pub method: String,
-    /// As sent and below the base path, such as `/schedules/nightly-orders/runs`; in full if it is elsewhere.
-    pub path: String,
-    /// As sent, without the question mark; empty if there was none.
-    pub query: String,
-    /// Empty if there was none.
-    pub body: String,
-}
+use super::SeenRequest;
+pub(super) use super::kit::LISTS_PER_POLL as LISTS_A_STEP;
 
 /// One vendor's behaviour.
 pub(super) trait Fake: Send + 'static {

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::FakeAdobe;
-use super::answers::{Answer, Reply};
-use super::routes::{Call, invalid, only, text};
+use super::responses::{Call, Reply, bad_request, invalid};
+use super::routes::{only, text};
 use super::state::State;
+use crate::testing::kit::Response;
 
 /// `POST /accelerated-queries`.
 pub(super) fn run(state: &mut State, call: &Call) -> Reply {
@@ -18,7 +19,7 @@ pub(super) fn run(state: &mut State, call: &Call) -> Reply {
         return Err(invalid("dbName"));
     }
     if body.contains_key("sql") == body.contains_key("templateId") {
-        return Err(Answer::bad_request("give either sql or templateId"));
+        return Err(bad_request("give either sql or templateId"));
     }
     for (name, longest) in [("sql", 1_000_000), ("name", usize::MAX), ("description", 1_000)] {
         if body.contains_key(name) && text(&body, name)?.len() > longest {
@@ -29,7 +30,7 @@ pub(super) fn run(state: &mut State, call: &Call) -> Reply {
         state.template(text(&body, "templateId")?)?;
     }
     let answer = json!({
-        "queryId": state.desk.new_uuid(),
+        "queryId": state.kit.new_uuid(),
         "resultsMeta": { "_adhoc": {
             "type": "object",
             "meta:xdmType": "object",
@@ -38,7 +39,7 @@ pub(super) fn run(state: &mut State, call: &Call) -> Reply {
         "results": state.accelerated,
         "request": body,
     });
-    Ok(Answer::json(200, &answer))
+    Ok(Response::json(200, answer))
 }
 
 /// The columns, as the first row shows them.

@@ -4,9 +4,9 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Value, json};
 
 use super::FakeAdobe;
-use super::answers::{Answer, Reply};
 use super::lists::{ALERTS, Numbered, Row, USER_ALERTS};
-use super::routes::{Call, invalid, object, only, text};
+use super::responses::{Call, Refusal, Reply, bad_request, invalid, not_found, service};
+use super::routes::{object, only, text};
 use super::state::{LINKS, State, add, link, segment};
 
 pub(super) struct Alert {
@@ -24,6 +24,7 @@ struct Person {
     by_mail: bool,
     in_context: bool,
 }
+use crate::testing::kit::Response;
 
 /// Requests below `/alert-subscriptions`.
 pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]) -> Reply {
@@ -45,23 +46,23 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
             let alerts = state.alerts.iter().filter(|alert| alert.asset == *asset);
             let alerts: Vec<Value> = alerts.map(Alert::with_people).collect();
             if alerts.is_empty() {
-                return Err(Answer::not_found("alert"));
+                return Err(not_found("alert"));
             }
-            Ok(Answer::json(200, &json!({ "alerts": alerts })))
+            Ok(Response::json(200, json!({ "alerts": alerts })))
         }
         ("GET", [asset, kind]) => {
             call.bare()?;
             let alert = state.alert(asset, kind)?;
-            Ok(Answer::json(200, &json!({ "alerts": [alert.with_people()] })))
+            Ok(Response::json(200, json!({ "alerts": [alert.with_people()] })))
         }
         ("PATCH", [asset, kind]) => patch(state, call, asset, kind),
         ("DELETE", [asset, kind]) => {
             call.bare()?;
             state.alert(asset, kind)?;
             state.alerts.retain(|alert| alert.asset != *asset || alert.kind != *kind);
-            Ok(Answer::service(200, "Alert removed"))
+            Ok(service(200, "Alert removed"))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -82,13 +83,13 @@ fn create(state: &mut State, call: &Call) -> Reply {
     let emails: Vec<&str> = emails.ok_or_else(|| invalid("emailIds"))?;
 
     if state.schedule(asset).is_err() && (kind == "quarantine" || state.query(asset).is_err()) {
-        return Err(Answer::not_found("asset"));
+        return Err(not_found("asset"));
     }
     emails.iter().try_for_each(|email| check_registered(email))?;
-    let now = state.desk.now().trunc_subsecs(3);
+    let now = state.kit.now().trunc_subsecs(3);
     if state.alert(asset, kind).is_err() {
         state.alerts.push(Alert {
-            id: format!("query_service_flow_run_{kind}-{}", state.desk.new_uuid()),
+            id: format!("query_service_flow_run_{kind}-{}", state.kit.new_uuid()),
             asset: asset.to_owned(),
             kind: kind.to_owned(),
             enabled: true,
@@ -99,7 +100,7 @@ fn create(state: &mut State, call: &Call) -> Reply {
     }
     let alert = state.alert(asset, kind)?;
     if !alert.enabled {
-        return Err(Answer::bad_request("the alert is disabled"));
+        return Err(bad_request("the alert is disabled"));
     }
     alert.updated = now;
     for email in &emails {
@@ -111,13 +112,13 @@ fn create(state: &mut State, call: &Call) -> Reply {
         shown.remove("status");
     }
     add(&mut shown, [("subscriptions", Value::Object(subscriptions.clone()))]);
-    Ok(Answer::json(202, &shown))
+    Ok(Response::json(202, shown))
 }
 
 fn patch(state: &mut State, call: &Call, asset: &str, kind: &str) -> Reply {
     let change = call.object()?;
     only(&change, &["op", "path", "value"])?;
-    let now = state.desk.now().trunc_subsecs(3);
+    let now = state.kit.now().trunc_subsecs(3);
     let alert = state.alert(asset, kind)?;
     match (text(&change, "op")?, text(&change, "path")?, text(&change, "value")?) {
         ("replace", "/status", "enable") => alert.enabled = true,
@@ -131,29 +132,29 @@ fn patch(state: &mut State, call: &Call, asset: &str, kind: &str) -> Reply {
     if let Some(shown) = shown.as_object_mut() {
         shown.remove("_links");
     }
-    Ok(Answer::json(200, &shown))
+    Ok(Response::json(200, shown))
 }
 
-fn check_kind(kind: &str) -> Result<(), Answer> {
+fn check_kind(kind: &str) -> Result<(), Refusal> {
     if ["start", "success", "failure", "quarantine"].contains(&kind) {
         return Ok(());
     }
-    Err(Answer::bad_request("this alertType is not known"))
+    Err(bad_request("this alertType is not known"))
 }
 
-fn check_registered(email: &str) -> Result<(), Answer> {
+fn check_registered(email: &str) -> Result<(), Refusal> {
     if email.contains('@') && email != FakeAdobe::UNREGISTERED {
         return Ok(());
     }
-    Err(Answer::bad_request(&format!("{email} belongs to no Adobe id")))
+    Err(bad_request(&format!("{email} belongs to no Adobe id")))
 }
 
 impl State {
-    fn alert(&mut self, asset: &str, kind: &str) -> Result<&mut Alert, Answer> {
+    fn alert(&mut self, asset: &str, kind: &str) -> Result<&mut Alert, Refusal> {
         check_kind(kind)?;
         let mut alerts = self.alerts.iter_mut();
         let found = alerts.find(|alert| alert.asset == asset && alert.kind == kind);
-        found.ok_or_else(|| Answer::not_found("alert"))
+        found.ok_or_else(|| not_found("alert"))
     }
 
     fn alert_rows(&self, shown: impl Fn(&Alert) -> Option<Value>) -> Vec<Row> {

@@ -3,8 +3,9 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::answers::Answer;
+use super::responses::{Refusal, bad_request};
 use super::state::LINKS;
+use crate::testing::kit::Response;
 
 /// How the next page is announced in `_links`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -130,7 +131,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the parameters; anything unknown, repeated or out of range is refused.
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Answer> {
+    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             by_update: false,
@@ -143,9 +144,9 @@ impl Wanted {
         };
         let mut backwards = false;
         for (position, (name, value)) in query.iter().enumerate() {
-            let refused = || Answer::bad_request(&format!("invalid value of parameter {name}"));
+            let refused = || bad_request(&format!("invalid value of parameter {name}"));
             if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(Answer::bad_request(&format!("parameter {name} repeated")));
+                return Err(bad_request(&format!("parameter {name} repeated")));
             }
             match name.as_str() {
                 "orderby" => {
@@ -168,7 +169,7 @@ impl Wanted {
                         _ => {} // The fake has no hidden queries.
                     }
                 }
-                _ => return Err(Answer::bad_request(&format!("unknown parameter {name}"))),
+                _ => return Err(bad_request(&format!("unknown parameter {name}"))),
             }
         }
         wanted.descending ^= backwards;
@@ -178,7 +179,7 @@ impl Wanted {
     /// The page asked for. `path` is the list's own, for the link to the next page.
     ///
     /// More items of one moment than fit a page make the next page start where this one did.
-    pub(super) fn page(&self, path: &str, rows: Vec<Row>, form: LinkForm) -> Answer {
+    pub(super) fn page(&self, path: &str, rows: Vec<Row>, form: LinkForm) -> Response {
         let key = |row: &Row| {
             if self.by_update { row.updated } else { row.created }
         };
@@ -234,7 +235,7 @@ impl Wanted {
             "_links": links,
             "version": self.kind.version,
         });
-        Answer::json(200, &body)
+        Response::json(200, body)
     }
 }
 
@@ -250,14 +251,14 @@ pub(super) struct Numbered {
 
 impl Numbered {
     /// As [`Wanted::read`].
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Answer> {
+    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
         let descending = kind.newest_first;
         let mut wanted =
             Self { kind, by_update: false, descending, size: 50, page: 0, clauses: Vec::new() };
         for (position, (name, value)) in query.iter().enumerate() {
-            let refused = || Answer::bad_request(&format!("invalid value of parameter {name}"));
+            let refused = || bad_request(&format!("invalid value of parameter {name}"));
             if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(Answer::bad_request(&format!("parameter {name} repeated")));
+                return Err(bad_request(&format!("parameter {name} repeated")));
             }
             match name.as_str() {
                 "orderby" => {
@@ -269,14 +270,14 @@ impl Numbered {
                 }
                 "page" => wanted.page = value.parse().map_err(|_| refused())?,
                 "property" => wanted.clauses = clauses(kind, value).ok_or_else(refused)?,
-                _ => return Err(Answer::bad_request(&format!("unknown parameter {name}"))),
+                _ => return Err(bad_request(&format!("unknown parameter {name}"))),
             }
         }
         Ok(wanted)
     }
 
     /// The page asked for; past the end it is empty. It always links on, and with a wrong path: so do samples.
-    pub(super) fn page(&self, rows: Vec<Row>) -> Answer {
+    pub(super) fn page(&self, rows: Vec<Row>) -> Response {
         let holds = |row: &Row| self.clauses.iter().all(|clause| clause.holds(row));
         let mut rows: Vec<Row> = rows.into_iter().filter(holds).collect();
         rows.sort_by_key(|row| if self.by_update { row.updated } else { row.created });
@@ -309,7 +310,7 @@ impl Numbered {
             "_links": links,
             "version": self.kind.version,
         });
-        Answer::json(200, &body)
+        Response::json(200, body)
     }
 }
 
@@ -318,12 +319,12 @@ pub(super) fn count(
     kind: &'static Kind,
     query: &[(String, String)],
     rows: &[Row],
-) -> Result<usize, Answer> {
+) -> Result<usize, Refusal> {
     let clauses = match query {
         [] => Vec::new(),
         [(name, value)] if name == "property" => clauses(kind, value)
-            .ok_or_else(|| Answer::bad_request("invalid value of parameter property"))?,
-        _ => return Err(Answer::bad_request("only property is known here, once")),
+            .ok_or_else(|| bad_request("invalid value of parameter property"))?,
+        _ => return Err(bad_request("only property is known here, once")),
     };
     let holds = |row: &&Row| clauses.iter().all(|clause| clause.holds(row));
     Ok(rows.iter().filter(holds).count())

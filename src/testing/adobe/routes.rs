@@ -1,74 +1,28 @@
 //! Which request does what, and what each may say.
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
-use wiremock::Request;
 
-use super::answers::{Answer, Reply};
 use super::lists::{QUERIES, RUNS, SCHEDULES, Wanted, moment};
+use super::responses::{
+    Call, Refusal, Reply, bad_request, check_headers, invalid, not_found, service,
+};
 use super::state::{State, is_active, segment};
-use super::{FakeAdobe, Plan, accelerated_queries, alerts, templates};
+use super::{FakeAdobe, accelerated_queries, alerts, templates};
+use crate::testing::kit::{FakeState as _, Response};
 
 pub(super) type Object = Map<String, Value>;
 
-/// A request whose headers were in order.
-pub(super) struct Call {
-    method: String,
-    /// Decoded parts of the path below the base path.
-    path: Vec<String>,
-    pub(super) query: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Call {
-    pub(super) fn new(request: &Request, path: &str) -> Self {
-        let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-        let query = request.url.query_pairs().into_owned().collect();
-        Self {
-            method: request.method.as_str().to_owned(),
-            path: path.split('/').map(decode).collect(),
-            query,
-            body: request.body.clone(),
-        }
-    }
-
-    fn no_parameters(&self) -> Result<(), Answer> {
-        let first = self.query.first();
-        first.map_or(Ok(()), |(name, _)| {
-            Err(Answer::bad_request(&format!("unknown parameter {name}")))
-        })
-    }
-
-    pub(super) fn no_body(&self) -> Result<(), Answer> {
-        if self.body.is_empty() {
-            return Ok(());
-        }
-        Err(Answer::bad_request("this request takes no body"))
-    }
-
-    /// Neither parameters nor a body.
-    pub(super) fn bare(&self) -> Result<(), Answer> {
-        self.no_parameters()?;
-        self.no_body()
-    }
-
-    /// A JSON object, and no parameters.
-    pub(super) fn object(&self) -> Result<Object, Answer> {
-        self.no_parameters()?;
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Answer::bad_request("the body must be one JSON object"))
-    }
-
-    /// The body `{"op": …}`.
-    fn op(&self) -> Result<String, Answer> {
-        let object = self.object()?;
-        only(&object, &["op"])?;
-        Ok(text(&object, "op")?.to_owned())
-    }
+/// The body `{"op": …}`.
+fn op(call: &Call) -> Result<String, Refusal> {
+    let object = call.object()?;
+    only(&object, &["op"])?;
+    Ok(text(&object, "op")?.to_owned())
 }
 
 pub(super) fn route(state: &mut State, call: &Call) -> Reply {
-    let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    let path = call.parts(State::BASE_PATH).ok_or_else(|| not_found("path"))?;
+    check_headers(call, &state.kit.tokens)?;
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match (call.method.as_str(), path.as_slice()) {
         ("GET", ["schedules"]) => list_schedules(state, call),
         ("POST", ["schedules"]) => create_schedule(state, call),
@@ -76,7 +30,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
             call.bare()?;
             let schedule = state.schedule(id)?;
             schedule.register();
-            Ok(Answer::json(200, &schedule.shown()))
+            Ok(Response::json(200, schedule.shown()))
         }
         ("PATCH", ["schedules", id]) => patch_schedule(state, call, id),
         ("DELETE", ["schedules", id]) => delete_schedule(state, call, id),
@@ -84,7 +38,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
         ("POST", ["schedules", id, "runs"]) => trigger_run(state, call, id),
         ("GET", ["schedules", id, "runs", run]) => {
             call.bare()?;
-            Ok(Answer::json(200, &state.poll_run(id, run)?))
+            Ok(Response::json(200, state.poll_run(id, run)?))
         }
         ("PATCH", ["schedules", id, "runs", run]) => cancel_run(state, call, id, run),
         ("GET", ["queries"]) => {
@@ -95,17 +49,17 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
         ("POST", ["queries"]) => {
             let query = call.object()?;
             check_query(&query)?;
-            Ok(Answer::json(202, &state.add_query(query.into())))
+            Ok(Response::json(202, state.add_query(query.into())))
         }
         ("GET", ["queries", id]) => {
             call.bare()?;
-            Ok(Answer::json(200, &state.poll_query(id)?))
+            Ok(Response::json(200, state.poll_query(id)?))
         }
         ("PATCH", ["queries", id]) => patch_query(state, call, id),
         (method, ["query-templates", below @ ..]) => templates::route(state, call, method, below),
         (method, ["alert-subscriptions", below @ ..]) => alerts::route(state, call, method, below),
         ("POST", ["accelerated-queries"]) => accelerated_queries::run(state, call),
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -121,7 +75,7 @@ fn create_schedule(state: &mut State, call: &Call) -> Reply {
     let query = object(&body, "query")?;
     check_query(query)?;
     let name = query.get("name").and_then(Value::as_str).unwrap_or("query");
-    let id = format!("{}{}", FakeAdobe::schedule_id(name), state.desk.new_uuid());
+    let id = format!("{}{}", FakeAdobe::schedule_id(name), state.kit.new_uuid());
 
     let timetable = object(&body, "schedule")?;
     only(timetable, &["schedule", "startDate", "endDate", "maxActiveRuns"])?;
@@ -141,7 +95,7 @@ fn create_schedule(state: &mut State, call: &Call) -> Reply {
 
     let query = body.remove("query").unwrap_or_default();
     state.add_schedule(&id, "REGISTERING", query, timetable.into());
-    Ok(Answer::json(202, &state.schedule(&id)?.shown()))
+    Ok(Response::json(202, state.schedule(&id)?.shown()))
 }
 
 fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
@@ -156,16 +110,16 @@ fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
         return Err(invalid("op"));
     }
     let (path, value) = (text(change, "path")?, text(change, "value")?);
-    let now = state.desk.now();
+    let now = state.kit.now();
     let schedule = state.schedule(id)?;
     if schedule.state == "REGISTERING" {
-        return Err(Answer::bad_request("the schedule is inactive, try later"));
+        return Err(bad_request("the schedule is inactive, try later"));
     }
     match (path, value) {
         ("/state", "enable" | "disable") => {
             let wanted = format!("{}D", value.to_uppercase());
             if schedule.state == wanted {
-                return Err(Answer::bad_request("the schedule is in that state already"));
+                return Err(bad_request("the schedule is in that state already"));
             }
             schedule.state = wanted;
         }
@@ -179,20 +133,20 @@ fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
         _ => return Err(invalid("path")),
     }
     schedule.updated = now;
-    Ok(Answer::service(202, "Change accepted"))
+    Ok(service(202, "Change accepted"))
 }
 
 fn delete_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
     call.bare()?;
     let schedule = state.schedule(id)?;
     if matches!(schedule.state.as_str(), "ENABLED" | "REGISTERING") {
-        return Err(Answer::bad_request("the schedule must be disabled first"));
+        return Err(bad_request("the schedule must be disabled first"));
     }
     if schedule.runs.iter().any(|run| is_active(&run.state)) {
-        return Err(Answer::bad_request("the schedule has active runs"));
+        return Err(bad_request("the schedule has active runs"));
     }
     state.schedules.retain(|schedule| schedule.id != id);
-    Ok(Answer::service(202, "Schedule removed"))
+    Ok(service(202, "Schedule removed"))
 }
 
 fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
@@ -202,72 +156,67 @@ fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
     Ok(wanted.page(&format!("/schedules/{}/runs", segment(id)), rows, state.link_form))
 }
 
-/// The answer does not name the run: so does the service.
+/// The response does not name the run, as that of the service does not.
 fn trigger_run(state: &mut State, call: &Call, id: &str) -> Reply {
     call.bare()?;
-    let schedule = state.schedule(id)?;
-    if schedule.state != "ENABLED" {
-        return Err(Answer::bad_request("the schedule is not enabled"));
+    if state.schedule(id)?.state != "ENABLED" {
+        return Err(bad_request("the schedule is not enabled"));
     }
-    schedule.triggers += 1;
-    let plan = state.plans.pop_front().unwrap_or_else(Plan::succeeds);
+    state.kit.count_trigger(id);
+    let plan = state.kit.next_plan();
     state.trigger(id, plan, state.unseen_lists)?;
-    Ok(Answer::service(202, "Run accepted."))
+    Ok(service(202, "Run accepted."))
 }
 
 fn cancel_run(state: &mut State, call: &Call, id: &str, run: &str) -> Reply {
-    let op = call.op()?;
+    let op = op(call)?;
     let run = state.run(id, run)?;
     if op != "cancel" {
         return Err(invalid("op"));
     }
     run.cancelled |= is_active(&run.state);
-    Ok(Answer::service(202, "Cancel accepted"))
+    Ok(service(202, "Cancel accepted"))
 }
 
 fn patch_query(state: &mut State, call: &Call, id: &str) -> Reply {
-    let op = call.op()?;
-    let now = state.desk.now();
+    let op = op(call)?;
+    let now = state.kit.now();
     let query = state.query(id)?;
     match op.as_str() {
         "cancel" if is_active(&query.state) => {
             query.change("KILLED", now);
-            Ok(Answer::service(202, "Cancel received"))
+            Ok(service(202, "Cancel received"))
         }
-        "cancel" => Err(Answer::service(409, "the query has ended already")),
+        "cancel" => Err(service(409, "the query has ended already")),
         "soft_delete" => {
             query.deleted = true;
-            Ok(Answer::service(202, "Query hidden"))
+            Ok(service(202, "Query hidden"))
         }
         _ => Err(invalid("op")),
     }
 }
 
-pub(super) fn invalid(member: &str) -> Answer {
-    Answer::bad_request(&format!("{member} is missing or not valid"))
-}
-
-pub(super) fn only(object: &Object, allowed: &[&str]) -> Result<(), Answer> {
+pub(super) fn only(object: &Object, allowed: &[&str]) -> Result<(), Refusal> {
     let unknown = object.keys().find(|name| !allowed.contains(&name.as_str()));
-    unknown.map_or(Ok(()), |name| Err(Answer::bad_request(&format!("unknown member {name}"))))
+    unknown.map_or(Ok(()), |name| Err(bad_request(&format!("unknown member {name}"))))
 }
 
-pub(super) fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Answer> {
+pub(super) fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Refusal> {
     let value = object.get(name).and_then(Value::as_str);
     let value = value.filter(|value| !value.trim().is_empty());
     value.ok_or_else(|| invalid(name))
 }
 
-pub(super) fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, Answer> {
+pub(super) fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, Refusal> {
     let value = parent.get(name).and_then(Value::as_object);
     value.ok_or_else(|| invalid(name))
 }
 
 /// Members of a query, in `POST /queries` and inside a new schedule.
-fn check_query(query: &Object) -> Result<(), Answer> {
+fn check_query(query: &Object) -> Result<(), Refusal> {
     text(query, "dbName")?;
     if query.contains_key("sql") == query.contains_key("templateId") {
-        return Err(Answer::bad_request("give either sql or templateId"));
+        return Err(bad_request("give either sql or templateId"));
     }
     for (name, value) in query {
         match name.as_str() {
@@ -286,14 +235,14 @@ fn check_query(query: &Object) -> Result<(), Answer> {
                 }
             }
             "description" => return Err(invalid(name)),
-            _ => return Err(Answer::bad_request(&format!("unknown member {name}"))),
+            _ => return Err(bad_request(&format!("unknown member {name}"))),
         }
     }
     Ok(())
 }
 
 /// Values of parameters: texts by name, where there are any.
-pub(super) fn check_parameters(parent: &Object) -> Result<(), Answer> {
+pub(super) fn check_parameters(parent: &Object) -> Result<(), Refusal> {
     let name = "queryParameters";
     if parent.contains_key(name) && !object(parent, name)?.values().all(Value::is_string) {
         return Err(invalid(name));
@@ -302,7 +251,7 @@ pub(super) fn check_parameters(parent: &Object) -> Result<(), Answer> {
 }
 
 /// Five fields or a preset.
-fn check_cron(cron: &str) -> Result<(), Answer> {
+fn check_cron(cron: &str) -> Result<(), Refusal> {
     let preset = ["@once", "@hourly", "@daily", "@weekly", "@monthly", "@yearly"].contains(&cron);
     if preset || (!cron.starts_with('@') && cron.split_whitespace().count() == 5) {
         return Ok(());

@@ -1,38 +1,38 @@
 //! What the fake remembers, how it changes, and how it looks on the wire.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::super::server::{Desk, LISTS_A_STEP};
+use super::FakeAdobe;
 use super::alerts::Alert;
-use super::answers::Answer;
 use super::lists::{LinkForm, Row};
+use super::responses::{self, Call, Refusal, Reply, not_found};
+use super::routes::route;
 use super::templates::Template;
-use super::{End, NewRun, Plan};
+use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
 /// Host of every link in a body. Foreign on purpose: no client may send its token there.
 pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
 pub(super) const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// Stands for the state of a cancelled run, which is a setting.
+const CANCELLED: &str = "cancelled";
+
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) desk: Desk<Answer>,
+pub struct State {
+    pub(super) kit: Kit<Self>,
     pub(super) schedules: Vec<Schedule>,
     pub(super) queries: Vec<Query>,
     pub(super) templates: Vec<Template>,
     pub(super) alerts: Vec<Alert>,
     /// What accelerated queries find.
     pub(super) accelerated: Vec<crate::adobe::Row>,
-    /// Tokens that are valid now.
-    pub(super) tokens: Vec<String>,
-    pub(super) plans: VecDeque<Plan>,
     pub(super) unseen_lists: usize,
-    pub(super) held: bool,
     pub(super) link_form: LinkForm,
     pub(super) filter_by_encoded_id: bool,
     pub(super) after_cancel: String,
@@ -46,7 +46,6 @@ pub(super) struct Schedule {
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
     pub(super) runs: Vec<Run>,
-    pub(super) triggers: usize,
 }
 
 pub(super) struct Run {
@@ -61,13 +60,10 @@ pub(super) struct Run {
     started: Option<DateTime<Utc>>,
     ended: Option<DateTime<Utc>>,
     message: Option<String>,
-    plan: Plan,
-    polls: u32,
+    course: Course,
     pub(super) cancelled: bool,
     /// How many more lists leave this run out.
     unseen_lists: usize,
-    /// How many lists have shown it.
-    lists: u32,
 }
 
 pub(super) struct Query {
@@ -84,41 +80,24 @@ pub(super) struct Query {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
-        let row = [("one".to_owned(), 1.into())].into_iter().collect();
-        Self {
-            unseen_lists: 1,
-            after_cancel: "FAILED".to_owned(),
-            accelerated: vec![row],
-            ..Self::default()
-        }
-    }
-
-    /// Never the same twice, so that ids and orders are certain.
-    pub(super) fn mint_token(&mut self) -> String {
-        let token = format!("fake-access-token-{:016x}", self.desk.mixed_serial());
-        self.tokens.push(token.clone());
-        token
-    }
-
-    pub(super) fn schedule(&mut self, id: &str) -> Result<&mut Schedule, Answer> {
+    pub(super) fn schedule(&mut self, id: &str) -> Result<&mut Schedule, Refusal> {
         let found = self.schedules.iter_mut().find(|known| known.id == id);
-        found.ok_or_else(|| Answer::not_found("schedule"))
+        found.ok_or_else(|| not_found("schedule"))
     }
 
-    pub(super) fn run(&mut self, schedule: &str, id: &str) -> Result<&mut Run, Answer> {
+    pub(super) fn run(&mut self, schedule: &str, id: &str) -> Result<&mut Run, Refusal> {
         let found = self.schedule(schedule)?.runs.iter_mut();
         let found = found.rev().find(|known| known.id == id);
-        found.ok_or_else(|| Answer::not_found("run"))
+        found.ok_or_else(|| not_found("run"))
     }
 
-    pub(super) fn query(&mut self, id: &str) -> Result<&mut Query, Answer> {
+    pub(super) fn query(&mut self, id: &str) -> Result<&mut Query, Refusal> {
         let found = self.queries.iter_mut().find(|known| known.id == id);
-        found.ok_or_else(|| Answer::not_found("query"))
+        found.ok_or_else(|| not_found("query"))
     }
 
     pub(super) fn add_schedule(&mut self, id: &str, state: &str, query: Value, timetable: Value) {
-        let now = self.desk.now();
+        let now = self.kit.now();
         self.schedules.push(Schedule {
             id: id.to_owned(),
             state: state.to_owned(),
@@ -127,39 +106,23 @@ impl State {
             created: now,
             updated: now,
             runs: Vec::new(),
-            triggers: 0,
         });
     }
 
-    /// Adds a run that is over, or one that goes on for good.
-    pub(super) fn add_run(&mut self, schedule: &str, new: NewRun) -> Result<String, Answer> {
-        let at = new.created.unwrap_or_else(|| self.desk.now());
-        let id = self.new_run(schedule, at, new.external, new.id)?;
-        let run = self.run(schedule, &id)?;
-        let started = run.created + TimeDelta::milliseconds(241_650);
-        run.started = Some(started);
-        run.message = new.message;
-        run.plan = new.plan;
-        if !is_active(&new.state) {
-            self.end_run(schedule, &id, &new.state, started + new.took)?;
-        }
-        Ok(id)
-    }
-
-    /// Adds a run somebody asked for, which moves on as it is looked at.
+    /// Adds a run that somebody triggered, which moves on as it is polled.
     pub(super) fn trigger(
         &mut self,
         schedule: &str,
         plan: Plan,
         unseen_lists: usize,
-    ) -> Result<String, Answer> {
-        let now = self.desk.now();
+    ) -> Result<String, Refusal> {
+        let now = self.kit.now();
         let id = self.new_run(schedule, now, true, None)?;
         let run = self.run(schedule, &id)?;
-        run.plan = plan;
-        run.unseen_lists = unseen_lists;
-        if run.plan.polls == 0 {
-            self.end_as_planned(schedule, &id, now)?;
+        run.unseen_lists = plan.lists.unwrap_or(unseen_lists);
+        run.course = Course::new::<Self>(plan);
+        if let Some(state) = run.course.due() {
+            self.end_as_planned(schedule, &id, &state, now)?;
         }
         Ok(id)
     }
@@ -170,8 +133,8 @@ impl State {
         at: DateTime<Utc>,
         external: bool,
         id: Option<String>,
-    ) -> Result<String, Answer> {
-        let task = format!("{:010x}", self.desk.mixed_serial() >> 24);
+    ) -> Result<String, Refusal> {
+        let task = format!("{:010x}", self.kit.mixed_serial() >> 24);
         let schedule = self.schedule(schedule)?;
         let mut time = at;
         let id = id.unwrap_or_else(|| {
@@ -200,31 +163,26 @@ impl State {
             started: None,
             ended: None,
             message: None,
-            plan: Plan::default(),
-            polls: 0,
+            course: Course::new::<Self>(Plan::never_ends()),
             cancelled: false,
             unseen_lists: 0,
-            lists: 0,
         });
         Ok(id)
     }
 
-    /// One look at a run, which is what makes it move on.
-    pub(super) fn poll_run(&mut self, schedule: &str, id: &str) -> Result<Value, Answer> {
-        let now = self.desk.now();
-        let held = self.held;
+    /// Polls a run, which makes it move on.
+    pub(super) fn poll_run(&mut self, schedule: &str, id: &str) -> Result<Value, Refusal> {
+        let (now, held) = (self.kit.now(), self.kit.held);
         let run = self.run(schedule, id)?;
         if !held && is_active(&run.state) {
-            run.polls = run.polls.saturating_add(1);
-            if run.polls > 1 {
+            let due = run.course.poll();
+            if run.course.polls > 1 {
                 run.started.get_or_insert(now);
             }
             if run.cancelled {
-                run.message = Some("Cancelled by a caller".to_owned());
-                let state = self.after_cancel.clone();
-                self.end_run(schedule, id, &state, now)?;
-            } else if run.polls >= run.plan.polls {
-                self.end_as_planned(schedule, id, now)?;
+                self.end_cancelled(schedule, id, now)?;
+            } else if let Some(state) = due {
+                self.end_as_planned(schedule, id, &state, now)?;
             }
         }
         Ok(self.run(schedule, id)?.detail())
@@ -234,14 +192,26 @@ impl State {
         &mut self,
         schedule: &str,
         id: &str,
+        state: &str,
         at: DateTime<Utc>,
-    ) -> Result<(), Answer> {
-        let state = match self.run(schedule, id)?.plan.end {
-            End::Success => "SUCCESS",
-            End::Failure { .. } => "FAILED",
-            End::Never => return Ok(()),
-        };
+    ) -> Result<(), Refusal> {
+        if state == CANCELLED {
+            return self.end_cancelled(schedule, id, at);
+        }
         self.end_run(schedule, id, state, at)
+    }
+
+    fn end_cancelled(
+        &mut self,
+        schedule: &str,
+        id: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let state = self.after_cancel.clone();
+        let run = self.run(schedule, id)?;
+        run.cancelled = true;
+        run.message = Some("Cancelled by a caller".to_owned());
+        self.end_run(schedule, id, &state, at)
     }
 
     /// Ends a run. One that failed by itself gets the query that says why.
@@ -251,7 +221,7 @@ impl State {
         id: &str,
         state: &str,
         at: DateTime<Utc>,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), Refusal> {
         let run = self.run(schedule, id)?;
         state.to_uppercase().clone_into(&mut run.state);
         let started = *run.started.get_or_insert(run.created);
@@ -260,40 +230,31 @@ impl State {
         if run.state != "FAILED" || run.cancelled || before.is_some() {
             return Ok(());
         }
-        let (code, message) = match &run.plan.end {
-            End::Failure { code, message } => (code.clone(), message.clone()),
-            _ => ("58000".to_owned(), "the run was made to fail".to_owned()),
-        };
-        let error = json!({ "code": code, "message": message, "errorType": "USER_ERROR" });
+        let Plan { code, reason, .. } = &run.course.plan;
+        let error = json!({
+            "code": code.as_deref().unwrap_or("58000"),
+            "message": reason.as_deref().unwrap_or("the run was made to fail"),
+            "errorType": "USER_ERROR",
+        });
         let query = Query {
-            id: self.desk.new_uuid(),
+            id: self.kit.new_uuid(),
             request: self.schedule(schedule)?.query.clone(),
             state: "FAILED".to_owned(),
             errors: vec![error],
             created: started.trunc_subsecs(3),
             updated: ended.trunc_subsecs(3),
             run: Some((schedule.to_owned(), id.to_owned())),
-            datasets: vec![format!("{:024x}", self.desk.mixed_serial())],
+            datasets: vec![format!("{:024x}", self.kit.mixed_serial())],
             deleted: false,
         };
         self.queries.push(query);
         Ok(())
     }
 
-    /// Ends the run with this id, wherever it is; one that still goes on if there is a choice.
-    pub(super) fn finish(&mut self, id: &str, state: &str) -> Result<(), Answer> {
-        let now = self.desk.now();
-        let runs = self.schedules.iter().flat_map(|schedule| &schedule.runs);
-        let found = runs.filter(|run| run.id == id);
-        let found = found.max_by_key(|run| is_active(&run.state));
-        let schedule = found.map(|run| run.schedule.clone());
-        self.end_run(&schedule.unwrap_or_default(), id, state, now)
-    }
-
     pub(super) fn add_query(&mut self, request: Value) -> Value {
-        let now = self.desk.now().trunc_subsecs(3);
+        let now = self.kit.now().trunc_subsecs(3);
         let query = Query {
-            id: self.desk.new_uuid(),
+            id: self.kit.new_uuid(),
             request,
             state: "SUBMITTED".to_owned(),
             errors: Vec::new(),
@@ -308,10 +269,10 @@ impl State {
         shown
     }
 
-    /// One look at a query, which is what makes it move on.
-    pub(super) fn poll_query(&mut self, id: &str) -> Result<Value, Answer> {
-        let now = self.desk.now();
-        let held = self.held;
+    /// Polls a query, which makes it move on.
+    pub(super) fn poll_query(&mut self, id: &str) -> Result<Value, Refusal> {
+        let now = self.kit.now();
+        let held = self.kit.held;
         let query = self.query(id)?;
         match query.state.as_str() {
             "SUBMITTED" if !held => query.change("IN_PROGRESS", now),
@@ -338,11 +299,10 @@ impl State {
     }
 
     /// Counts as one list: runs that go on come closer to a step, and those triggered of late to being seen.
-    pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Answer> {
+    pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Refusal> {
         let mut due = Vec::new();
         for run in self.schedule(schedule)?.runs.iter_mut().filter(|run| run.unseen_lists == 0) {
-            run.lists += 1;
-            if is_active(&run.state) && run.lists.is_multiple_of(LISTS_A_STEP) {
+            if run.course.list() && is_active(&run.state) {
                 due.push(run.id.clone());
             }
         }
@@ -396,6 +356,150 @@ impl State {
             }
         });
         rows.collect()
+    }
+}
+
+impl FakeState for State {
+    type Refusal = Refusal;
+
+    const NAME: &'static str = "FakeAdobe";
+    const BASE_PATH: &'static str = "/data/foundation/query";
+    const TOKEN_PATHS: &'static [&'static str] = &["/ims/token/v3"];
+    const TARGET: &'static str = "schedule";
+    const VERBS: &'static [&'static str] = &[
+        "Plan::code",
+        "Plan::after_lists",
+        "NewRun::took",
+        "NewRun::triggered",
+        "NewRun::reason",
+        "NewRun::code",
+        "NewRun::message",
+    ];
+
+    fn new(_: String) -> Self {
+        let row = [("one".to_owned(), 1.into())].into_iter().collect();
+        let mut state = Self {
+            unseen_lists: 1,
+            after_cancel: "FAILED".to_owned(),
+            accelerated: vec![row],
+            ..Self::default()
+        };
+        state.add_demo_data();
+        state
+    }
+
+    fn kit(&mut self) -> &mut Kit<Self> {
+        &mut self.kit
+    }
+
+    fn end_state(end: End) -> Option<&'static str> {
+        match end {
+            End::Succeeds => Some("SUCCESS"),
+            End::Fails => Some("FAILED"),
+            End::Cancelled => Some(CANCELLED),
+            End::FailsSilently | End::Skipped | End::SubmitFails => None,
+        }
+    }
+
+    /// Adds a run. One that failed gets the query that says why.
+    fn add_run(&mut self, schedule: &str, new: NewRun) -> Option<String> {
+        let at = new.created.unwrap_or_else(|| self.kit.now());
+        let id = self.new_run(schedule, at, new.triggered.unwrap_or(false), new.id).ok()?;
+        let run = self.run(schedule, &id).ok()?;
+        let started = run.created + TimeDelta::milliseconds(241_650);
+        run.started = Some(started);
+        run.message = new.message;
+        run.course = Course::new::<Self>(new.plan);
+        if !is_active(&new.state) {
+            let took = new.took.unwrap_or(Duration::from_millis(187_275));
+            self.end_run(schedule, &id, &new.state, started + took).ok()?;
+        }
+        Some(id)
+    }
+
+    fn trigger_from_elsewhere(&mut self, schedule: &str) -> Option<String> {
+        self.trigger(schedule, Plan::succeeds(), 0).ok()
+    }
+
+    /// Ends the run with this ID, wherever it is; one that still goes on if there is a choice.
+    fn finish(&mut self, id: &str, state: &str) -> Option<()> {
+        let now = self.kit.now();
+        let runs = self.schedules.iter().flat_map(|schedule| &schedule.runs);
+        let found = runs.filter(|run| run.id == id).max_by_key(|run| is_active(&run.state));
+        let schedule = found.map(|run| run.schedule.clone())?;
+        self.end_run(&schedule, id, state, now).ok()
+    }
+
+    fn is_trigger(&mut self, call: &Call) -> bool {
+        call.method == "POST" && call.path.ends_with("/runs")
+    }
+
+    fn token(&mut self, call: &Call) -> Reply {
+        Ok(responses::token(self, call))
+    }
+
+    fn serve(&mut self, call: &Call) -> Reply {
+        route(self, call)
+    }
+
+    fn usual(status: u16) -> Refusal {
+        responses::usual(status)
+    }
+
+    fn bad_request(message: &str) -> Refusal {
+        responses::bad_request(message)
+    }
+
+    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+        let response = reply.unwrap_or_else(|refusal| refusal);
+        response.name_request(call, "x-request-id", &self.kit.new_uuid())
+    }
+}
+
+impl State {
+    /// Adds a schedule that is `ENABLED` and has no runs.
+    pub(super) fn add_enabled_schedule(&mut self, id: &str) {
+        let query = json!({
+            "dbName": format!("{}:all", FakeAdobe::SANDBOX),
+            "sql": "INSERT INTO daily_totals SELECT day, count(1) FROM events GROUP BY day",
+            "name": id,
+        });
+        let timetable = json!({
+            "schedule": "0 2 * * *",
+            "startDate": "2026-01-01T02:00:00.000Z",
+            "maxActiveRuns": 1,
+        });
+        self.add_schedule(id, "ENABLED", query, timetable);
+    }
+
+    fn add_demo_data(&mut self) {
+        let now = Utc::now().trunc_subsecs(0);
+        let hour = now - TimeDelta::seconds(now.timestamp().rem_euclid(3600));
+        let midnight = now - TimeDelta::seconds(now.timestamp().rem_euclid(86_400));
+        let night = midnight - TimeDelta::hours(22);
+        let succeeded = |at| NewRun::new("SUCCESS").created(at);
+
+        self.add_enabled_schedule("nightly-orders");
+        for days in (2..=5).rev() {
+            self.add_run("nightly-orders", succeeded(night - TimeDelta::days(days)));
+        }
+        let failed = NewRun::new("FAILED").created(night - TimeDelta::days(1));
+        let failed = failed.code("42P01").reason("relation \"orders_raw\" does not exist");
+        self.add_run("nightly-orders", failed);
+        self.add_run("nightly-orders", succeeded(night));
+
+        self.add_enabled_schedule("hourly-traffic");
+        for hours in (2..=5).rev() {
+            self.add_run("hourly-traffic", succeeded(hour - TimeDelta::hours(hours)));
+        }
+        let by_hand = succeeded(hour - TimeDelta::minutes(47)).triggered(true);
+        self.add_run("hourly-traffic", by_hand);
+
+        self.add_enabled_schedule("retired-report");
+        self.add_run("retired-report", succeeded(night - TimeDelta::days(40)));
+        for retired in self.schedules.iter_mut().filter(|known| known.id == "retired-report") {
+            "DISABLED".clone_into(&mut retired.state);
+        }
     }
 }
 

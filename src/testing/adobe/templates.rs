@@ -3,9 +3,9 @@
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
 
-use super::answers::{Answer, Reply};
 use super::lists::{Row, TEMPLATE_COUNT, TEMPLATES, Wanted, count};
-use super::routes::{Call, Object, check_parameters, only, text};
+use super::responses::{Call, Refusal, Reply, not_found, service};
+use super::routes::{Object, check_parameters, only, text};
 use super::state::{LINKS, State, USER, add, link};
 
 pub(super) struct Template {
@@ -17,6 +17,7 @@ pub(super) struct Template {
     updated: DateTime<Utc>,
     overwritten: bool,
 }
+use crate::testing::kit::Response;
 
 /// Requests below `/query-templates`.
 pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]) -> Reply {
@@ -28,37 +29,37 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
         }
         ("POST", []) => {
             let (name, sql, parameters) = read(call)?;
-            Ok(Answer::json(202, &state.add_template(&name, &sql, parameters)))
+            Ok(Response::json(202, state.add_template(&name, &sql, parameters)))
         }
         ("GET", ["count"]) => {
             call.no_body()?;
             let total = count(&TEMPLATE_COUNT, &call.query, &state.template_rows())?;
-            Ok(Answer::json(200, &json!({ "totalCount": total, "version": 1 })))
+            Ok(Response::json(200, json!({ "totalCount": total, "version": 1 })))
         }
         ("GET", [id]) => {
             call.bare()?;
-            Ok(Answer::json(200, &state.template(id)?.shown()))
+            Ok(Response::json(200, state.template(id)?.shown()))
         }
         ("PUT", [id]) => {
             let (name, sql, parameters) = read(call)?;
-            let now = state.desk.now().trunc_subsecs(3);
+            let now = state.kit.now().trunc_subsecs(3);
             let template = state.template(id)?;
             (template.name, template.sql, template.parameters) = (name, sql, parameters);
             (template.updated, template.overwritten) = (now, true);
-            Ok(Answer::json(202, &template.shown()))
+            Ok(Response::json(202, template.shown()))
         }
         ("DELETE", [id]) => {
             call.bare()?;
             state.template(id)?;
             state.templates.retain(|template| template.id != *id);
-            Ok(Answer::service(202, "Gone"))
+            Ok(service(202, "Gone"))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
 /// Name, SQL and parameters, as creating and overwriting take them.
-fn read(call: &Call) -> Result<(String, String, Option<Value>), Answer> {
+fn read(call: &Call) -> Result<(String, String, Option<Value>), Refusal> {
     let body: Object = call.object()?;
     only(&body, &["name", "sql", "queryParameters"])?;
     check_parameters(&body)?;
@@ -73,9 +74,9 @@ impl State {
         sql: &str,
         parameters: Option<Value>,
     ) -> Value {
-        let now = self.desk.now().trunc_subsecs(3);
+        let now = self.kit.now().trunc_subsecs(3);
         let template = Template {
-            id: self.desk.new_uuid(),
+            id: self.kit.new_uuid(),
             name: name.to_owned(),
             sql: sql.to_owned(),
             parameters,
@@ -88,9 +89,9 @@ impl State {
         shown
     }
 
-    pub(super) fn template(&mut self, id: &str) -> Result<&mut Template, Answer> {
+    pub(super) fn template(&mut self, id: &str) -> Result<&mut Template, Refusal> {
         let found = self.templates.iter_mut().find(|known| known.id == id);
-        found.ok_or_else(|| Answer::not_found("template"))
+        found.ok_or_else(|| not_found("template"))
     }
 
     fn template_rows(&self) -> Vec<Row> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answers::Answer;
+use super::responses::{Refusal, bad_request, error, invalid};
 use super::state::State;
 
 pub(super) type Object = Map<String, Value>;
@@ -21,35 +21,35 @@ pub(super) fn items<'a>(object: &'a Object, name: &str) -> &'a [Value] {
     object.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-pub(super) fn part<'a>(object: &'a Object, name: &str) -> Result<&'a Object, Answer> {
-    object.get(name).map_or_else(|| Err(invalid(name)), whole)
+pub(super) fn part<'a>(object: &'a Object, name: &str) -> Result<&'a Object, Refusal> {
+    object.get(name).map_or_else(|| Err(not_valid(name)), whole)
 }
 
-pub(super) fn whole(value: &Value) -> Result<&Object, Answer> {
-    value.as_object().ok_or_else(|| Answer::invalid("not a JSON object"))
+pub(super) fn whole(value: &Value) -> Result<&Object, Refusal> {
+    value.as_object().ok_or_else(|| invalid("not a JSON object"))
 }
 
-fn invalid(member: &str) -> Answer {
-    Answer::invalid(&format!("{member} is missing or not valid"))
+fn not_valid(member: &str) -> Refusal {
+    invalid(&format!("{member} is missing or not valid"))
 }
 
-fn named(name: &str) -> Result<(), Answer> {
-    Err(Answer::bad_request(name, &json!({})))
+fn named(name: &str) -> Result<(), Refusal> {
+    Err(bad_request(name, &json!({})))
 }
 
 /// Members are written `name:kind`, or `name?:kind` where they may be left out. All others are refused.
-pub(super) fn check(object: &Object, members: &str) -> Result<(), Answer> {
+pub(super) fn check(object: &Object, members: &str) -> Result<(), Refusal> {
     let mut unknown: Vec<&String> = object.keys().collect();
     for (name, kind) in members.split_whitespace().filter_map(|member| member.split_once(':')) {
         let bare = name.trim_end_matches('?');
         match object.get(bare) {
-            None if name == bare => return Err(invalid(bare)),
-            Some(value) if !is(value, kind) => return Err(invalid(bare)),
+            None if name == bare => return Err(not_valid(bare)),
+            Some(value) if !is(value, kind) => return Err(not_valid(bare)),
             _ => unknown.retain(|name| *name != bare),
         }
     }
     let first = unknown.first();
-    first.map_or(Ok(()), |name| Err(Answer::invalid(&format!("unknown member {name}"))))
+    first.map_or(Ok(()), |name| Err(invalid(&format!("unknown member {name}"))))
 }
 
 fn is(value: &Value, kind: &str) -> bool {
@@ -86,18 +86,18 @@ fn is_rid(value: &Value) -> bool {
 pub(super) fn variant<'a>(
     object: &'a Object,
     variants: &[(&str, &str)],
-) -> Result<&'a str, Answer> {
+) -> Result<&'a str, Refusal> {
     let kind = text(object, "type");
     let (_, members) = variants.iter().find(|(name, _)| *name == kind).ok_or_else(|| {
         let known: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
-        Answer::invalid(&format!("type is none of {}", known.join(", ")))
+        invalid(&format!("type is none of {}", known.join(", ")))
     })?;
     check(object, &format!("type:text {members}"))?;
     Ok(kind)
 }
 
 /// A new schedule, or what replaces one; comes back as answers show it.
-pub(super) fn schedule(state: &State, body: &Value) -> Result<Object, Answer> {
+pub(super) fn schedule(state: &State, body: &Value) -> Result<Object, Refusal> {
     let mut shown = whole(body)?.clone();
     check(
         &shown,
@@ -114,11 +114,11 @@ pub(super) fn schedule(state: &State, body: &Value) -> Result<Object, Answer> {
 }
 
 /// A new build; comes back as an action.
-pub(super) fn build(body: &Value) -> Result<Object, Answer> {
+pub(super) fn build(body: &Value) -> Result<Object, Refusal> {
     action(whole(body)?, "fallbackBranches:texts")
 }
 
-fn action(action: &Object, fallbacks: &str) -> Result<Object, Answer> {
+fn action(action: &Object, fallbacks: &str) -> Result<Object, Refusal> {
     const MEMBERS: &str = "target:object branchName?:text retryCount?:count \
         retryBackoffDuration?:object forceBuild?:flag abortOnFailure?:flag \
         notificationsEnabled?:flag";
@@ -137,19 +137,19 @@ fn action(action: &Object, fallbacks: &str) -> Result<Object, Answer> {
     }
     if !twice.is_empty() {
         let parameters = json!({ "duplicateBranchNames": twice });
-        return Err(Answer::bad_request("DuplicateBuildBranches", &parameters));
+        return Err(bad_request("DuplicateBuildBranches", &parameters));
     }
     if action.contains_key("retryBackoffDuration") {
         let pause = part(action, "retryBackoffDuration")?;
         check(pause, "value:count unit:text")?;
         if !UNITS.split(' ').any(|unit| unit == text(pause, "unit")) {
-            return Err(invalid("unit"));
+            return Err(not_valid("unit"));
         }
     }
     Ok(shown)
 }
 
-fn target(target: &Object) -> Result<Object, Answer> {
+fn target(target: &Object) -> Result<Object, Refusal> {
     let variants = [
         ("manual", "targetRids:rids"),
         ("upstream", "targetRids:rids ignoredRids?:rids"),
@@ -183,24 +183,24 @@ const TRIGGERS: [(&str, &str); 11] = [
     ("or", "triggers:objects"),
 ];
 
-fn trigger(state: &State, wanted: &Object) -> Result<(), Answer> {
+fn trigger(state: &State, wanted: &Object) -> Result<(), Refusal> {
     let parts = items(wanted, "triggers");
     let (cron, zone) = (text(wanted, "cronExpression"), text(wanted, "timeZone"));
     let (media_set, schedule) = (text(wanted, "mediaSetRid"), text(wanted, "scheduleRid"));
     match variant(wanted, &TRIGGERS)? {
         "time" if !is_cron(cron) => {
-            Err(Answer::bad_request("InvalidTimeTrigger", &json!({ "cronExpression": cron })))
+            Err(bad_request("InvalidTimeTrigger", &json!({ "cronExpression": cron })))
         }
         "time" if !is_zone(zone) => {
-            Err(Answer::bad_request("InvalidTimeZone", &json!({ "timeZone": zone })))
+            Err(bad_request("InvalidTimeZone", &json!({ "timeZone": zone })))
         }
         "mediaSetUpdated" if media_set.split('.').nth(3) != Some("media-set") => {
             let parameters = json!({ "mediaSetRid": media_set });
-            Err(Answer::bad_request("InvalidMediaSetTrigger", &parameters))
+            Err(bad_request("InvalidMediaSetTrigger", &parameters))
         }
         "scheduleSucceeded" | "scheduleFailed" if !state.has_schedule(schedule) => {
             let parameters = json!({ "resourceRids": [schedule] });
-            Err(Answer::error(404, "ScheduleTriggerResourcesNotFound", &parameters))
+            Err(error(404, "ScheduleTriggerResourcesNotFound", &parameters))
         }
         "and" if parts.is_empty() => named("InvalidAndTrigger"),
         "or" if parts.is_empty() => named("InvalidOrTrigger"),

@@ -6,8 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
 
-use super::answers::{Answer, Reply};
 use super::checks::{Object, check, items, part, text, variant, whole};
+use super::responses::{Refusal, Reply, bad_request, invalid, shown};
 use super::state::State;
 
 /// What a page token stands for.
@@ -32,17 +32,17 @@ impl State {
             Value::String(text) => text.parse().ok(),
             other => other.as_i64(),
         });
-        let size: i64 = size.ok_or_else(|| Answer::invalid("pageSize is no integer"))?;
+        let size: i64 = size.ok_or_else(|| invalid("pageSize is no integer"))?;
         let most = usize::try_from(size)
             .ok()
             .filter(|most| *most > 0)
-            .ok_or_else(|| Answer::bad_request("InvalidPageSize", &json!({ "pageSize": size })))?;
+            .ok_or_else(|| bad_request("InvalidPageSize", &json!({ "pageSize": size })))?;
         let mut rids = match token {
             None => draw_up(self),
             Some(token) => {
                 let is = |known: &&Cursor| known.list == list && token == known.token.as_str();
                 let cursor = self.cursors.iter().find(is).ok_or_else(|| {
-                    Answer::bad_request("InvalidPageToken", &json!({ "pageToken": token }))
+                    bad_request("InvalidPageToken", &json!({ "pageToken": token }))
                 })?;
                 cursor.rest.clone()
             }
@@ -52,17 +52,17 @@ impl State {
         let mut body = json!({ "data": data });
         if let (Some(body), false) = (body.as_object_mut(), rest.is_empty()) {
             // The signs in front are some whose base64 must be escaped in a query.
-            let token = BASE64_STANDARD.encode(format!(">>>???{}", self.desk.new_uuid()));
+            let token = BASE64_STANDARD.encode(format!(">>>???{}", self.kit.new_uuid()));
             let token = format!("v1.{token}");
             body.insert("nextPageToken".to_owned(), token.as_str().into());
             self.cursors.push(Cursor { token, list: list.to_owned(), rest });
         }
-        Ok(Answer::json(body))
+        Ok(shown(body))
     }
 }
 
 /// The member of a build that a field of a search stands for.
-fn member(operator: &str, field: &str) -> Result<&'static str, Answer> {
+fn member(operator: &str, field: &str) -> Result<&'static str, Refusal> {
     match (operator, field) {
         ("eq", "CREATED_BY") => Ok("createdBy"),
         ("eq", "BRANCH_NAME") => Ok("branchName"),
@@ -70,7 +70,7 @@ fn member(operator: &str, field: &str) -> Result<&'static str, Answer> {
         ("eq", "RID") => Ok("rid"),
         ("gte" | "lt" | "order", "STARTED_TIME") => Ok("createdTime"),
         ("gte" | "lt" | "order", "FINISHED_TIME") => Ok("finishedTime"),
-        _ => Err(Answer::invalid(&format!("unknown field for {operator}"))),
+        _ => Err(invalid(&format!("unknown field for {operator}"))),
     }
 }
 
@@ -78,7 +78,7 @@ fn moment(value: Option<&Value>) -> Option<DateTime<FixedOffset>> {
     DateTime::parse_from_rfc3339(value?.as_str()?).ok()
 }
 
-pub(super) fn check_filter(filter: &Object) -> Result<(), Answer> {
+pub(super) fn check_filter(filter: &Object) -> Result<(), Refusal> {
     let variants = [
         ("eq", "field:text value:any"),
         ("gte", "field:text value:any"),
@@ -89,8 +89,8 @@ pub(super) fn check_filter(filter: &Object) -> Result<(), Answer> {
     ];
     let parts = items(filter, "items");
     match variant(filter, &variants)? {
-        "and" if parts.is_empty() => Err(Answer::bad_request("InvalidAndFilter", &json!({}))),
-        "or" if parts.is_empty() => Err(Answer::bad_request("InvalidOrFilter", &json!({}))),
+        "and" if parts.is_empty() => Err(bad_request("InvalidAndFilter", &json!({}))),
+        "or" if parts.is_empty() => Err(bad_request("InvalidOrFilter", &json!({}))),
         "and" | "or" => parts.iter().try_for_each(|part| check_filter(whole(part)?)),
         "not" => check_filter(part(filter, "value")?),
         operator => {
@@ -105,7 +105,7 @@ pub(super) fn check_filter(filter: &Object) -> Result<(), Answer> {
                 return Ok(());
             }
             let parameters = json!({ "field": field, "value": value, "expectedType": expected });
-            Err(Answer::bad_request("InvalidFilterValue", &parameters))
+            Err(bad_request("InvalidFilterValue", &parameters))
         }
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn holds(filter: &Object, build: &Object) -> bool {
 }
 
 /// Members to sort by, the first one first, and whether the latest comes first. Without any, the latest start does.
-pub(super) fn order(body: &Object) -> Result<Vec<(&'static str, bool)>, Answer> {
+pub(super) fn order(body: &Object) -> Result<Vec<(&'static str, bool)>, Refusal> {
     let mut order = Vec::new();
     if body.contains_key("orderBy") {
         let wanted = part(body, "orderBy")?;
@@ -138,7 +138,7 @@ pub(super) fn order(body: &Object) -> Result<Vec<(&'static str, bool)>, Answer> 
             check(item, "field:text direction:text")?;
             let direction = text(item, "direction");
             if !matches!(direction, "ASC" | "DESC") {
-                return Err(Answer::invalid("unknown direction"));
+                return Err(invalid("unknown direction"));
             }
             order.push((member("order", text(item, "field"))?, direction == "DESC"));
         }

@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 
 use nightly_reports::{Error, Nightly, Pager, Vendors, loom};
-use scheduled_runs::testing::foundry::{self as fake_foundry, FakeFoundry};
+use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
-use scheduled_runs::testing::{FakeProvider, ManualClock};
+use scheduled_runs::testing::{FakeProvider, ManualClock, Plan};
 use scheduled_runs::{ErrorKind, Phase, RunProvider, RunProviderExt as _, Target, foundry, mode};
 
 use crate::fake_loom::FakeLoom;
@@ -72,7 +72,7 @@ async fn a_report_succeeds_at_each_vendor_and_nobody_is_paged() {
 #[tokio::test]
 async fn a_failed_report_pages_somebody_with_the_vendors_reason() {
     let at_foundry = FakeFoundry::start().await;
-    at_foundry.next_run(fake_foundry::Plan::fails());
+    at_foundry.next_run(Plan::fails("a job failed"));
     let (pages, report) = nightly(quick_foundry(&at_foundry));
     let failed = report.run(&foundry::target(FakeFoundry::NIGHTLY_ORDERS)).await.unwrap_err();
     assert!(matches!(failed, Error::Failed(_)), "{failed:?}");

@@ -1,0 +1,306 @@
+//! What all fakes are made of: a server on loopback that tests can set up, faults that are used up one per request, and
+//! a record of the requests. A vendor adds its routes, its state and its JSON.
+
+mod call;
+mod plan;
+mod response;
+mod state;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use super::lock;
+use crate::client::{Api, Client, ClientBuilder};
+
+pub use self::call::SeenRequest;
+pub(super) use self::call::{Call, OAuthError};
+pub(super) use self::plan::{Course, End, LISTS_PER_POLL, Rows};
+pub use self::plan::{NewRun, Plan};
+pub(super) use self::response::{Body, Response};
+pub(super) use self::state::{FakeState, Kit, Lost, Reply};
+
+/// A vendor that has a fake here. It cannot be implemented for others: their fakes are their own.
+pub trait FakeVendor: Api + Sized {
+    /// What the fake remembers, and how it behaves.
+    #[doc(hidden)]
+    type State: FakeState;
+
+    /// Sets what a client needs besides the base URL.
+    #[doc(hidden)]
+    fn set_up(fake: &FakeServer<Self>, builder: ClientBuilder<Self>) -> ClientBuilder<Self>;
+}
+
+/// A vendor whose API starts runs: all but ArcGIS.
+pub trait StartsRuns: FakeVendor {}
+
+/// A vendor whose fake hands out tokens: Adobe, ArcGIS and Foundry.
+pub trait HandsOutTokens: FakeVendor {}
+
+/// A fake of one vendor's API, on a random port of 127.0.0.1. It stops when it is dropped.
+///
+/// It is stateful, and strict about what the vendor is strict about. Nothing moves by itself: a run takes a step
+/// whenever it is polled, and at every fifth list that contains it, so tests need no sleep. [`Plan`] says how a run
+/// goes, [`NewRun`] adds one that exists already.
+///
+/// The methods here are the same for every vendor. What only one vendor has is described with its alias, such as
+/// [`FakeAdobe`](super::adobe::FakeAdobe).
+pub struct FakeServer<V: FakeVendor> {
+    server: MockServer,
+    state: Arc<Mutex<V::State>>,
+}
+
+impl<V: FakeVendor> FakeServer<V> {
+    /// Starts a fake with its demo data.
+    pub async fn start() -> Self {
+        let server = MockServer::builder().disable_request_recording().start().await;
+        let state = Arc::new(Mutex::new(V::State::new(server.uri())));
+
+        let (asked, dropped, answered) = (state.clone(), state.clone(), state.clone());
+        Mock::given(move |request: &Request| lock(&asked).loses(&Call::read(request)).is_some())
+            .respond_with_err(move |request: &Request| {
+                drop_connection(&mut *lock(&dropped), &Call::read(request))
+            })
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        Mock::given(any())
+            .respond_with(move |request: &Request| {
+                respond(&mut *lock(&answered), &Call::read(request))
+            })
+            .mount(&server)
+            .await;
+        Self { server, state }
+    }
+
+    /// Where the API is, as [`ClientBuilder::base_url`] takes it. No slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("{}{}", self.server.uri(), V::State::BASE_PATH)
+    }
+
+    /// A client of this fake, with settings still to change. The base URL, a credential and what else the vendor
+    /// requires are set.
+    pub fn client_builder(&self) -> ClientBuilder<V> {
+        V::set_up(self, Client::<V>::builder().base_url(self.base_url()))
+    }
+
+    /// The state, for the methods that only one vendor has.
+    pub(in crate::testing) fn lock(&self) -> MutexGuard<'_, V::State> {
+        lock(&self.state)
+    }
+
+    fn with_kit<T>(&self, act: impl FnOnce(&mut Kit<V::State>) -> T) -> T {
+        act(self.lock().kit())
+    }
+}
+
+/// Runs.
+impl<V: FakeVendor> FakeServer<V> {
+    /// Adds a run that exists already; returns its ID. Lists contain it at once.
+    ///
+    /// The target is the ID of a schedule, report or task; at Supermetrics that of a data source.
+    ///
+    /// # Panics
+    /// If there is no such target, or the vendor lacks something that the run is to have.
+    #[track_caller]
+    #[allow(clippy::must_use_candidate, reason = "the ID is a convenience")]
+    pub fn add_run(&self, target: &str, run: NewRun) -> String {
+        run.check::<V::State>();
+        let added = self.lock().add_run(target, run);
+        found(added, V::State::TARGET, target)
+    }
+
+    /// Somebody else, or a schedule, starts a run of this target; returns its ID. Lists contain it at once.
+    ///
+    /// It succeeds as [`Plan::succeeds`] says. A plan given to [`next_run`](Self::next_run) stays for the next trigger.
+    ///
+    /// # Panics
+    /// If there is no such target.
+    #[track_caller]
+    #[allow(clippy::must_use_candidate, reason = "the ID is a convenience")]
+    pub fn trigger_from_elsewhere(&self, target: &str) -> String {
+        let started = self.lock().trigger_from_elsewhere(target);
+        found(started, V::State::TARGET, target)
+    }
+
+    /// Ends a run now, held or not. The state is the vendor's word, such as `SUCCESS` or `failed`.
+    ///
+    /// # Panics
+    /// If there is no such run.
+    #[track_caller]
+    pub fn finish(&self, run: &str, state: &str) {
+        let ended = self.lock().finish(run, state);
+        found(ended, V::State::RUN, run);
+    }
+
+    /// Keeps runs and other work as they are, however often they are polled.
+    pub fn hold(&self) {
+        self.with_kit(|kit| kit.held = true);
+    }
+
+    /// Ends [`hold`](Self::hold).
+    pub fn release(&self) {
+        self.with_kit(|kit| kit.held = false);
+    }
+}
+
+/// Fails the test that asks for something that is not there.
+#[track_caller]
+pub(super) fn found<T>(found: Option<T>, kind: &str, id: &str) -> T {
+    let Some(found) = found else { panic!("the fake has no {kind} {id:?}") };
+    found
+}
+
+/// Faults, used up one per request of the API, in the order given.
+impl<V: FakeVendor> FakeServer<V> {
+    /// Responds to the next request with this status and the body that the vendor usually sends with it. Nothing is
+    /// carried out.
+    ///
+    /// # Panics
+    /// If the status is not in 400..=599.
+    #[track_caller]
+    pub fn fail_next(&self, status: u16) {
+        check_failure(status);
+        self.with_kit(|kit| kit.respond_next(Err(V::State::usual(status))));
+    }
+
+    /// Responds to the next request with just this, whatever it asks for: a failure of your own, or the response of an
+    /// operation that the fake does not have. Nothing is carried out.
+    ///
+    /// # Panics
+    /// If the status is not in 200..=599, or a header cannot be sent.
+    #[track_caller]
+    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
+        let response = Response::checked(status, headers, body);
+        self.with_kit(|kit| kit.respond_next(Ok(response)));
+    }
+
+    /// Carries out the next request, then drops the connection without a response.
+    pub fn lose_next_answer(&self) {
+        self.with_kit(|kit| kit.lose_next(Lost::Response));
+    }
+
+    /// Drops the connection of the next request without carrying it out.
+    pub fn lose_next_request(&self) {
+        self.with_kit(|kit| kit.lose_next(Lost::Request));
+    }
+
+    /// All requests so far, also those that were refused or met a fault; requests for tokens are not among them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.with_kit(|kit| kit.seen.clone())
+    }
+}
+
+/// How runs go that are triggered through the API.
+impl<V: StartsRuns> FakeServer<V> {
+    /// Plans one triggered run. Plans are used in the order given; without one, [`Plan::succeeds`] applies.
+    ///
+    /// # Panics
+    /// If the vendor lacks something that is planned.
+    #[track_caller]
+    pub fn next_run(&self, plan: Plan) {
+        plan.check::<V::State>();
+        self.with_kit(|kit| kit.plans.push_back(plan));
+    }
+
+    /// How many triggers of this target were carried out, also when their response was lost.
+    #[must_use]
+    pub fn triggers(&self, target: &str) -> usize {
+        self.with_kit(|kit| kit.triggers(target))
+    }
+
+    /// Carries out the next trigger, then drops the connection without a response.
+    ///
+    /// Other faults come first: a trigger they hit leaves this one for the next trigger.
+    pub fn lose_next_trigger_answer(&self) {
+        self.with_kit(|kit| kit.lose_next_trigger(Lost::Response));
+    }
+
+    /// Drops the connection of the next trigger without carrying it out.
+    ///
+    /// Other faults come first, as for [`lose_next_trigger_answer`](Self::lose_next_trigger_answer).
+    pub fn lose_next_trigger(&self) {
+        self.with_kit(|kit| kit.lose_next_trigger(Lost::Request));
+    }
+}
+
+/// Tokens.
+impl<V: HandsOutTokens> FakeServer<V> {
+    /// Where tokens are handed out; at ArcGIS those of users.
+    #[must_use]
+    pub fn token_url(&self) -> String {
+        let path = V::State::TOKEN_PATHS.first().copied().unwrap_or_default();
+        format!("{}{path}", self.server.uri())
+    }
+
+    /// A token that is valid now. [`token_requests`](Self::token_requests) does not count it.
+    #[must_use]
+    pub fn access_token(&self) -> String {
+        self.lock().new_token()
+    }
+
+    /// Refuses all tokens handed out so far.
+    pub fn expire_tokens(&self) {
+        self.lock().expire_tokens();
+    }
+
+    /// Responds to the next request for a token with this status and the body that the vendor usually sends with it.
+    ///
+    /// # Panics
+    /// If the status is not in 400..=599.
+    #[track_caller]
+    pub fn fail_next_token(&self, status: u16) {
+        check_failure(status);
+        self.with_kit(|kit| kit.token_faults.push_back(V::State::usual(status)));
+    }
+
+    /// How often a token was asked for, with success or not.
+    #[must_use]
+    pub fn token_requests(&self) -> usize {
+        self.with_kit(|kit| kit.token_requests)
+    }
+}
+
+impl<V: FakeVendor> fmt::Debug for FakeServer<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(V::State::NAME)
+            .field("base_url", &self.base_url())
+            .field("requests", &self.with_kit(|kit| kit.seen.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Fails a test that asks for a failure with a status that is not one.
+#[track_caller]
+pub(super) fn check_failure(status: u16) {
+    assert!((400..=599).contains(&status), "{status} is not the status of a failure");
+}
+
+fn drop_connection<S: FakeState>(state: &mut S, call: &Call<S>) -> io::Error {
+    let kit = state.kit();
+    kit.seen.push(call.seen());
+    if kit.use_up_loss() != Some(Lost::Request) {
+        // The response is lost: only what was carried out stays.
+        let _ = state.serve(call);
+    }
+    io::Error::other("the fake breaks this connection")
+}
+
+fn respond<S: FakeState>(state: &mut S, call: &Call<S>) -> ResponseTemplate {
+    let kit = state.kit();
+    let reply = if call.is_for_token() {
+        kit.token_requests += 1;
+        let fault = kit.token_faults.pop_front();
+        fault.map_or_else(|| state.token(call), Err)
+    } else {
+        kit.seen.push(call.seen());
+        let fault = kit.use_up_response();
+        fault.unwrap_or_else(|| state.serve(call))
+    };
+    state.complete(call, reply).into_template()
+}
