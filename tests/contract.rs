@@ -15,7 +15,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
@@ -133,11 +133,9 @@ impl Subject for Mode {
     }
 
     fn next_run(&self, ending: Phase) {
-        use scheduled_runs::testing::mode::Plan;
-
         self.fake.next_run(match ending {
-            Phase::Succeeded => Plan::completes(),
-            Phase::Failed => Plan::fails("syntax", "no such column"),
+            Phase::Succeeded => Plan::ends("completed"),
+            Phase::Failed => Plan::fails("no such column").code("syntax"),
             _ => Plan::never_ends(),
         });
     }
@@ -337,7 +335,7 @@ async fn a_fake_says_how_long_a_run_took_that_a_test_added() {
     // These two tell when a run was asked for, and when it ended.
     let mode = FakeMode::start().await;
     let report = mode.add_report("timed");
-    let run = mode.add_run(&report, fake_mode::NewRun::new("succeeded").took(took));
+    let run = mode.add_run(&report, NewRun::new("succeeded").took(took));
     let run = mode::target(report).run(run);
     let run = mode.client_builder().build().unwrap().snapshot(&run).await.unwrap();
     assert_eq!((run.finished.unwrap() - run.created.unwrap()).to_std(), Ok(took));

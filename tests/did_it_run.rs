@@ -8,7 +8,7 @@ use std::sync::Arc;
 use scheduled_runs::run::Trigger;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
 use scheduled_runs::{
@@ -91,7 +91,7 @@ async fn at_mode() -> Subject {
         mode::target(REPORT),
         |fake| fake.triggers(REPORT),
         |fake| fake.trigger_from_elsewhere(REPORT),
-        |fake| fake.add_run(REPORT, fake_mode::NewRun::new("enqueued").scheduled())
+        |fake| fake.add_run(REPORT, NewRun::new("enqueued").triggered(false))
     )
 }
 

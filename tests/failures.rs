@@ -12,7 +12,7 @@ use scheduled_runs::run::Failure;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
 use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
 use scheduled_runs::{
@@ -146,13 +146,11 @@ async fn foundry_says_which_job_failed_and_why_none_was_made() {
 
 #[tokio::test]
 async fn mode_says_it_in_the_query_runs_of_the_run() {
-    use fake_mode::NewRun;
-
     const REPORT: &str = FakeMode::REPORT;
     let fake = FakeMode::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     let run = |new| mode::target(REPORT).run(fake.add_run(REPORT, new));
-    let broken = || NewRun::new("failed").error("42P01", "Relation orders does not exist.");
+    let broken = || NewRun::new("failed").code("42P01").reason("Relation orders does not exist.");
     let at = "run mode:d4e81f02a7c6/ID failed";
     let because = format!(
         "{at}: Relation orders does not exist (code 42P01, in query Totals, query run ID); \

@@ -10,7 +10,8 @@
 
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use scheduled_runs::testing::mode::{FakeMode, NewRun, Plan};
+use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::{NewRun, Plan};
 use serde_json::{Value, json};
 
 const REPORT: &str = FakeMode::REPORT;
@@ -305,11 +306,11 @@ async fn a_run_moves_on_as_it_is_read() {
 #[tokio::test]
 async fn plans_are_used_in_order() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::completes());
-    caller.fake.next_run(Plan::fails("SqlTimeout", "took too long").after_polls(1));
-    caller.fake.next_run(Plan::cancelled().after_polls(1));
-    caller.fake.next_run(Plan::never_ends().after_polls(1));
-    caller.fake.next_run(Plan::succeeds().after_polls(0));
+    caller.fake.next_run(Plan::ends("completed"));
+    caller.fake.next_run(Plan::fails("took too long").code("SqlTimeout").takes(1));
+    caller.fake.next_run(Plan::cancelled().takes(1));
+    caller.fake.next_run(Plan::never_ends().takes(1));
+    caller.fake.next_run(Plan::succeeds().takes(0));
     let path = caller.trigger(FRESH).await;
     for (state, python) in
         [("enqueued", "pending"), ("running_notebook", "submitted"), ("completed", "succeeded")]
@@ -326,7 +327,7 @@ async fn plans_are_used_in_order() {
 #[tokio::test]
 async fn a_run_that_has_ended_at_once_is_ended_in_lists_too() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails("ResourceFailure", "no slots").after_polls(0));
+    caller.fake.next_run(Plan::fails("no slots").code("ResourceFailure").takes(0));
     caller.trigger(FRESH).await;
     let path = format!("/reports/{FRESH}/runs");
     assert_eq!(caller.column(&path, "report_runs", "state").await, ["failed"]);
@@ -338,7 +339,7 @@ async fn a_run_that_has_ended_at_once_is_ended_in_lists_too() {
 #[tokio::test]
 async fn a_failed_run_is_explained_by_its_last_query_run_only() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails("SqlTimeout", "took too long").after_polls(1));
+    caller.fake.next_run(Plan::fails("took too long").code("SqlTimeout").takes(1));
     let path = caller.trigger(FRESH).await;
     let run = caller.get(&path).await;
     assert!(!run.to_string().contains("took too long"));
@@ -487,7 +488,7 @@ async fn runs_of_one_moment_are_listed_as_they_came() {
     let caller = Caller::new().await;
     let at = time("2026-01-02T03:04:05Z");
     for token in ["one", "two"] {
-        caller.fake.add_run(FRESH, NewRun::new("succeeded").created(at).token(token));
+        caller.fake.add_run(FRESH, NewRun::new("succeeded").created(at).id(token));
     }
     let path = format!("/reports/{FRESH}/runs");
     assert_eq!(caller.tokens(&path, "report_runs").await, ["two", "one"]);
@@ -498,7 +499,7 @@ async fn runs_of_one_moment_are_listed_as_they_came() {
 #[tokio::test]
 async fn runs_are_filtered_by_time_unless_the_filter_is_broken() {
     let caller = Caller::new().await;
-    let old = NewRun::new("succeeded").created(time("2026-01-02T03:04:05.678Z")).token("old-run");
+    let old = NewRun::new("succeeded").created(time("2026-01-02T03:04:05.678Z")).id("old-run");
     caller.fake.add_run(FRESH, old);
     caller.fake.add_run(FRESH, NewRun::new("succeeded"));
     let path = format!("/reports/{FRESH}/runs");
@@ -801,7 +802,7 @@ async fn a_dataset_run_has_fewer_members_and_takes_no_body() {
     let caller = Caller::new().await;
     let path = format!("/datasets/{DATASET}/runs");
     assert_eq!(caller.send("POST", &path, json!({})).await.0, 400);
-    caller.fake.next_run(Plan::completes().after_polls(2));
+    caller.fake.next_run(Plan::ends("completed").takes(2));
     let (status, run) = caller.call("POST", &path).await;
     assert_eq!((status, &run["state"]), (202, &json!("enqueued")));
     for name in ["python_state", "parameters", "form_fields"] {
@@ -908,7 +909,7 @@ async fn a_refused_trigger_leaves_the_lost_answer_for_the_next_one() {
 #[tokio::test]
 async fn requests_are_kept_as_sent_and_without_credentials() {
     let caller = Caller::new().await;
-    let token = caller.fake.add_run(FRESH, NewRun::new("succeeded").token("a+b/c"));
+    let token = caller.fake.add_run(FRESH, NewRun::new("succeeded").id("a+b/c"));
     assert_eq!(token, "a+b/c");
     let path = format!("/reports/{FRESH}/runs/a%2Bb%2Fc");
     let run = caller.get(&path).await;

@@ -218,7 +218,7 @@ fn fakes() {
     #[cfg(feature = "mode")]
     {
         use scheduled_runs::testing::mode::*;
-        cross!(FakeMode, NewRun, Plan);
+        cross!(FakeMode);
     }
     #[cfg(feature = "supermetrics")]
     {

@@ -252,14 +252,14 @@ async fn mode(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeMode {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::mode::Plan::succeeds();
+        let succeeds = testing::Plan::succeeds();
         self.next_run(match plan {
             Plan::Succeeds => succeeds,
             Plan::Fails => {
-                testing::mode::Plan::fails("SqlUnknownColumn", "column \"churned\" is gone")
+                testing::Plan::fails("column \"churned\" is gone").code("SqlUnknownColumn")
             }
-            Plan::NeverEnds => testing::mode::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.after_polls(looks),
+            Plan::NeverEnds => testing::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.takes(looks),
         });
     }
 
@@ -267,13 +267,13 @@ impl Fake for FakeMode {
         let report = self.add_report("Daily Sales");
         for (at, took, phase) in history(TimeDelta::days(1)) {
             // The vendor skips no runs.
-            let run = testing::mode::NewRun::new(match phase {
+            let run = testing::NewRun::new(match phase {
                 Phase::Failed => "failed",
                 Phase::Cancelled => "cancelled",
                 _ => "succeeded",
             });
             let run = run.created(at).took(took);
-            self.add_run(&report, run.error("SqlUnknownColumn", "column \"sold\" is gone"));
+            self.add_run(&report, run.code("SqlUnknownColumn").reason("column \"sold\" is gone"));
         }
         mode::target(report)
     }

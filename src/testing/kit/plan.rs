@@ -221,6 +221,7 @@ fn check_verbs<S: FakeState>(verbs: &[&str]) {
 }
 
 /// How far a run has come on its plan.
+#[derive(Default)]
 pub(in crate::testing) struct Course {
     pub(in crate::testing) plan: Plan,
     /// The state it ends in; `None` if it never does.

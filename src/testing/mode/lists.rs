@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::answers::{Answer, Reply};
+use super::responses::{Refusal, Reply, bad_request, list, not_found};
 use super::shapes::Form;
 
 /// More than this is cut to this, without a word.
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the parameters; anything unknown, repeated or out of range is refused.
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Answer> {
+    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             page: 1,
@@ -73,10 +73,10 @@ impl Wanted {
         };
         let (mut order, mut order_by) = (None, None);
         for (position, (name, value)) in query.iter().enumerate() {
-            let refused = || Answer::bad_request(&format!("{name} cannot be {value}"));
+            let refused = || bad_request(&format!("{name} cannot be {value}"));
             let number = || value.parse().ok().filter(|n| *n > 0).ok_or_else(refused);
             if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(Answer::bad_request(&format!("{name} is there twice")));
+                return Err(bad_request(&format!("{name} is there twice")));
             }
             match name.as_str() {
                 "page" => wanted.page = number()?,
@@ -102,7 +102,7 @@ impl Wanted {
             (order, order_by) = (order_by, order);
         }
         if order.is_some() && !is_direction(order) || order_by.is_some() && !is_column(order_by) {
-            return Err(Answer::bad_request("order and order_by do not fit this list"));
+            return Err(bad_request("order and order_by do not fit this list"));
         }
         wanted.descending = order != Some("asc");
         wanted.by_update = order_by == Some("updated_at");
@@ -126,10 +126,10 @@ impl Wanted {
         let first = self.page.saturating_sub(1).saturating_mul(self.per_page);
         if self.page > pages.max(1) {
             if form.next_past_end {
-                return Err(Answer::not_found("page"));
+                return Err(not_found("page"));
             }
             if !kind.counted {
-                return Ok(Answer::list(None, &json!({ "self": { "href": "" } }), &json!({})));
+                return Ok(list(None, &json!({ "self": { "href": "" } }), &json!({})));
             }
         }
         let items = rows.into_iter().skip(first).take(self.per_page);
@@ -154,7 +154,7 @@ impl Wanted {
         if self.page > 1 {
             add("prev_page", self.page - 1);
         }
-        Ok(Answer::list(kind.counted.then_some(&counters), &links, &json!({ kind.key: items })))
+        Ok(list(kind.counted.then_some(&counters), &links, &json!({ kind.key: items })))
     }
 }
 
@@ -170,11 +170,11 @@ pub(super) fn whole(
         return Err(unknown(name));
     }
     let items: Vec<Value> = items.collect();
-    Ok(Answer::list(None, &json!({ "self": form.link(path) }), &json!({ key: items })))
+    Ok(list(None, &json!({ "self": form.link(path) }), &json!({ key: items })))
 }
 
-pub(super) fn unknown(parameter: &str) -> Answer {
-    Answer::bad_request(&format!("{parameter} is no filter this list knows"))
+pub(super) fn unknown(parameter: &str) -> Refusal {
+    bad_request(&format!("{parameter} is no filter this list knows"))
 }
 
 /// Such as `updated_at.lt.2026-01-31T06:00:00Z`.

@@ -1,53 +1,23 @@
 //! Which request does what, and what each may say.
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-use wiremock::Request;
 
-use super::answers::{Answer, Reply, check_content_type, check_login};
+use super::FakeMode;
 use super::files::{PDF, csv, zip};
-use super::lists::{self, HISTORY, REPORTS, RUNS, Row, Wanted, unknown, whole};
-use super::shapes::{SOURCES, SPACES, Source, file_name, form_field};
+use super::lists::{self, HISTORY, REPORTS, RUNS, Row, Wanted, whole};
+use super::responses::{
+    Call, Refusal, Reply, bad_request, check_content_type, check_login, file, hal, invalid,
+    json_rows, missing, not_found, numeric_token, unknown_member, usual,
+};
+use super::shapes::{API, SOURCES, SPACES, Source, file_name, form_field};
 use super::state::{QueryRun, Report, Run, Schedule, State, is_good};
-use super::{FakeMode, Plan};
+use crate::testing::kit::Response;
 
 type Object = Map<String, Value>;
 /// The parts of a path that are not matched yet.
 type Rest<'a> = &'a [&'a str];
 
-struct Call {
-    method: String,
-    /// As sent, for links of lists.
-    path: String,
-    query: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
 impl Call {
-    fn no_parameters(&self) -> Result<(), Answer> {
-        self.query.first().map_or(Ok(()), |(name, _)| Err(unknown(name)))
-    }
-
-    fn no_body(&self) -> Result<(), Answer> {
-        if self.body.is_empty() {
-            return Ok(());
-        }
-        Err(Answer::bad_request("This request takes no body"))
-    }
-
-    /// Neither parameters nor a body.
-    fn bare(&self) -> Result<(), Answer> {
-        self.no_parameters()?;
-        self.no_body()
-    }
-
-    /// A JSON object, and no parameters.
-    fn object(&self) -> Result<Object, Answer> {
-        self.no_parameters()?;
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Answer::bad_request("The body must be one JSON object"))
-    }
-
     /// A list that comes in pages.
     fn paged(
         &self,
@@ -67,39 +37,31 @@ impl Call {
     }
 
     /// The one member of the body, which is an object itself.
-    fn wrapped(&self, name: &str) -> Result<Object, Answer> {
+    fn wrapped(&self, name: &str) -> Result<Object, Refusal> {
         let mut body = self.object()?;
-        let inner = body.remove(name).ok_or_else(|| Answer::missing(name))?;
+        let inner = body.remove(name).ok_or_else(|| missing(name))?;
         only(&body, &[])?;
         object(inner, name)
     }
 }
 
-/// `path` is what follows `/api/`.
-pub(super) fn route(state: &mut State, request: &Request, path: &str) -> Reply {
-    let call = Call {
-        method: request.method.as_str().to_owned(),
-        path: request.url.path().to_owned(),
-        query: request.url.query_pairs().into_owned().collect(),
-        body: request.body.clone(),
-    };
-    let decode = |part| percent_decode_str(part).decode_utf8_lossy().into_owned();
-    let parts: Vec<String> = path.split('/').map(decode).collect();
+pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+    let parts = call.parts(API).ok_or_else(|| not_found("path"))?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    check_login(request)?;
-    check_content_type(request)?;
+    check_login(call)?;
+    check_content_type(call)?;
     if state.numeric_tokens_refused {
         let number = parts.iter().find_map(|part| part.parse().ok());
-        number.map_or(Ok(()), |number| Err(Answer::numeric_token(number)))?;
+        number.map_or(Ok(()), |number| Err(numeric_token(number)))?;
     }
     match (call.method.as_str(), parts.as_slice()) {
         ("GET", ["verify"]) => {
             call.bare()?;
-            Ok(Answer::hal(200, &state.form.verify()))
+            Ok(hal(200, &state.form.verify()))
         }
-        (_, [FakeMode::WORKSPACE, rest @ ..]) => in_workspace(state, &call, rest),
-        (_, [_]) => Err(Answer::not_found("path")),
-        _ => Err(Answer::not_found("workspace")),
+        (_, [FakeMode::WORKSPACE, rest @ ..]) => in_workspace(state, call, rest),
+        (_, [_]) => Err(not_found("path")),
+        _ => Err(not_found("workspace")),
     }
 }
 
@@ -107,19 +69,19 @@ fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
     match (call.method.as_str(), rest) {
         ("GET", [kind @ ("reports" | "datasets"), token]) => {
             call.bare()?;
-            Ok(Answer::hal(200, &state.form.report(state.report(kind, token)?)))
+            Ok(hal(200, &state.form.report(state.report(kind, token)?)))
         }
         ("PATCH", ["reports", token, verb @ ("archive" | "unarchive")]) => {
             call.bare()?;
-            let now = state.desk.now();
+            let now = state.kit.now();
             let report = state.report_mut("reports", token)?;
             (report.archived, report.updated) = (*verb == "archive", now);
-            Ok(Answer::hal(200, &state.form.report(state.report("reports", token)?)))
+            Ok(hal(200, &state.form.report(state.report("reports", token)?)))
         }
         (_, [kind @ ("reports" | "datasets"), token, "runs"]) => runs(state, call, kind, token),
         ("GET", [kind @ ("reports" | "datasets"), token, "runs", run]) => {
             call.bare()?;
-            Ok(Answer::hal(200, &state.poll(kind, token, run)?))
+            Ok(hal(200, &state.poll(kind, token, run)?))
         }
         ("GET", ["reports", _, "runs", _, "query_runs", token, rest @ ..]) => {
             query_run(state, call, token, rest)
@@ -135,12 +97,12 @@ fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
         ("GET", ["reports", token, "results", "content.csv"]) => {
             call.bare()?;
             let report = state.report("reports", token)?;
-            let latest = report.latest_run().ok_or_else(|| Answer::not_found("run"))?;
+            let latest = report.latest_run().ok_or_else(|| not_found("run"))?;
             run_csv(state, report, latest)
         }
         ("GET", ["data_sources", rest @ ..]) => data_sources(state, call, rest),
         ("GET", ["spaces" | "collections", rest @ ..]) => spaces(state, call, rest),
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -149,7 +111,7 @@ fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
     match call.method.as_str() {
         "GET" => {
             if state.run_filter_fails && call.query.iter().any(|(name, _)| name == "filter") {
-                return Err(Answer::usual(500));
+                return Err(usual(500));
             }
             for run in state.listed(kind, token)? {
                 state.poll(kind, token, &run)?;
@@ -169,17 +131,18 @@ fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
             } else {
                 run_parameters(state, call)?
             };
-            state.report_mut(kind, token)?.triggers += 1;
-            let plan = state.plans.pop_front().unwrap_or_else(Plan::succeeds);
+            state.report(kind, token)?;
+            state.kit.count_trigger(token);
+            let plan = state.kit.next_plan();
             let (_, shown) = state.trigger(kind, token, plan, parameters)?;
-            Ok(Answer::hal(202, &shown))
+            Ok(hal(202, &shown))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
 /// `{"parameters": {…}}`, or the tokens of datasets to be read anew.
-fn run_parameters(state: &State, call: &Call) -> Result<Value, Answer> {
+fn run_parameters(state: &State, call: &Call) -> Result<Value, Refusal> {
     let mut body = call.object()?;
     only(&body, &["parameters", "report"])?;
     match (body.remove("parameters"), body.remove("report")) {
@@ -188,7 +151,7 @@ fn run_parameters(state: &State, call: &Call) -> Result<Value, Answer> {
             let report = object(report, "report")?;
             only(&report, &["dataset_tokens"])?;
             let Some(Value::Array(tokens)) = report.get("dataset_tokens") else {
-                return Err(Answer::missing("dataset_tokens"));
+                return Err(missing("dataset_tokens"));
             };
             for token in tokens {
                 let token = object(token.clone(), "dataset_tokens")?;
@@ -197,8 +160,8 @@ fn run_parameters(state: &State, call: &Call) -> Result<Value, Answer> {
             }
             Ok(json!({}))
         }
-        (None, None) => Err(Answer::missing("parameters")),
-        _ => Err(Answer::bad_request("Give either parameters or report")),
+        (None, None) => Err(missing("parameters")),
+        _ => Err(bad_request("Give either parameters or report")),
     }
 }
 
@@ -217,18 +180,18 @@ fn in_run(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
         }
         ("GET", ["results", "content.json"]) => {
             call.bare()?;
-            Ok(Answer::rows(&first_query(run)?.rows()?))
+            Ok(json_rows(&first_query(run)?.rows()?))
         }
         ("POST", ["clone"]) => {
-            call.no_parameters()?;
+            call.check_parameters(&[])?;
             if !call.body.is_empty() {
                 only(&call.object()?, &["owner_id"])?;
             }
             let copy = state.clone_report(token)?;
             let status = if state.documented_statuses { 200 } else { 202 };
-            Ok(Answer::hal(status, &state.form.report(state.report("reports", &copy)?)))
+            Ok(hal(status, &state.form.report(state.report("reports", &copy)?)))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -239,31 +202,31 @@ fn query_run(state: &State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
     if let (["results", "content.json"], [(name, most)]) = (rest, call.query.as_slice())
         && name == "limit"
     {
-        let most = most.parse().map_err(|_| Answer::bad_request("limit must be a number"))?;
+        let most = most.parse().map_err(|_| bad_request("limit must be a number"))?;
         let mut rows = run.rows()?;
         rows.truncate(most);
-        return Ok(Answer::rows(&rows));
+        return Ok(json_rows(&rows));
     }
-    call.no_parameters()?;
+    call.check_parameters(&[])?;
     match rest {
-        [] => Ok(Answer::hal(200, &state.form.query_run(run))),
+        [] => Ok(hal(200, &state.form.query_run(run))),
         ["results"] => {
             run.rows()?;
-            Ok(Answer::hal(200, &state.form.results(run)))
+            Ok(hal(200, &state.form.results(run)))
         }
-        ["results", "content.json"] => Ok(Answer::rows(&run.rows()?)),
+        ["results", "content.json"] => Ok(json_rows(&run.rows()?)),
         ["results", "content.csv"] => {
             let body = csv(&run.rows()?, state.csv_with_bom);
-            Ok(Answer::file(body, "text/csv", &format!("{token}.csv")))
+            Ok(file(body, "text/csv", &format!("{token}.csv")))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
 /// Only runs that ended well have results of their own.
-fn first_query(run: &Run) -> Result<&QueryRun, Answer> {
+fn first_query(run: &Run) -> Result<&QueryRun, Refusal> {
     let first = run.queries.first().filter(|_| is_good(&run.state));
-    first.ok_or_else(|| Answer::not_found("result of this run"))
+    first.ok_or_else(|| not_found("result of this run"))
 }
 
 /// CSV of the first query, or all of them in a ZIP.
@@ -271,19 +234,19 @@ fn run_csv(state: &State, report: &Report, run: &Run) -> Reply {
     let rows = first_query(run)?.rows()?;
     if !state.zip_results {
         let name = file_name(report, run, "csv");
-        return Ok(Answer::file(csv(&rows, false), "text/csv", &name));
+        return Ok(file(csv(&rows, false), "text/csv", &name));
     }
     let mut files = Vec::new();
     for query in &run.queries {
         files.push((format!("{}.csv", query.query.name), csv(&query.rows()?, false)));
     }
-    Ok(Answer::file(zip(&files), "application/zip", &file_name(report, run, "zip")))
+    Ok(file(zip(&files), "application/zip", &file_name(report, run, "zip")))
 }
 
 /// The first look asks for a PDF, the third finds it done if the run ended well.
 fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest<'_>) -> Reply {
     call.bare()?;
-    let (now, held) = (state.desk.now(), state.held);
+    let (now, held) = (state.kit.now(), state.kit.held);
     let found = state.run_mut("reports", token, run)?;
     let ready = found.pdf.is_some_and(|(_, looks)| looks >= 2);
     match (rest, found.pdf) {
@@ -295,17 +258,17 @@ fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
         (["pdf", "download" | "download.pdf"], _) if ready => {
             let report = state.report("reports", token)?;
             let name = file_name(report, report.run(run)?, "pdf");
-            return Ok(Answer::file(PDF.to_vec(), "application/pdf", &name));
+            return Ok(file(PDF.to_vec(), "application/pdf", &name));
         }
-        (["pdf", "download" | "download.pdf"], _) => return Err(Answer::not_found("export yet")),
-        _ => return Err(Answer::not_found("path")),
+        (["pdf", "download" | "download.pdf"], _) => return Err(not_found("export yet")),
+        _ => return Err(not_found("path")),
     }
     let report = state.report("reports", token)?;
-    Ok(Answer::hal(200, &state.form.pdf(report, report.run(run)?)))
+    Ok(hal(200, &state.form.pdf(report, report.run(run)?)))
 }
 
 fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
-    let now = state.desk.now();
+    let now = state.kit.now();
     let report = state.report("reports", token)?;
     match (call.method.as_str(), rest) {
         ("GET", []) => {
@@ -314,18 +277,18 @@ fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply
         }
         ("POST", []) => {
             let body = call.wrapped("query")?;
-            let source = query_fields(&body)?.ok_or_else(|| Answer::missing("data_source_id"))?;
+            let source = query_fields(&body)?.ok_or_else(|| missing("data_source_id"))?;
             let name = body.get("name").and_then(Value::as_str).unwrap_or("Query");
             let query = state.new_query(name, text(&body, "raw_query")?, source);
             state.report_mut("reports", token)?.queries.push(query.clone());
-            Ok(Answer::hal(200, &state.form.query(state.report("reports", token)?, &query)))
+            Ok(hal(200, &state.form.query(state.report("reports", token)?, &query)))
         }
         // The report before it does not matter: so with the service.
         ("GET", [query]) => {
             call.bare()?;
             let mut all = state.reports.iter();
             let report = all.find(|report| report.query(query).is_ok()).unwrap_or(report);
-            Ok(Answer::hal(200, &state.form.query(report, report.query(query)?)))
+            Ok(hal(200, &state.form.query(report, report.query(query)?)))
         }
         ("PATCH", [query]) => {
             report.query(query)?;
@@ -339,15 +302,15 @@ fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply
                 known.updated = now;
             }
             let report = state.report("reports", token)?;
-            Ok(Answer::hal(200, &state.form.query(report, report.query(query)?)))
+            Ok(hal(200, &state.form.query(report, report.query(query)?)))
         }
         ("DELETE", [query]) => {
             call.bare()?;
             let shown = state.form.query(report, report.query(query)?);
             let report = state.report_mut("reports", token)?;
             report.queries.retain(|known| known.token != **query);
-            let documented = state.documented_statuses.then(|| Answer::hal(200, &shown));
-            Ok(documented.unwrap_or_else(|| Answer::empty(204)))
+            let documented = state.documented_statuses.then(|| hal(200, &shown));
+            Ok(documented.unwrap_or_else(|| Response::empty(204)))
         }
         ("GET", [query, "runs"]) => {
             report.query(query)?;
@@ -359,12 +322,12 @@ fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply
             });
             call.paged(state, &HISTORY, rows)
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
 /// Checks a query's members; gives back the data source they name.
-fn query_fields(body: &Object) -> Result<Option<Source>, Answer> {
+fn query_fields(body: &Object) -> Result<Option<Source>, Refusal> {
     only(body, &["raw_query", "data_source_id", "name"])?;
     for name in ["raw_query", "name"].into_iter().filter(|name| body.contains_key(*name)) {
         text(body, name)?;
@@ -372,11 +335,11 @@ fn query_fields(body: &Object) -> Result<Option<Source>, Answer> {
     let Some(id) = body.get("data_source_id") else { return Ok(None) };
     let id = id.as_u64().or_else(|| id.as_str()?.parse().ok());
     let source = SOURCES.into_iter().find(|source| Some(source.id) == id);
-    source.map(Some).ok_or_else(|| Answer::invalid("data_source", "must exist"))
+    source.map(Some).ok_or_else(|| invalid("data_source", "must exist"))
 }
 
 fn schedules(state: &mut State, call: &Call, (kind, token): (&str, &str), rest: Rest<'_>) -> Reply {
-    let now = state.desk.now();
+    let now = state.kit.now();
     let report = state.report(kind, token)?;
     let shown = match (call.method.as_str(), rest) {
         ("GET", []) => {
@@ -389,7 +352,7 @@ fn schedules(state: &mut State, call: &Call, (kind, token): (&str, &str), rest: 
         }
         ("POST", []) if kind == "reports" => {
             let body = schedule_fields(call)?;
-            let cron = body.get("cron").cloned().ok_or_else(|| Answer::missing("cron"))?;
+            let cron = body.get("cron").cloned().ok_or_else(|| missing("cron"))?;
             let mut made = state.new_schedule("Untitled schedule", cron);
             made.change(&body);
             let shown = made.token.clone();
@@ -409,12 +372,12 @@ fn schedules(state: &mut State, call: &Call, (kind, token): (&str, &str), rest: 
             report.schedule(schedule)?;
             let report = state.report_mut(kind, token)?;
             report.schedules.retain(|known| known.token != **schedule);
-            return Ok(Answer::empty(if state.documented_statuses { 200 } else { 204 }));
+            return Ok(Response::empty(if state.documented_statuses { 200 } else { 204 }));
         }
-        _ => return Err(Answer::not_found("path")),
+        _ => return Err(not_found("path")),
     };
     let report = state.report(kind, token)?;
-    Ok(Answer::hal(200, &state.form.schedule(report, report.schedule(&shown)?)))
+    Ok(hal(200, &state.form.schedule(report, report.schedule(&shown)?)))
 }
 
 impl Schedule {
@@ -434,7 +397,7 @@ impl Schedule {
 }
 
 /// The members of a schedule, bare or inside `report_schedule`.
-fn schedule_fields(call: &Call) -> Result<Object, Answer> {
+fn schedule_fields(call: &Call) -> Result<Object, Refusal> {
     let mut body = call.object()?;
     if let Some(inner) = body.remove("report_schedule") {
         only(&body, &[])?;
@@ -445,17 +408,17 @@ fn schedule_fields(call: &Call) -> Result<Object, Answer> {
         text(&body, "name")?;
     }
     if body.get("timeout").is_some_and(|timeout| !timeout.is_u64()) {
-        return Err(Answer::invalid("timeout", "is not a number of seconds"));
+        return Err(invalid("timeout", "is not a number of seconds"));
     }
     if body.get("params").is_some_and(|params| !params.is_object()) {
-        return Err(Answer::invalid("params", "is not an object"));
+        return Err(invalid("params", "is not an object"));
     }
     let Some(cron) = body.get("cron") else { return Ok(body) };
     let cron = object(cron.clone(), "cron")?;
     only(&cron, &["freq", "hour", "minute", "day_of_week", "day_of_month", "time_zone"])?;
     let known = ["every_15_minutes", "every_30_minutes", "hourly", "daily", "weekly", "monthly"];
     if !known.contains(&text(&cron, "freq")?) {
-        return Err(Answer::invalid("freq", "is not in the list"));
+        return Err(invalid("freq", "is not in the list"));
     }
     for (name, value) in &cron {
         let within = |value: &Value, first, last| {
@@ -470,7 +433,7 @@ fn schedule_fields(call: &Call) -> Result<Object, Answer> {
             _ => value.as_str().is_some_and(|text| !text.is_empty()),
         };
         if !sound {
-            return Err(Answer::invalid(name, "is not in the list"));
+            return Err(invalid(name, "is not in the list"));
         }
     }
     Ok(body)
@@ -482,11 +445,11 @@ fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
         return call.whole(state, "data_sources", items);
     };
     let source = SOURCES.into_iter().find(|known| known.token == *token);
-    let source = source.ok_or_else(|| Answer::not_found("data source"))?;
+    let source = source.ok_or_else(|| not_found("data source"))?;
     match rest {
         [] => {
             call.bare()?;
-            Ok(Answer::hal(200, &state.form.source(source)))
+            Ok(hal(200, &state.form.source(source)))
         }
         // A report is there once for each of its queries.
         ["reports"] => {
@@ -497,7 +460,7 @@ fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
             });
             call.paged(state, &REPORTS, rows)
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -515,11 +478,11 @@ fn spaces(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
         return call.paged(state, &lists::SPACES, rows);
     };
     let space = SPACES.into_iter().find(|known| known.token == *token);
-    let space = space.ok_or_else(|| Answer::not_found("space"))?;
+    let space = space.ok_or_else(|| not_found("space"))?;
     match rest {
         [] => {
             call.bare()?;
-            Ok(Answer::hal(200, &state.form.space(&space)))
+            Ok(hal(200, &state.form.space(&space)))
         }
         [kind @ ("reports" | "datasets")] => {
             let inside = state.reports.iter().filter(|report| {
@@ -529,7 +492,7 @@ fn spaces(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
             let rows = inside.map(|report| report.row(state.form.report_row(report, &space)));
             call.paged(state, &REPORTS, rows)
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(not_found("path")),
     }
 }
 
@@ -539,20 +502,20 @@ fn assign(own: &mut String, value: Option<&Value>) {
     }
 }
 
-fn only(object: &Object, allowed: &[&str]) -> Result<(), Answer> {
+fn only(object: &Object, allowed: &[&str]) -> Result<(), Refusal> {
     let unknown = object.keys().find(|name| !allowed.contains(&name.as_str()));
-    unknown.map_or(Ok(()), |name| Err(Answer::unknown_member(name)))
+    unknown.map_or(Ok(()), |name| Err(unknown_member(name)))
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Answer> {
-    let value = object.get(name).ok_or_else(|| Answer::missing(name))?;
+fn text<'a>(object: &'a Object, name: &str) -> Result<&'a str, Refusal> {
+    let value = object.get(name).ok_or_else(|| missing(name))?;
     let value = value.as_str().filter(|value| !value.trim().is_empty());
-    value.ok_or_else(|| Answer::invalid(name, "cannot be blank"))
+    value.ok_or_else(|| invalid(name, "cannot be blank"))
 }
 
-fn object(value: Value, name: &str) -> Result<Object, Answer> {
+fn object(value: Value, name: &str) -> Result<Object, Refusal> {
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(Answer::bad_request(&format!("{name} must be an object"))),
+        _ => Err(bad_request(&format!("{name} must be an object"))),
     }
 }

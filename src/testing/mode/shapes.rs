@@ -8,7 +8,7 @@ use super::FakeMode;
 use super::state::{Query, QueryRun, Report, Run, Schedule};
 
 /// Where the API starts.
-pub(super) const API: &str = "/api/";
+pub(super) const API: &str = "/api";
 /// Where [`FakeMode::WORKSPACE`] starts.
 pub(super) const BASE_PATH: &str = "/api/initech";
 /// Pages for people. Foreign on purpose: no client may send its secret there.

@@ -1,25 +1,24 @@
 //! What the fake remembers, and how it changes.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::super::server::{Desk, LISTS_A_STEP};
-use super::answers::Answer;
+use super::FakeMode;
 use super::files::Rows;
 use super::lists::Row;
-use super::shapes::{Form, SOURCE, Source};
-use super::{End, NewRun, Plan};
+use super::responses::{self, Call, Refusal, Reply, not_found};
+use super::routes::route;
+use super::shapes::{BASE_PATH, Form, SOURCE, Source};
+use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
-pub(super) struct State {
-    pub(super) desk: Desk<Answer>,
+pub struct State {
+    pub(super) kit: Kit<Self>,
     pub(super) form: Form,
     pub(super) reports: Vec<Report>,
-    pub(super) plans: VecDeque<Plan>,
-    pub(super) held: bool,
     pub(super) documented_statuses: bool,
     pub(super) run_filter_fails: bool,
     pub(super) numeric_tokens_refused: bool,
@@ -40,7 +39,6 @@ pub(super) struct Report {
     /// As they were added, which need not be the order of their times.
     pub(super) runs: Vec<Run>,
     pub(super) schedules: Vec<Schedule>,
-    pub(super) triggers: usize,
 }
 
 #[derive(Clone)]
@@ -68,10 +66,7 @@ pub(super) struct Run {
     pub(super) queries: Vec<QueryRun>,
     /// When a PDF was first asked for, and how often since.
     pub(super) pdf: Option<(DateTime<Utc>, u32)>,
-    plan: Plan,
-    polls: u32,
-    /// How many lists have shown it while it went on.
-    lists: u32,
+    course: Course,
 }
 
 pub(super) struct QueryRun {
@@ -110,26 +105,22 @@ pub(super) fn is_good(state: &str) -> bool {
 }
 
 impl State {
-    pub(super) fn new(origin: String) -> Self {
-        Self { form: Form { origin, ..Form::default() }, ..Self::default() }
-    }
-
     /// Twelve characters; the first is a letter, so that it is never a number.
     fn new_token(&mut self) -> String {
-        format!("b{:011x}", self.desk.mixed_serial() >> 20)
+        format!("b{:011x}", self.kit.mixed_serial() >> 20)
     }
 
     /// A report by its token. Below `datasets`, only datasets are found.
-    pub(super) fn report(&self, kind: &str, token: &str) -> Result<&Report, Answer> {
+    pub(super) fn report(&self, kind: &str, token: &str) -> Result<&Report, Refusal> {
         let mut all = self.reports.iter();
         let found = all.find(|known| known.token == token && (known.dataset || kind == "reports"));
-        found.ok_or_else(|| Answer::not_found(kind.trim_end_matches('s')))
+        found.ok_or_else(|| not_found(kind.trim_end_matches('s')))
     }
 
-    pub(super) fn report_mut(&mut self, kind: &str, token: &str) -> Result<&mut Report, Answer> {
+    pub(super) fn report_mut(&mut self, kind: &str, token: &str) -> Result<&mut Report, Refusal> {
         let mut all = self.reports.iter_mut();
         let found = all.find(|known| known.token == token && (known.dataset || kind == "reports"));
-        found.ok_or_else(|| Answer::not_found(kind.trim_end_matches('s')))
+        found.ok_or_else(|| not_found(kind.trim_end_matches('s')))
     }
 
     pub(super) fn run_mut(
@@ -137,24 +128,24 @@ impl State {
         kind: &str,
         report: &str,
         run: &str,
-    ) -> Result<&mut Run, Answer> {
+    ) -> Result<&mut Run, Refusal> {
         let mut runs = self.report_mut(kind, report)?.runs.iter_mut();
-        runs.find(|known| known.token == run).ok_or_else(|| Answer::not_found("run"))
+        runs.find(|known| known.token == run).ok_or_else(|| not_found("run"))
     }
 
     /// Query runs are found by their own token: nobody looks at the report and run before it.
-    pub(super) fn query_run(&self, token: &str) -> Result<&QueryRun, Answer> {
+    pub(super) fn query_run(&self, token: &str) -> Result<&QueryRun, Refusal> {
         let runs = self.reports.iter().flat_map(|report| &report.runs);
         let found = runs.flat_map(|run| &run.queries).find(|known| known.token == token);
-        found.ok_or_else(|| Answer::not_found("query run"))
+        found.ok_or_else(|| not_found("query run"))
     }
 
     pub(super) fn add_report(&mut self, token: Option<&str>, name: &str, dataset: bool) -> String {
         let token = token.map_or_else(|| self.new_token(), str::to_owned);
-        let now = self.desk.now();
+        let now = self.kit.now();
         self.reports.push(Report {
             token: token.clone(),
-            id: 3_170_000 + self.desk.serial(),
+            id: 3_170_000 + self.kit.serial(),
             name: name.to_owned(),
             dataset,
             created: now,
@@ -172,10 +163,10 @@ impl State {
     }
 
     pub(super) fn new_query(&mut self, name: &str, sql: &str, source: Source) -> Query {
-        let now = self.desk.now();
+        let now = self.kit.now();
         Query {
             token: self.new_token(),
-            id: 21_400_000 + self.desk.serial(),
+            id: 21_400_000 + self.kit.serial(),
             name: name.to_owned(),
             sql: sql.to_owned(),
             source,
@@ -192,7 +183,7 @@ impl State {
     }
 
     pub(super) fn new_schedule(&mut self, name: &str, cron: Value) -> Schedule {
-        let now = self.desk.now();
+        let now = self.kit.now();
         Schedule {
             token: self.new_token(),
             name: name.to_owned(),
@@ -204,40 +195,20 @@ impl State {
         }
     }
 
-    /// Adds a run that is over, or one that goes on for good.
-    pub(super) fn add_run(&mut self, report: &str, new: NewRun) -> Result<String, Answer> {
-        let at = new.created.unwrap_or_else(|| self.desk.now());
-        // Only `finish` may end one that goes on, so no number of reads does.
-        let plan = new.plan.after_polls(u32::MAX);
-        let token = self.new_run("reports", report, at, plan, new.parameters.into(), new.token)?;
-        let run = self.run_mut("reports", report, &token)?;
-        run.scheduled = new.scheduled;
-        if is_active(&new.state) {
-            run.set_state(&new.state);
-            return Ok(token);
-        }
-        run.end(&new.state, at + new.took);
-        if new.purged {
-            run.purged = Some(at + TimeDelta::days(1));
-            run.queries.iter_mut().for_each(|query| query.purged = true);
-        }
-        Ok(token)
-    }
-
-    /// Adds a run that moves on as it is read. Its look is that of the moment before.
+    /// Adds a run that moves on as it is polled; returns its token, and how it looked at first.
     pub(super) fn trigger(
         &mut self,
         kind: &str,
         report: &str,
         plan: Plan,
         parameters: Value,
-    ) -> Result<(String, Value), Answer> {
-        let now = self.desk.now();
+    ) -> Result<(String, Value), Refusal> {
+        let now = self.kit.now();
         let token = self.new_run(kind, report, now, plan, parameters, None)?;
         let shown = self.shown_run(kind, report, &token)?;
         let run = self.run_mut(kind, report, &token)?;
-        if run.plan.polls == 0 {
-            run.end_as_planned(now);
+        if let Some(state) = run.course.due() {
+            run.end(&state, now);
         }
         Ok((token, shown))
     }
@@ -250,14 +221,15 @@ impl State {
         plan: Plan,
         parameters: Value,
         token: Option<String>,
-    ) -> Result<String, Answer> {
+    ) -> Result<String, Refusal> {
         let token = token.unwrap_or_else(|| self.new_token());
+        let course = Course::new::<Self>(plan);
         let dataset = self.report(kind, report)?.dataset;
         let mut queries = Vec::new();
         for query in self.report(kind, report)?.queries.clone() {
             queries.push(QueryRun {
                 token: self.new_token(),
-                id: 3_540_000_000 + self.desk.serial(),
+                id: 3_540_000_000 + self.kit.serial(),
                 report: report.to_owned(),
                 run: token.clone(),
                 query,
@@ -275,23 +247,22 @@ impl State {
             parameters,
             created: at,
             updated: at,
-            notebook: !dataset && matches!(plan.end, End::Completed),
+            notebook: !dataset && course.end() == Some("completed"),
             queries,
-            plan,
+            course,
             ..Run::default()
         });
         Ok(token)
     }
 
-    /// One read of a run, which is what makes it move on.
-    pub(super) fn poll(&mut self, kind: &str, report: &str, run: &str) -> Result<Value, Answer> {
-        let (now, held) = (self.desk.now(), self.held);
+    /// Polls a run, which makes it move on.
+    pub(super) fn poll(&mut self, kind: &str, report: &str, run: &str) -> Result<Value, Refusal> {
+        let (now, held) = (self.kit.now(), self.kit.held);
         let found = self.run_mut(kind, report, run)?;
         if !held && found.completed.is_none() {
-            found.polls = found.polls.saturating_add(1);
-            if found.polls >= found.plan.polls {
-                found.end_as_planned(now);
-            } else if found.polls == 2 && found.notebook {
+            if let Some(state) = found.course.poll() {
+                found.end(&state, now);
+            } else if found.course.polls == 2 && found.notebook {
                 found.updated = now;
                 found.set_state("running_notebook");
             }
@@ -302,31 +273,20 @@ impl State {
     }
 
     /// Counts as one list of these runs. Those that go on and have been listed often enough for a step.
-    pub(super) fn listed(&mut self, kind: &str, report: &str) -> Result<Vec<String>, Answer> {
+    pub(super) fn listed(&mut self, kind: &str, report: &str) -> Result<Vec<String>, Refusal> {
         let runs = &mut self.report_mut(kind, report)?.runs;
         let going = runs.iter_mut().filter(|run| run.completed.is_none());
-        let due = going.filter_map(|run| {
-            run.lists += 1;
-            run.lists.is_multiple_of(LISTS_A_STEP).then(|| run.token.clone())
-        });
+        let due = going.filter_map(|run| run.course.list().then(|| run.token.clone()));
         Ok(due.collect())
     }
 
-    pub(super) fn shown_run(&self, kind: &str, report: &str, run: &str) -> Result<Value, Answer> {
+    pub(super) fn shown_run(&self, kind: &str, report: &str, run: &str) -> Result<Value, Refusal> {
         let report = self.report(kind, report)?;
         Ok(self.form.run(report, report.run(run)?, kind == "datasets"))
     }
 
-    /// Ends the run with this token, wherever it is.
-    pub(super) fn finish(&mut self, run: &str, state: &str) -> Option<()> {
-        let now = self.desk.now();
-        let mut runs = self.reports.iter_mut().flat_map(|report| &mut report.runs);
-        runs.find(|known| known.token == run)?.end(state, now);
-        Some(())
-    }
-
     /// A copy of a report, without its runs and schedules.
-    pub(super) fn clone_report(&mut self, report: &str) -> Result<String, Answer> {
+    pub(super) fn clone_report(&mut self, report: &str) -> Result<String, Refusal> {
         let source = self.report("reports", report)?;
         let (name, dataset) = (format!("Copy of {}", source.name), source.dataset);
         let queries = source.queries.clone();
@@ -337,6 +297,133 @@ impl State {
         }
         self.report_mut("reports", &token)?.queries = copies;
         Ok(token)
+    }
+}
+
+impl FakeState for State {
+    type Refusal = Refusal;
+
+    const NAME: &'static str = "FakeMode";
+    const BASE_PATH: &'static str = BASE_PATH;
+    const TARGET: &'static str = "report";
+    const VERBS: &'static [&'static str] = &[
+        "Plan::code",
+        "NewRun::took",
+        "NewRun::triggered",
+        "NewRun::reason",
+        "NewRun::code",
+        "NewRun::parameters",
+        "NewRun::purged",
+    ];
+
+    fn new(origin: String) -> Self {
+        let mut state = Self { form: Form { origin, ..Form::default() }, ..Self::default() };
+        state.add_demo_data();
+        state
+    }
+
+    fn kit(&mut self) -> &mut Kit<Self> {
+        &mut self.kit
+    }
+
+    fn end_state(end: End) -> Option<&'static str> {
+        match end {
+            End::Succeeds => Some("succeeded"),
+            End::Fails => Some("failed"),
+            End::Cancelled => Some("cancelled"),
+            End::FailsSilently | End::Skipped | End::SubmitFails => None,
+        }
+    }
+
+    /// Adds a run. One that failed gets a query run that says why.
+    fn add_run(&mut self, report: &str, new: NewRun) -> Option<String> {
+        let at = new.created.unwrap_or_else(|| self.kit.now());
+        // A run that is `completed` had a notebook.
+        let completed = new.state == "completed";
+        let plan = if completed { new.plan.ending("completed") } else { new.plan };
+        let parameters = new.parameters.into();
+        let token = self.new_run("reports", report, at, plan, parameters, new.id).ok()?;
+        let run = self.run_mut("reports", report, &token).ok()?;
+        run.scheduled = new.triggered == Some(false);
+        if is_active(&new.state) {
+            run.set_state(&new.state);
+            return Some(token);
+        }
+        run.end(&new.state, at + new.took.unwrap_or(Duration::from_millis(14_730)));
+        if new.purged {
+            run.purged = Some(at + TimeDelta::days(1));
+            run.queries.iter_mut().for_each(|query| query.purged = true);
+        }
+        Some(token)
+    }
+
+    fn trigger_from_elsewhere(&mut self, report: &str) -> Option<String> {
+        let (token, _) = self.trigger("reports", report, Plan::succeeds(), json!({})).ok()?;
+        Some(token)
+    }
+
+    fn finish(&mut self, run: &str, state: &str) -> Option<()> {
+        let now = self.kit.now();
+        let mut runs = self.reports.iter_mut().flat_map(|report| &mut report.runs);
+        runs.find(|known| known.token == run)?.end(state, now);
+        Some(())
+    }
+
+    fn is_trigger(&mut self, call: &Call) -> bool {
+        call.method == "POST" && call.path.ends_with("/runs")
+    }
+
+    fn serve(&mut self, call: &Call) -> Reply {
+        route(self, call)
+    }
+
+    fn usual(status: u16) -> Refusal {
+        responses::usual(status)
+    }
+
+    fn bad_request(message: &str) -> Refusal {
+        responses::bad_request(message)
+    }
+
+    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+        let response = reply.unwrap_or_else(|refusal| refusal);
+        response.name_request(call, "x-request-id", &self.kit.new_uuid())
+    }
+}
+
+impl State {
+    fn add_demo_data(&mut self) {
+        let now = Utc::now().trunc_subsecs(3);
+        for (token, name) in [
+            (FakeMode::REPORT, "Weekly Revenue"),
+            (FakeMode::FRESH_REPORT, "Churn by Cohort"),
+            (FakeMode::ARCHIVED_REPORT, "Old Funnel"),
+        ] {
+            self.add_report(Some(token), name, false);
+        }
+        self.add_report(Some(FakeMode::DATASET), "Orders", true);
+        if let Ok(archived) = self.report_mut("reports", FakeMode::ARCHIVED_REPORT) {
+            archived.archived = true;
+        }
+        let cron = json!({ "freq": "weekly", "day_of_week": 1, "hour": 6, "minute": 0, "time_zone": "UTC" });
+        self.add_schedule(FakeMode::REPORT, "Monday morning", &cron);
+        let cron = json!({ "freq": "daily", "hour": 3, "minute": 30, "time_zone": "UTC" });
+        self.add_schedule(FakeMode::DATASET, "Every night", &cron);
+
+        let run = |state, days| NewRun::new(state).created(now - TimeDelta::days(days));
+        let failed = run("failed", 2)
+            .code("SqlUnknownColumn")
+            .reason("ERROR: column \"churned\" does not exist");
+        for (report, run) in [
+            (FakeMode::REPORT, run("succeeded", 4)),
+            (FakeMode::REPORT, run("completed", 3)),
+            (FakeMode::REPORT, failed),
+            (FakeMode::REPORT, run("succeeded", 1)),
+            (FakeMode::ARCHIVED_REPORT, run("succeeded", 90)),
+            (FakeMode::DATASET, run("succeeded", 1)),
+        ] {
+            self.add_run(report, run);
+        }
     }
 }
 
@@ -353,36 +440,25 @@ impl Report {
         self.runs.iter().filter(|run| is_good(&run.state)).max_by_key(|run| run.created)
     }
 
-    pub(super) fn run(&self, token: &str) -> Result<&Run, Answer> {
+    pub(super) fn run(&self, token: &str) -> Result<&Run, Refusal> {
         let found = self.runs.iter().find(|known| known.token == token);
-        found.ok_or_else(|| Answer::not_found("run"))
+        found.ok_or_else(|| not_found("run"))
     }
 
-    pub(super) fn query(&self, token: &str) -> Result<&Query, Answer> {
+    pub(super) fn query(&self, token: &str) -> Result<&Query, Refusal> {
         let found = self.queries.iter().find(|known| known.token == token);
-        found.ok_or_else(|| Answer::not_found("query"))
+        found.ok_or_else(|| not_found("query"))
     }
 
-    pub(super) fn schedule(&self, token: &str) -> Result<&Schedule, Answer> {
+    pub(super) fn schedule(&self, token: &str) -> Result<&Schedule, Refusal> {
         let found = self.schedules.iter().find(|known| known.token == token);
-        found.ok_or_else(|| Answer::not_found("schedule"))
+        found.ok_or_else(|| not_found("schedule"))
     }
 }
 
 impl Run {
     fn set_state(&mut self, state: &str) {
         state.clone_into(&mut self.state);
-    }
-
-    fn end_as_planned(&mut self, at: DateTime<Utc>) {
-        let state = match self.plan.end {
-            End::Succeeded => "succeeded",
-            End::Completed => "completed",
-            End::Failed { .. } => "failed",
-            End::Cancelled => "cancelled",
-            End::Never => return,
-        };
-        self.end(state, at);
     }
 
     /// Ends the run and its query runs. If it failed, so did the last of them.
@@ -397,19 +473,20 @@ impl Run {
         }
         if let Some(last) = self.queries.last_mut().filter(|_| failed) {
             state.clone_into(&mut last.state);
-            last.error = Some(match &self.plan.end {
-                End::Failed { code, message } => (code.clone(), message.clone()),
-                _ => ("ResourceFailure".to_owned(), "the run was made to fail".to_owned()),
-            });
+            let Plan { code, reason, .. } = &self.course.plan;
+            last.error = Some((
+                code.clone().unwrap_or_else(|| "ResourceFailure".to_owned()),
+                reason.clone().unwrap_or_else(|| "the run was made to fail".to_owned()),
+            ));
         }
     }
 }
 
 impl QueryRun {
     /// Rows are there once it ended well, until they are purged.
-    pub(super) fn rows(&self) -> Result<Rows, Answer> {
+    pub(super) fn rows(&self) -> Result<Rows, Refusal> {
         if self.purged || !is_good(&self.state) {
-            return Err(Answer::not_found("result of this run"));
+            return Err(not_found("result of this run"));
         }
         let row = |day, total| {
             let query = Value::from(self.query.name.as_str());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use nightly_reports::{Error, Nightly, Pager, Vendors, loom};
 use scheduled_runs::testing::foundry::FakeFoundry;
-use scheduled_runs::testing::mode::{self as fake_mode, FakeMode};
+use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::{FakeProvider, ManualClock, Plan};
 use scheduled_runs::{ErrorKind, Phase, RunProvider, RunProviderExt as _, Target, foundry, mode};
 
@@ -80,7 +80,7 @@ async fn a_failed_report_pages_somebody_with_the_vendors_reason() {
     assert!(pages.only().contains(&reason), "{}", pages.only());
 
     let at_mode = FakeMode::start().await;
-    at_mode.next_run(fake_mode::Plan::fails("42703", "column churned does not exist"));
+    at_mode.next_run(Plan::fails("column churned does not exist").code("42703"));
     let (pages, report) = nightly(quick_mode(&at_mode));
     let failed = report.run(&mode::target(FakeMode::REPORT)).await.unwrap_err();
     assert!(matches!(failed, Error::Failed(_)), "{failed:?}");
