@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use scheduled_runs::supermetrics::{self, ApiKey, Client, Column, ListRows, Query};
-use scheduled_runs::testing::supermetrics::{FakeSupermetrics, Plan};
+use scheduled_runs::testing::Plan;
+use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::{RunProviderExt, RunSnapshot};
 
 #[tokio::main]
@@ -81,7 +82,7 @@ async fn connect() -> Result<(Client, Query, u32, Option<FakeSupermetrics>), Box
     let [Some(key), Some(query)] = names.map(set) else {
         println!("This is a fake. To run your own query, set {}.", names.join(" and "));
         let fake = FakeSupermetrics::start().await;
-        fake.next_run(Plan::succeeds(250));
+        fake.next_run(Plan::succeeds().rows(250));
         let query = Query::new(FakeSupermetrics::DATA_SOURCE)
             .accounts([FakeSupermetrics::ACCOUNT])
             .start_date("2026-02-01")

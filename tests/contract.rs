@@ -16,7 +16,7 @@ use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
+use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
     Phase, RunProvider, RunProviderExt as _, Target, adobe, arcgis, foundry, mode, supermetrics,
@@ -224,9 +224,9 @@ impl Subject for Supermetrics {
 
     fn next_run(&self, ending: Phase) {
         self.fake.next_run(match ending {
-            Phase::Succeeded => fake_supermetrics::Plan::succeeds(3),
-            Phase::Failed => fake_supermetrics::Plan::fails("QUERY_ERROR", "the source is down"),
-            _ => fake_supermetrics::Plan::never_ends(),
+            Phase::Succeeded => Plan::succeeds(),
+            Phase::Failed => Plan::fails("the source is down").code("QUERY_ERROR"),
+            _ => Plan::never_ends(),
         });
     }
 
@@ -235,11 +235,11 @@ impl Subject for Supermetrics {
     }
 
     fn trigger_from_elsewhere(&self) {
-        self.fake.trigger_from_elsewhere();
+        self.fake.trigger_from_elsewhere(FakeSupermetrics::DATA_SOURCE);
     }
 
     fn triggers(&self) -> usize {
-        self.fake.triggers()
+        self.fake.triggers(FakeSupermetrics::DATA_SOURCE)
     }
 }
 

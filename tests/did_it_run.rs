@@ -96,12 +96,13 @@ async fn at_mode() -> Subject {
 }
 
 async fn at_supermetrics() -> Subject {
+    const SOURCE: &str = FakeSupermetrics::DATA_SOURCE;
     subject!(
         FakeSupermetrics,
         supermetrics::target(&query()),
-        FakeSupermetrics::triggers,
-        FakeSupermetrics::trigger_from_elsewhere,
-        FakeSupermetrics::trigger_from_elsewhere
+        |fake| fake.triggers(SOURCE),
+        |fake| fake.trigger_from_elsewhere(SOURCE),
+        |fake| fake.trigger_from_elsewhere(SOURCE)
     )
 }
 
@@ -244,5 +245,5 @@ async fn an_id_of_the_callers_own_is_not_looked_for_as_an_earlier_run_may_have_i
     fake.lose_next_request();
     let lost = client.trigger(&target).verify().await.unwrap_err();
     assert!(lost.may_have_run() && !lost.verified_not_started(), "{}", lost.report());
-    assert_eq!((lost.run(), fake.triggers()), (None, 1));
+    assert_eq!((lost.run(), fake.triggers(FakeSupermetrics::DATA_SOURCE)), (None, 1));
 }

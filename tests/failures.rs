@@ -13,8 +13,8 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::{self as fake_supermetrics, FakeSupermetrics};
-use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
+use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::{ManualClock, NewRun, Plan, SeenRequest};
 use scheduled_runs::{
     ErrorKind, RunProvider, RunProviderExt as _, RunRef, adobe, arcgis, foundry, mode, supermetrics,
 };
@@ -177,8 +177,6 @@ async fn mode_says_it_in_the_query_runs_of_the_run() {
 
 #[tokio::test]
 async fn supermetrics_says_it_in_the_status_of_the_run() {
-    use fake_supermetrics::Plan;
-
     let fake = FakeSupermetrics::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     let query = |fields: &str| {
@@ -190,7 +188,7 @@ async fn supermetrics_says_it_in_the_status_of_the_run() {
         let run = client.trigger(&query(fields)).await.unwrap();
         client.wait(&run).await.unwrap().run
     };
-    let slow = || Plan::fails("QUERY_TIMEOUT", "The source took too long.");
+    let slow = || Plan::fails("The source took too long.").code("QUERY_TIMEOUT");
     let at = format!("run {}/ID failed", query("date"));
     let because = format!("{at}: The source took too long (code QUERY_TIMEOUT)");
     let silent = format!("{at}; the vendor gives no reason");
@@ -199,7 +197,7 @@ async fn supermetrics_says_it_in_the_status_of_the_run() {
     let cut = format!("{}…", query(&long).to_string().get(..120).unwrap());
     let of_long = format!("run {cut}/ID failed: The source took too long (code QUERY_TIMEOUT)");
     let cases = [
-        (ended(Plan::succeeds(1), "date").await, 1, "succeeded"),
+        (ended(Plan::succeeds().rows(1), "date").await, 1, "succeeded"),
         (ended(slow(), "date").await, 1, &*because),
         (ended(Plan::fails_silently(), "date").await, 1, &*silent),
         (ended(slow(), &long).await, 1, &*of_long),

@@ -11,8 +11,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use scheduled_runs::testing::supermetrics::{
-    ErrorShape, FakeSupermetrics, LastPage, NewRun, NextLinks, NoData, Plan, RowShape,
+    ErrorShape, FakeSupermetrics, LastPage, NextLinks, NoData, RowShape,
 };
+use scheduled_runs::testing::{NewRun, Plan};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -80,13 +81,21 @@ impl Caller {
         text(&body["meta"]["schedule_id"])
     }
 
+    /// How many runs were started, whatever their data source.
+    fn triggers(&self) -> usize {
+        ["GA", "AW", "GAWA", FakeSupermetrics::UNLICENSED_DATA_SOURCE, ""]
+            .map(|source| self.fake.triggers(source))
+            .iter()
+            .sum()
+    }
+
     async fn state(&self, id: &str) -> String {
         text(&self.get(&status(id)).await["meta"]["status_code"])
     }
 
     /// Rows of a run that has ended before it is answered.
     async fn rows(&self, plan: Plan, query: &Value) -> Value {
-        self.fake.next_run(plan.after_polls(0));
+        self.fake.next_run(plan.takes(0));
         self.get(&data(query)).await
     }
 }
@@ -364,7 +373,7 @@ async fn what_is_not_defined_or_too_large_is_a_bad_request() {
     ] {
         assert_eq!(read(request.send().await.unwrap()).await.0, 400);
     }
-    assert_eq!(caller.fake.triggers(), 0);
+    assert_eq!(caller.triggers(), 0);
 }
 
 #[tokio::test]
@@ -428,7 +437,7 @@ async fn accounts_and_comparisons_have_codes_of_their_own() {
     ] {
         assert_eq!(caller.refusal(&data(&query)).await, (400, code.to_owned()), "{query}");
     }
-    let shown = caller.rows(Plan::succeeds(1), &ended("2025-01-31")).await;
+    let shown = caller.rows(Plan::succeeds().rows(1), &ended("2025-01-31")).await;
     let query = &shown["meta"]["query"];
     assert_eq!(
         (&query["compare_type"], &query["compare_end_date"]),
@@ -449,7 +458,7 @@ async fn a_wrong_login_and_a_foreign_data_source_are_told_apart_from_a_wrong_key
     let unlicensed = json!({ "ds_id": FakeSupermetrics::UNLICENSED_DATA_SOURCE });
     let licence = (500, "LICENSE_ACCESS_DATA_SOURCE".to_owned());
     assert_eq!(caller.refusal(&data(&unlicensed)).await, licence);
-    assert_eq!(caller.fake.triggers(), 0);
+    assert_eq!(caller.triggers(), 0);
 }
 
 #[tokio::test]
@@ -476,7 +485,7 @@ async fn a_run_moves_on_as_it_is_looked_at() {
             assert!(done["meta"].get(member).is_none(), "{member}");
         }
     }
-    assert_eq!(caller.fake.triggers(), 1);
+    assert_eq!(caller.triggers(), 1);
 }
 
 #[tokio::test]
@@ -502,14 +511,14 @@ async fn the_total_of_a_long_run_grows_faster_than_what_is_ready() {
 async fn plans_are_used_in_order() {
     let caller = Caller::new().await;
     let plans = [
-        (Plan::stops(), "STOPPED"),
-        (Plan::exits(), "PROCESS_EXITED"),
+        (Plan::cancelled(), "STOPPED"),
+        (Plan::ends("PROCESS_EXITED"), "PROCESS_EXITED"),
         (Plan::fails_silently(), "FAILURE"),
         (Plan::never_ends(), "RUNNING"),
-        (Plan::succeeds(1), "SUCCESS"),
+        (Plan::succeeds().rows(1), "SUCCESS"),
     ];
     for (plan, _) in &plans {
-        caller.fake.next_run(plan.clone().after_polls(1));
+        caller.fake.next_run(plan.clone().takes(1));
     }
     for (index, (_, state)) in plans.iter().enumerate() {
         let id = caller.trigger(ga_with("filter", json!(index.to_string()))).await;
@@ -526,7 +535,7 @@ async fn plans_are_used_in_order() {
 #[tokio::test]
 async fn a_failed_run_is_an_error_whenever_it_is_looked_at() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::fails("QUERY_ERROR", "the source is down").after_polls(1));
+    caller.fake.next_run(Plan::fails("the source is down").code("QUERY_ERROR").takes(1));
     let id = caller.trigger(ga()).await;
     for _ in 0..2 {
         let (status, body) = caller.call("GET", &status(&id)).await;
@@ -542,7 +551,7 @@ async fn a_failed_run_is_an_error_whenever_it_is_looked_at() {
         (&body["meta"]["status_code"], &body["meta"]["schedule_id"]),
         (&json!("FAILURE"), &json!(id))
     );
-    caller.fake.next_run(Plan::fails("QUERY_AUTH_UNAVAILABLE", "expired").after_polls(0));
+    caller.fake.next_run(Plan::fails("expired").code("QUERY_AUTH_UNAVAILABLE").takes(0));
     let waited = data(&ga_with("filter", json!("x")));
     assert_eq!(caller.refusal(&waited).await, (403, "QUERY_AUTH_UNAVAILABLE".to_owned()));
     caller.fake.errors_inside_200(true);
@@ -567,8 +576,8 @@ async fn a_call_that_waits_is_a_look_and_one_that_does_not_is_none() {
         let (status, body) = caller.call("GET", path).await;
         assert_eq!((status, &body["meta"]["status_code"]), (expected, &json!(state)));
     }
-    assert_eq!(caller.fake.triggers(), 1);
-    let rows = caller.rows(Plan::succeeds(2), &ga_with("filter", json!("x"))).await;
+    assert_eq!(caller.triggers(), 1);
+    let rows = caller.rows(Plan::succeeds().rows(2), &ga_with("filter", json!("x"))).await;
     assert_eq!(rows["data"].as_array().unwrap().len(), 3);
 
     caller.fake.unfinished_status(200);
@@ -599,21 +608,21 @@ async fn a_schedule_id_comes_from_the_query_unless_it_is_given() {
     let first = caller.trigger(ga_with("ds_accounts", json!("1,2"))).await;
     assert!(first.len() <= 50 && first.chars().all(|c| c.is_ascii_alphanumeric()));
     assert_eq!(caller.trigger(ga_with("ds_accounts", json!(["1", "2"]))).await, first);
-    assert_eq!(caller.fake.triggers(), 1, "the same query is merged");
+    assert_eq!(caller.triggers(), 1, "the same query is merged");
     assert_ne!(caller.trigger(ga_with("ds_accounts", json!(["1"]))).await, first);
     let mut named = ga_with("ds_accounts", json!(["1", "2"]));
     named["schedule_id"] = json!("my_run-1");
     assert_eq!(caller.trigger(named.clone()).await, "my_run-1");
     named["ds_accounts"] = json!("3");
     assert_eq!(caller.trigger(named).await, "my_run-1");
-    assert_eq!(caller.fake.triggers(), 3, "one run per schedule id at a time");
+    assert_eq!(caller.triggers(), 3, "one run per schedule id at a time");
 }
 
 #[tokio::test]
 async fn after_the_end_the_same_id_returns_the_run_or_starts_another() {
     let caller = Caller::new().await;
     let mut query = ga_with("schedule_id", json!("mine"));
-    let first = caller.rows(Plan::succeeds(1), &query).await;
+    let first = caller.rows(Plan::succeeds().rows(1), &query).await;
     assert_eq!(first["meta"]["result"]["cache_used"], false);
     assert_eq!(first["meta"]["result"]["cache_time"], Value::Null);
     for minutes in [Value::Null, json!(5)] {
@@ -626,21 +635,21 @@ async fn after_the_end_the_same_id_returns_the_run_or_starts_another() {
         assert!(time.parse::<DateTime<Utc>>().is_ok(), "{time}");
         assert_eq!(again["data"], first["data"]);
     }
-    assert_eq!(caller.fake.triggers(), 1);
+    assert_eq!(caller.triggers(), 1);
     query["cache_minutes"] = json!(0);
-    let anew = caller.rows(Plan::succeeds(2), &query).await;
+    let anew = caller.rows(Plan::succeeds().rows(2), &query).await;
     assert_eq!(anew["data"].as_array().unwrap().len(), 3);
-    assert_eq!(caller.fake.triggers(), 2);
+    assert_eq!(caller.triggers(), 2);
     query["cache_minutes"] = json!(60);
     query["filter"] = json!("clicks > 1");
     caller.trigger(query).await;
-    assert_eq!(caller.fake.triggers(), 3, "another query is no page of the first");
-    caller.fake.next_run(Plan::stops().after_polls(0));
+    assert_eq!(caller.triggers(), 3, "another query is no page of the first");
+    caller.fake.next_run(Plan::cancelled().takes(0));
     let stopped = data(&ga_with("filter", json!("y")));
     for _ in 0..2 {
         caller.call("GET", &stopped).await;
     }
-    assert_eq!(caller.fake.triggers(), 5, "what was stopped is not returned");
+    assert_eq!(caller.triggers(), 5, "what was stopped is not returned");
 }
 
 #[tokio::test]
@@ -648,9 +657,8 @@ async fn results_expire_and_unknown_ids_look_the_same() {
     let caller = Caller::new().await;
     let recent = FakeSupermetrics::RECENT_RUN;
     caller.get(&status(recent)).await;
-    let old =
-        NewRun::new("GA", "SUCCESS").asked(Utc::now() - TimeDelta::minutes(61)).schedule_id("old");
-    caller.fake.add_run(old);
+    let old = NewRun::new("SUCCESS").created(Utc::now() - TimeDelta::minutes(61)).id("old");
+    caller.fake.add_run("GA", old);
     let gone = (404, "STATUS_NOT_FOUND".to_owned());
     for id in ["old", "none"] {
         assert_eq!(caller.refusal(&status(id)).await, gone);
@@ -669,11 +677,11 @@ async fn results_expire_and_unknown_ids_look_the_same() {
     let history = caller.get("/query/history").await;
     let ids = history["data"].as_array().unwrap().iter().map(|row| text(&row["schedule_id"]));
     assert!(ids.collect::<Vec<_>>().contains(&recent.to_owned()));
-    caller.fake.next_run(Plan::succeeds(1).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(1).takes(0));
     caller.get(&data(&ga_with("filter", json!("x")))).await;
     caller.fake.expire_results();
     caller.trigger(ga_with("filter", json!("x"))).await;
-    assert_eq!(caller.fake.triggers(), 3, "what expired is not returned");
+    assert_eq!(caller.triggers(), 3, "what expired is not returned");
 }
 
 #[tokio::test]
@@ -683,7 +691,7 @@ async fn rows_are_text_under_headers_and_described() {
         "ds_id": "GA", "ds_accounts": ["1", "2"], "ds_segments": "s1", "cache_minutes": 7,
         "start_date": "2026-03-01", "end_date": "today", "fields": ["date", "campaign", "clicks", "own_goal"],
     });
-    let body = caller.rows(Plan::succeeds(2), &query).await;
+    let body = caller.rows(Plan::succeeds().rows(2), &query).await;
     assert_eq!(
         body["data"],
         json!([
@@ -721,9 +729,9 @@ async fn rows_are_text_under_headers_and_described() {
 async fn headers_can_be_left_out_and_no_rows_have_none() {
     let caller = Caller::new().await;
     let query = ga_with("settings", json!({ "no_headers": true }));
-    let body = caller.rows(Plan::succeeds(2), &query).await;
+    let body = caller.rows(Plan::succeeds().rows(2), &query).await;
     assert_eq!(body["data"].as_array().unwrap().len(), 2);
-    let body = caller.rows(Plan::succeeds(0), &ga()).await;
+    let body = caller.rows(Plan::succeeds().rows(0), &ga()).await;
     let result = &body["meta"]["result"];
     assert_eq!((&result["total_rows"], &result["total_columns"]), (&json!(0), &json!(0)));
     assert_eq!((&body["data"], &body["meta"]["status_code"]), (&json!([]), &json!("SUCCESS")));
@@ -738,17 +746,17 @@ async fn rows_of_ones_own_are_sent_as_they_are_and_no_more_than_asked_for() {
         vec![json!("Tue"), Value::Null],
         vec![json!("Wed"), json!("x")],
     ];
-    let body = caller.rows(Plan::returns(rows), &ga_with("max_rows", json!(2))).await;
+    let body = caller.rows(Plan::succeeds().table(rows), &ga_with("max_rows", json!(2))).await;
     assert_eq!(body["data"], json!([["Day", "Total"], ["Mon", 1.5], ["Tue", null]]));
     assert_eq!(body["meta"]["result"]["total_rows"], 2);
-    let body = caller.rows(Plan::succeeds(1200), &ga()).await;
+    let body = caller.rows(Plan::succeeds().rows(1200), &ga()).await;
     assert_eq!(body["meta"]["result"]["total_rows"], 1000, "what is not asked for otherwise");
 }
 
 #[tokio::test]
 async fn a_split_dimension_makes_columns_that_only_headers_name() {
     let caller = Caller::new().await;
-    let plan = Plan::succeeds(1).split_by(&["phone", "tablet", "desktop"]);
+    let plan = Plan::succeeds().rows(1).split_by(&["phone", "tablet", "desktop"]);
     let query = json!({ "ds_id": "GA", "fields": ["date", "device", "clicks"], "max_columns": 2, "start_date": "2026-03-01" });
     let body = caller.rows(plan.clone(), &query).await;
     assert_eq!(body["data"], json!([["Date", "phone", "tablet"], ["2026-03-01", "11", "12"]]));
@@ -765,7 +773,7 @@ async fn a_split_dimension_makes_columns_that_only_headers_name() {
 async fn rows_and_their_absence_take_other_shapes() {
     let caller = Caller::new().await;
     let query = ga_with("start_date", json!("2026-03-01"));
-    caller.rows(Plan::succeeds(1), &query).await;
+    caller.rows(Plan::succeeds().rows(1), &query).await;
     for (shape, expected) in [
         (RowShape::Objects, json!([{ "Date": "2026-03-01", "Sessions": "11" }])),
         (RowShape::Wrapped, json!({ "rows": [["Date", "Sessions"], ["2026-03-01", "11"]] })),
@@ -790,7 +798,7 @@ async fn pages_are_inclusive_repeat_the_headers_and_link_to_each_other() {
         "ds_id": "GA", "fields": "date,clicks", "start_date": "2026-03-01", "cache_minutes": 0,
         "offset_end": 1,
     });
-    caller.fake.next_run(Plan::succeeds(5).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(5).takes(0));
     let first = caller.get(&format!("{}&system=n8n", data(&query))).await;
     assert_eq!(first["data"].as_array().unwrap().len(), 3);
     assert_eq!(first["meta"]["result"]["total_rows"], 5);
@@ -814,7 +822,7 @@ async fn pages_are_inclusive_repeat_the_headers_and_link_to_each_other() {
     assert_eq!(third["meta"]["paginate"]["next"], Value::Null);
     let back = caller.get(&text(&third["meta"]["paginate"]["prev"])).await;
     assert_eq!(back["data"], second["data"]);
-    assert_eq!(caller.fake.triggers(), 1, "pages are of one run, whatever cache_minutes says");
+    assert_eq!(caller.triggers(), 1, "pages are of one run, whatever cache_minutes says");
 
     let past = caller
         .get(&format!(
@@ -841,7 +849,7 @@ async fn status_has_pages_of_its_own() {
 #[tokio::test]
 async fn links_hold_the_key_only_where_it_was_a_parameter() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::succeeds(5).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(5).takes(0));
     let query = ga_with("offset_end", json!(1));
     let body = caller.get(&data(&query)).await;
     assert!(!text(&body["meta"]["paginate"]["next"]).contains(KEY));
@@ -854,13 +862,13 @@ async fn links_hold_the_key_only_where_it_was_a_parameter() {
         let answer = caller.bare_request("GET", &text(next)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
-    assert_eq!(caller.fake.triggers(), 1);
+    assert_eq!(caller.triggers(), 1);
 }
 
 #[tokio::test]
 async fn the_end_of_pages_and_links_at_all_have_other_forms() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::succeeds(3).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().takes(0));
     let query = ga_with("offset_end", json!(1));
     let first = caller.get(&data(&query)).await;
     let last = text(&first["meta"]["paginate"]["next"]);
@@ -928,16 +936,16 @@ async fn each_format_has_its_own_body() {
         }
         assert_eq!(caller.get(&status(&id)).await["data"][0], json!(["Sessions", "Date"]));
     }
-    caller.fake.next_run(Plan::succeeds(1).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(1).takes(0));
     let answer = caller.answer(&with_json("/query/data/parquet", &query)).await;
     assert_eq!(header(&answer, "content-type"), "application/octet-stream");
     let body = answer.bytes().await.unwrap();
     assert!(body.starts_with(b"PAR1") && body.ends_with(b"PAR1"));
     let tricky = vec![vec![json!("a,b"), json!("c")], vec![json!("say \"no\""), json!("x\ny")]];
-    caller.fake.next_run(Plan::returns(tricky).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().table(tricky).takes(0));
     let answer = caller.answer(&with_json("/query/data/csv", &ga())).await;
     assert_eq!(answer.text().await.unwrap(), "\"a,b\",c\n\"say \"\"no\"\"\",\"x\ny\"\n");
-    caller.fake.next_run(Plan::succeeds(0).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(0).takes(0));
     let answer = caller.answer(&with_json("/query/data/csv", &ga_with("filter", json!("x")))).await;
     assert_eq!(answer.text().await.unwrap(), "");
 }
@@ -945,7 +953,7 @@ async fn each_format_has_its_own_body() {
 #[tokio::test]
 async fn results_come_in_parts_of_a_hundred() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::succeeds(150).after_polls(2));
+    caller.fake.next_run(Plan::succeeds().rows(150).takes(2));
     let id = caller.trigger(ga()).await;
     for _ in 0..3 {
         let expected = (404, "QUERY_RESULTS_UNAVAILABLE".to_owned());
@@ -1028,7 +1036,7 @@ async fn history_is_filtered_and_comes_in_pages() {
 async fn history_shows_what_goes_on_and_looking_moves_nothing() {
     let caller = Caller::new().await;
     let mine = caller.trigger(ga()).await;
-    let theirs = caller.fake.trigger_from_elsewhere();
+    let theirs = caller.fake.add_run("GAWA", NewRun::new("RUNNING").app_id("GS"));
     for _ in 0..4 {
         let body = caller.get("/query/history?status_codes=scheduled,running").await;
         let rows: Vec<_> = body["data"]
@@ -1045,7 +1053,7 @@ async fn history_shows_what_goes_on_and_looking_moves_nothing() {
     assert_eq!(caller.state(&theirs).await, "RUNNING");
     caller.fake.finish(&theirs, "SUCCESS");
     assert_eq!(caller.state(&theirs).await, "SUCCESS");
-    assert_eq!(caller.fake.triggers(), 1);
+    assert_eq!(caller.triggers(), 1);
 }
 
 #[tokio::test]
@@ -1090,14 +1098,14 @@ async fn a_saved_query_is_read_by_id_or_slug() {
 async fn a_short_url_runs_a_saved_query_for_everybody() {
     let caller = Caller::new().await;
     let path = |format: &str| format!("/query/s/{}/{format}", FakeSupermetrics::SAVED_QUERY);
-    caller.fake.next_run(Plan::succeeds(1).after_polls(1));
+    caller.fake.next_run(Plan::succeeds().rows(1).takes(1));
     let answer = caller.bare_request("GET", &path("csv")).send().await.unwrap();
     assert!(answer.text().await.unwrap().starts_with("Date,Clicks\n"));
     let changes = json!({
         "date_range_type": "custom", "start_date": "2026-03-01", "end_date": "2026-03-31",
         "max_rows": 4, "offset_end": 1,
     });
-    caller.fake.next_run(Plan::succeeds(9).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().rows(9).takes(0));
     let body = caller.get(&with_json(&path("json"), &changes)).await;
     assert_eq!(body["data"][1], json!(["2026-03-01", "11"]));
     assert_eq!(body["meta"]["result"]["total_rows"], 4);
@@ -1107,7 +1115,7 @@ async fn a_short_url_runs_a_saved_query_for_everybody() {
     let next = &body["meta"]["paginate"]["next"];
     assert_eq!(linked(next), expected);
     assert_eq!(caller.get(&text(next)).await["data"][1][0], "2026-03-03");
-    assert_eq!(caller.fake.triggers(), 2);
+    assert_eq!(caller.triggers(), 2);
     let (status, body) = caller.post(&path("json"), &json!({ "sync_timeout": 0 })).await;
     assert_eq!((status, &body["meta"]["status_code"]), (202, &json!("SCHEDULED")));
     for wrong in [
@@ -1123,8 +1131,8 @@ async fn a_short_url_runs_a_saved_query_for_everybody() {
 #[tokio::test]
 async fn a_batch_moves_on_as_its_status_is_looked_at() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::succeeds(4).after_polls(2));
-    caller.fake.next_run(Plan::fails("QUERY_AUTH_UNAVAILABLE", "expired").after_polls(1));
+    caller.fake.next_run(Plan::succeeds().rows(4).takes(2));
+    caller.fake.next_run(Plan::fails("expired").code("QUERY_AUTH_UNAVAILABLE").takes(1));
     let body = json!({
         "queries": [ga(), { "ds_id": "AW" }, "weekly-clicks"],
         "query_concurrency": 2, "description": "Monday", "timeout_minutes": 5, "query_output_format": "csv",
@@ -1171,7 +1179,7 @@ async fn a_batch_moves_on_as_its_status_is_looked_at() {
     assert_eq!(page["data"].as_array().unwrap().len(), 1);
     assert_eq!(page["meta"]["paginate"], json!({ "offset": 2, "limit": 1, "total": 3 }));
     assert!(caller.get(&own).await["data"]["end_time"].is_string());
-    assert_eq!((caller.fake.batches(), caller.fake.triggers()), (1, 0));
+    assert_eq!((caller.fake.batches(), caller.triggers()), (1, 0));
 }
 
 #[tokio::test]
@@ -1193,7 +1201,7 @@ async fn a_batch_is_split_by_account_and_day() {
 #[tokio::test]
 async fn a_cancelled_batch_stops_what_goes_on() {
     let caller = Caller::new().await;
-    caller.fake.next_run(Plan::succeeds(1).after_polls(1));
+    caller.fake.next_run(Plan::succeeds().rows(1).takes(1));
     caller.fake.next_run(Plan::never_ends());
     let (_, made) = caller.post("/query/batch", &json!({ "queries": [ga(), ga()] })).await;
     let link = text(&made["data"]["links"]["status"]["href"]);
@@ -1328,7 +1336,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     let answer = caller.answer(&path).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "x-span-id")), (200, "7".to_owned()));
     assert_eq!(answer.text().await.unwrap(), "{\"meta\":{}}");
-    assert_eq!((caller.fake.triggers(), caller.fake.requests().len()), (0, 17));
+    assert_eq!((caller.triggers(), caller.fake.requests().len()), (0, 17));
 }
 
 #[tokio::test]
@@ -1344,14 +1352,14 @@ async fn a_lost_answer_leaves_its_work_done() {
     caller.get("/query/history").await;
     assert_eq!(caller.refusal("/query/data/json").await.0, 400);
     assert!(send(&path).await.is_err());
-    assert_eq!((caller.fake.triggers(), caller.state("mine").await), (1, "RUNNING".to_owned()));
+    assert_eq!((caller.triggers(), caller.state("mine").await), (1, "RUNNING".to_owned()));
     caller.fake.lose_next_trigger_answer();
     assert_eq!(send(&path).await.unwrap().status(), 200, "it joins a run and starts none");
     assert!(send(&data(&ga())).await.is_err());
     caller.fake.lose_next_trigger_answer();
     let batch = json!({ "queries": [ga()] });
     assert!(caller.request("POST", "/query/batch").json(&batch).send().await.is_err());
-    assert_eq!((caller.fake.triggers(), caller.fake.batches()), (2, 1));
+    assert_eq!((caller.triggers(), caller.fake.batches()), (2, 1));
 }
 
 #[tokio::test]
@@ -1361,7 +1369,7 @@ async fn a_refused_trigger_leaves_the_lost_answer_for_the_next_one() {
     caller.fake.fail_next(503);
     assert_eq!(caller.refusal(&data(&ga())).await.0, 503);
     assert!(caller.request("GET", &data(&ga())).send().await.is_err());
-    assert_eq!(caller.fake.triggers(), 1);
+    assert_eq!(caller.triggers(), 1);
 }
 
 #[tokio::test]
@@ -1427,7 +1435,7 @@ async fn nothing_a_client_sends_makes_it_panic() {
         let status = caller.call("GET", &path).await.0;
         assert!((400..500).contains(&status), "{path}: {status}");
     }
-    caller.fake.next_run(Plan::succeeds(3).after_polls(0));
+    caller.fake.next_run(Plan::succeeds().takes(0));
     let late = json!({ "ds_id": "GA", "start_date": "262142-12-30" });
     caller.call("GET", &data(&late)).await;
     for path in ["/query/data/json", "/query/batch"] {

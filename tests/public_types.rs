@@ -223,6 +223,6 @@ fn fakes() {
     #[cfg(feature = "supermetrics")]
     {
         use scheduled_runs::testing::supermetrics::*;
-        cross!(ErrorShape, FakeSupermetrics, LastPage, NewRun, NextLinks, NoData, Plan, RowShape);
+        cross!(ErrorShape, FakeSupermetrics, LastPage, NextLinks, NoData, RowShape);
     }
 }

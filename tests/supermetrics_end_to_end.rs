@@ -17,10 +17,10 @@ use scheduled_runs::supermetrics::{
     GetSavedQuery, ListAccounts, ListBatchQueries, ListHistory, ListResults, ListRows, Query,
     QueryState, RunQuery, RunSavedQuery, StartQuery,
 };
-use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::supermetrics::{
-    ErrorShape, FakeSupermetrics, LastPage, NextLinks, NoData, Plan, RowShape,
+    ErrorShape, FakeSupermetrics, LastPage, NextLinks, NoData, RowShape,
 };
+use scheduled_runs::testing::{ManualClock, Plan};
 use scheduled_runs::{Error, ErrorKind, Phase, Response, RunProviderExt as _, supermetrics};
 
 async fn started() -> (FakeSupermetrics, supermetrics::Client) {
@@ -43,7 +43,7 @@ type Row = (chrono::NaiveDate, u64);
 #[tokio::test]
 async fn every_parameter_is_one_the_vendor_takes() {
     let (fake, client) = started().await;
-    fake.next_run(Plan::succeeds(2).after_polls(0));
+    fake.next_run(Plan::succeeds().rows(2).takes(0));
     let query = query()
         .schedule_id("every-1")
         .segments(["s1"])
@@ -91,7 +91,7 @@ async fn a_query_is_started_watched_and_read_in_every_form_of_answer() {
         fake.later_pages_without_schedule_id(number > 1);
         fake.link_origin("https://elsewhere.example");
         fake.unfinished_status(if number > 1 { 200 } else { 202 });
-        fake.next_run(Plan::succeeds(25));
+        fake.next_run(Plan::succeeds().rows(25));
         let target = supermetrics::target(&query().max_rows(1000));
         let done = client.trigger_and_wait(&target).await.unwrap().success().unwrap();
         let id = done.run.id();
@@ -119,15 +119,15 @@ async fn a_query_is_started_watched_and_read_in_every_form_of_answer() {
 async fn every_end_of_a_run_is_told() {
     let (fake, client) = started().await;
     for (plan, phase, why) in [
-        (Plan::succeeds(0), Phase::Succeeded, None),
+        (Plan::succeeds().rows(0), Phase::Succeeded, None),
         (
-            Plan::fails("QUERY_ERROR", "the source is away"),
+            Plan::fails("the source is away").code("QUERY_ERROR"),
             Phase::Failed,
             Some("the source is away"),
         ),
         (Plan::fails_silently(), Phase::Failed, None),
-        (Plan::exits(), Phase::Failed, None),
-        (Plan::stops(), Phase::Cancelled, None),
+        (Plan::ends("PROCESS_EXITED"), Phase::Failed, None),
+        (Plan::cancelled(), Phase::Cancelled, None),
     ] {
         for named in [false, true] {
             fake.failures_name_state(named);
@@ -137,7 +137,7 @@ async fn every_end_of_a_run_is_told() {
             assert_eq!((done.phase, failure), (phase, why), "{plan:?}");
         }
     }
-    fake.next_run(Plan::succeeds(2).split_by(&["phone", "desk"]));
+    fake.next_run(Plan::succeeds().rows(2).split_by(&["phone", "desk"]));
     let done = client.trigger_and_wait(&supermetrics::target(&query())).await.unwrap();
     let rows = client.items(ListRows::new(done.run.id())).try_collect().await.unwrap();
     assert!(rows.len() == 2 && rows[0].get("phone").is_some() && rows[0].get("desk").is_some());
@@ -150,7 +150,7 @@ async fn files_come_in_every_format() {
     {
         let format = || Format::from(name);
         let query = |id: &str| query().schedule_id(id).sync_timeout(Duration::ZERO);
-        fake.next_run(Plan::succeeds(2));
+        fake.next_run(Plan::succeeds().rows(2));
         let request = DownloadQuery::new(query(&format!("later-{name}")), format()).post();
         let Download::Unfinished(run) = client.send(request).await.unwrap().into_inner() else {
             panic!("{name} goes on")
@@ -161,14 +161,14 @@ async fn files_come_in_every_format() {
         {}
         let later = client.send(GetResults::new(&id)).await.unwrap().into_inner();
 
-        fake.next_run(Plan::succeeds(2).after_polls(0));
+        fake.next_run(Plan::succeeds().rows(2).takes(0));
         let request = DownloadQuery::new(query(&format!("now-{name}")), format());
         let now = client.send(request).await.unwrap().into_inner().file().unwrap();
         assert_eq!(now.content_type, later.content_type, "{name}");
-        fake.next_run(Plan::succeeds(2).after_polls(0));
+        fake.next_run(Plan::succeeds().rows(2).takes(0));
         let request = StartQuery::new(query(&format!("start-{name}"))).format(format());
         assert!(client.send(request).await.unwrap().is_success(), "{name}");
-        fake.next_run(Plan::succeeds(2).after_polls(0));
+        fake.next_run(Plan::succeeds().rows(2).takes(0));
         let request = DownloadSavedQuery::new(FakeSupermetrics::SAVED_QUERY, format());
         let saved = client.send(request).await.unwrap().into_inner().file();
         assert!(saved.is_some_and(|file| !file.bytes.is_empty()), "{name}");
@@ -192,11 +192,11 @@ async fn history_accounts_and_stored_queries() {
     assert_eq!(logins[0].accounts[0].account_id.as_deref(), Some(FakeSupermetrics::ACCOUNT));
 
     let saved = client.send(GetSavedQuery::new(FakeSupermetrics::SAVED_QUERY)).await.unwrap();
-    fake.next_run(Plan::succeeds(4));
+    fake.next_run(Plan::succeeds().rows(4));
     let own = saved.query().unwrap().max_rows(5);
     let done = client.trigger_and_wait(&supermetrics::target(&own)).await.unwrap();
     assert_eq!(done.phase, Phase::Succeeded);
-    fake.next_run(Plan::succeeds(4).after_polls(0));
+    fake.next_run(Plan::succeeds().rows(4).takes(0));
     let changed = RunSavedQuery::new(FakeSupermetrics::SAVED_QUERY)
         .dates("2026-01-01", "yesterday")
         .max_columns(5)
@@ -282,7 +282,7 @@ async fn errors_mean_the_same_in_every_shape_and_with_every_status() {
             assert_eq!(licence.attempts().len(), 1);
             assert!(licence.request_id().is_some());
             if codes {
-                fake.next_run(Plan::fails("QUERY_AUTH_UNAVAILABLE", "no login"));
+                fake.next_run(Plan::fails("no login").code("QUERY_AUTH_UNAVAILABLE"));
                 let done = client.trigger_and_wait(&supermetrics::target(&query())).await.unwrap();
                 let why = done.failure.unwrap().to_string();
                 assert!(why.contains("not about the API key"), "{shape:?} {inside}: {why}");
@@ -322,7 +322,7 @@ async fn a_key_in_the_parameters_opens_every_door() {
     let batch = client.send(CreateBatch::new([query()])).await.unwrap();
     client.send(ListBatchQueries::new(&batch.batch_id)).await.unwrap();
     client.send(CancelBatch::new(&batch.batch_id)).await.unwrap();
-    fake.next_run(Plan::succeeds(25));
+    fake.next_run(Plan::succeeds().rows(25));
     let done = client.trigger_and_wait(&supermetrics::target(&query())).await.unwrap();
     let rows = client.send(ListRows::new(done.run.id()).limit(10)).await.unwrap();
     assert!(!format!("{rows:?} {}", rows.report()).contains(FakeSupermetrics::API_KEY));
@@ -339,9 +339,9 @@ async fn many_runs_are_waited_for_at_once() {
     let mut runs = Vec::new();
     for number in 0..5 {
         fake.next_run(if number == 3 {
-            Plan::fails("QUERY_ERROR", "no")
+            Plan::fails("no").code("QUERY_ERROR")
         } else {
-            Plan::succeeds(1)
+            Plan::succeeds().rows(1)
         });
         runs.push(client.trigger(&target).await.unwrap());
     }

@@ -323,14 +323,12 @@ fn clicks() -> supermetrics::Query {
 
 impl Fake for FakeSupermetrics {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::supermetrics::Plan::succeeds(3);
+        let succeeds = testing::Plan::succeeds();
         self.next_run(match plan {
             Plan::Succeeds => succeeds,
-            Plan::Fails => {
-                testing::supermetrics::Plan::fails("QUERY_ERROR", "The data source is down.")
-            }
-            Plan::NeverEnds => testing::supermetrics::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.after_polls(looks),
+            Plan::Fails => testing::Plan::fails("The data source is down."),
+            Plan::NeverEnds => testing::Plan::never_ends(),
+            Plan::Takes(looks) => succeeds.takes(looks),
         });
     }
 
@@ -343,8 +341,7 @@ impl Fake for FakeSupermetrics {
                 Phase::Cancelled => "STOPPED",
                 _ => "SUCCESS",
             };
-            let run = testing::supermetrics::NewRun::new(Self::DATA_SOURCE, state);
-            self.add_run(run.asked(at).schedule_id(id));
+            self.add_run(Self::DATA_SOURCE, testing::NewRun::new(state).created(at).id(id));
         }
         supermetrics::target(&clicks().schedule_id(id))
     }

@@ -3,20 +3,21 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::answers::{Answer, Object, Refusal, Reply};
-use super::checks::{self, Call, FORMATS, check, check_query, check_source, list, place, text};
+use super::checks::{self, FORMATS, Sent, check, check_query, check_source, list, place, text};
 use super::dates::moment;
 use super::lists::{page, stored};
+use super::responses::{Object, Refusal, Reply};
 use super::shapes::put;
 use super::state::{Batch, BatchItem, Run, State};
+use crate::testing::kit::Response;
 
 /// More than this is refused.
 const MOST_QUERIES: usize = 1000;
 
 /// Starts all queries of a batch.
-pub(super) fn create(state: &mut State, call: &Call, base: &str) -> Reply {
-    let mut options = call.read(checks::BATCH)?;
-    let now = state.desk.now();
+pub(super) fn create(state: &mut State, sent: &Sent<'_>, base: &str) -> Reply {
+    let mut options = sent.read(checks::BATCH)?;
+    let now = state.kit.now();
     for (name, default) in [
         ("description", json!("")),
         ("split_accounts_policy", json!("none")),
@@ -43,7 +44,7 @@ pub(super) fn create(state: &mut State, call: &Call, base: &str) -> Reply {
     }
     let wanted = text(&options, "query_output_format").unwrap_or("json");
     let format = FORMATS.iter().find(|known| **known == wanted).copied().unwrap_or("json");
-    let id = format!("qrb_{}", state.desk.new_hex());
+    let id = format!("qrb_{}", state.kit.new_hex());
     let items = queries.into_iter().zip(1..).map(|((query, split), number)| {
         let schedule_id = format!("{id}_query_{number}");
         state.start(&query, format, Some(schedule_id.clone()));
@@ -110,7 +111,7 @@ fn split(
 
 /// What goes on is stopped. A batch that has ended stays as it is.
 pub(super) fn cancel(state: &mut State, id: &str) -> Result<(), Refusal> {
-    let now = state.desk.now();
+    let now = state.kit.now();
     let batch = state.batch(id)?;
     let ids: Vec<_> = batch.items.iter().map(|item| item.schedule_id.clone()).collect();
     let mut stopped = false;
@@ -178,12 +179,12 @@ pub(super) fn show(state: &mut State, id: &str, base: &str, status: u16) -> Repl
     }
     let status_url = format!("{}{base}/query/batch/{id}/status", form.origin);
     put(&mut data, "links", json!({ "status": { "href": status_url } }));
-    Ok(Answer::json(status, json!({ "meta": {}, "data": data })))
+    Ok(Response::json(status, json!({ "meta": {}, "data": data })))
 }
 
 /// One look at a batch, which makes as many of its queries move on as may run at once.
 pub(super) fn status(state: &mut State, id: &str, base: &str, asked: &Object) -> Reply {
-    let (now, held) = (state.desk.now(), state.held);
+    let (now, held) = (state.kit.now(), state.kit.held);
     let batch = state.batch(id)?;
     let most = place(&batch.options, "query_concurrency").unwrap_or(5);
     let ids: Vec<_> = batch.items.iter().map(|item| item.schedule_id.clone()).collect();
@@ -228,5 +229,5 @@ pub(super) fn status(state: &mut State, id: &str, base: &str, asked: &Object) ->
         },
         "paginate": paginate,
     });
-    Ok(Answer::json(200, json!({ "meta": meta, "data": data })))
+    Ok(Response::json(200, json!({ "meta": meta, "data": data })))
 }

@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use url::form_urlencoded;
-use wiremock::Request;
 
 use super::FakeSupermetrics;
-use super::answers::{Object, Refusal};
 use super::dates::moment;
+use super::responses::{Call, Object, Refusal};
 
 /// Result formats. The last five are JSON of other tools' own kinds.
 pub(super) const FORMATS: &[&str] = &[
@@ -122,15 +121,13 @@ pub(super) const BATCH: &[Parameter] = &[
 pub(super) const BATCH_STATUS: &[Parameter] =
     &[("offset", Kind::Number(0, 1_000_000), false), ("limit", Kind::Number(1, 1000), false)];
 
-/// A request, taken apart.
-pub(super) struct Call {
-    pub(super) method: String,
-    /// As sent, for links.
-    pub(super) path: String,
+/// The parameters of a call, in whichever way they were sent.
+pub(super) struct Sent<'c> {
+    pub(super) call: &'c Call,
     given: Result<Given, Refusal>,
     /// Where no header was sent.
     pub(super) key_parameter: Option<String>,
-    /// Those that are no part of what is asked for: `system` and `pretty`.
+    /// Those that are not a part of what is asked for: `system` and `pretty`.
     pub(super) extras: Vec<(String, String)>,
 }
 
@@ -139,36 +136,30 @@ enum Given {
     Flat(Vec<(String, String)>),
 }
 
-impl Call {
-    pub(super) fn new(request: &Request) -> Self {
-        let mut call = Self {
-            method: request.method.as_str().to_owned(),
-            path: request.url.path().to_owned(),
-            given: Ok(Given::Flat(Vec::new())),
-            key_parameter: None,
-            extras: Vec::new(),
-        };
-        call.given = call.read_given(request);
-        call
+impl<'c> Sent<'c> {
+    pub(super) fn new(call: &'c Call) -> Self {
+        let given = Ok(Given::Flat(Vec::new()));
+        let mut sent = Self { call, given, key_parameter: None, extras: Vec::new() };
+        sent.given = sent.read_given();
+        sent
     }
 
-    fn read_given(&mut self, request: &Request) -> Result<Given, Refusal> {
-        let query = self.flat(&request.url.query_pairs().into_owned().collect::<Vec<_>>())?;
-        if request.body.is_empty() {
+    fn read_given(&mut self) -> Result<Given, Refusal> {
+        let call = self.call;
+        let query = self.flat(&call.query)?;
+        if call.body.is_empty() {
             return Ok(query);
         }
-        if self.method != "POST" {
+        if call.method != "POST" {
             return Err(Refusal::bad_request("only POST may have a body"));
         }
         if !matches!(&query, Given::Flat(pairs) if pairs.is_empty()) {
             return Err(Refusal::bad_request("parameters of a POST belong into its body"));
         }
-        let mime = request.headers.get("content-type").and_then(|mime| mime.to_str().ok());
-        let mime = mime.and_then(|mime| mime.split(';').next()).unwrap_or_default().trim();
-        match mime.to_ascii_lowercase().as_str() {
-            "application/json" => self.json(&request.body),
+        match call.media_type().as_str() {
+            "application/json" => self.json(&call.body),
             "application/x-www-form-urlencoded" => {
-                let pairs: Vec<_> = form_urlencoded::parse(&request.body).into_owned().collect();
+                let pairs: Vec<_> = form_urlencoded::parse(&call.body).into_owned().collect();
                 self.flat(&pairs)
             }
             _ => Err(Refusal::bad_request("a body is JSON or a form, and says so")),
@@ -211,9 +202,9 @@ impl Call {
     }
 
     /// The fake's key in a header, or without such a header among the parameters.
-    pub(super) fn check_key(&self, request: &Request) -> Result<(), Refusal> {
+    pub(super) fn check_key(&self) -> Result<(), Refusal> {
         let required = || Refusal::new("API_KEY_REQUIRED", "An API key is needed");
-        let header = request.headers.get("authorization");
+        let header = self.call.headers.get("authorization");
         let key = match header.map(|value| value.to_str().unwrap_or_default()) {
             Some(value) => {
                 let (scheme, key) = value.split_once(' ').ok_or_else(required)?;

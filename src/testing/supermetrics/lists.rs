@@ -4,12 +4,13 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::FakeSupermetrics;
-use super::answers::{Answer, Object, Refusal, Reply};
 use super::checks::{check_source, list, number, place, text};
 use super::dates::moment;
+use super::responses::{Object, Refusal, Reply};
 use super::rows;
 use super::shapes::put;
 use super::state::{RUN_SECONDS, State};
+use crate::testing::kit::Response;
 
 const STATES: &[&str] =
     &["SCHEDULED", "QUEUED", "RUNNING", "SUCCESS", "FAILURE", "STOPPED", "PROCESS_EXITED"];
@@ -27,7 +28,7 @@ pub(super) fn page(asked: &Object, all: Vec<Value>) -> (Vec<Value>, Value) {
 /// Runs in a time, the latest first.
 pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     state.listed();
-    let now = state.desk.now();
+    let now = state.kit.now();
     let time = |name: &str, default| match text(asked, name) {
         None => Ok(default),
         Some(text) => moment(text, now).ok_or_else(|| {
@@ -73,7 +74,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     });
     let (data, paginate) = page(asked, rows.collect());
     let filter = json!({ "since": state.form.time(since), "until": state.form.time(until) });
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         json!({ "meta": { "filter": filter, "paginate": paginate }, "data": data }),
     ))
@@ -82,7 +83,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
 /// The only login, with what belongs to it: `accounts` or `segments`.
 pub(super) fn logins(state: &mut State, asked: &Object, what: &str) -> Reply {
     check_source(asked)?;
-    let now = state.desk.now();
+    let now = state.kit.now();
     let items = match what {
         "accounts" => json!([
             { "account_id": FakeSupermetrics::ACCOUNT, "account_name": "Initech EMEA", "group_name": "Initech" },
@@ -96,10 +97,10 @@ pub(super) fn logins(state: &mut State, asked: &Object, what: &str) -> Reply {
         "cache_time": cached.map(|_| state.form.time(now)), what: items,
     });
     let query = json!({ "cache_minutes": cached });
-    Ok(Answer::json(200, json!({ "meta": { "query": query }, "data": [login] })))
+    Ok(Response::json(200, json!({ "meta": { "query": query }, "data": [login] })))
 }
 
-pub(super) fn fields() -> Answer {
+pub(super) fn fields() -> Response {
     let field = |(id, name, kind, data_type): &(&str, &str, &str, &str)| {
         let mut field = json!({
             "entity_type": if *kind == "dim" { "ds_dimension" } else { "ds_metric" },
@@ -113,7 +114,7 @@ pub(super) fn fields() -> Answer {
         field
     };
     let data: Vec<_> = rows::FIELDS.iter().map(field).collect();
-    Answer::json(200, json!({ "meta": {}, "data": data }))
+    Response::json(200, json!({ "meta": {}, "data": data }))
 }
 
 /// The parameters of a saved query, by its id or slug.
@@ -151,5 +152,5 @@ pub(super) fn saved_query(id: &str) -> Reply {
         "group_info": { "@type": "query_group", "group_id": "qg_marketing", "name": "Marketing" },
         "query_params": stored,
     });
-    Ok(Answer::json(200, json!({ "meta": {}, "data": data })))
+    Ok(Response::json(200, json!({ "meta": {}, "data": data })))
 }

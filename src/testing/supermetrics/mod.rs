@@ -23,45 +23,46 @@
 //!
 //! [`expire_results`]: FakeSupermetrics::expire_results
 
-mod answers;
 mod batches;
 mod checks;
 mod dates;
 mod lists;
+mod responses;
 mod routes;
 mod rows;
 mod shapes;
 mod state;
 
-use std::sync::MutexGuard;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-use wiremock::http::{HeaderName, HeaderValue};
-use wiremock::{Request, ResponseTemplate};
-
-use super::SeenRequest;
-use super::server::{self, Desk, Fake, Server, common_knobs, trigger_knobs};
-
-pub use self::answers::{ErrorShape, LastPage, NextLinks, NoData, RowShape};
-
-use self::answers::{Answer, Object, Refusal, Reply};
-use self::checks::scrubbed;
-use self::rows::Rows;
-use self::state::{APP, State};
+use super::kit::{FakeServer, FakeVendor, StartsRuns, check_failure};
 use crate::client::ClientBuilder;
 use crate::supermetrics::{ApiKey, Supermetrics};
 
-const BASE_PATH: &str = "/enterprise/v2";
+use self::responses::Refusal;
+pub use self::responses::{ErrorShape, LastPage, NextLinks, NoData, RowShape};
+use self::state::State;
 
-/// A running fake. It stops when it is dropped.
+/// A running fake of Supermetrics. The methods that all fakes have are described with [`FakeServer`].
 ///
 /// At the start its history has runs of [`DATA_SOURCE`](Self::DATA_SOURCE) and of `AW`:
 /// [`RECENT_RUN`](Self::RECENT_RUN), a failure, one that was stopped, and one of three days ago.
-pub struct FakeSupermetrics {
-    server: Server<State>,
+///
+/// What is run is a query; where the methods ask for a target they mean its data source. A plan given to
+/// [`next_run`](Self::next_run) is also used up by a run of a batch, which [`triggers`](Self::triggers) does not count.
+/// What somebody else [triggers](Self::trigger_from_elsewhere) comes from a spreadsheet. [`finish`](Self::finish) ends
+/// the latest run with this schedule ID.
+pub type FakeSupermetrics = FakeServer<Supermetrics>;
+
+impl FakeVendor for Supermetrics {
+    type State = State;
+
+    fn set_up(_: &FakeSupermetrics, builder: ClientBuilder<Self>) -> ClientBuilder<Self> {
+        builder.credential(ApiKey::new(FakeSupermetrics::API_KEY))
+    }
 }
 
+impl StartsRuns for Supermetrics {}
+
+/// What is there from the start.
 impl FakeSupermetrics {
     /// The only API key.
     pub const API_KEY: &'static str = "api_fake-key_4Zr81vQm";
@@ -78,98 +79,34 @@ impl FakeSupermetrics {
     pub const RECENT_RUN: &'static str = "daily-clicks";
     /// Id of the saved query, whose slug is `weekly-clicks`.
     pub const SAVED_QUERY: &'static str = "q7RkP2xw";
-
-    /// Starts a fake with its demo data, on a random port of 127.0.0.1.
-    pub async fn start() -> Self {
-        let fake = Self { server: Server::start(State::new).await };
-        fake.add_demo_data();
-        fake
-    }
-
-    /// Where the API is, without a slash at the end.
-    #[must_use]
-    pub fn base_url(&self) -> String {
-        format!("{}{BASE_PATH}", self.server.origin())
-    }
-
-    /// A client of this fake, with settings still to change: base URL and credential are set.
-    pub fn client_builder(&self) -> ClientBuilder<Supermetrics> {
-        crate::supermetrics::Client::builder()
-            .credential(ApiKey::new(Self::API_KEY))
-            .base_url(self.base_url())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.server.lock()
-    }
 }
 
-/// Data.
-#[allow(clippy::must_use_candidate, reason = "the ids given back are a convenience")]
+/// What only Supermetrics has.
 impl FakeSupermetrics {
-    /// Adds a run, seen at once; gives its schedule id back.
-    pub fn add_run(&self, run: NewRun) -> String {
-        self.lock().add_run(run)
-    }
-
-    /// Somebody else runs a query on [`DATA_SOURCE`](Self::DATA_SOURCE), from a spreadsheet; gives its schedule id back.
-    ///
-    /// It goes on until it is [finished](Self::finish).
-    pub fn trigger_from_elsewhere(&self) -> String {
-        self.add_run(NewRun::new(Self::DATA_SOURCE, "RUNNING").app_id("GS"))
-    }
-
-    /// Ends the latest run with this schedule id now, held or not.
-    ///
-    /// # Panics
-    /// If there is no such run.
-    #[track_caller]
-    pub fn finish(&self, schedule_id: &str, state: &str) {
-        let ended = self.lock().finish(schedule_id, state);
-        assert!(ended.is_some(), "the fake has no run {schedule_id:?}");
-    }
-
     /// Makes status and results of all ended runs unreadable, as they are after an hour. History keeps them.
     pub fn expire_results(&self) {
         self.lock().expire();
-    }
-
-    fn add_demo_data(&self) {
-        let ago = |minutes| Utc::now() - TimeDelta::minutes(minutes);
-        let run = |source, state, minutes| NewRun::new(source, state).asked(ago(minutes));
-        self.add_run(run("AW", "SUCCESS", 3 * 24 * 60));
-        self.add_run(run("AW", "STOPPED", 20 * 60).app_id("GS"));
-        let failed = run(Self::DATA_SOURCE, "FAILURE", 3 * 60);
-        self.add_run(failed.error("QUERY_ERROR", "The data source did not answer in time"));
-        self.add_run(run(Self::DATA_SOURCE, "SUCCESS", 10).schedule_id(Self::RECENT_RUN));
-    }
-}
-
-/// How runs behave.
-impl FakeSupermetrics {
-    /// Plans one run that is asked for, alone or in a batch. Plans are used in the order given; without one,
-    /// `Plan::succeeds(3)` counts.
-    pub fn next_run(&self, plan: Plan) {
-        self.lock().plans.push_back(plan);
-    }
-
-    /// Keeps runs as they are, however often they are looked at.
-    pub fn hold(&self) {
-        self.lock().held = true;
-    }
-
-    /// Ends [`hold`](Self::hold).
-    pub fn release(&self) {
-        self.lock().held = false;
     }
 
     /// Lets so many more requests through. After them, all get 429 and `Retry-After: 3600`, until this is called again.
     pub fn rate_limit(&self, requests: u32) {
         self.lock().form.rate_left = Some(requests);
     }
+
+    /// Responds to the next request with this error. Nothing is carried out. Its HTTP status is that of the code; one with
+    /// none that is documented gets 500.
+    pub fn fail_next_with(&self, code: &str, message: &str) {
+        self.lock().kit.respond_next(Err(Refusal::new(code, message)));
+    }
+
+    /// How many batches were created, also when the response was lost.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.lock().batches.len()
+    }
 }
 
-/// How answers look.
+/// How responses look.
 impl FakeSupermetrics {
     /// Whether a data call that meets an unfinished run gets 202 or, as teams enrolled before 2022-06-22 do, 200.
     /// Default 202.
@@ -189,7 +126,7 @@ impl FakeSupermetrics {
     /// If the status is not in 400..=599.
     #[track_caller]
     pub fn expired_status(&self, status: u16) {
-        server::check_failure(status);
+        check_failure(status);
         self.lock().form.not_found_status = status;
     }
 
@@ -209,7 +146,7 @@ impl FakeSupermetrics {
     }
 
     /// What stands for rows while there are none. Default [`NoData::Empty`]. A run that [fails
-    /// silently](Plan::fails_silently) always has `null`.
+    /// silently](super::Plan::fails_silently) always has `null`.
     pub fn no_data(&self, data: NoData) {
         self.lock().form.no_data = data;
     }
@@ -219,7 +156,7 @@ impl FakeSupermetrics {
         self.lock().form.row_shape = shape;
     }
 
-    /// Whether numbers among the cells of [made](Plan::succeeds) rows are numbers. Default `false`: all cells are text.
+    /// Whether numbers among the cells of [made](super::Plan::rows) rows are numbers. Default `false`: all cells are text.
     pub fn numeric_cells(&self, numeric: bool) {
         self.lock().form.numeric_cells = numeric;
     }
@@ -257,219 +194,5 @@ impl FakeSupermetrics {
     /// Whether answers carry `X-RateLimit-Limit`, `X-RateLimit-Remaining` and, with 429, `Retry-After`. Default `true`.
     pub fn rate_limit_headers(&self, sent: bool) {
         self.lock().form.no_rate_headers = !sent;
-    }
-}
-
-common_knobs!(FakeSupermetrics);
-trigger_knobs!(FakeSupermetrics);
-
-/// One more fault.
-impl FakeSupermetrics {
-    /// Answers the next request with this error. Nothing is carried out. Its HTTP status is that of the code; one with
-    /// none that is documented gets 500.
-    pub fn fail_next_with(&self, code: &str, message: &str) {
-        self.lock().desk.answer_next(Err(Refusal::new(code, message)));
-    }
-}
-
-/// What the fake has seen.
-impl FakeSupermetrics {
-    /// How many runs were started by data calls and short URLs, also when the answer was lost. Batches do not count.
-    #[must_use]
-    pub fn triggers(&self) -> usize {
-        self.lock().triggers
-    }
-
-    /// How many batches were created, also when the answer was lost.
-    #[must_use]
-    pub fn batches(&self) -> usize {
-        self.lock().batches.len()
-    }
-}
-
-/// A run to add with [`FakeSupermetrics::add_run`].
-#[derive(Clone, Debug)]
-#[must_use = "hand it to `FakeSupermetrics::add_run`"]
-pub struct NewRun {
-    state: String,
-    query: Object,
-    schedule_id: Option<String>,
-    asked: Option<DateTime<Utc>>,
-    app: String,
-    plan: Plan,
-}
-
-impl NewRun {
-    /// A run of this data source in this state, such as `SUCCESS`. One that is `SCHEDULED`, `QUEUED` or `RUNNING` goes
-    /// on until [`FakeSupermetrics::finish`]; one that succeeded has three rows.
-    pub fn new(ds_id: &str, state: &str) -> Self {
-        Self {
-            state: state.to_owned(),
-            query: [("ds_id".to_owned(), ds_id.into())].into_iter().collect(),
-            schedule_id: None,
-            asked: None,
-            app: APP.to_owned(),
-            plan: if state == "SUCCESS" { Plan::default() } else { Plan::never_ends() },
-        }
-    }
-
-    /// When it was asked for. Left out, it is now.
-    pub fn asked(mut self, at: DateTime<Utc>) -> Self {
-        self.asked = Some(at);
-        self
-    }
-
-    /// Any text as schedule id. Left out, one is made.
-    pub fn schedule_id(mut self, id: &str) -> Self {
-        self.schedule_id = Some(id.to_owned());
-        self
-    }
-
-    /// From which product it was asked for. Left out, `API`.
-    pub fn app_id(mut self, app: &str) -> Self {
-        app.clone_into(&mut self.app);
-        self
-    }
-
-    /// How many rows it has, should it succeed.
-    pub fn rows(mut self, rows: usize) -> Self {
-        self.plan = Plan::succeeds(rows);
-        self
-    }
-
-    /// Its error, should it fail. Left out, nothing tells why.
-    pub fn error(mut self, code: &str, message: &str) -> Self {
-        self.plan = Plan::fails(code, message);
-        self
-    }
-}
-
-/// What becomes of a run that is asked for.
-#[derive(Clone, Debug)]
-#[must_use = "hand it to `FakeSupermetrics::next_run`"]
-pub struct Plan {
-    end: End,
-    polls: u32,
-    /// What the last dimension is split into.
-    split: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
-enum End {
-    Rows(Rows),
-    Fails { code: String, message: String },
-    FailsSilently,
-    Stops,
-    Exits,
-    Never,
-}
-
-impl Plan {
-    fn new(end: End) -> Self {
-        Self { end, polls: 3, split: Vec::new() }
-    }
-
-    /// It ends with `SUCCESS` and so many rows, made from the fields asked for. With none there are no headers, too.
-    pub fn succeeds(rows: usize) -> Self {
-        Self::new(End::Rows(Rows::Made(rows)))
-    }
-
-    /// It ends with `SUCCESS` and these rows, headers first. Cells are sent as they are.
-    pub fn returns(rows: Vec<Vec<Value>>) -> Self {
-        Self::new(End::Rows(Rows::Given(rows)))
-    }
-
-    /// It ends with `FAILURE`. Whoever looks at it gets this error, with the HTTP status of its code.
-    pub fn fails(code: &str, message: &str) -> Self {
-        Self::new(End::Fails { code: code.to_owned(), message: message.to_owned() })
-    }
-
-    /// It ends with `FAILURE`, and nothing tells why: HTTP status 200 and `"data":null`.
-    pub fn fails_silently() -> Self {
-        Self::new(End::FailsSilently)
-    }
-
-    /// Somebody stops it: it ends with `STOPPED`.
-    pub fn stops() -> Self {
-        Self::new(End::Stops)
-    }
-
-    /// It ends with `PROCESS_EXITED`, which is not documented.
-    pub fn exits() -> Self {
-        Self::new(End::Exits)
-    }
-
-    /// It goes on until it is [finished](FakeSupermetrics::finish).
-    pub fn never_ends() -> Self {
-        Self::new(End::Never)
-    }
-
-    /// Which look shows the end. Default 3; with 0 it has ended when the data call is answered, waiting or not.
-    pub fn after_polls(mut self, polls: u32) -> Self {
-        self.polls = polls;
-        self
-    }
-
-    /// The last dimension of made rows is split into these columns, once for each metric.
-    pub fn split_by(mut self, columns: &[&str]) -> Self {
-        self.split = columns.iter().map(|&column| column.to_owned()).collect();
-        self
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self::succeeds(3)
-    }
-}
-
-impl Fake for State {
-    type Answer = Reply;
-
-    const BASE_PATH: &'static str = BASE_PATH;
-
-    fn desk(&mut self) -> &mut Desk<Reply> {
-        &mut self.desk
-    }
-
-    fn usual(&self, status: u16) -> Reply {
-        Err(Refusal::usual(status))
-    }
-
-    fn raw(status: u16, headers: Vec<(HeaderName, HeaderValue)>, body: &str) -> Reply {
-        Ok(Answer::file(status, body, "").with_headers(headers))
-    }
-
-    fn is_trigger(&mut self, request: &Request) -> bool {
-        routes::starts(self, request)
-    }
-
-    fn seen(request: &Request) -> SeenRequest {
-        let path = request.url.path();
-        let below = path.strip_prefix(BASE_PATH).filter(|below| below.starts_with('/'));
-        let body = String::from_utf8_lossy(&request.body);
-        SeenRequest {
-            method: request.method.to_string(),
-            path: below.unwrap_or(path).to_owned(),
-            query: scrubbed(request.url.query().unwrap_or_default()),
-            body: scrubbed(&body),
-        }
-    }
-
-    fn serve(&mut self, request: &Request) -> Reply {
-        self.form.answered = self.form.answered.saturating_add(1);
-        match &mut self.form.rate_left {
-            Some(0) => return Err(Refusal::too_many()),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        routes::route(self, request)
-    }
-
-    fn response(&mut self, request: &Request, answer: Reply) -> ResponseTemplate {
-        let id = self.new_id();
-        let answer = answer.unwrap_or_else(|refusal| self.form.refuse(&refusal, &id));
-        let pretty = request.url.query_pairs().any(|(name, _)| name == "pretty");
-        self.form.completed(answer, &id).into_response(pretty)
     }
 }

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use super::answers::Object;
 use super::checks::{list, place, text};
 use super::dates::moment;
+use super::responses::Object;
+use crate::testing::kit::Rows;
 
 /// Id, name, type and data type of the fields the fake knows. Any other is a number.
 pub(super) const FIELDS: &[(&str, &str, &str, &str)] = &[
@@ -23,15 +24,6 @@ const MOST_ROWS: usize = 1000;
 const MOST_COLUMNS: usize = 20;
 /// Begins and ends like a file, and has nothing inside.
 const PARQUET: &[u8] = b"PAR1\x15\x00\x15\x00\x00\x00\x00\x00PAR1";
-
-/// What a run finds.
-#[derive(Clone, Debug)]
-pub(super) enum Rows {
-    /// So many, made from the fields asked for.
-    Made(usize),
-    /// These, headers first.
-    Given(Vec<Vec<Value>>),
-}
 
 /// What a run found.
 pub(super) struct Table {

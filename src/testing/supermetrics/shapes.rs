@@ -3,15 +3,16 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::answers::{Answer, Form, LastPage, NextLinks, NoData, Object, Refusal, Reply, RowShape};
-use super::checks::{Call, list, number, place, text};
+use super::checks::{Sent, list, number, place, text};
 use super::dates::moment;
+use super::responses::{Form, LastPage, NextLinks, NoData, Object, Refusal, Reply, RowShape};
 use super::rows::Table;
 use super::state::{RUN_SECONDS, Run, State};
+use crate::testing::kit::Response;
 
 /// Which rows of a result are wanted, and how to ask for others.
 pub(super) struct Page<'a> {
-    call: &'a Call,
+    sent: &'a Sent<'a>,
     /// Everything sent, besides the key.
     asked: &'a Object,
     start: usize,
@@ -20,9 +21,9 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn between(call: &'a Call, asked: &'a Object) -> Self {
+    pub(super) fn between(sent: &'a Sent<'a>, asked: &'a Object) -> Self {
         let start = place(asked, "offset_start").unwrap_or(0);
-        Self { call, asked, start, end: place(asked, "offset_end") }
+        Self { sent, asked, start, end: place(asked, "offset_end") }
     }
 
     /// The same call for other rows. Whoever sent the key among the parameters gets it back here.
@@ -30,18 +31,18 @@ impl<'a> Page<'a> {
         let mut asked = self.asked.clone();
         asked.insert("offset_start".to_owned(), start.into());
         asked.insert("offset_end".to_owned(), end.into());
-        if let Some(key) = &self.call.key_parameter {
+        if let Some(key) = &self.sent.key_parameter {
             asked.insert("api_key".to_owned(), key.as_str().into());
         }
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("json", &Value::Object(asked).to_string());
-        query.extend_pairs(&self.call.extras);
-        format!("{}{}?{}", form.link_origin(), self.call.path, query.finish()).into()
+        query.extend_pairs(&self.sent.extras);
+        format!("{}{}?{}", form.link_origin(), self.sent.call.path, query.finish()).into()
     }
 
     fn paginate(&self, form: &Form, total: usize) -> Option<Value> {
         let linked = match form.next_links {
-            NextLinks::Get => self.call.method == "GET",
+            NextLinks::Get => self.sent.call.method == "GET",
             NextLinks::Always => true,
             NextLinks::Never => false,
         };
@@ -134,7 +135,7 @@ impl State {
     /// What a call tells of a run: its rows, how far it is, or why it failed.
     ///
     /// A data call gives its rows in the format that was asked for, a look at its status always in JSON.
-    pub(super) fn answer(&self, index: usize, page: &Page<'_>, data_call: bool) -> Reply {
+    pub(super) fn shown(&self, index: usize, page: &Page<'_>, data_call: bool) -> Reply {
         let (run, table) = match self.runs.get(index) {
             Some(run) => (run, run.table.as_ref()),
             None => return Err(Refusal::status_not_found()),
@@ -144,7 +145,7 @@ impl State {
         let rows = table.part(page.start, end, self.form.numeric_cells);
         if data_call && run.format != "json" {
             let (body, mime) = table.file(run.format, &rows, run.has_headers());
-            return Ok(Answer::file(200, body, mime));
+            return Ok(Response::new(200, mime, body));
         }
         let mut query = run.query_shown(table);
         if let Some(minutes) = number(page.asked, "cache_minutes") {
@@ -161,7 +162,7 @@ impl State {
             meta.as_object_mut().map(|meta| meta.remove("schedule_id"));
         }
         let data = self.form.data(table, rows, run.has_headers());
-        Ok(Answer::json(200, json!({ "meta": meta, "data": data })))
+        Ok(Response::json(200, json!({ "meta": meta, "data": data })))
     }
 
     /// What was found, in the format that was asked for at first. Only JSON comes in parts.
@@ -171,7 +172,7 @@ impl State {
         if run.format != "json" {
             let rows = table.part(0, usize::MAX, self.form.numeric_cells);
             let (body, mime) = table.file(run.format, &rows, run.has_headers());
-            return Ok(Answer::file(200, body, mime));
+            return Ok(Response::new(200, mime, body));
         }
         let offset = place(asked, "offset").unwrap_or(0);
         let limit = place(asked, "limit").unwrap_or(100);
@@ -182,7 +183,7 @@ impl State {
             "paginate": { "offset": offset, "limit": limit, "total": table.rows.len() },
         });
         let data = self.form.data(table, rows, run.has_headers());
-        Ok(Answer::json(200, json!({ "meta": meta, "data": data })))
+        Ok(Response::json(200, json!({ "meta": meta, "data": data })))
     }
 
     /// A run without rows.
@@ -211,7 +212,7 @@ impl State {
             self.form.put_no_data(&mut body);
         }
         let accepted = data_call && active && !self.form.unfinished_is_200;
-        Ok(Answer::json(if accepted { 202 } else { 200 }, body))
+        Ok(Response::json(if accepted { 202 } else { 200 }, body))
     }
 }
 

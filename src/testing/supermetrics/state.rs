@@ -1,16 +1,14 @@
 //! What the fake remembers, and how it changes.
 
-use std::collections::VecDeque;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::testing::server::{Desk, LISTS_A_STEP};
-
-use super::answers::{Form, Object, Refusal, Reply};
-use super::checks::{list, number, text};
-use super::rows::{Rows, Table};
-use super::{End, NewRun, Plan};
+use super::FakeSupermetrics;
+use super::checks::{list, number, scrubbed, text};
+use super::responses::{Call, Form, Object, Refusal, Reply};
+use super::routes::{route, starts};
+use super::rows::Table;
+use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
 /// How long results can be read.
 const READABLE: TimeDelta = TimeDelta::hours(1);
@@ -20,15 +18,12 @@ pub(super) const RUN_SECONDS: f64 = 2.5;
 pub(super) const APP: &str = "API";
 
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) desk: Desk<Reply>,
+pub struct State {
+    pub(super) kit: Kit<Self>,
     pub(super) form: Form,
     /// The latest last.
     pub(super) runs: Vec<Run>,
     pub(super) batches: Vec<Batch>,
-    pub(super) plans: VecDeque<Plan>,
-    pub(super) held: bool,
-    pub(super) triggers: usize,
 }
 
 /// One run of a query.
@@ -48,12 +43,9 @@ pub(super) struct Run {
     /// Whether what it found was given to a later call.
     pub(super) reused: bool,
     expired: bool,
-    plan: Plan,
-    looks: u32,
-    /// Looks that found it running.
+    course: Course,
+    /// Polls that found it running.
     running: u32,
-    /// How many histories have shown it while it went on.
-    lists: u32,
 }
 
 pub(super) struct Batch {
@@ -81,18 +73,14 @@ pub(super) enum Meeting {
 }
 
 impl State {
-    pub(super) fn new(origin: String) -> Self {
-        Self { form: Form { origin, ..Form::default() }, ..Self::default() }
-    }
-
     /// 32 hexadecimal digits.
     pub(super) fn new_id(&mut self) -> String {
-        hashed(&self.desk.serial().to_string())
+        hashed(&self.kit.serial().to_string())
     }
 
     /// The latest run with a schedule id, as long as it can be read.
     pub(super) fn readable(&mut self, schedule_id: &str) -> Option<usize> {
-        let now = self.desk.now();
+        let now = self.kit.now();
         let found = self.runs.iter().rposition(|run| run.schedule_id == schedule_id)?;
         self.runs.get(found).is_some_and(|run| run.lasts(now)).then_some(found)
     }
@@ -130,20 +118,20 @@ impl State {
         format: &'static str,
         id: Option<String>,
     ) -> usize {
-        let plan = self.plans.pop_front().unwrap_or_default();
-        let now = self.desk.now();
+        let course = Course::new::<Self>(self.kit.next_plan());
+        let now = self.kit.now();
         let id = id.unwrap_or_else(|| schedule_id(query, format));
-        let mut run = Run::new(id, essential(query), format, now, plan);
-        if run.plan.polls == 0 {
-            run.end_as_planned(now);
+        let mut run = Run::new(id, essential(query), format, now, course);
+        if let Some(state) = run.course.due() {
+            run.end(&state, now);
         }
         self.runs.push(run);
         self.runs.len() - 1
     }
 
-    /// One look at a run, which is what makes it move on.
-    pub(super) fn look(&mut self, index: usize) {
-        let (now, held) = (self.desk.now(), self.held);
+    /// Polls a run, which makes it move on.
+    pub(super) fn poll(&mut self, index: usize) {
+        let (now, held) = (self.kit.now(), self.kit.held);
         if let Some(run) = self.runs.get_mut(index).filter(|_| !held) {
             run.step(now);
         }
@@ -153,12 +141,8 @@ impl State {
     pub(super) fn listed(&mut self) {
         for index in 0..self.runs.len() {
             let run = self.runs.get_mut(index).filter(|run| run.ended.is_none());
-            let due = run.is_some_and(|run| {
-                run.lists += 1;
-                run.lists.is_multiple_of(LISTS_A_STEP)
-            });
-            if due {
-                self.look(index);
+            if run.is_some_and(|run| run.course.list()) {
+                self.poll(index);
             }
         }
     }
@@ -168,33 +152,6 @@ impl State {
         if let Some(run) = self.runs.get_mut(index) {
             run.reused = true;
         }
-    }
-
-    /// Adds a run that is over, or one that goes on for good.
-    pub(super) fn add_run(&mut self, new: NewRun) -> String {
-        let asked = new.asked.unwrap_or_else(|| self.desk.now());
-        let id = new.schedule_id.unwrap_or_else(|| self.new_id());
-        // Only `finish` may end one that goes on, so no number of looks does.
-        let mut run =
-            Run::new(id.clone(), new.query, "json", asked, new.plan.after_polls(u32::MAX));
-        run.app = new.app;
-        if is_active(&new.state) {
-            run.looks = u32::from(new.state != "SCHEDULED");
-            run.started = (new.state == "RUNNING").then_some(asked);
-            run.state = new.state;
-        } else {
-            run.end(&new.state, asked + TimeDelta::milliseconds(2500));
-        }
-        self.runs.push(run);
-        id
-    }
-
-    /// Ends the latest run with this schedule id.
-    pub(super) fn finish(&mut self, schedule_id: &str, state: &str) -> Option<()> {
-        let now = self.desk.now();
-        let run = self.runs.iter_mut().rfind(|run| run.schedule_id == schedule_id)?;
-        run.end(state, now);
-        Some(())
     }
 
     pub(super) fn expire(&mut self) {
@@ -226,7 +183,7 @@ impl Run {
         query: Object,
         format: &'static str,
         asked: DateTime<Utc>,
-        plan: Plan,
+        course: Course,
     ) -> Self {
         Self {
             schedule_id,
@@ -241,10 +198,8 @@ impl Run {
             table: None,
             reused: false,
             expired: false,
-            plan,
-            looks: 0,
+            course,
             running: 0,
-            lists: 0,
         }
     }
 
@@ -257,11 +212,10 @@ impl Run {
         if self.ended.is_some() {
             return;
         }
-        self.looks = self.looks.saturating_add(1);
-        if self.looks >= self.plan.polls && !matches!(self.plan.end, End::Never) {
-            return self.end_as_planned(now);
+        if let Some(state) = self.course.poll() {
+            return self.end(&state, now);
         }
-        if self.looks == 1 && self.plan.polls > 2 {
+        if self.course.polls == 1 && self.course.plan.polls > 2 {
             "QUEUED".clone_into(&mut self.state);
             return;
         }
@@ -277,34 +231,150 @@ impl Run {
         json!({ "queries_ready": ready.min(9999), "queries_total": total.min(10_000) })
     }
 
-    fn end_as_planned(&mut self, now: DateTime<Utc>) {
-        let state = match self.plan.end {
-            End::Rows(_) => "SUCCESS",
-            End::Fails { .. } | End::FailsSilently => "FAILURE",
-            End::Stops => "STOPPED",
-            End::Exits => "PROCESS_EXITED",
-            End::Never => return,
-        };
-        self.end(state, now);
-    }
-
     pub(super) fn end(&mut self, state: &str, now: DateTime<Utc>) {
         state.clone_into(&mut self.state);
         self.started.get_or_insert(now);
         self.ended = Some(now);
         (self.table, self.error) = (None, None);
-        match &self.plan.end {
-            End::Fails { code, message } if state == "FAILURE" => {
-                self.error = Some((code.clone(), message.clone()));
+        let plan = &self.course.plan;
+        match (state, &plan.reason) {
+            ("SUCCESS", _) => {
+                self.table = Some(Table::new(&plan.rows, &plan.split, &self.query, now));
             }
-            end if state == "SUCCESS" => {
-                let made = Rows::Made(3);
-                let rows = if let End::Rows(rows) = end { rows } else { &made };
-                self.table = Some(Table::new(rows, &self.plan.split, &self.query, now));
+            ("FAILURE", Some(reason)) => {
+                let code = plan.code.as_deref().unwrap_or("QUERY_ERROR");
+                self.error = Some((code.to_owned(), reason.clone()));
             }
             _ => {}
         }
     }
+}
+
+impl FakeState for State {
+    type Refusal = Refusal;
+
+    const NAME: &'static str = "FakeSupermetrics";
+    const BASE_PATH: &'static str = "/enterprise/v2";
+    const TARGET: &'static str = "data source";
+    const VERBS: &'static [&'static str] = &[
+        "Plan::code",
+        "Plan::rows",
+        "Plan::table",
+        "Plan::split_by",
+        "NewRun::reason",
+        "NewRun::code",
+        "NewRun::rows",
+        "NewRun::app_id",
+    ];
+
+    fn new(origin: String) -> Self {
+        let mut state = Self { form: Form { origin, ..Form::default() }, ..Self::default() };
+        state.add_demo_data();
+        state
+    }
+
+    fn kit(&mut self) -> &mut Kit<Self> {
+        &mut self.kit
+    }
+
+    fn end_state(end: End) -> Option<&'static str> {
+        match end {
+            End::Succeeds => Some("SUCCESS"),
+            End::Fails | End::FailsSilently => Some("FAILURE"),
+            End::Cancelled => Some("STOPPED"),
+            End::Skipped | End::SubmitFails => None,
+        }
+    }
+
+    fn add_run(&mut self, source: &str, new: NewRun) -> Option<String> {
+        let asked = new.created.unwrap_or_else(|| self.kit.now());
+        let id = new.id.unwrap_or_else(|| self.new_id());
+        let mut run =
+            Run::new(id.clone(), of(source), "json", asked, Course::new::<Self>(new.plan));
+        run.app = new.app_id.unwrap_or(run.app);
+        if is_active(&new.state) {
+            run.course.polls = u32::from(new.state != "SCHEDULED");
+            run.started = (new.state == "RUNNING").then_some(asked);
+            run.state = new.state;
+        } else {
+            run.end(&new.state, asked + TimeDelta::milliseconds(2500));
+        }
+        self.runs.push(run);
+        Some(id)
+    }
+
+    /// It is started from a spreadsheet.
+    fn trigger_from_elsewhere(&mut self, source: &str) -> Option<String> {
+        let (now, id) = (self.kit.now(), self.new_id());
+        let course = Course::new::<Self>(Plan::succeeds());
+        let app = "GS".to_owned();
+        self.runs.push(Run { app, ..Run::new(id.clone(), of(source), "json", now, course) });
+        Some(id)
+    }
+
+    /// Ends the latest run with this schedule ID.
+    fn finish(&mut self, schedule_id: &str, state: &str) -> Option<()> {
+        let now = self.kit.now();
+        let run = self.runs.iter_mut().rfind(|run| run.schedule_id == schedule_id)?;
+        run.end(state, now);
+        Some(())
+    }
+
+    fn is_trigger(&mut self, call: &Call) -> bool {
+        starts(self, call)
+    }
+
+    fn without_secrets(sent: &str) -> String {
+        scrubbed(sent)
+    }
+
+    fn serve(&mut self, call: &Call) -> Reply {
+        self.form.answered = self.form.answered.saturating_add(1);
+        match &mut self.form.rate_left {
+            Some(0) => return Err(Refusal::too_many()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        route(self, call)
+    }
+
+    fn usual(status: u16) -> Refusal {
+        Refusal::usual(status)
+    }
+
+    fn bad_request(message: &str) -> Refusal {
+        Refusal::bad_request(message)
+    }
+
+    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+        let id = self.new_id();
+        let response = reply.unwrap_or_else(|refusal| self.form.refuse(&refusal, &id));
+        let response = self.form.completed(response, &id);
+        if call.parameter("pretty").is_some() { response.pretty() } else { response }
+    }
+}
+
+impl State {
+    fn add_demo_data(&mut self) {
+        let run =
+            |state, minutes| NewRun::new(state).created(Utc::now() - TimeDelta::minutes(minutes));
+        let failed = run("FAILURE", 3 * 60)
+            .code("QUERY_ERROR")
+            .reason("The data source did not answer in time");
+        for (source, run) in [
+            ("AW", run("SUCCESS", 3 * 24 * 60)),
+            ("AW", run("STOPPED", 20 * 60).app_id("GS")),
+            (FakeSupermetrics::DATA_SOURCE, failed),
+            (FakeSupermetrics::DATA_SOURCE, run("SUCCESS", 10).id(FakeSupermetrics::RECENT_RUN)),
+        ] {
+            self.add_run(source, run);
+        }
+    }
+}
+
+/// The query of a run that says nothing but its data source.
+fn of(source: &str) -> Object {
+    [("ds_id".to_owned(), source.into())].into_iter().collect()
 }
 
 pub(super) fn is_active(state: &str) -> bool {

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use wiremock::ResponseTemplate;
-use wiremock::http::{HeaderName, HeaderValue};
 
+use super::state::State;
+use crate::testing::kit::{self, Body, Response};
+
+pub(super) type Call = kit::Call<State>;
+pub(super) type Reply = kit::Reply<State>;
 pub(super) type Object = Map<String, Value>;
 
-const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 /// As documented, an hour's worth.
 const RATE_LIMIT: u32 = 5000;
 
@@ -157,7 +158,7 @@ impl Form {
     }
 
     /// A refusal as it is sent.
-    pub(super) fn refuse(&self, refusal: &Refusal, request_id: &str) -> Answer {
+    pub(super) fn refuse(&self, refusal: &Refusal, request_id: &str) -> Response {
         let status = refusal.status.unwrap_or_else(|| self.status_of(&refusal.code));
         let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
         let mut meta = refusal.meta.clone();
@@ -175,11 +176,11 @@ impl Form {
             add("links", json!({ "docs": link("errors"), "help": link("help") }));
         }
         let sent = if self.errors_inside_200 { 200 } else { status };
-        let mut answer = match self.error_shape {
-            _ if refusal.html => Answer::file(sent, html(status), HTML),
-            ErrorShape::Html => Answer::file(sent, html(status), HTML),
+        let mut response = match self.error_shape {
+            _ if refusal.html => Response::page(sent, status),
+            ErrorShape::Html => Response::page(sent, status),
             ErrorShape::Envelope | ErrorShape::EnvelopeWithLinks => {
-                Answer::json(sent, json!({ "meta": meta, "error": error }))
+                Response::json(sent, json!({ "meta": meta, "error": error }))
             }
             ErrorShape::Problem => {
                 let problem = json!({
@@ -188,99 +189,47 @@ impl Form {
                     "detail": refusal.description.as_deref().unwrap_or(message),
                     "instance": format!("{}/requests/{request_id}", self.origin),
                 });
-                Answer::file(sent, problem.to_string(), "application/problem+json")
+                Response::new(sent, "application/problem+json", problem.to_string())
             }
-            ErrorShape::Flat => Answer::json(sent, json!({ "error": code, "message": message })),
+            ErrorShape::Flat => Response::json(sent, json!({ "error": code, "message": message })),
             ErrorShape::MessageOnly => {
-                Answer::json(sent, json!({ "error": { "message": message } }))
+                Response::json(sent, json!({ "error": { "message": message } }))
             }
             ErrorShape::UnderMeta => {
                 meta.insert("error".to_owned(), error);
-                Answer::json(sent, json!({ "meta": meta }))
+                Response::json(sent, json!({ "meta": meta }))
             }
         };
         if status == 401 {
-            answer.header("www-authenticate", "Bearer realm=\"supermetrics\"");
+            response.header("www-authenticate", "Bearer realm=\"supermetrics\"");
         }
         if status == 429 && !self.no_rate_headers {
-            answer.header("retry-after", if refusal.exhausted { "3600" } else { "1" });
+            response.header("retry-after", if refusal.exhausted { "3600" } else { "1" });
         }
-        answer
+        response
     }
 
     /// Adds what every answer has.
-    pub(super) fn completed(&self, mut answer: Answer, request_id: &str) -> Answer {
-        if let Content::Json(body) = &mut answer.content
+    pub(super) fn completed(&self, mut response: Response, request_id: &str) -> Response {
+        if let Body::Json(body) = &mut response.body
             && let Some(meta) = body.get_mut("meta").and_then(Value::as_object_mut)
         {
             meta.insert("request_id".to_owned(), request_id.into());
         }
-        answer.header("x-request-id", request_id);
-        answer.header("access-control-allow-origin", "*");
+        response.header("x-request-id", request_id);
+        response.header("access-control-allow-origin", "*");
         if !self.no_rate_headers {
             let left = self.rate_left.unwrap_or(RATE_LIMIT.saturating_sub(self.answered));
-            answer.header("x-ratelimit-limit", &RATE_LIMIT.to_string());
-            answer.header("x-ratelimit-remaining", &left.to_string());
+            response.header("x-ratelimit-limit", &RATE_LIMIT.to_string());
+            response.header("x-ratelimit-remaining", &left.to_string());
         }
-        answer
-    }
-}
-
-fn html(status: u16) -> String {
-    format!("<!DOCTYPE html><html><body><h1>{status}</h1></body></html>")
-}
-
-/// What goes back, before it is sent.
-#[derive(Clone)]
-pub(super) struct Answer {
-    status: u16,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    content: Content,
-}
-
-#[derive(Clone)]
-enum Content {
-    /// Where it has an object `meta`, this gets the request id.
-    Json(Value),
-    File(Vec<u8>, &'static str),
-}
-
-/// Either way it is sent; `Err` only ends the work early, and has a form only then.
-pub(super) type Reply = Result<Answer, Refusal>;
-
-impl Answer {
-    pub(super) fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), content: Content::Json(body) }
-    }
-
-    pub(super) fn file(status: u16, body: impl Into<Vec<u8>>, mime: &'static str) -> Self {
-        let content = Content::File(body.into(), mime);
-        Self { status, headers: Vec::new(), content }
-    }
-
-    pub(super) fn with_headers(self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
-        Self { headers, ..self }
-    }
-
-    fn header(&mut self, name: &'static str, value: &str) {
-        let value = HeaderValue::try_from(value).ok();
-        self.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
-    }
-
-    /// JSON is spread over lines if it is to be pretty.
-    pub(super) fn into_response(self, pretty: bool) -> ResponseTemplate {
-        let (body, mime) = match self.content {
-            Content::Json(body) if pretty => (format!("{body:#}").into_bytes(), JSON),
-            Content::Json(body) => (body.to_string().into_bytes(), JSON),
-            Content::File(body, mime) => (body, mime),
-        };
-        ResponseTemplate::new(self.status).set_body_raw(body, mime).append_headers(self.headers)
+        response
     }
 }
 
 /// Why something is refused, before it has a body.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Refusal {
+pub struct Refusal {
     /// Left out, the code decides.
     status: Option<u16>,
     code: String,
@@ -346,7 +295,7 @@ impl Refusal {
             _ => "INTERNAL_SERVER_ERROR",
         };
         let html = matches!(status, 502 | 504);
-        let refusal = Self::new(code, &format!("The fake was told to answer {status}"));
+        let refusal = Self::new(code, &format!("The fake was told to respond with {status}"));
         Self { html, ..refusal.with_status(status) }
     }
 }
