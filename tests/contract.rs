@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
+use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
@@ -190,7 +190,7 @@ impl Subject for ArcGis {
     fn lose_next_trigger_answer(&self) {}
 
     fn trigger_from_elsewhere(&self) {
-        self.fake.start_run(self.task(), fake_arcgis::Plan::succeeds());
+        self.fake.start_run(self.task(), Plan::succeeds());
     }
 
     fn triggers(&self) -> usize {
@@ -342,7 +342,7 @@ async fn a_fake_says_how_long_a_run_took_that_a_test_added() {
 
     let arcgis = FakeArcGis::start().await;
     let task = arcgis.add_task(FakeArcGis::USERNAME, "timed");
-    let run = arcgis.add_run(&task, fake_arcgis::NewRun::new("succeeded").took(took));
+    let run = arcgis.add_run(&task, NewRun::new("succeeded").took(took));
     let run = arcgis::user_target(FakeArcGis::USERNAME, task).run(run);
     let run = arcgis.client_builder().build().unwrap().snapshot(&run).await.unwrap();
     assert_eq!((run.finished.unwrap() - run.created.unwrap()).to_std(), Ok(took));

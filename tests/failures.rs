@@ -10,7 +10,7 @@
 
 use scheduled_runs::run::Failure;
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::testing::arcgis::{self as fake_arcgis, FakeArcGis};
+use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
@@ -106,7 +106,7 @@ async fn arcgis_says_it_in_the_result_of_the_run() {
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     let task = fake.add_admin_task("mondays");
     let run = |status: &str, result: &str| {
-        let run = fake_arcgis::NewRun::new(status).result(result);
+        let run = NewRun::new(status).reason(result);
         arcgis::target(task.as_str()).run(fake.add_run(&task, run))
     };
     // The task has an id of the fake's making.

@@ -11,9 +11,8 @@
 use chrono::{DateTime, FixedOffset, Utc};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
-use scheduled_runs::testing::arcgis::{
-    AdminErrors, Deployment, FakeArcGis, NewRun, Plan, TextDates,
-};
+use scheduled_runs::testing::arcgis::{AdminErrors, Deployment, FakeArcGis, TextDates};
+use scheduled_runs::testing::{NewRun, Plan};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -718,10 +717,10 @@ async fn a_run_moves_on_as_it_is_looked_at() {
     }
     for (plan, status, result) in [
         (Plan::fails("no licence"), "failed", "no licence"),
-        (Plan::skipped("busy"), "skipped", "busy"),
+        (Plan::skipped().reason("busy"), "skipped", "busy"),
         (Plan::submit_fails("no machine"), "submitfailed", "no machine"),
     ] {
-        let run = caller.fake.start_run(CLEANER, plan.after_polls(0));
+        let run = caller.fake.start_run(CLEANER, plan.takes(0));
         let run = caller.get(&format!("{}/runs/{run}", admin(CLEANER))).await;
         assert_eq!((&run["status"], &run["result"]), (&json!(status), &json!(result)));
     }
@@ -730,22 +729,22 @@ async fn a_run_moves_on_as_it_is_looked_at() {
     for status in ["scheduled", "executing", "executing", "executing", "executing"] {
         assert_eq!(caller.get(&path).await["status"], status);
     }
-    caller.fake.finish(&run, "failed", "stopped");
+    caller.fake.finish_with(&run, "failed", "stopped");
     assert_eq!(caller.get(&path).await["result"], "stopped");
 }
 
 #[tokio::test]
 async fn five_failures_in_a_row_turn_a_task_off() {
     let caller = Caller::new().await;
-    let fail = || caller.fake.start_run(NOTEBOOK, Plan::fails("no data").after_polls(0));
+    let fail = || caller.fake.start_run(NOTEBOOK, Plan::fails("no data").takes(0));
     for _ in 0..4 {
         fail();
     }
-    caller.fake.start_run(NOTEBOOK, Plan::succeeds().after_polls(0));
+    caller.fake.start_run(NOTEBOOK, Plan::succeeds().takes(0));
     for _ in 0..4 {
         fail();
     }
-    caller.fake.start_run(NOTEBOOK, Plan::skipped("busy").after_polls(0));
+    caller.fake.start_run(NOTEBOOK, Plan::skipped().reason("busy").takes(0));
     assert_eq!(caller.get(&notebook()).await["active"], true);
     fail();
     let task = caller.get(&notebook()).await;
@@ -768,7 +767,7 @@ async fn the_last_occurrence_completes_a_task() {
     assert_eq!(caller.post(&format!("{}/update", notebook()), &fields).await["success"], true);
     caller.fake.start_run(NOTEBOOK, Plan::succeeds());
     assert_eq!(caller.get(&notebook()).await["taskState"], "active");
-    let run = caller.fake.start_run(NOTEBOOK, Plan::succeeds().after_polls(1));
+    let run = caller.fake.start_run(NOTEBOOK, Plan::succeeds().takes(1));
     let task = caller.get(&notebook()).await;
     assert_eq!((&task["active"], &task["taskState"]), (&json!(false), &json!("completed")));
     let run = caller.get(&format!("{}/runs/{run}", notebook())).await;
@@ -780,7 +779,7 @@ async fn of_a_users_task_the_latest_30_runs_are_kept() {
     let caller = Caller::new().await;
     for task in [NOTEBOOK, CLEANER] {
         for _ in 0..40 {
-            caller.fake.start_run(task, Plan::succeeds().after_polls(0));
+            caller.fake.start_run(task, Plan::succeeds().takes(0));
         }
     }
     let list = caller.get(&format!("{}/runs", notebook())).await;
@@ -819,7 +818,7 @@ async fn tasks_are_turned_off_and_on_and_deleted_with_their_runs() {
 #[tokio::test]
 async fn runs_are_updated_and_deleted() {
     let caller = Caller::new().await;
-    let run = caller.fake.start_run(CLEANER, Plan::succeeds().after_polls(2));
+    let run = caller.fake.start_run(CLEANER, Plan::succeeds().takes(2));
     let path = format!("{}/runs/{run}", admin(CLEANER));
     let fields = [("status", "executing"), ("result", "half way")];
     let done = json!({ "status": "success" });

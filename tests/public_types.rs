@@ -208,7 +208,7 @@ fn fakes() {
     #[cfg(feature = "arcgis")]
     {
         use scheduled_runs::testing::arcgis::*;
-        cross!(AdminErrors, Deployment, FakeArcGis, NewRun, Plan, TextDates);
+        cross!(AdminErrors, Deployment, FakeArcGis, TextDates);
     }
     #[cfg(feature = "foundry")]
     {

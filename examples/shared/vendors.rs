@@ -33,10 +33,21 @@ pub(crate) enum Plan {
     Fails,
     NeverEnds,
     /// It succeeds after so many polls.
+/// What an example can do with a fake.
     Takes(u32),
 }
 
-/// What an example can do with a fake.
+impl Plan {
+    fn or(self, fails: testing::Plan) -> testing::Plan {
+        match self {
+            Self::Succeeds => testing::Plan::succeeds(),
+            Self::Fails => fails,
+            Self::NeverEnds => testing::Plan::never_ends(),
+            Self::Takes(polls) => testing::Plan::succeeds().takes(polls),
+        }
+    }
+}
+
 pub(crate) trait Fake {
     /// Plans the next run. For a vendor that cannot trigger runs, the run starts now, as if by its schedule.
     fn next_run(&self, plan: Plan);
@@ -95,13 +106,9 @@ async fn adobe(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeAdobe {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::Plan::succeeds();
-        self.next_run(match plan {
-            Plan::Succeeds => succeeds,
-            Plan::Fails => testing::Plan::fails("relation \"orders_raw\" is gone").code("42P01"),
-            Plan::NeverEnds => testing::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.takes(looks),
-        });
+        self.next_run(
+            plan.or(testing::Plan::fails("relation \"orders_raw\" is gone").code("42P01")),
+        );
     }
 
     fn with_history(&self) -> Target {
@@ -152,13 +159,7 @@ async fn arcgis(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeArcGis {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::arcgis::Plan::succeeds();
-        let plan = match plan {
-            Plan::Succeeds => succeeds,
-            Plan::Fails => testing::arcgis::Plan::fails("KeyError: 'counts'"),
-            Plan::NeverEnds => testing::arcgis::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.after_polls(looks),
-        };
+        let plan = plan.or(testing::Plan::fails("KeyError: 'counts'"));
         self.start_run(Self::NOTEBOOK, plan);
     }
 
@@ -167,9 +168,9 @@ impl Fake for FakeArcGis {
         for (at, took, phase) in history(TimeDelta::days(1)) {
             // The vendor cannot cancel runs.
             let run = match phase {
-                Phase::Failed => testing::arcgis::NewRun::new("failed").result("KeyError: 'roads'"),
-                Phase::Skipped => testing::arcgis::NewRun::new("skipped"),
-                _ => testing::arcgis::NewRun::new("succeeded"),
+                Phase::Failed => testing::NewRun::new("failed").reason("KeyError: 'roads'"),
+                Phase::Skipped => testing::NewRun::new("skipped"),
+                _ => testing::NewRun::new("succeeded"),
             };
             self.add_run(&task, run.created(at).took(took));
         }
@@ -204,13 +205,7 @@ async fn foundry(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeFoundry {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::Plan::succeeds();
-        self.next_run(match plan {
-            Plan::Succeeds => succeeds,
-            Plan::Fails => testing::Plan::fails("a job failed"),
-            Plan::NeverEnds => testing::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.takes(looks),
-        });
+        self.next_run(plan.or(testing::Plan::fails("a job failed")));
     }
 
     fn with_history(&self) -> Target {
@@ -252,15 +247,9 @@ async fn mode(target: Option<Target>) -> Result<Connected> {
 
 impl Fake for FakeMode {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::Plan::succeeds();
-        self.next_run(match plan {
-            Plan::Succeeds => succeeds,
-            Plan::Fails => {
-                testing::Plan::fails("column \"churned\" is gone").code("SqlUnknownColumn")
-            }
-            Plan::NeverEnds => testing::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.takes(looks),
-        });
+        self.next_run(
+            plan.or(testing::Plan::fails("column \"churned\" is gone").code("SqlUnknownColumn")),
+        );
     }
 
     fn with_history(&self) -> Target {
@@ -323,13 +312,7 @@ fn clicks() -> supermetrics::Query {
 
 impl Fake for FakeSupermetrics {
     fn next_run(&self, plan: Plan) {
-        let succeeds = testing::Plan::succeeds();
-        self.next_run(match plan {
-            Plan::Succeeds => succeeds,
-            Plan::Fails => testing::Plan::fails("The data source is down."),
-            Plan::NeverEnds => testing::Plan::never_ends(),
-            Plan::Takes(looks) => succeeds.takes(looks),
-        });
+        self.next_run(plan.or(testing::Plan::fails("The data source is down.")));
     }
 
     /// The service lists the runs of one day, and reports neither when they began nor when they ended.

@@ -81,13 +81,6 @@ mod clock;
 )]
 mod kit;
 mod provider;
-#[allow(
-    dead_code,
-    unused_imports,
-    unused_macros,
-    reason = "each fake takes what its vendor has, and there may be no fake at all"
-)]
-mod server;
 mod transport;
 
 pub use self::clock::ManualClock;

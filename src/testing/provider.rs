@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::server::LISTS_A_STEP;
+use super::kit::LISTS_PER_POLL;
 use super::{ManualClock, lock};
 use crate::client::{CallLimits, Clock, Vendor};
 use crate::error::{Delivery, Error, ErrorKind, Result};
@@ -153,7 +153,7 @@ impl Run {
 
     fn list(&mut self, clock: &ManualClock) -> RunSnapshot {
         self.lists += 1;
-        if self.lists.is_multiple_of(LISTS_A_STEP) {
+        if self.lists.is_multiple_of(LISTS_PER_POLL) {
             self.look(clock)
         } else {
             self.snapshot.clone()

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answers::{Answer, Api, Reply};
-use super::calls::{Call, Draft, cannot_be};
+use super::checks::{Draft, Sent, cannot_be};
+use super::responses::{Api, Call, Refusal, Reply, data};
 use super::shapes::Page;
 use super::state::{Owner, State, Task};
 use super::tokens::Caller;
 use super::{Deployment, FakeArcGis};
+use crate::testing::kit::FakeState as _;
 
 /// The parts of a path that are not matched yet.
 type Rest<'a> = &'a [&'a str];
@@ -16,85 +17,105 @@ type Rest<'a> = &'a [&'a str];
 const STATUSES: [&str; 6] =
     ["scheduled", "executing", "succeeded", "skipped", "failed", "submitfailed"];
 
+/// The API that a path belongs to, and its root.
+pub(super) fn api_of(path: &str) -> Option<(Api, &'static str)> {
+    let roots = [
+        ("/enterprise/sharing/rest", Api::Sharing),
+        ("/enterprise/admin", Api::Admin),
+        ("/enterprise/portaladmin", Api::PortalAdmin),
+    ];
+    roots.into_iter().find_map(|(root, api)| {
+        let rest = path.strip_prefix(root)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some((api, root))
+    })
+}
+
 /// Serves everything but requests for tokens.
-pub(super) fn route(state: &mut State, call: &Call, api: Api) -> Reply {
-    call.check(api)?;
-    let parts: Vec<&str> = call.parts.iter().map(String::as_str).collect();
+pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+    let missing = match state.deployment {
+        Deployment::Kubernetes => Api::PortalAdmin,
+        Deployment::WindowsOrLinux => Api::Admin,
+    };
+    let found = api_of(&call.path).filter(|(api, _)| *api != missing);
+    let (api, root) = found.ok_or_else(Refusal::nowhere)?;
+    let sent = &Sent::new(call, root);
+    sent.check(api)?;
+    let parts: Vec<&str> = sent.parts.iter().map(String::as_str).collect();
     match api {
-        Api::Sharing => sharing(state, call, &parts),
+        Api::Sharing => sharing(state, sent, &parts),
         Api::Admin | Api::PortalAdmin => {
-            if !state.caller(call, api)?.administrator {
-                return Err(Answer::denied());
+            if !state.caller(sent, api)?.administrator {
+                return Err(Refusal::denied());
             }
-            admin(state, call, &parts, api)
+            admin(state, sent, &parts, api)
         }
     }
 }
 
-fn sharing(state: &mut State, call: &Call, parts: Rest<'_>) -> Reply {
-    match (call.method.as_str(), parts) {
+fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
+    match (sent.call.method.as_str(), parts) {
         ("GET", ["info"]) => {
-            call.only(&[])?;
-            let root = format!("{}{}", state.origin, FakeArcGis::CONTEXT);
+            sent.only(&[])?;
+            let root = format!("{}{}", state.origin, State::BASE_PATH);
             let auth = json!({
                 "isTokenBasedSecurity": true,
                 "tokenServicesUrl": format!("{root}/sharing/rest/generateToken"),
             });
-            Ok(Answer::Data(json!({ "owningSystemUrl": root, "authInfo": auth })))
+            Ok(data(json!({ "owningSystemUrl": root, "authInfo": auth })))
         }
         // The vendor's own client asks by POST.
-        ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID]) => portal(state, call),
+        ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID]) => portal(state, sent),
         ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID, "allScheduledTasks"]) => {
-            if !state.caller(call, Api::Sharing)?.administrator {
-                return Err(Answer::denied());
+            if !state.caller(sent, Api::Sharing)?.administrator {
+                return Err(Refusal::denied());
             }
-            call.only(&["itemId", "active", "types", "userFilter", "start", "num"])?;
-            user_tasks(state, call, call.field("userFilter"), false)
+            sent.only(&["itemId", "active", "types", "userFilter", "start", "num"])?;
+            user_tasks(state, sent, sent.field("userFilter"), false)
         }
         (_, ["community", "users", user, "tasks", rest @ ..]) => {
-            let caller = state.caller(call, Api::Sharing)?;
+            let caller = state.caller(sent, Api::Sharing)?;
             if caller.user != *user && !caller.administrator {
-                return Err(Answer::denied());
+                return Err(Refusal::denied());
             }
             if ![FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE].contains(user) {
-                return Err(Answer::not_found("user"));
+                return Err(Refusal::not_found("user"));
             }
-            tasks(state, call, Some(user), rest)
+            tasks(state, sent, Some(user), rest)
         }
         _ => {
-            state.caller(call, Api::Sharing)?;
-            Err(Answer::not_found("path"))
+            state.caller(sent, Api::Sharing)?;
+            Err(Refusal::not_found("path"))
         }
     }
 }
 
-fn admin(state: &mut State, call: &Call, parts: Rest<'_>, api: Api) -> Reply {
-    match (call.method.as_str(), parts) {
+fn admin(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>, api: Api) -> Reply {
+    match (sent.call.method.as_str(), parts) {
         ("GET", ["system"]) => {
-            call.only(&[])?;
+            sent.only(&[])?;
             let tasks = (api == Api::Admin).then_some("tasks");
             let resources: Vec<_> = ["limits", "properties"].into_iter().chain(tasks).collect();
-            Ok(Answer::Data(json!({ "resources": resources })))
+            Ok(data(json!({ "resources": resources })))
         }
         ("GET", ["system", "limits"]) => {
-            call.only(&[])?;
+            sent.only(&[])?;
             let all = state.limits.0.iter();
             let all: Map<String, Value> =
                 all.map(|(name, number)| ((*name).to_owned(), json!(number))).collect();
-            Ok(Answer::Data(all.into()))
+            Ok(data(all))
         }
-        ("POST", ["system", "limits", "update"]) => set_limits(state, call),
-        (_, ["system", "tasks", rest @ ..]) if api == Api::Admin => tasks(state, call, None, rest),
-        _ => Err(Answer::not_found("path")),
+        ("POST", ["system", "limits", "update"]) => set_limits(state, sent),
+        (_, ["system", "tasks", rest @ ..]) if api == Api::Admin => tasks(state, sent, None, rest),
+        _ => Err(Refusal::not_found("path")),
     }
 }
 
 /// Also for callers without a token, who learn less.
-fn portal(state: &State, call: &Call) -> Reply {
-    call.only(&[])?;
-    let caller = match state.caller(call, Api::Sharing) {
+fn portal(state: &State, sent: &Sent<'_>) -> Reply {
+    sent.only(&[])?;
+    let caller = match state.caller(sent, Api::Sharing) {
         Ok(caller) => Some(caller),
-        Err(_) if call.header_tokens.is_empty() && call.form_token.is_none() => None,
+        Err(_) if sent.header_tokens.is_empty() && sent.form_token.is_none() => None,
         Err(refusal) => return Err(refusal),
     };
     let mut portal = json!({
@@ -110,19 +131,19 @@ fn portal(state: &State, call: &Call) -> Reply {
         let role = if administrator { "org_admin" } else { "org_publisher" };
         portal.insert("user".to_owned(), json!({ "username": user, "role": role }));
     }
-    Ok(Answer::Data(portal))
+    Ok(data(portal))
 }
 
 /// All or nothing.
-fn set_limits(state: &mut State, call: &Call) -> Reply {
-    call.only(&["properties", "category"])?;
-    let category = call.required("category")?;
+fn set_limits(state: &mut State, sent: &Sent<'_>) -> Reply {
+    sent.only(&["properties", "category"])?;
+    let category = sent.required("category")?;
     if category != "ScheduleTask" {
         return Err(cannot_be("category", category));
     }
-    let refused = || Answer::bad_request("'properties' is no list of known limits");
+    let refused = || Refusal::bad_request("'properties' is no list of known limits");
     let wanted: Vec<Map<String, Value>> =
-        serde_json::from_str(call.required("properties")?).map_err(|_| refused())?;
+        serde_json::from_str(sent.required("properties")?).map_err(|_| refused())?;
     let mut limits = Vec::new();
     for one in &wanted {
         let name = one.get("limitName").and_then(Value::as_str);
@@ -138,14 +159,14 @@ fn set_limits(state: &mut State, call: &Call) -> Reply {
             *known = number;
         }
     }
-    Ok(Answer::Data(json!({ "status": "success" })))
+    Ok(data(json!({ "status": "success" })))
 }
 
 /// Tasks of users, or of one of them.
-fn user_tasks(state: &State, call: &Call, user: Option<&str>, counted: bool) -> Reply {
-    let active = call.flag("active")?;
-    let item = call.field("itemId");
-    let types: Option<Vec<&str>> = call.field("types").map(|types| types.split(',').collect());
+fn user_tasks(state: &State, sent: &Sent<'_>, user: Option<&str>, counted: bool) -> Reply {
+    let active = sent.flag("active")?;
+    let item = sent.field("itemId");
+    let types: Option<Vec<&str>> = sent.field("types").map(|types| types.split(',').collect());
     let wanted = |task: &&Task| {
         task.owner.is_some()
             && user.is_none_or(|user| task.owner.as_deref() == Some(user))
@@ -154,79 +175,84 @@ fn user_tasks(state: &State, call: &Call, user: Option<&str>, counted: bool) -> 
             && types.as_ref().is_none_or(|types| types.contains(&task.kind.as_str()))
     };
     let ids = state.tasks.iter().filter(wanted).map(|task| task.id.clone());
-    let (ids, mut envelope) = Page::read(state, call, Some(""))?.cut(ids.collect());
+    let (ids, mut envelope) = Page::read(state, sent, Some(""))?.cut(ids.collect());
     let shown = state.tasks.iter().filter(|task| ids.contains(&task.id));
     let shown: Vec<Value> = shown.map(|task| state.shown_task(task)).collect();
     envelope.insert("tasks".to_owned(), shown.into());
     if let Some(user) = user.filter(|_| counted) {
         envelope.insert("activeTasksAvailable".to_owned(), state.tasks_left(user).into());
     }
-    Ok(Answer::Data(envelope.into()))
+    Ok(data(envelope))
 }
 
 /// Both APIs have the same operations, and other words for them.
-fn tasks(state: &mut State, call: &Call, owner: Owner<'_>, rest: Rest<'_>) -> Reply {
-    let now = state.desk.now();
-    match (call.method.as_str(), rest) {
+fn tasks(state: &mut State, sent: &Sent<'_>, owner: Owner<'_>, rest: Rest<'_>) -> Reply {
+    let now = state.kit.now();
+    match (sent.call.method.as_str(), rest) {
         ("GET", []) if owner.is_some() => {
-            call.only(&["itemId", "active", "types", "start", "num"])?;
-            user_tasks(state, call, owner, true)
+            sent.only(&["itemId", "active", "types", "start", "num"])?;
+            user_tasks(state, sent, owner, true)
         }
         ("GET", []) => {
-            call.only(&["start", "num"])?;
+            sent.only(&["start", "num"])?;
             let ids = state.tasks.iter().filter(|task| task.is_admin()).map(|task| task.id.clone());
-            let (ids, mut envelope) = Page::read(state, call, None)?.cut(ids.collect());
+            let (ids, mut envelope) = Page::read(state, sent, None)?.cut(ids.collect());
             let shown = state.tasks.iter().filter(|task| ids.contains(&task.id));
             let shown: Vec<Value> = shown.map(|task| state.shown_task(task)).collect();
             envelope.insert("result".to_owned(), shown.into());
-            Ok(Answer::Data(envelope.into()))
+            Ok(data(envelope))
         }
         ("POST", ["createTask"]) => {
-            let draft = draft(call, owner, None)?;
+            let draft = draft(sent, owner, None)?;
             if owner.is_some_and(|user| state.tasks_left(user) == 0) {
-                return Err(Answer::bad_request("no more active tasks are allowed"));
+                return Err(Refusal::bad_request("no more active tasks are allowed"));
             }
             let id = state.add_task(owner, None, draft);
             if owner.is_none() && state.created_id_told {
-                return Ok(Answer::Data(json!({ "status": "success", "taskId": id })));
+                return Ok(data(json!({ "status": "success", "taskId": id })));
             }
-            Ok(Answer::Data(done(owner, &id, None)))
+            Ok(data(done(owner, &id, None)))
         }
         ("GET", [task]) => {
-            call.only(&[])?;
-            Ok(Answer::Data(state.shown_task(state.task(owner, task)?)))
+            sent.only(&[])?;
+            Ok(data(state.shown_task(state.task(owner, task)?)))
         }
         ("POST", [task, "update"]) => {
             let kind = state.task(owner, task)?.kind.clone();
-            let draft = draft(call, owner, Some(&kind))?;
+            let draft = draft(sent, owner, Some(&kind))?;
             state.task_mut(owner, task)?.change(draft, now);
-            Ok(Answer::Data(done(owner, task, None)))
+            Ok(data(done(owner, task, None)))
         }
         ("POST", [task, verb @ ("enable" | "disable" | "delete")]) => {
-            call.only(&[])?;
+            sent.only(&[])?;
             let found = state.task_mut(owner, task)?;
             if *verb == "delete" {
                 state.tasks.retain(|known| known.id != **task);
             } else {
                 found.switch(*verb == "enable", now);
             }
-            Ok(Answer::Data(done(owner, task, None)))
+            Ok(data(done(owner, task, None)))
         }
-        (_, [task, "runs", rest @ ..]) => runs(state, call, (owner, task), rest),
-        _ => Err(Answer::not_found("path")),
+        (_, [task, "runs", rest @ ..]) => runs(state, sent, (owner, task), rest),
+        _ => Err(Refusal::not_found("path")),
     }
 }
 
-fn draft(call: &Call, owner: Owner<'_>, old: Option<&str>) -> Result<Draft, Answer> {
-    if owner.is_some() { Draft::of_user(call, old) } else { Draft::of_admin(call, old) }
+fn draft(sent: &Sent<'_>, owner: Owner<'_>, old: Option<&str>) -> Result<Draft, Refusal> {
+    if owner.is_some() { Draft::of_user(sent, old) } else { Draft::of_admin(sent, old) }
 }
 
-fn runs(state: &mut State, call: &Call, (owner, task): (Owner<'_>, &str), rest: Rest<'_>) -> Reply {
-    match (call.method.as_str(), rest) {
+fn runs(
+    state: &mut State,
+    sent: &Sent<'_>,
+    (owner, task): (Owner<'_>, &str),
+    rest: Rest<'_>,
+) -> Reply {
+    match (sent.call.method.as_str(), rest) {
         ("GET", []) => {
-            call.only(&["start", "num"])?;
+            sent.only(&["start", "num"])?;
             let counted = owner.is_none() || state.runs_in_pages;
-            let asked = Page::read(state, call, owner)?;
+            let asked = Page::read(state, sent, owner)?;
             let page = if counted { asked } else { Page::whole(owner) };
             let mut all: Vec<_> = state.task(owner, task)?.runs.iter().collect();
             // The latest comes first, also among those of one moment.
@@ -235,7 +261,7 @@ fn runs(state: &mut State, call: &Call, (owner, task): (Owner<'_>, &str), rest: 
             let (ids, mut envelope) = page.cut(all.iter().map(|run| run.id.clone()).collect());
             let mut shown = Vec::new();
             for id in &ids {
-                state.look(owner, task, id)?;
+                state.poll(owner, task, id)?;
             }
             let found = state.task(owner, task)?;
             for id in &ids {
@@ -246,32 +272,32 @@ fn runs(state: &mut State, call: &Call, (owner, task): (Owner<'_>, &str), rest: 
             }
             let key = if owner.is_some() { "runs" } else { "result" };
             envelope.insert(key.to_owned(), shown.into());
-            Ok(Answer::Data(envelope.into()))
+            Ok(data(envelope))
         }
         ("GET", [run]) => {
-            call.only(&[])?;
-            state.look(owner, task, run)?;
+            sent.only(&[])?;
+            state.poll(owner, task, run)?;
             let found = state.task(owner, task)?;
-            Ok(Answer::Data(state.shown_run(found, found.run(run)?)))
+            Ok(data(state.shown_run(found, found.run(run)?)))
         }
         ("POST", [run, "update"]) => {
-            call.only(&["status", "result"])?;
+            sent.only(&["status", "result"])?;
             state.task(owner, task)?.run(run)?;
-            let status = call.required("status")?;
+            let status = sent.required("status")?;
             if !STATUSES.contains(&status) {
                 return Err(cannot_be("status", status));
             }
-            state.settle(owner, task, run, status, call.field("result").map(str::to_owned))?;
-            Ok(Answer::Data(done(owner, task, Some(run))))
+            state.settle(owner, task, run, status, sent.field("result").map(str::to_owned))?;
+            Ok(data(done(owner, task, Some(run))))
         }
         ("POST", [run, "delete"]) => {
-            call.only(&[])?;
+            sent.only(&[])?;
             let found = state.task_mut(owner, task)?;
             found.run(run)?;
             found.runs.retain(|known| known.id != **run);
-            Ok(Answer::Data(done(owner, task, Some(run))))
+            Ok(data(done(owner, task, Some(run))))
         }
-        _ => Err(Answer::not_found("path")),
+        _ => Err(Refusal::not_found("path")),
     }
 }
 

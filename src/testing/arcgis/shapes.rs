@@ -3,8 +3,8 @@
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 use serde_json::{Map, Value, json};
 
-use super::answers::Answer;
-use super::calls::{Call, cannot_be};
+use super::checks::{Sent, cannot_be};
+use super::responses::Refusal;
 use super::state::{Owner, Run, State, Task, next_start};
 use super::{FakeArcGis, TextDates};
 
@@ -122,10 +122,10 @@ impl Page {
     }
 
     /// As the parameters `start` and `num` say.
-    pub(super) fn read(state: &State, call: &Call, owner: Owner<'_>) -> Result<Self, Answer> {
+    pub(super) fn read(state: &State, sent: &Sent<'_>, owner: Owner<'_>) -> Result<Self, Refusal> {
         let mut page = Self::whole(owner);
         let number = |name: &str, least: usize| {
-            let Some(wanted) = call.number(name)? else { return Ok(None) };
+            let Some(wanted) = sent.number(name)? else { return Ok(None) };
             let fits = usize::try_from(wanted).ok().filter(|wanted| *wanted >= least);
             fits.map(Some).ok_or_else(|| cannot_be(name, &wanted.to_string()))
         };

@@ -1,23 +1,23 @@
 //! What the fake remembers, and how it changes.
 
-use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use serde_json::Value;
+use chrono::{DateTime, FixedOffset, SubsecRound, TimeDelta, Utc};
+use serde_json::{Value, json};
 
-use crate::testing::server::Desk;
-
-use super::answers::{Answer, Style};
-use super::calls::Draft;
+use super::checks::{Draft, Sent};
 use super::cron::Cron;
-use super::tokens::Token;
-use super::{Deployment, End, FakeArcGis, NewRun, Plan, TextDates};
+use super::responses::{Api, Call, Refusal, Reply, Style};
+use super::routes::{api_of, route};
+use super::tokens::{DEFAULT_MINUTES, Token};
+use super::{Deployment, FakeArcGis, TextDates};
+use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
 /// Whose task it is: an administrator's if nobody's in particular.
 pub(super) type Owner<'a> = Option<&'a str>;
 
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
-pub(super) struct State {
-    pub(super) desk: Desk<Answer>,
+pub struct State {
+    pub(super) kit: Kit<Self>,
     pub(super) origin: String,
     pub(super) style: Style,
     pub(super) deployment: Deployment,
@@ -29,7 +29,6 @@ pub(super) struct State {
     pub(super) runs_in_pages: bool,
     pub(super) created_id_told: bool,
     pub(super) page_limit: Option<usize>,
-    pub(super) held: bool,
     pub(super) limits: Limits,
     /// In the order of their creation.
     pub(super) tasks: Vec<Task>,
@@ -69,8 +68,7 @@ pub(super) struct Run {
     pub(super) created: DateTime<Utc>,
     pub(super) modified: DateTime<Utc>,
     /// What becomes of it by itself; nothing once somebody else says so.
-    plan: Option<Plan>,
-    looks: u32,
+    course: Option<Course>,
 }
 
 /// Limits of scheduled tasks, by name.
@@ -108,26 +106,22 @@ impl Limits {
 }
 
 impl State {
-    pub(super) fn new(origin: String) -> Self {
-        Self { origin, created_id_told: true, ..Self::default() }
-    }
-
     /// 32 digits.
     pub(super) fn new_id(&mut self) -> String {
-        let (head, tail) = (self.desk.new_hex(), self.desk.new_hex());
+        let (head, tail) = (self.kit.new_hex(), self.kit.new_hex());
         format!("{head}{tail}")
     }
 
-    pub(super) fn task(&self, owner: Owner<'_>, id: &str) -> Result<&Task, Answer> {
+    pub(super) fn task(&self, owner: Owner<'_>, id: &str) -> Result<&Task, Refusal> {
         let mut all = self.tasks.iter();
         let found = all.find(|task| task.id == id && task.owner.as_deref() == owner);
-        found.ok_or_else(|| Answer::not_found("task"))
+        found.ok_or_else(|| Refusal::not_found("task"))
     }
 
-    pub(super) fn task_mut(&mut self, owner: Owner<'_>, id: &str) -> Result<&mut Task, Answer> {
+    pub(super) fn task_mut(&mut self, owner: Owner<'_>, id: &str) -> Result<&mut Task, Refusal> {
         let mut all = self.tasks.iter_mut();
         let found = all.find(|task| task.id == id && task.owner.as_deref() == owner);
-        found.ok_or_else(|| Answer::not_found("task"))
+        found.ok_or_else(|| Refusal::not_found("task"))
     }
 
     /// The task with this id, whoever has it.
@@ -138,7 +132,7 @@ impl State {
     /// Adds an active task; gives its id back.
     pub(super) fn add_task(&mut self, owner: Owner<'_>, id: Option<&str>, draft: Draft) -> String {
         let id = id.map_or_else(|| self.new_id(), str::to_owned);
-        let now = self.desk.now();
+        let now = self.kit.now();
         let mut task = Task {
             id: id.clone(),
             owner: owner.map(str::to_owned),
@@ -153,38 +147,13 @@ impl State {
         id
     }
 
-    /// Adds a run, as if it had come about long ago; gives its id back.
-    pub(super) fn add_run(&mut self, task: &str, new: NewRun) -> Option<String> {
-        let now = self.desk.now();
-        let at = new.created.unwrap_or(now);
-        let id = new.id.unwrap_or_else(|| self.new_id());
-        let (most, failures) = (self.limits.get(HISTORY), self.limits.get(FAILURES));
-        let task = self.any_task(task)?;
-        task.push(
-            at,
-            most,
-            Run {
-                id: id.clone(),
-                status: String::new(),
-                result: String::new(),
-                url: new.url,
-                created: at,
-                modified: at,
-                plan: None,
-                looks: 0,
-            },
-        );
-        task.settle(&id, &new.status, Some(new.result), at + new.took, failures);
-        Some(id)
-    }
-
     /// The time of a task's schedule has come; gives the run's id back if the task is active.
     pub(super) fn start_run(&mut self, task: &str, plan: Plan) -> Option<String> {
-        let now = self.desk.now();
+        let now = self.kit.now();
         let id = self.new_id();
         let (most, failures) = (self.limits.get(HISTORY), self.limits.get(FAILURES));
         let task = self.any_task(task).filter(|task| task.active)?;
-        let ended = plan.polls == 0;
+        let at_once = plan.polls == 0;
         task.push(
             now,
             most,
@@ -195,27 +164,26 @@ impl State {
                 url: String::new(),
                 created: now,
                 modified: now,
-                plan: Some(plan),
-                looks: 0,
+                course: Some(Course::new::<Self>(plan)),
             },
         );
         task.occurrences += 1;
         if task.most == task.occurrences {
             task.set_active(false, "completed", now);
         }
-        if ended {
-            task.look(&id, now, failures);
+        if at_once {
+            task.poll(&id, now, failures);
         }
         Some(id)
     }
 
-    /// One look at a run, which is what makes it move on.
-    pub(super) fn look(&mut self, owner: Owner<'_>, task: &str, run: &str) -> Result<(), Answer> {
-        let (now, failures, held) = (self.desk.now(), self.limits.get(FAILURES), self.held);
+    /// Polls a run, which makes it move on.
+    pub(super) fn poll(&mut self, owner: Owner<'_>, task: &str, run: &str) -> Result<(), Refusal> {
+        let (now, failures, held) = (self.kit.now(), self.limits.get(FAILURES), self.kit.held);
         let task = self.task_mut(owner, task)?;
         task.run(run)?;
         if !held {
-            task.look(run, now, failures);
+            task.poll(run, now, failures);
         }
         Ok(())
     }
@@ -228,19 +196,24 @@ impl State {
         run: &str,
         status: &str,
         result: Option<String>,
-    ) -> Result<(), Answer> {
-        let (now, failures) = (self.desk.now(), self.limits.get(FAILURES));
+    ) -> Result<(), Refusal> {
+        let (now, failures) = (self.kit.now(), self.limits.get(FAILURES));
         let task = self.task_mut(owner, task)?;
         task.run(run)?;
         task.settle(run, status, result, now, failures);
         Ok(())
     }
 
-    /// Ends the run with this id, wherever it is.
-    pub(super) fn finish(&mut self, run: &str, status: &str, result: &str) -> Option<()> {
-        let (now, failures) = (self.desk.now(), self.limits.get(FAILURES));
+    /// Ends the run with this ID, wherever it is.
+    pub(super) fn finish_with(
+        &mut self,
+        run: &str,
+        status: &str,
+        result: Option<&str>,
+    ) -> Option<()> {
+        let (now, failures) = (self.kit.now(), self.limits.get(FAILURES));
         let task = self.tasks.iter_mut().find(|task| task.run(run).is_ok())?;
-        task.settle(run, status, Some(result.to_owned()), now, failures);
+        task.settle(run, status, result.map(str::to_owned), now, failures);
         Some(())
     }
 
@@ -304,8 +277,8 @@ impl Task {
         self.updated = now;
     }
 
-    pub(super) fn run(&self, id: &str) -> Result<&Run, Answer> {
-        self.runs.iter().find(|run| run.id == id).ok_or_else(|| Answer::not_found("run"))
+    pub(super) fn run(&self, id: &str) -> Result<&Run, Refusal> {
+        self.runs.iter().find(|run| run.id == id).ok_or_else(|| Refusal::not_found("run"))
     }
 
     /// Adds a run; of a user's task, only so many are kept.
@@ -321,21 +294,21 @@ impl Task {
         }
     }
 
-    fn look(&mut self, id: &str, now: DateTime<Utc>, failures: i64) {
+    fn poll(&mut self, id: &str, now: DateTime<Utc>, failures: i64) {
         let Some(run) = self.runs.iter_mut().find(|run| run.id == id) else { return };
-        let Some(plan) = run.plan.clone() else { return };
-        run.looks = run.looks.saturating_add(1);
-        let (status, result) = match plan.end {
-            End::Ended { status, result } if run.looks >= plan.polls => (status, result),
-            _ => {
-                if run.looks >= 2 && run.status == "scheduled" {
-                    "executing".clone_into(&mut run.status);
-                    run.modified = now;
-                }
-                return;
-            }
-        };
-        self.settle(id, status, Some(result), now, failures);
+        let Some(course) = &mut run.course else { return };
+        if let Some(status) = course.poll() {
+            let usual = match status.as_str() {
+                "succeeded" => "All done.",
+                "skipped" => "The run before it has not ended.",
+                _ => "",
+            };
+            let result = course.plan.reason.clone().unwrap_or_else(|| usual.to_owned());
+            self.settle(id, &status, Some(result), now, failures);
+        } else if course.polls >= 2 && run.status == "scheduled" {
+            "executing".clone_into(&mut run.status);
+            run.modified = now;
+        }
     }
 
     /// Too many failures in a row turn the task off.
@@ -351,7 +324,7 @@ impl Task {
         let old = std::mem::replace(&mut run.status, status.to_owned());
         run.result = result.unwrap_or_else(|| std::mem::take(&mut run.result));
         run.modified = now;
-        run.plan = None;
+        run.course = None;
         match status {
             "failed" if old != status => self.failures += 1,
             "succeeded" => self.failures = 0,
@@ -360,6 +333,198 @@ impl Task {
         if self.active && self.failures >= failures {
             self.set_active(false, FakeArcGis::TURNED_OFF, now);
         }
+    }
+}
+
+impl FakeState for State {
+    type Refusal = Refusal;
+
+    const NAME: &'static str = "FakeArcGis";
+    /// The name of the web adaptor.
+    const BASE_PATH: &'static str = "/enterprise";
+    const TOKEN_PATHS: &'static [&'static str] =
+        &["/enterprise/sharing/rest/generateToken", "/enterprise/sharing/rest/oauth2/token"];
+    const TARGET: &'static str = "task";
+    const VERBS: &'static [&'static str] =
+        &["Plan::reason", "NewRun::took", "NewRun::reason", "NewRun::url"];
+
+    fn new(origin: String) -> Self {
+        let mut state = Self { origin, created_id_told: true, ..Self::default() };
+        state.add_demo_data();
+        state
+    }
+
+    fn kit(&mut self) -> &mut Kit<Self> {
+        &mut self.kit
+    }
+
+    fn end_state(end: End) -> Option<&'static str> {
+        match end {
+            End::Succeeds => Some("succeeded"),
+            End::Fails => Some("failed"),
+            End::Skipped => Some("skipped"),
+            End::SubmitFails => Some("submitfailed"),
+            End::FailsSilently | End::Cancelled => None,
+        }
+    }
+
+    /// It does not move by itself, whatever its status.
+    fn add_run(&mut self, task: &str, new: NewRun) -> Option<String> {
+        let now = self.kit.now();
+        let at = new.created.unwrap_or(now);
+        let id = new.id.unwrap_or_else(|| self.new_id());
+        let (most, failures) = (self.limits.get(HISTORY), self.limits.get(FAILURES));
+        let task = self.any_task(task)?;
+        task.push(
+            at,
+            most,
+            Run {
+                id: id.clone(),
+                status: String::new(),
+                result: String::new(),
+                url: new.url,
+                created: at,
+                modified: at,
+                course: None,
+            },
+        );
+        let changed = at + new.took.unwrap_or_default();
+        task.settle(&id, &new.state, new.plan.reason, changed, failures);
+        Some(id)
+    }
+
+    fn trigger_from_elsewhere(&mut self, task: &str) -> Option<String> {
+        self.start_run(task, Plan::succeeds())
+    }
+
+    fn finish(&mut self, run: &str, status: &str) -> Option<()> {
+        self.finish_with(run, status, None)
+    }
+
+    fn new_token(&mut self) -> String {
+        self.mint(FakeArcGis::USERNAME, false, None, DEFAULT_MINUTES).0
+    }
+
+    fn expire_tokens(&mut self) {
+        self.tokens.clear();
+    }
+
+    fn without_secrets(sent: &str) -> String {
+        let hidden = |pair| match str::strip_prefix(pair, "token=") {
+            Some(token) if !token.is_empty() => "token=[removed]",
+            _ => pair,
+        };
+        sent.split('&').map(hidden).collect::<Vec<_>>().join("&")
+    }
+
+    fn token(&mut self, call: &Call) -> Reply {
+        let (_, root) = api_of(&call.path).ok_or_else(Refusal::nowhere)?;
+        self.token_request(&Sent::new(call, root))
+    }
+
+    fn serve(&mut self, call: &Call) -> Reply {
+        route(self, call)
+    }
+
+    fn usual(status: u16) -> Refusal {
+        Refusal::usual(status)
+    }
+
+    fn bad_request(message: &str) -> Refusal {
+        Refusal::bad_request(message)
+    }
+
+    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+        let (api, root) = api_of(&call.path).unwrap_or((Api::Sharing, ""));
+        let response = reply.unwrap_or_else(|refusal| refusal.into_response(api, &self.style));
+        if Sent::new(call, root).pretty() { response.pretty() } else { response }
+    }
+}
+
+impl State {
+    fn add_demo_data(&mut self) {
+        let now = Utc::now().trunc_subsecs(0);
+        let hours_ago = |hours| now - TimeDelta::hours(hours);
+
+        let cleaner = Draft {
+            item: Some("c1d07e52-9a3b-4f68-8b20-6e5f4d3c2b1a".to_owned()),
+            ..Draft::demo("Clean up jobs", "CleanGPJobs", "0 * * * ?")
+        };
+        self.add_task(None, Some(FakeArcGis::CLEANER), cleaner);
+        self.add_task(None, Some(FakeArcGis::BACKUP), Draft::backup("Sunday backup", "15 5 ? * 1"));
+        let retention = Draft {
+            active: Some(false),
+            ..Draft::demo("Drop old backups", "BackupRetentionCleaner", "45 3 * * ?")
+        };
+        self.add_task(None, Some(FakeArcGis::RETENTION), retention);
+
+        let notebook = Draft {
+            item: Some("d2e18f63ab4c4079b1328f0a5e6d7c9b".to_owned()),
+            parameters: Some(json!({
+                "notebookParameters": "{\"region\":\"north\"}",
+                "saveInjectedParameters": true,
+                "updatePortalItem": false,
+            })),
+            ..Draft::demo("Traffic counts", "ExecuteNotebook", "30 6 * * ?")
+        };
+        self.add_task(Some(FakeArcGis::USERNAME), Some(FakeArcGis::NOTEBOOK), notebook);
+        let report = Draft {
+            parameters: Some(json!({
+                "reportType": "org",
+                "reportSubType": "credits",
+                "timeDuration": "weekly",
+                "title": "Credits",
+            })),
+            ..Draft::demo("Credits, weekly", "ExecuteReport", "0 8 ? * MON")
+        };
+        self.add_task(Some(FakeArcGis::USERNAME), Some(FakeArcGis::REPORT), report);
+        let insights = Draft {
+            item: Some("e3f290741c5d418ac2439f1b6f7e8dac".to_owned()),
+            most: Some(1),
+            ..Draft::demo("Sales, once", "UpdateInsightsWorkbook", "0 12 1 1 ?")
+        };
+        self.add_task(Some(FakeArcGis::USERNAME), Some(FakeArcGis::INSIGHTS), insights);
+        let scene = Draft {
+            item: Some("f403a1852d6e429bd354a02c708f9ebd".to_owned()),
+            parameters: Some(json!({
+                "service_url": "https://maps.hooli.example/server/rest/services/Hosted/City/SceneServer",
+                "num_of_caching_service_instances": 2,
+                "layer": "{}",
+                "update_mode": "PARTIAL_UPDATE_NODES",
+            })),
+            ..Draft::demo("City in 3D", "ExecuteSceneCook", "0 0 L * ?")
+        };
+        self.add_task(Some(FakeArcGis::COLLEAGUE), Some(FakeArcGis::SCENE), scene);
+
+        let emptied = || NewRun::new("succeeded").reason("12 jobs are gone.");
+        let cleaner = [
+            emptied(),
+            emptied(),
+            NewRun::new("failed").reason("The job store did not answer."),
+            NewRun::new("skipped").reason("The run before it has not ended."),
+            emptied(),
+            emptied(),
+        ];
+        for (run, hours) in cleaner.into_iter().zip((1..=6).rev()) {
+            self.add_run(FakeArcGis::CLEANER, run.created(hours_ago(hours)));
+        }
+        let saved = NewRun::new("succeeded").reason("The backup is in the store.");
+        self.add_run(FakeArcGis::BACKUP, saved.created(hours_ago(80)));
+        let notebook = [
+            NewRun::new("succeeded"),
+            NewRun::new("succeeded"),
+            NewRun::new("succeeded"),
+            NewRun::new("failed").reason("KeyError: 'counts'"),
+            NewRun::new("succeeded"),
+        ];
+        for (run, days) in notebook.into_iter().zip((1..=5).rev()) {
+            self.add_run(FakeArcGis::NOTEBOOK, run.created(hours_ago(days * 24)));
+        }
+        if let Some(once) = self.start_run(FakeArcGis::INSIGHTS, Plan::succeeds().takes(0)) {
+            self.date_back(&once, hours_ago(24 * 100));
+        }
+        let stuck = NewRun::new("submitfailed").reason("No machine is free.");
+        self.add_run(FakeArcGis::SCENE, stuck.created(hours_ago(200)));
     }
 }
 
@@ -372,6 +537,23 @@ impl Draft {
             cron: Some(Cron::new(cron)),
             ..Self::default()
         }
+    }
+
+    /// A backup that an administrator made.
+    pub(super) fn backup(title: &str, cron: &str) -> Self {
+        let parameters = json!({
+            "name": title,
+            "storeName": "nightly-store",
+            "passcode": FakeArcGis::PASSCODE,
+            "itemId": "",
+            "metaData": {
+                "recurring": true,
+                "startTime": "05:15",
+                "retention": { "type": "week", "value": 3 },
+            },
+            "retentionOffset": 1_814_400_000,
+        });
+        Self { parameters: Some(parameters), ..Self::demo(title, "CreateBackup", cron) }
     }
 }
 

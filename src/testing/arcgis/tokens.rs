@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::FakeArcGis;
-use super::answers::{Answer, Api, Reply};
-use super::calls::{Call, cannot_be};
+use super::checks::{Sent, cannot_be};
+use super::responses::{Api, Refusal, Reply, data};
 use super::state::State;
 
 /// Minutes a token lasts if nobody says otherwise.
@@ -35,20 +35,22 @@ pub(super) struct Caller {
 
 impl State {
     /// A token in a header, in the form, or in both; they must be the same one.
-    pub(super) fn caller(&self, call: &Call, api: Api) -> Result<Caller, Answer> {
-        let mut given = call.header_tokens.iter().chain(&call.form_token);
+    pub(super) fn caller(&self, sent: &Sent<'_>, api: Api) -> Result<Caller, Refusal> {
+        let form = sent.form_token.as_deref();
+        let mut given = sent.header_tokens.iter().copied().chain(form);
         let first = given.next().filter(|token| !token.is_empty());
-        let first = first.ok_or_else(Answer::token_required)?;
-        if api != Api::Sharing && call.method == "POST" && call.form_token.is_none() {
-            return Err(Answer::token_required());
+        let first = first.ok_or_else(Refusal::token_required)?;
+        if api != Api::Sharing && sent.call.method == "POST" && sent.form_token.is_none() {
+            return Err(Refusal::token_required());
         }
-        let known = self.tokens.iter().find(|token| token.text == *first);
+        let known = self.tokens.iter().find(|token| token.text == first);
         let valid = known.filter(|token| {
             token.expires > Utc::now()
-                && (token.referer.is_none() || token.referer == call.referer)
+                && (token.referer.is_none()
+                    || token.referer.as_deref() == sent.call.header("referer"))
                 && given.all(|other| other == first)
         });
-        let token = valid.ok_or_else(Answer::invalid_token)?;
+        let token = valid.ok_or_else(Refusal::invalid_token)?;
         let administrator = token.user == FakeArcGis::USERNAME && !token.app;
         Ok(Caller { user: token.user, administrator })
     }
@@ -61,68 +63,68 @@ impl State {
         referer: Option<String>,
         minutes: i64,
     ) -> (String, DateTime<Utc>) {
-        let expires = self.desk.now() + TimeDelta::minutes(minutes);
+        let expires = self.kit.now() + TimeDelta::minutes(minutes);
         let text = format!("fake-{}..{}", self.new_id(), self.new_id());
         self.tokens.push(Token { text: text.clone(), user, app, referer, expires });
         (text, expires)
     }
 
     /// `generateToken` and `oauth2/token`.
-    pub(super) fn token_request(&mut self, call: &Call) -> Reply {
-        call.check(Api::Sharing)?;
-        if call.method != "POST" {
-            return Err(Answer::error(405, "Tokens are handed out by POST."));
+    pub(super) fn token_request(&mut self, sent: &Sent<'_>) -> Reply {
+        sent.check(Api::Sharing)?;
+        if sent.call.method != "POST" {
+            return Err(Refusal::error(405, "Tokens are handed out by POST."));
         }
-        if call.parts.iter().any(|part| part == "oauth2") {
-            self.app_token(call)
+        if sent.parts.iter().any(|part| part == "oauth2") {
+            self.app_token(sent)
         } else {
-            self.user_token(call)
+            self.user_token(sent)
         }
     }
 
-    fn user_token(&mut self, call: &Call) -> Reply {
-        call.only(&["username", "password", "client", "referer", "ip", "expiration"])?;
-        let minutes = minutes(call)?;
-        let referer = match call.required("client")? {
-            "referer" => Some(call.required("referer")?.to_owned()),
-            "ip" if call.required("ip")? == ADDRESS => None,
+    fn user_token(&mut self, sent: &Sent<'_>) -> Reply {
+        sent.only(&["username", "password", "client", "referer", "ip", "expiration"])?;
+        let minutes = minutes(sent)?;
+        let referer = match sent.required("client")? {
+            "referer" => Some(sent.required("referer")?.to_owned()),
+            "ip" if sent.required("ip")? == ADDRESS => None,
             // Nobody calls from there, so that the token never fits.
             "ip" => Some(String::new()),
             "requestip" => None,
             other => return Err(cannot_be("client", other)),
         };
         let users = [FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE];
-        let user = users.into_iter().find(|user| call.field("username") == Some(*user));
-        let user = user.filter(|_| call.field("password") == Some(FakeArcGis::PASSWORD));
-        let user = user.ok_or_else(|| Answer::bad_request("username or password is wrong"))?;
+        let user = users.into_iter().find(|user| sent.field("username") == Some(*user));
+        let user = user.filter(|_| sent.field("password") == Some(FakeArcGis::PASSWORD));
+        let user = user.ok_or_else(|| Refusal::bad_request("username or password is wrong"))?;
         let (token, expires) = self.mint(user, false, referer, minutes);
         let expires = expires.timestamp_millis();
         let expires =
             if self.expires_as_text { Value::from(expires.to_string()) } else { expires.into() };
-        Ok(Answer::Data(json!({ "token": token, "expires": expires, "ssl": false })))
+        Ok(data(json!({ "token": token, "expires": expires, "ssl": false })))
     }
 
     /// For the app, which is its owner with fewer rights.
-    fn app_token(&mut self, call: &Call) -> Reply {
-        call.only(&["client_id", "client_secret", "grant_type", "expiration"])?;
-        let minutes = minutes(call)?;
-        if call.field("grant_type") != Some("client_credentials") {
-            return Err(Answer::oauth("unsupported_grant_type", "only apps get tokens here"));
+    fn app_token(&mut self, sent: &Sent<'_>) -> Reply {
+        sent.only(&["client_id", "client_secret", "grant_type", "expiration"])?;
+        let minutes = minutes(sent)?;
+        if sent.field("grant_type") != Some("client_credentials") {
+            return Err(Refusal::oauth("unsupported_grant_type", "only apps get tokens here"));
         }
-        if call.field("client_id") != Some(FakeArcGis::CLIENT_ID) {
-            return Err(Answer::oauth("invalid_client_id", "there is no such client_id"));
+        if sent.field("client_id") != Some(FakeArcGis::CLIENT_ID) {
+            return Err(Refusal::oauth("invalid_client_id", "there is no such client_id"));
         }
-        if call.field("client_secret") != Some(FakeArcGis::CLIENT_SECRET) {
-            return Err(Answer::oauth("invalid_client_secret", "the client_secret is wrong"));
+        if sent.field("client_secret") != Some(FakeArcGis::CLIENT_SECRET) {
+            return Err(Refusal::oauth("invalid_client_secret", "the client_secret is wrong"));
         }
         let (token, _) = self.mint(FakeArcGis::USERNAME, true, None, minutes);
-        Ok(Answer::Data(json!({ "access_token": token, "expires_in": minutes * 60, "ssl": false })))
+        Ok(data(json!({ "access_token": token, "expires_in": minutes * 60, "ssl": false })))
     }
 }
 
 /// How long a token is to last.
-fn minutes(call: &Call) -> Result<i64, Answer> {
-    match call.number("expiration")? {
+fn minutes(sent: &Sent<'_>) -> Result<i64, Refusal> {
+    match sent.number("expiration")? {
         None => Ok(DEFAULT_MINUTES),
         Some(minutes) if minutes < 1 => Err(cannot_be("expiration", &minutes.to_string())),
         Some(minutes) => Ok(minutes.min(MOST_MINUTES)),

@@ -1,24 +1,21 @@
 //! What a caller sent, taken apart.
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
-use wiremock::Request;
 
-use super::answers::{Answer, Api};
 use super::cron::Cron;
+use super::responses::{Api, Call, Refusal};
 
 /// The header that carries a token where the web tier has use for `Authorization`.
 const TOKEN_HEADER: &str = "x-esri-authorization";
 
-/// One request: where it goes, what it carries.
-pub(super) struct Call {
-    pub(super) method: String,
+/// The parameters of a request, and the tokens it carries.
+pub(super) struct Sent<'c> {
+    pub(super) call: &'c Call,
     /// Below `/admin` and the like, decoded.
     pub(super) parts: Vec<String>,
-    pub(super) referer: Option<String>,
     /// All tokens of the headers.
-    pub(super) header_tokens: Vec<String>,
+    pub(super) header_tokens: Vec<&'c str>,
     /// The token of the form.
     pub(super) form_token: Option<String>,
     format: Option<String>,
@@ -27,63 +24,51 @@ pub(super) struct Call {
     fault: Option<&'static str>,
 }
 
-impl Call {
-    /// `path` is what follows the root of the API.
-    pub(super) fn read(request: &Request, path: &str) -> Self {
-        let decode = |part| percent_decode_str(part).decode_utf8_lossy().into_owned();
-        let header = |name: &str| {
-            let value = request.headers.get(name)?.to_str().ok()?;
-            Some(value.to_owned())
-        };
-        let bearer = |name: &str| {
-            let value = header(name)?;
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        };
-        let query = request.url.query().unwrap_or_default();
-        let form = header("content-type").is_some_and(|mime| {
-            let mime = mime.split(';').next().unwrap_or_default();
-            mime.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
-        let get = request.method.as_str() == "GET";
-        let fault = if get && !request.body.is_empty() {
+impl<'c> Sent<'c> {
+    /// `root` is that of the API.
+    pub(super) fn new(call: &'c Call, root: &str) -> Self {
+        let bearer = |name| call.credential(name, "bearer");
+        let form = call.media_type() == "application/x-www-form-urlencoded";
+        let get = call.method == "GET";
+        let fault = if get && !call.body.is_empty() {
             Some("a GET has no body")
         } else if !get && !form {
             Some("a POST is application/x-www-form-urlencoded")
-        } else if !get && !query.is_empty() {
+        } else if !get && !call.query.is_empty() {
             Some("the parameters of a POST belong in its body")
         } else {
             None
         };
-        let source = if get { query.as_bytes() } else { &request.body };
-        let mut call = Self {
-            method: request.method.to_string(),
-            parts: path.split('/').filter(|part| !part.is_empty()).map(decode).collect(),
-            referer: header("referer"),
+        let mut parts = call.parts(root).unwrap_or_default();
+        parts.retain(|part| !part.is_empty());
+        let mut sent = Self {
+            call,
+            parts,
             header_tokens: [TOKEN_HEADER, "authorization"].into_iter().filter_map(bearer).collect(),
             form_token: None,
             format: None,
             fields: Vec::new(),
             fault,
         };
-        for (name, value) in form_urlencoded::parse(source) {
-            let known = match name.as_ref() {
-                "f" => &mut call.format,
+        let form = || form_urlencoded::parse(&call.body).into_owned().collect();
+        for (name, value) in if get { call.query.clone() } else { form() } {
+            let known = match name.as_str() {
+                "f" => &mut sent.format,
                 "token" if get => {
-                    call.fault = Some("a token does not belong in a URL");
+                    sent.fault = Some("a token does not belong in a URL");
                     continue;
                 }
-                "token" => &mut call.form_token,
+                "token" => &mut sent.form_token,
                 _ => {
-                    call.fields.push((name.into_owned(), value.into_owned()));
+                    sent.fields.push((name, value));
                     continue;
                 }
             };
-            if known.replace(value.into_owned()).is_some() {
-                call.fault = Some("a parameter is there twice");
+            if known.replace(value).is_some() {
+                sent.fault = Some("a parameter is repeated");
             }
         }
-        call
+        sent
     }
 
     pub(super) fn pretty(&self) -> bool {
@@ -91,14 +76,14 @@ impl Call {
     }
 
     /// Whether JSON was asked for, and in a way that can be read.
-    pub(super) fn check(&self, api: Api) -> Result<(), Answer> {
+    pub(super) fn check(&self, api: Api) -> Result<(), Refusal> {
         if let Some(fault) = self.fault {
-            return Err(Answer::bad_request(fault));
+            return Err(Refusal::bad_request(fault));
         }
         if matches!(self.format.as_deref(), Some("json" | "pjson")) {
             return Ok(());
         }
-        Err(Answer::Page(
+        Err(Refusal::Page(
             200,
             match api {
                 Api::Admin => "Administrator Directory of the fake",
@@ -109,13 +94,13 @@ impl Call {
     }
 
     /// Refuses every parameter but these, and each that is there twice.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Answer> {
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
         for (position, (name, _)) in self.fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                return Err(Answer::bad_request(&format!("'{name}' is no parameter of this")));
+                return Err(Refusal::bad_request(&format!("'{name}' is no parameter of this")));
             }
             if self.fields.iter().take(position).any(|(other, _)| other == name) {
-                return Err(Answer::bad_request(&format!("'{name}' is there twice")));
+                return Err(Refusal::bad_request(&format!("'{name}' is there twice")));
             }
         }
         Ok(())
@@ -125,27 +110,27 @@ impl Call {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn required(&self, name: &str) -> Result<&str, Answer> {
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
         self.field(name).filter(|value| !value.is_empty()).ok_or_else(|| missing(name))
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Answer> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let Some(text) = self.field(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| cannot_be(name, text))
     }
 
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Answer> {
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         let Some(text) = self.field(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| cannot_be(name, text))
     }
 }
 
-pub(super) fn missing(name: &str) -> Answer {
-    Answer::bad_request(&format!("'{name}' is required"))
+pub(super) fn missing(name: &str) -> Refusal {
+    Refusal::bad_request(&format!("'{name}' is required"))
 }
 
-pub(super) fn cannot_be(name: &str, text: &str) -> Answer {
-    Answer::bad_request(&format!("'{name}' cannot be '{text}'"))
+pub(super) fn cannot_be(name: &str, text: &str) -> Refusal {
+    Refusal::bad_request(&format!("'{name}' cannot be '{text}'"))
 }
 
 /// What a task can be made for with the Sharing API.
@@ -178,8 +163,8 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Of an administrator's task. Only backups can be created.
-    pub(super) fn of_admin(call: &Call, old: Option<&str>) -> Result<Self, Answer> {
-        let draft = Self::read(call, if old.is_some() { &["itemId"] } else { &[] })?;
+    pub(super) fn of_admin(sent: &Sent<'_>, old: Option<&str>) -> Result<Self, Refusal> {
+        let draft = Self::read(sent, if old.is_some() { &["itemId"] } else { &[] })?;
         let kind = draft.kind(old)?;
         if old.is_none() && kind != "CreateBackup" {
             return Err(cannot_be("type", kind));
@@ -193,11 +178,11 @@ impl Draft {
     }
 
     /// Of a user's task. Updates, too, must name the kind.
-    pub(super) fn of_user(call: &Call, old: Option<&str>) -> Result<Self, Answer> {
+    pub(super) fn of_user(sent: &Sent<'_>, old: Option<&str>) -> Result<Self, Refusal> {
         let own: &[&str] =
             if old.is_some() { &["itemId", "taskUrl", "isActive"] } else { &["itemId", "taskURL"] };
-        let draft = Self::read(call, own)?;
-        call.required("type")?;
+        let draft = Self::read(sent, own)?;
+        sent.required("type")?;
         let kind = draft.kind(old)?;
         if !KINDS.contains(&kind) {
             return Err(cannot_be("type", kind));
@@ -218,32 +203,32 @@ impl Draft {
         draft.whole(old)
     }
 
-    fn read(call: &Call, own: &[&str]) -> Result<Self, Answer> {
+    fn read(sent: &Sent<'_>, own: &[&str]) -> Result<Self, Refusal> {
         let mut known =
             vec!["title", "type", "parameters", "startDate", "endDate", "maxOccurrences"];
         known.extend(CRON);
         known.extend(own);
-        call.only(&known)?;
-        let text = |name: &str| call.field(name).map(str::to_owned);
+        sent.only(&known)?;
+        let text = |name: &str| sent.field(name).map(str::to_owned);
         let date = |name: &str| {
-            let at = call.number(name)?;
+            let at = sent.number(name)?;
             let bad = |ms: &i64| chrono::DateTime::from_timestamp_millis(*ms).is_none();
             at.filter(bad).map_or(Ok(at), |ms| Err(cannot_be(name, &ms.to_string())))
         };
-        let parameters = match call.field("parameters") {
+        let parameters = match sent.field("parameters") {
             // Esri's own samples send it like this.
             None | Some("") => None,
             Some(text) => {
                 let read: Option<Map<String, Value>> = serde_json::from_str(text).ok();
                 Some(
-                    read.ok_or_else(|| Answer::bad_request("'parameters' is no JSON object"))?
+                    read.ok_or_else(|| Refusal::bad_request("'parameters' is no JSON object"))?
                         .into(),
                 )
             }
         };
-        let cron = if CRON.iter().any(|name| call.field(name).is_some()) {
+        let cron = if CRON.iter().any(|name| sent.field(name).is_some()) {
             let [minute, hour, day_of_month, month, day_of_week] =
-                CRON.map(|name| call.required(name).map(str::to_owned));
+                CRON.map(|name| sent.required(name).map(str::to_owned));
             let cron = Cron {
                 minute: minute?,
                 hour: hour?,
@@ -251,12 +236,12 @@ impl Draft {
                 month: month?,
                 day_of_week: day_of_week?,
             };
-            cron.fault().map_or(Ok(()), |fault| Err(Answer::bad_request(&fault)))?;
+            cron.fault().map_or(Ok(()), |fault| Err(Refusal::bad_request(&fault)))?;
             Some(cron)
         } else {
             None
         };
-        let most = call.number("maxOccurrences")?;
+        let most = sent.number("maxOccurrences")?;
         if let Some(wrong) = most.filter(|most| *most < 1 && *most != -1) {
             return Err(cannot_be("maxOccurrences", &wrong.to_string()));
         }
@@ -270,12 +255,12 @@ impl Draft {
             end: date("endDate")?,
             cron,
             most,
-            active: call.flag("isActive")?,
+            active: sent.flag("isActive")?,
         })
     }
 
     /// The kind it has or had. A task keeps its kind.
-    fn kind<'a>(&'a self, old: Option<&'a str>) -> Result<&'a str, Answer> {
+    fn kind<'a>(&'a self, old: Option<&'a str>) -> Result<&'a str, Refusal> {
         match (self.kind.as_deref(), old) {
             (Some(new), Some(old)) if new != old => Err(cannot_be("type", new)),
             (new, old) => new.or(old).ok_or_else(|| missing("type")),
@@ -283,7 +268,7 @@ impl Draft {
     }
 
     /// A new task needs a schedule.
-    fn whole(self, old: Option<&str>) -> Result<Self, Answer> {
+    fn whole(self, old: Option<&str>) -> Result<Self, Refusal> {
         if old.is_none() && self.cron.is_none() {
             return Err(missing("minute"));
         }
@@ -296,19 +281,19 @@ fn is_item(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn check_backup(backup: &Map<String, Value>) -> Result<(), Answer> {
+fn check_backup(backup: &Map<String, Value>) -> Result<(), Refusal> {
     for name in ["name", "storeName", "passcode"] {
         let text = backup.get(name).and_then(Value::as_str).unwrap_or_default();
         if text.is_empty() {
             return Err(missing(name));
         }
         if name == "passcode" && text.chars().count() < 8 {
-            return Err(Answer::bad_request("'passcode' has fewer than 8 characters"));
+            return Err(Refusal::bad_request("'passcode' has fewer than 8 characters"));
         }
     }
     let stranger = backup.iter().find(|(name, value)| !fits_backup(name, value));
     stranger.map_or(Ok(()), |(name, _)| {
-        Err(Answer::bad_request(&format!("'{name}' does not fit a backup")))
+        Err(Refusal::bad_request(&format!("'{name}' does not fit a backup")))
     })
 }
 
