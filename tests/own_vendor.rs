@@ -12,9 +12,10 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _,
-    Limits, LinkPolicy, ListSettings, Meta, Rate, Refusal, RequestBuilder, RetryPolicy, Service,
-    Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth, operation,
+    Api, ApiRequest, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _, Limits,
+    LinkPolicy, ListSettings, Meta, Rate, RawResponse, Refusal, RequestBuilder, RetryPolicy,
+    Service, Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth,
+    operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -46,7 +47,7 @@ struct Fault {
 }
 
 impl Dialect for Plain {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         request.set_extension(Doubled(request.url().path() == "/api/doubled"));
         Ok(())
     }
@@ -55,15 +56,15 @@ impl Dialect for Plain {
         (operation == Create::OPERATION).then(|| Rate::new("writes", 4, Duration::from_secs(10)))
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if let Ok(fault) = serde_json::from_str::<Fault>(answer.text()) {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        if let Ok(fault) = serde_json::from_str::<Fault>(response.text()) {
             let meant = http::StatusCode::from_u16(fault.error).unwrap();
-            return Verdict::Failure(Refusal::by_status(meant, None).request_id(fault.id));
+            return Verdict::Refused(Refusal::by_status(meant, None).request_id(fault.id));
         }
-        if answer.status.is_success() {
+        if response.status.is_success() {
             Verdict::Success
         } else {
-            Verdict::Failure(Refusal::by_status(answer.status, None))
+            Verdict::Refused(Refusal::by_status(response.status, None))
         }
     }
 }

@@ -115,7 +115,7 @@ fn core_types() {
 
     cross!(
         Advice,
-        Answer<'static>,
+        RawResponse<'static>,
         ApiRequest,
         Basic,
         Bearer,

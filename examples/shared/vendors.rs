@@ -33,7 +33,7 @@ pub(crate) enum Plan {
     Fails,
     NeverEnds,
     /// It succeeds after so many polls.
-/// What an example can do with a fake.
+    /// What an example can do with a fake.
     Takes(u32),
 }
 

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Refusal, Verdict};
+use crate::client::{Advice, ApiRequest, Dialect, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
@@ -55,7 +55,7 @@ const UNREAD: [&str; 11] = [
 ];
 
 impl Dialect for AdobeDialect {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         request.insert_secret(ORG_ID, self.org_id.clone());
         request.insert_default(SANDBOX, &self.sandbox);
         request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
@@ -66,7 +66,7 @@ impl Dialect for AdobeDialect {
         &UNREAD
     }
 
-    fn judge(&self, response: &Answer<'_>) -> Verdict {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
         // Inferred: no source shows an error of the gateway with a success status. It would be read as an empty list.
         if response.status.is_success() && !response.begins_with("{\"error_code\"") {
             return Verdict::Success;
@@ -76,7 +76,7 @@ impl Dialect for AdobeDialect {
             error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default().to_owned();
         let refusal = Refusal::by_status(response.status, error);
         // The code counts more than the status: the gateway sends 403 where others send 401.
-        Verdict::Failure(match &*code {
+        Verdict::Refused(match &*code {
             gateway::TOKEN_NOT_VALID => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
             gateway::TOKEN_MISSING => refusal.kind(ErrorKind::Auth),
             gateway::API_KEY_REQUIRED | gateway::API_KEY_INVALID => refusal.kind(ErrorKind::Auth),
@@ -121,7 +121,7 @@ struct Body {
     error_description: Option<Box<str>>,
 }
 
-pub(super) fn read_error(response: &Answer<'_>) -> Option<VendorError> {
+pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     // serde would read an array by position.
     let text = Some(response.text()).filter(|text| text.starts_with('{'))?;
     let body: Body = serde_json::from_str(text).ok()?;
@@ -155,8 +155,13 @@ mod tests {
     fn judge(dialect: &dyn Dialect, status: u16, body: &str) -> Refusal {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
         let status = StatusCode::from_u16(status).unwrap();
-        match dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body }) {
-            Verdict::Failure(refusal) => refusal,
+        match dialect.judge(&RawResponse {
+            operation: "test",
+            status,
+            headers: &headers,
+            body: &body,
+        }) {
+            Verdict::Refused(refusal) => refusal,
             Verdict::Success => panic!("{status} {body:?} was judged a success"),
         }
     }

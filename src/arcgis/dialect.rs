@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::tasks::ListTasks;
 use super::time::ServerZone;
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Endpoint as _, Refusal, Verdict};
+use crate::client::{Advice, ApiRequest, Dialect, Endpoint as _, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
@@ -41,7 +41,7 @@ pub(super) struct ArcGisDialect {
 const UNREAD: [&str; 2] = ["/currentVersion", "arcgis.portal.get/*"];
 
 impl Dialect for ArcGisDialect {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         request_json(request);
         if let Some(zone) = &self.zone {
             request.set_extension(zone.clone());
@@ -53,20 +53,20 @@ impl Dialect for ArcGisDialect {
         &UNREAD
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let Some((status, error)) = failure(answer) else { return Verdict::Success };
-        if is_html(answer) && answer.status.is_success() {
-            return Verdict::Failure(html_refusal(answer));
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        let Some((status, error)) = failure(response) else { return Verdict::Success };
+        if is_html(response) && response.status.is_success() {
+            return Verdict::Refused(html_refusal(response));
         }
         let message = match status.as_u16() {
             498 => {
                 "the token has expired, belongs to another portal, or was made for another referer"
             }
             499 => "the server requires a token; pass a credential to the client",
-            401 if answer.headers.contains_key(header::WWW_AUTHENTICATE) => {
+            401 if response.headers.contains_key(header::WWW_AUTHENTICATE) => {
                 "the web server in front of the portal requires its own sign-in"
             }
-            404 if is_missing_api(answer.operation, error.as_ref()) => {
+            404 if is_missing_api(response.operation, error.as_ref()) => {
                 "only ArcGIS Enterprise on Kubernetes has tasks of the deployment; check the kind of portal and the base URL"
             }
             _ => "",
@@ -78,7 +78,7 @@ impl Dialect for ArcGisDialect {
             (message, None) => Cow::Borrowed(message),
         };
         let refusal = Refusal::by_status(status, error).message(message);
-        Verdict::Failure(match status.as_u16() {
+        Verdict::Refused(match status.as_u16() {
             498 | 499 => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
             _ => refusal,
         })
@@ -100,18 +100,18 @@ pub(super) struct LoginDialect {
 }
 
 impl Dialect for LoginDialect {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         request_json(request);
         Ok(())
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let Some((status, error)) = failure(answer) else { return Verdict::Success };
-        if is_html(answer) && answer.status.is_success() {
-            return Verdict::Failure(html_refusal(answer));
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        let Some((status, error)) = failure(response) else { return Verdict::Success };
+        if is_html(response) && response.status.is_success() {
+            return Verdict::Refused(html_refusal(response));
         }
         let refusal = Refusal::by_status(status, error);
-        Verdict::Failure(match refusal.kind {
+        Verdict::Refused(match refusal.kind {
             // A wrong password or client id is a 400, and a retry changes nothing.
             ErrorKind::Rejected | ErrorKind::Auth | ErrorKind::Denied => {
                 refusal.kind(ErrorKind::Auth).advice(Advice::Permanent).message(self.advice)
@@ -125,20 +125,20 @@ impl Dialect for LoginDialect {
 }
 
 /// Whether the body is an HTML page. JSON has been seen with content type `text/html`.
-fn is_html(answer: &Answer<'_>) -> bool {
-    let content_type = answer.headers.get(header::CONTENT_TYPE);
+fn is_html(response: &RawResponse<'_>) -> bool {
+    let content_type = response.headers.get(header::CONTENT_TYPE);
     let html = content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
     });
-    answer.begins_with("<") || (html && !answer.begins_with("{") && !answer.begins_with("["))
+    response.begins_with("<") || (html && !response.begins_with("{") && !response.begins_with("["))
 }
 
-fn html_refusal(answer: &Answer<'_>) -> Refusal {
+fn html_refusal(response: &RawResponse<'_>) -> Refusal {
     let message = format!(
         "the response is an HTML page of {} bytes, not JSON: is this a login page or a proxy, or was `f=json` ignored?",
-        answer.body.len()
+        response.body.len()
     );
-    Refusal::by_status(answer.status, None).kind(ErrorKind::UnexpectedContent).message(message)
+    Refusal::by_status(response.status, None).kind(ErrorKind::UnexpectedContent).message(message)
 }
 
 /// The members that report a failure, of all shapes at once, at the top of a response and inside its `error`.
@@ -245,10 +245,10 @@ fn add(message: &mut Option<Box<str>>, sentence: &str) {
 /// Status and message of a failed response; `None` for a success.
 ///
 /// A code in the body overrides the HTTP status: most failures come with HTTP 200, some with a status of their own.
-fn failure(answer: &Answer<'_>) -> Option<(StatusCode, Option<VendorError>)> {
-    let body = Body::of(answer.text());
-    if answer.status.is_success()
-        && !is_html(answer)
+fn failure(response: &RawResponse<'_>) -> Option<(StatusCode, Option<VendorError>)> {
+    let body = Body::of(response.text());
+    if response.status.is_success()
+        && !is_html(response)
         && !body.as_ref().is_some_and(Body::is_failure)
     {
         return None;
@@ -262,8 +262,8 @@ fn failure(answer: &Answer<'_>) -> Option<(StatusCode, Option<VendorError>)> {
     let status = match code {
         Some(code) => code,
         // `success: false` without a code means that nothing was done.
-        None if refused && answer.status.is_success() => StatusCode::BAD_REQUEST,
-        None => answer.status,
+        None if refused && response.status.is_success() => StatusCode::BAD_REQUEST,
+        None => response.status,
     };
     Some((status, (error != VendorError::default()).then_some(error)))
 }
@@ -281,12 +281,12 @@ mod tests {
         }
         let body = Bytes::copy_from_slice(body.as_bytes());
         let status = StatusCode::from_u16(status).unwrap();
-        dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body })
+        dialect.judge(&RawResponse { operation: "test", status, headers: &headers, body: &body })
     }
 
     fn refused(status: u16, body: &str) -> Refusal {
         match verdict(&ArcGisDialect::default(), status, "", body) {
-            Verdict::Failure(refusal) => refusal,
+            Verdict::Refused(refusal) => refusal,
             Verdict::Success => panic!("{status} {body:?} was judged a success"),
         }
     }
@@ -392,8 +392,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::WWW_AUTHENTICATE, "Negotiate".parse().unwrap());
         let (status, body) = (StatusCode::UNAUTHORIZED, Bytes::new());
-        let answer = Answer { operation: "test", status, headers: &headers, body: &body };
-        let Verdict::Failure(refusal) = ArcGisDialect::default().judge(&answer) else {
+        let response = RawResponse { operation: "test", status, headers: &headers, body: &body };
+        let Verdict::Refused(refusal) = ArcGisDialect::default().judge(&response) else {
             panic!("a success");
         };
         assert!(refusal.message.contains("the web server in front"), "{}", refusal.message);
@@ -444,7 +444,7 @@ mod tests {
             ("TEXT/HTML", ""),
             ("application/json", "\n<html>canary</html>"),
         ] {
-            let Verdict::Failure(refusal) = verdict(&dialect, 200, content_type, body) else {
+            let Verdict::Refused(refusal) = verdict(&dialect, 200, content_type, body) else {
                 panic!("{body:?} was judged a success");
             };
             assert_eq!(
@@ -473,7 +473,7 @@ mod tests {
             (400, r#"{"error":"invalid_client"}"#),
             (403, ""),
         ] {
-            let Verdict::Failure(refusal) = verdict(&dialect, status, "", body) else {
+            let Verdict::Refused(refusal) = verdict(&dialect, status, "", body) else {
                 panic!("{body} was judged a success");
             };
             let judged = (refusal.kind, refusal.advice, &*refusal.message);
@@ -488,7 +488,7 @@ mod tests {
             (503, "", ErrorKind::Server),
             (200, "<html>", ErrorKind::UnexpectedContent),
         ] {
-            let Verdict::Failure(refusal) = verdict(&dialect, status, "", body) else {
+            let Verdict::Refused(refusal) = verdict(&dialect, status, "", body) else {
                 panic!("{body} was judged a success");
             };
             assert_eq!(refusal.kind, kind, "{body}");
@@ -523,7 +523,7 @@ mod tests {
                     builder = builder.form(form.iter().copied());
                 }
                 let mut request = builder.finish().unwrap();
-                ArcGisDialect::default().dress(&mut request).unwrap();
+                ArcGisDialect::default().prepare(&mut request).unwrap();
                 request.text("https://h/portal", "content-type")
             };
         assert_eq!(prepared(Method::GET, None, None), "GET /x?f=json");
@@ -542,7 +542,7 @@ mod tests {
         .json(&7)
         .finish()
         .unwrap();
-        ArcGisDialect::default().dress(&mut json).unwrap();
+        ArcGisDialect::default().prepare(&mut json).unwrap();
         assert_eq!(json.text("https://h/portal", "content-type"), "POST /x?f=json\n\n7");
     }
 }

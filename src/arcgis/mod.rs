@@ -298,7 +298,7 @@ mod tests {
     /// A request as text, as a client without settings sends it: method, path and query below the portal's root, headers, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let mut request = request.to_request(&base()).unwrap();
-        ArcGisDialect::default().dress(&mut request).unwrap();
+        ArcGisDialect::default().prepare(&mut request).unwrap();
         request.text(ROOT, "")
     }
 

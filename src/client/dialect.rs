@@ -16,7 +16,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One complete response, before it is judged.
 #[non_exhaustive]
-pub struct Answer<'a> {
+pub struct RawResponse<'a> {
     /// The operation that was called: some responses mean failure for one operation and not for another.
     pub operation: &'static str,
     /// HTTP status.
@@ -27,7 +27,7 @@ pub struct Answer<'a> {
     pub body: &'a Bytes,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> RawResponse<'a> {
     /// Whether the body begins with this text, after a byte order mark and white space.
     #[must_use]
     pub fn begins_with(&self, text: &str) -> bool {
@@ -43,9 +43,9 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl Debug for Answer<'_> {
+impl Debug for RawResponse<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("RawResponse")
             .field("operation", &self.operation)
             .field("status", &self.status)
             .field("headers", &ShownHeaders(self.headers))
@@ -61,7 +61,7 @@ pub enum Verdict {
     /// What was asked for.
     Success,
     /// A failure, whatever the HTTP status says.
-    Failure(Refusal),
+    Refused(Refusal),
 }
 
 /// A failure as the vendor words it.
@@ -159,13 +159,13 @@ pub trait Dialect: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the request cannot be sent to this vendor.
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         let _ = request;
         Ok(())
     }
 
     /// Judges a response. Redirects never come here: they are refused before.
-    fn judge(&self, answer: &Answer<'_>) -> Verdict;
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict;
 
     /// The rate limit that requests of this operation share, if the vendor publishes one. By default none.
     fn rate(&self, operation: &'static str) -> Option<Rate> {

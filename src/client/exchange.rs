@@ -13,7 +13,7 @@ use url::Url;
 
 use super::clock::{self, Clock};
 use super::credential::{Credential, CredentialContext};
-use super::dialect::{Advice, Answer, Dialect, Verdict};
+use super::dialect::{Advice, Dialect, RawResponse, Verdict};
 use super::limits::{CallLimits, CallOptions, Limits};
 use super::link;
 use super::rate::Pacer;
@@ -114,7 +114,7 @@ impl<'a> Session<'a> {
     /// The request of the next attempt, without its credential.
     fn written(&self, write: Write<'_>) -> Result<ApiRequest> {
         let mut request = write()?;
-        let prepared = self.dialect.dress(&mut request);
+        let prepared = self.dialect.prepare(&mut request);
         prepared.map_err(|error| error.with_operation(request.operation()))?;
         Ok(request)
     }
@@ -380,8 +380,8 @@ fn judge(
         let ending = Ending::Answered(status, Advice::None);
         return Err(FailedAttempt { ending, error: redirected(session, request, meta) });
     }
-    let answer = Answer { operation: meta.operation, status, headers: &meta.headers, body };
-    if let Verdict::Failure(refusal) = session.dialect.judge(&answer) {
+    let answer = RawResponse { operation: meta.operation, status, headers: &meta.headers, body };
+    if let Verdict::Refused(refusal) = session.dialect.judge(&answer) {
         let asked = retry::retry_after(&meta.headers, session.core.clock.utc());
         if let Some(id) = refusal.request_id {
             meta.request_id = Some(request.secrets().scrub(&id).into());

@@ -4,7 +4,7 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 use http::header;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::response::Meta;
@@ -33,6 +33,22 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
         reporter.inspect::<T>(meta.operation, text);
     }
     Ok(value)
+}
+
+/// Reads a response that may be empty, for operations of which any 2xx may come without a body.
+///
+/// # Errors
+/// As [`decode`], if the body is not empty.
+pub fn decode_optional<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
+    if body.trim_ascii().is_empty() { Ok(None) } else { decode(meta, body).map(Some) }
+}
+
+/// Reads a response whose content does not matter: empty, or any JSON, but not the page of a proxy.
+///
+/// # Errors
+/// As [`decode`], if the body is neither empty nor JSON.
+pub fn ignore(meta: &Meta, body: &Bytes) -> Result<()> {
+    decode_optional::<IgnoredAny>(meta, body).map(drop)
 }
 
 #[cold]

@@ -50,7 +50,7 @@ pub use self::clock::{Clock, SystemClock};
 pub use self::credential::{
     Basic, Bearer, CachedToken, Credential, CredentialContext, Token, TokenSource,
 };
-pub use self::dialect::{Advice, Answer, Dialect, Refusal, Verdict};
+pub use self::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 pub use self::endpoint::{
     Api, CountedList, Endpoint, ListSettings, OffsetPages, PagedEndpoint, Service,
 };

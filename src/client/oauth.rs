@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::credential::{Basic, Credential, CredentialContext, Token, TokenSource};
-use super::dialect::{Advice, Answer, Dialect, Refusal, Verdict};
+use super::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 use super::json;
 use super::request::{ApiRequest, Idempotency, header_value};
 use crate::error::{Error, ErrorKind, Result, VendorError};
@@ -275,14 +275,14 @@ impl TokenSource for ClientCredentials {
 /// The statuses 400, 401 and 403 mean that client id, secret or scope are wrong: an [`ErrorKind::Auth`] that is not retried.
 #[derive(Clone, Debug)]
 pub struct OAuthDialect {
-    read_error: fn(&Answer<'_>) -> Option<VendorError>,
+    read_error: fn(&RawResponse<'_>) -> Option<VendorError>,
 }
 
 impl OAuthDialect {
     /// Reads error bodies with this function, for vendors whose token endpoint may also send bodies of another shape. The
     /// [default](Self::default) reads [`read_error`].
     #[must_use]
-    pub fn new(read_error: fn(&Answer<'_>) -> Option<VendorError>) -> Self {
+    pub fn new(read_error: fn(&RawResponse<'_>) -> Option<VendorError>) -> Self {
         Self { read_error }
     }
 }
@@ -294,13 +294,13 @@ impl Default for OAuthDialect {
 }
 
 impl Dialect for OAuthDialect {
-    fn judge(&self, response: &Answer<'_>) -> Verdict {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
         if response.status.is_success() {
             return Verdict::Success;
         }
         let refusal = Refusal::by_status(response.status, (self.read_error)(response));
         // Section 5.2: a wrong client id or secret is a 400 or 401, and the next attempt would fail like this one.
-        Verdict::Failure(match response.status.as_u16() {
+        Verdict::Refused(match response.status.as_u16() {
             400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
             _ => refusal,
         })
@@ -309,7 +309,7 @@ impl Dialect for OAuthDialect {
 
 /// Reads the error body that the standard defines: `error` becomes the code, `error_description` the message.
 #[must_use]
-pub fn read_error(response: &Answer<'_>) -> Option<VendorError> {
+pub fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     #[derive(Deserialize)]
     #[serde(default)]
     #[derive(Default)]
@@ -338,9 +338,9 @@ mod tests {
     fn judge(status: u16, body: &str) -> Refusal {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
         let status = StatusCode::from_u16(status).unwrap();
-        let response = Answer { operation: "test", status, headers: &headers, body: &body };
+        let response = RawResponse { operation: "test", status, headers: &headers, body: &body };
         match OAuthDialect::default().judge(&response) {
-            Verdict::Failure(refusal) => refusal,
+            Verdict::Refused(refusal) => refusal,
             Verdict::Success => panic!("{status} {body:?} was judged a success"),
         }
     }

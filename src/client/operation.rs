@@ -4,7 +4,7 @@
 ///
 /// ```
 /// use scheduled_runs::client::operation;
-/// # use scheduled_runs::client::{Api, Answer, Dialect, Endpoint, Service, Vendor, Verdict};
+/// # use scheduled_runs::client::{Api, RawResponse, Dialect, Endpoint, Service, Vendor, Verdict};
 /// # #[derive(Debug)] pub enum Acme {}
 /// # impl Api for Acme {
 /// #     const VENDOR: Vendor = Vendor::new("acme");
@@ -12,7 +12,7 @@
 /// #     fn service(_: &()) -> scheduled_runs::Result<Service> { Ok(Service::new("https://acme.example", Plain)) }
 /// # }
 /// # #[derive(Debug)] struct Plain;
-/// # impl Dialect for Plain { fn judge(&self, _: &Answer<'_>) -> Verdict { Verdict::Success } }
+/// # impl Dialect for Plain { fn judge(&self, _: &RawResponse<'_>) -> Verdict { Verdict::Success } }
 /// # #[derive(serde::Deserialize)] pub struct Job {}
 ///
 /// operation! {

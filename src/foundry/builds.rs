@@ -10,11 +10,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::Foundry;
-use super::request::{Paging, Preview, batch, found, nothing, page_size_setter};
+use super::request::{Paging, Preview, batch, found, page_size_setter};
 use super::rid::{BuildRid, JobRid, ScheduleRid};
 use super::target::{Action, RetryBackoff};
 use crate::client::{
-    ApiRequest, Endpoint, Idempotency, ListSettings as _, Meta, PagedEndpoint, operation,
+    ApiRequest, Endpoint, Idempotency, ListSettings as _, Meta, PagedEndpoint, json, operation,
 };
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
@@ -363,7 +363,7 @@ operation! {
         /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
         preview: Preview as extension,
     }
-    for Foundry, "foundry.builds.cancel", Idempotent: POST "builds" / {build} / "cancel" -> (), decode nothing
+    for Foundry, "foundry.builds.cancel", Idempotent: POST "builds" / {build} / "cancel" -> (), decode json::ignore
 }
 
 /// One build.

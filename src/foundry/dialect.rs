@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error_name;
 use super::request::Preview;
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Rate, Refusal, Verdict};
+use crate::client::{Advice, ApiRequest, Dialect, Rate, RawResponse, Refusal, Verdict};
 use crate::error::{Result, VendorError};
 use crate::wire::lenient;
 
@@ -47,7 +47,7 @@ pub(super) struct FoundryDialect {
 }
 
 impl Dialect for FoundryDialect {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         request.insert_default(header::ACCEPT, &HeaderValue::from_static("application/json"));
         let wanted = match request.extension().copied().unwrap_or(self.preview) {
             Preview::Auto => IN_PREVIEW.contains(&request.operation()),
@@ -67,15 +67,15 @@ impl Dialect for FoundryDialect {
         RATE_LIMITED.contains(&operation).then(rate)
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        if response.status.is_success() {
             return Verdict::Success;
         }
-        let error = read_error(answer);
-        let message = message(answer.status, error.as_ref());
-        let refusal = Refusal::by_status(answer.status, error).message(message);
-        let hint = answer.headers.get("qos-retry-hint").and_then(|hint| hint.to_str().ok());
-        Verdict::Failure(match answer.status.as_u16() {
+        let error = read_error(response);
+        let message = message(response.status, error.as_ref());
+        let refusal = Refusal::by_status(response.status, error).message(message);
+        let hint = response.headers.get("qos-retry-hint").and_then(|hint| hint.to_str().ok());
+        Verdict::Refused(match response.status.as_u16() {
             // Source: the vendor's own clients, all of which retry even a trigger after these two: the server rejects the
             // request before it does any work. They obey the hint for these two only.
             429 | 503 if hint == Some("do-not-retry") => refusal.advice(Advice::Permanent),
@@ -139,9 +139,9 @@ struct Body {
     oauth_description: Option<Box<str>>,
 }
 
-pub(super) fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
+pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     // A list would be read by position.
-    let text = Some(answer.text()).filter(|text| text.trim_start().starts_with('{'))?;
+    let text = Some(response.text()).filter(|text| text.trim_start().starts_with('{'))?;
     let body: Body = serde_json::from_str(text).ok()?;
     let mut error = VendorError::default();
     error.code = body.error_code.or(body.error);
@@ -173,8 +173,13 @@ mod tests {
         }
         let body = Bytes::copy_from_slice(body.as_bytes());
         let status = StatusCode::from_u16(status).unwrap();
-        match dialect.judge(&Answer { operation: "test", status, headers: &headers, body: &body }) {
-            Verdict::Failure(refusal) => refusal,
+        match dialect.judge(&RawResponse {
+            operation: "test",
+            status,
+            headers: &headers,
+            body: &body,
+        }) {
+            Verdict::Refused(refusal) => refusal,
             Verdict::Success => panic!("{status} {body:?} was judged a success"),
         }
     }
@@ -341,14 +346,14 @@ mod tests {
         use Preview::{Always, Auto, Never};
 
         let (stable, preview) = (GetBuild::OPERATION, GetJob::OPERATION);
-        let dressed = |client: Preview, operation, own: Option<Preview>, query: Option<&str>| {
+        let prepared = |client: Preview, operation, own: Option<Preview>, query: Option<&str>| {
             let base = "https://host/api".parse().unwrap();
             let (get, safe) = (http::Method::GET, crate::client::Idempotency::Safe);
             let builder = ApiRequest::builder(operation, safe, get, &base, &["x"])
                 .query("preview", query)
                 .extension_if(own);
             let mut request = builder.finish().unwrap();
-            FoundryDialect { preview: client }.dress(&mut request).unwrap();
+            FoundryDialect { preview: client }.prepare(&mut request).unwrap();
             assert_eq!(request.headers()["accept"], "application/json");
             request.url().query().map(str::to_owned)
         };
@@ -365,12 +370,12 @@ mod tests {
             (Always, stable, Some(Auto), false),
             (Never, preview, Some(Auto), true),
         ] {
-            let query = dressed(client, operation, own, None);
+            let query = prepared(client, operation, own, None);
             let asked = asks.then_some("preview=true");
             assert_eq!(query.as_deref(), asked, "{client:?} {operation} {own:?}");
         }
         // What a raw call has set is kept.
-        assert_eq!(dressed(Always, "raw", None, Some("false")).as_deref(), Some("preview=false"));
+        assert_eq!(prepared(Always, "raw", None, Some("false")).as_deref(), Some("preview=false"));
     }
 
     #[test]

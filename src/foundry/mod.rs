@@ -230,7 +230,7 @@ mod tests {
     /// the one that all have, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
         let mut request = request.to_request(&base()).unwrap();
-        FoundryDialect { preview: Preview::Auto }.dress(&mut request).unwrap();
+        FoundryDialect { preview: Preview::Auto }.prepare(&mut request).unwrap();
         request.text(BASE_URL, "accept")
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::rid;
 use crate::client::{ListSettings, Meta, RequestBuilder, json};
@@ -59,7 +59,7 @@ pub(super) fn found<K: DeserializeOwned + Ord, T: DeserializeOwned>(
         data: Option<BTreeMap<K, T>>,
     }
 
-    let batch: Option<Batch<K, T>> = optional(meta, body)?;
+    let batch: Option<Batch<K, T>> = json::decode_optional(meta, body)?;
     Ok(batch.and_then(|batch| batch.data).unwrap_or_default())
 }
 
@@ -102,7 +102,7 @@ impl<T: DeserializeOwned> ListSettings<T> for Paging {
             next_page_token: Option<Box<str>>,
         }
 
-        let Some(list) = optional::<List<T>>(meta, body)? else {
+        let Some(list) = json::decode_optional::<List<T>>(meta, body)? else {
             return Ok(Page::new(Vec::new(), None));
         };
         let next = list.next_page_token.filter(|token| !token.is_empty());
@@ -127,13 +127,3 @@ macro_rules! page_size_setter {
 }
 
 pub(super) use page_size_setter;
-
-/// Decodes a response that may be empty.
-pub(super) fn optional<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
-    if body.trim_ascii().is_empty() { Ok(None) } else { json::decode(meta, body) }
-}
-
-/// Decodes a response that is documented to be empty. JSON is accepted as well; the page of a proxy is not.
-pub(super) fn nothing(meta: &Meta, body: &Bytes) -> Result<()> {
-    optional::<IgnoredAny>(meta, body).map(drop)
-}

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Foundry;
-use super::request::{Preview, optional};
+use super::request::Preview;
 use super::rid::{ScheduleRid, ScheduleVersionRid};
 use super::schedules::Schedule;
 use super::target::{Action, ScopeMode};
 use super::trigger::Trigger;
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::wire::time;
 
 operation! {
@@ -35,7 +35,7 @@ operation! {
     }
     for Foundry, "foundry.schedules.get_of_version", Safe:
     GET "scheduleVersions" / {version} / "schedule" -> Option<Schedule>,
-    decode optional
+    decode json::decode_optional
 }
 
 /// One version of a schedule.

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Foundry;
-use super::request::{Preview, batch, found, nothing, optional};
+use super::request::{Preview, batch, found};
 use super::rid::{DatasetRid, ScheduleRid, ScheduleVersionRid};
 use super::target::{Action, ScopeMode};
 use super::trigger::Trigger;
-use crate::client::{Meta, operation};
+use crate::client::{Meta, json, operation};
 use crate::error::Result;
 use crate::wire::{lenient, time};
 
@@ -192,7 +192,7 @@ operation! {
         /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
         preview: Preview as extension,
     }
-    for Foundry, "foundry.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> (), decode nothing
+    for Foundry, "foundry.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> (), decode json::ignore
 }
 
 operation! {
@@ -205,7 +205,7 @@ operation! {
         /// When to ask for preview features. If not set, the client's [setting](crate::ClientBuilder::preview) decides.
         preview: Preview as extension,
     }
-    for Foundry, "foundry.schedules.pause", Idempotent: POST "schedules" / {schedule} / "pause" -> (), decode nothing
+    for Foundry, "foundry.schedules.pause", Idempotent: POST "schedules" / {schedule} / "pause" -> (), decode json::ignore
 }
 
 operation! {
@@ -219,7 +219,7 @@ operation! {
         preview: Preview as extension,
     }
     for Foundry, "foundry.schedules.unpause", Idempotent: POST "schedules" / {schedule} / "unpause" -> (),
-    decode nothing
+    decode json::ignore
 }
 
 operation! {
@@ -237,7 +237,7 @@ operation! {
 }
 
 fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
-    Ok(optional(meta, body)?.unwrap_or_default())
+    Ok(json::decode_optional(meta, body)?.unwrap_or_default())
 }
 
 /// One schedule.

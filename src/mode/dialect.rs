@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, header};
 use serde_json::Value;
 
-use crate::client::{Advice, Answer, ApiRequest, Dialect, Rate, Refusal, Verdict};
+use crate::client::{Advice, ApiRequest, Dialect, Rate, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ const UNREAD: [&str; 23] = [
 ];
 
 impl Dialect for ModeDialect {
-    fn dress(&self, request: &mut ApiRequest) -> Result<()> {
+    fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
         let hal = HeaderValue::from_static("application/hal+json");
         request.insert_default(header::ACCEPT, &hal);
         Ok(())
@@ -54,16 +54,16 @@ impl Dialect for ModeDialect {
         &UNREAD
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        if response.status.is_success() {
             return Verdict::Success;
         }
-        let error = read_error(answer);
+        let error = read_error(response);
         let id = error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default();
         // The id and the status disagree at times. The status decides, except for two ids that are more specific.
         let (missing, limited) = (id == "not_found", id == "rate_limited");
-        let refusal = Refusal::by_status(answer.status, error);
-        Verdict::Failure(match refusal.kind {
+        let refusal = Refusal::by_status(response.status, error);
+        Verdict::Refused(match refusal.kind {
             ErrorKind::Rejected if missing => refusal.kind(ErrorKind::NotFound),
             ErrorKind::Rejected | ErrorKind::RateLimited if limited => {
                 refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted)
@@ -75,8 +75,8 @@ impl Dialect for ModeDialect {
 
 /// The documented body is `{"id":…,"message":…}`. Also seen: no `id`, a number as `id`, an object as `message`, an
 /// additional `details`, and a bare list of sentences.
-fn read_error(answer: &Answer<'_>) -> Option<VendorError> {
-    let text = str::from_utf8(answer.body).ok()?;
+fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
+    let text = str::from_utf8(response.body).ok()?;
     let mut error = VendorError::default();
     match serde_json::from_str(text).ok()? {
         Value::Object(mut body) => {
@@ -120,9 +120,9 @@ mod tests {
     fn judge(status: u16, body: &str) -> Refusal {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { operation: "test", status, headers: &headers, body: &body };
-        match ModeDialect.judge(&answer) {
-            Verdict::Failure(refusal) => refusal,
+        let response = RawResponse { operation: "test", status, headers: &headers, body: &body };
+        match ModeDialect.judge(&response) {
+            Verdict::Refused(refusal) => refusal,
             Verdict::Success => panic!("{status} {body:?} was judged a success"),
         }
     }
@@ -159,8 +159,9 @@ mod tests {
     fn every_2xx_is_a_success() {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
         for status in [200, 201, 202, 204].map(|status| StatusCode::from_u16(status).unwrap()) {
-            let answer = Answer { operation: "test", status, headers: &headers, body: &body };
-            assert!(matches!(ModeDialect.judge(&answer), Verdict::Success));
+            let response =
+                RawResponse { operation: "test", status, headers: &headers, body: &body };
+            assert!(matches!(ModeDialect.judge(&response), Verdict::Success));
         }
     }
 

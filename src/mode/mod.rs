@@ -103,9 +103,6 @@ mod schedules;
 mod spaces;
 mod tokens;
 
-use bytes::Bytes;
-use serde::de::{DeserializeOwned, IgnoredAny};
-
 pub use self::credential::{ApiToken, Verification, Verify};
 pub use self::data_sources::{DataSource, GetDataSource, ListDataSources};
 pub use self::datasets::{
@@ -138,7 +135,7 @@ pub use self::tokens::{
 };
 
 use self::dialect::ModeDialect;
-use crate::client::{Api, ClientBuilder, Meta, PathSegment, Service, Vendor, json};
+use crate::client::{Api, ClientBuilder, PathSegment, Service, Vendor};
 use crate::error::{Error, Result};
 use crate::run::Target;
 
@@ -207,19 +204,6 @@ impl Api for Mode {
     }
 }
 
-/// Decodes the response to a delete: nothing, or what was deleted, but not the page of a gateway.
-fn deleted(meta: &Meta, body: &Bytes) -> Result<()> {
-    if body.trim_ascii().is_empty() {
-        return Ok(());
-    }
-    json::decode::<IgnoredAny>(meta, body).map(drop)
-}
-
-/// Decodes the response to a change: what was changed, or nothing, for any 2xx may be empty.
-fn changed<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
-    if body.trim_ascii().is_empty() { Ok(None) } else { json::decode(meta, body).map(Some) }
-}
-
 /// Declares a method for each documented link of a model whose links are in `links`.
 macro_rules! relations {
     ($model:ident { $($name:ident = $relation:literal $doc:literal),+ $(,)? }) => {
@@ -240,8 +224,11 @@ use relations;
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::client::Endpoint;
+    use crate::client::{Meta, json};
     use crate::error::ErrorKind;
 
     /// A request as text: method, path and query below the API, headers, body.
@@ -321,7 +308,7 @@ mod tests {
     fn the_response_to_a_delete_is_empty_or_what_was_deleted() {
         let read = |body: &'static str| {
             let response = http::Response::new(Bytes::from_static(body.as_bytes()));
-            deleted(&Meta::of_test(&response), response.body())
+            json::ignore(&Meta::of_test(&response), response.body())
         };
         assert!(read("").is_ok() && read("\n").is_ok() && read(r#"{"token":"q1"}"#).is_ok());
         let error = read("<html>log in</html>").unwrap_err();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::list::{End, ListQuery};
 use super::tokens::{QueryToken, ReportToken};
-use super::{Mode, changed, deleted, relations};
-use crate::client::{RequestBuilder, operation};
+use super::{Mode, relations};
+use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
@@ -48,7 +48,7 @@ operation! {
     UpdateQuery { report: ReportToken, query: QueryToken }
     state { changes: QueryBody }
     for Mode, "mode.queries.update", Idempotent: PATCH "reports" / {report} / "queries" / {query} -> Option<Query>,
-    with |this, request| this.changes.write(request), decode changed
+    with |this, request| this.changes.write(request), decode json::decode_optional
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -137,7 +137,7 @@ operation! {
     /// get 404 for a first that worked.
     DeleteQuery { report: ReportToken, query: QueryToken }
     for Mode, "mode.queries.delete", NotIdempotent: DELETE "reports" / {report} / "queries" / {query} -> (),
-    decode deleted
+    decode json::ignore
 }
 
 /// One query of a report.

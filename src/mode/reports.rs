@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::list::{End, ListQuery, order_setters, page_setters};
 use super::tokens::{DataSourceToken, ReportRunToken, ReportToken, SpaceToken};
-use super::{Mode, changed, relations};
-use crate::client::operation;
+use super::{Mode, relations};
+use crate::client::{json, operation};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
 use crate::wire::open_enum;
@@ -76,7 +76,7 @@ operation! {
     /// changes nothing more. The response may be empty.
     ArchiveReport { report: ReportToken }
     for Mode, "mode.reports.archive", Idempotent: PATCH "reports" / {report} / "archive" -> Option<Report>,
-    decode changed
+    decode json::decode_optional
 }
 
 operation! {
@@ -86,7 +86,7 @@ operation! {
     /// it twice changes nothing more. The response may be empty.
     UnarchiveReport { report: ReportToken }
     for Mode, "mode.reports.unarchive", Idempotent: PATCH "reports" / {report} / "unarchive" -> Option<Report>,
-    decode changed
+    decode json::decode_optional
 }
 
 open_enum! {

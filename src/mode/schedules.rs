@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::list::{ListQuery, page_setters};
 use super::tokens::{ReportToken, ScheduleToken};
-use super::{Mode, changed, deleted, relations};
-use crate::client::{RequestBuilder, operation};
+use super::{Mode, relations};
+use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Links};
@@ -86,7 +86,7 @@ operation! {
     state { changes: ScheduleBody }
     for Mode, "mode.schedules.update", Idempotent:
     PATCH "reports" / {report} / "schedules" / {schedule} -> Option<Schedule>,
-    with |this, request| this.changes.write(request), decode changed
+    with |this, request| this.changes.write(request), decode json::decode_optional
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -158,7 +158,7 @@ operation! {
     /// delete would get 404 for a first that worked.
     DeleteSchedule { report: ReportToken, schedule: ScheduleToken }
     for Mode, "mode.schedules.delete", NotIdempotent: DELETE "reports" / {report} / "schedules" / {schedule} -> (),
-    decode deleted
+    decode json::ignore
 }
 
 /// When a schedule runs its report.

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use super::head::{Head, ReportedError};
 use super::runs::GetQueryStatus;
 use super::state::{QueryError, QueryState};
-use crate::client::{Advice, Answer, Dialect, Endpoint, Rate, Refusal, Verdict};
+use crate::client::{Advice, Dialect, Endpoint, Rate, RawResponse, Refusal, Verdict};
 use crate::error::ErrorKind;
 
 #[derive(Debug)]
@@ -37,37 +37,39 @@ impl Dialect for SupermetricsDialect {
         &UNREAD
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let head = Head::of(answer.text());
-        let success = answer.status.is_success();
-        let plain_text = || ReportedError::of_plain_text(answer).filter(|_| !success);
-        let Some(reported) = head.error(answer).or_else(plain_text) else {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        let head = Head::of(response.text());
+        let success = response.status.is_success();
+        let plain_text = || ReportedError::of_plain_text(response).filter(|_| !success);
+        let Some(reported) = head.error(response).or_else(plain_text) else {
             if success {
                 return Verdict::Success;
             }
-            let refusal = Refusal::by_status(answer.status, None);
-            return Verdict::Failure(refusal.request_id(head.request_id));
+            let refusal = Refusal::by_status(response.status, None);
+            return Verdict::Refused(refusal.request_id(head.request_id));
         };
         let code = reported.error.code.as_deref().unwrap_or_default().to_ascii_uppercase();
         let meaning = Meaning::of(&code);
         // A request for the status of a failed run has succeeded: the failure is what it reports.
         let run_failed = head.state.as_ref().is_some_and(QueryState::is_failure)
             || meaning.is_some_and(|meaning| meaning.about_query) && head.names_error();
-        if answer.operation == GetQueryStatus::OPERATION && run_failed && code != "STATUS_NOT_FOUND"
+        if response.operation == GetQueryStatus::OPERATION
+            && run_failed
+            && code != "STATUS_NOT_FOUND"
         {
             return Verdict::Success;
         }
         let error = Some(reported.error);
         let refusal = match meaning {
             Some(meaning) => {
-                let status = StatusCode::from_u16(meaning.status).unwrap_or(answer.status);
+                let status = StatusCode::from_u16(meaning.status).unwrap_or(response.status);
                 let refusal = Refusal::by_status(status, error).kind(meaning.kind);
                 refusal.advice(meaning.advice).message(meaning.hint)
             }
             // A problem document names its status in the body as well.
-            None => Refusal::by_status(reported.status.unwrap_or(answer.status), error),
+            None => Refusal::by_status(reported.status.unwrap_or(response.status), error),
         };
-        Verdict::Failure(refusal.request_id(head.request_id))
+        Verdict::Refused(refusal.request_id(head.request_id))
     }
 
     fn rate(&self, _: &'static str) -> Option<Rate> {
@@ -205,9 +207,9 @@ mod tests {
     fn judge_as(operation: &'static str, status: u16, body: &str) -> Option<Refusal> {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { operation, status, headers: &headers, body: &body };
-        match SupermetricsDialect.judge(&answer) {
-            Verdict::Failure(refusal) => Some(refusal),
+        let response = RawResponse { operation, status, headers: &headers, body: &body };
+        match SupermetricsDialect.judge(&response) {
+            Verdict::Refused(refusal) => Some(refusal),
             Verdict::Success => None,
         }
     }
@@ -350,8 +352,9 @@ mod tests {
         let body =
             Bytes::from_static(br#"{"title":"Unauthorized","status":401,"detail":"no key"}"#);
         for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::BAD_GATEWAY] {
-            let answer = Answer { operation: "test", status, headers: &headers, body: &body };
-            let Verdict::Failure(refusal) = SupermetricsDialect.judge(&answer) else {
+            let response =
+                RawResponse { operation: "test", status, headers: &headers, body: &body };
+            let Verdict::Refused(refusal) = SupermetricsDialect.judge(&response) else {
                 panic!("{status}")
             };
             assert_eq!((refusal.kind, refusal.status.as_u16()), (ErrorKind::Auth, 401), "{status}");

@@ -11,7 +11,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::state::{QueryError, QueryState, filled, is_code};
-use crate::client::{Answer, Meta};
+use crate::client::{Meta, RawResponse};
 use crate::error::{Error, ErrorKind, Result, VendorError};
 use crate::wire::union::Text;
 
@@ -77,8 +77,8 @@ impl Head {
 
     /// The error that a response reports. In a 2xx response only what cannot be anything else counts as an error: in a
     /// file with one JSON object per row, a column may be named "title".
-    pub(super) fn error(&self, answer: &Answer<'_>) -> Option<ReportedError> {
-        let success = answer.status.is_success();
+    pub(super) fn error(&self, response: &RawResponse<'_>) -> Option<ReportedError> {
+        let success = response.status.is_success();
         if success && !self.alone {
             return None;
         }
@@ -102,7 +102,8 @@ impl Head {
         let text = |name: &str| filled(self.top.get(name));
         let status = self.top.get("status").and_then(Value::as_u64);
         let status = status.filter(|status| (400..600).contains(status));
-        let media = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media =
+            response.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let problem = media.is_some_and(|media| media.starts_with("application/problem+json"))
             || (status.is_some()
                 && text("title").is_some()
@@ -221,8 +222,8 @@ impl ReportedError {
     }
 
     /// A sentence without any envelope, as gateways send it.
-    pub(super) fn of_plain_text(answer: &Answer<'_>) -> Option<Self> {
-        let text = answer.text().trim_end();
+    pub(super) fn of_plain_text(response: &RawResponse<'_>) -> Option<Self> {
+        let text = response.text().trim_end();
         let is_sentence = !matches!(text, "" | "null")
             && text.len() <= 300
             && !text.starts_with(['<', '{', '[', '"']);

@@ -262,7 +262,7 @@ impl Dialect for CodeInside {
         let error = VendorError::default().code(code.to_string());
         let meant = code.as_u64().and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
         let refusal = Refusal::by_status(meant.unwrap_or(answer.status), Some(error));
-        Verdict::Failure(match code.as_u64() {
+        Verdict::Refused(match code.as_u64() {
             Some(498) => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
             _ => refusal,
         })

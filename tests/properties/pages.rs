@@ -8,8 +8,8 @@ use http::{Method, Response};
 use proptest::prelude::*;
 use scheduled_runs::client::json;
 use scheduled_runs::client::{
-    Answer, Api, ApiRequest, BodyLimits, Dialect, Endpoint, Idempotency, Meta, OffsetPages,
-    PagedEndpoint, Refusal, Service, Transport, TransportError, Vendor, Verdict,
+    Api, ApiRequest, BodyLimits, Dialect, Endpoint, Idempotency, Meta, OffsetPages, PagedEndpoint,
+    RawResponse, Refusal, Service, Transport, TransportError, Vendor, Verdict,
 };
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::{Client, Cursor, ErrorKind, Page, Result};
@@ -32,11 +32,11 @@ impl Api for Acme {
 struct Plain;
 
 impl Dialect for Plain {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.is_success() {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        if response.status.is_success() {
             return Verdict::Success;
         }
-        Verdict::Failure(Refusal::by_status(answer.status, None))
+        Verdict::Refused(Refusal::by_status(response.status, None))
     }
 }
 

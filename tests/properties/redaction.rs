@@ -251,9 +251,9 @@ struct Echo;
 impl scheduled_runs::client::Dialect for Echo {
     fn judge(
         &self,
-        answer: &scheduled_runs::client::Answer<'_>,
+        answer: &scheduled_runs::client::RawResponse<'_>,
     ) -> scheduled_runs::client::Verdict {
         let refusal = scheduled_runs::client::Refusal::by_status(answer.status, None);
-        scheduled_runs::client::Verdict::Failure(refusal.message(answer.text().to_owned()))
+        scheduled_runs::client::Verdict::Refused(refusal.message(answer.text().to_owned()))
     }
 }

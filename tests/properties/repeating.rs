@@ -5,9 +5,9 @@ use http::{HeaderName, Method, Response, StatusCode};
 use proptest::prelude::*;
 use scheduled_runs::client::json;
 use scheduled_runs::client::{
-    Advice, Answer, Api, ApiRequest, Bearer, CachedToken, CredentialContext, Dialect, Endpoint,
-    Idempotency, Meta, Refusal, RetryPolicy, Service, Token, TokenSource, TransportErrorKind,
-    Vendor, Verdict,
+    Advice, Api, ApiRequest, Bearer, CachedToken, CredentialContext, Dialect, Endpoint,
+    Idempotency, Meta, RawResponse, Refusal, RetryPolicy, Service, Token, TokenSource,
+    TransportErrorKind, Vendor, Verdict,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Client, Delivery, Result};
@@ -31,14 +31,14 @@ impl Api for Acme {
 struct ByHeader;
 
 impl Dialect for ByHeader {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let header = |name| answer.headers.get(name)?.to_str().ok();
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
+        let header = |name| response.headers.get(name)?.to_str().ok();
         let meant = header("x-meant").and_then(|text| text.parse().ok());
-        if meant.is_none() && answer.status.is_success() {
+        if meant.is_none() && response.status.is_success() {
             return Verdict::Success;
         }
-        let refusal = Refusal::by_status(meant.unwrap_or(answer.status), None);
-        Verdict::Failure(match header("x-advice") {
+        let refusal = Refusal::by_status(meant.unwrap_or(response.status), None);
+        Verdict::Refused(match header("x-advice") {
             Some("none") => refusal.advice(Advice::None),
             Some("not-accepted") => refusal.advice(Advice::NotAccepted),
             Some("permanent") => refusal.advice(Advice::Permanent),

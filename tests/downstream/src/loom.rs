@@ -15,8 +15,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use scheduled_runs::client::{
-    Answer, Api, CallLimits, Clock, Dialect, ListSettings, Meta, Refusal, RequestBuilder, Service,
-    Vendor, Verdict, json, operation,
+    Api, CallLimits, Clock, Dialect, ListSettings, Meta, RawResponse, Refusal, RequestBuilder,
+    Service, Vendor, Verdict, json, operation,
 };
 use scheduled_runs::error::VendorError;
 use scheduled_runs::run::{Capabilities, Failure, RecentRuns, Triggered};
@@ -51,11 +51,11 @@ impl Api for Loom {
 struct LoomDialect;
 
 impl Dialect for LoomDialect {
-    fn judge(&self, response: &Answer<'_>) -> Verdict {
+    fn judge(&self, response: &RawResponse<'_>) -> Verdict {
         if response.status.is_success() {
             return Verdict::Success;
         }
-        Verdict::Failure(Refusal::by_status(response.status, fault(response)))
+        Verdict::Refused(Refusal::by_status(response.status, fault(response)))
     }
 }
 
@@ -65,7 +65,7 @@ struct Fault {
     text: Option<Box<str>>,
 }
 
-fn fault(response: &Answer<'_>) -> Option<VendorError> {
+fn fault(response: &RawResponse<'_>) -> Option<VendorError> {
     let body: Fault = serde_json::from_str(response.text()).ok()?;
     let mut error = VendorError::default();
     (error.code, error.message) = (Some(body.fault), body.text);
