@@ -171,7 +171,7 @@ async fn list_and_detail_of_a_run_agree_although_the_vendor_spells_them_differen
 #[tokio::test]
 async fn a_trigger_whose_answer_is_lost_is_sent_once_and_says_that_it_may_have_run() {
     let (fake, client) = start().await;
-    fake.lose_next_answer();
+    fake.lose_next_response();
     let error = client.send(TriggerRun::new(NIGHTLY)).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Interrupted, Delivery::Unknown));
     assert!(error.may_have_run());
@@ -547,11 +547,11 @@ async fn a_template_lives_from_creation_to_deletion() {
 async fn an_overwritten_template_is_sent_again_when_its_answer_is_lost_and_a_new_one_is_not() {
     let (fake, client) = start().await;
     let template = || TemplateDef::new("one", "SELECT 1");
-    fake.lose_next_answer();
+    fake.lose_next_response();
     let error = client.send(CreateTemplate::new(template())).await.unwrap_err();
     assert!(error.may_have_run() && error.attempts().len() == 1);
     let id = client.items(ListTemplates::new()).next().await.unwrap().unwrap().id;
-    fake.lose_next_answer();
+    fake.lose_next_response();
     let updated = client.send(UpdateTemplate::new(&id, template())).await.unwrap();
     assert_eq!(updated.meta().attempts.len(), 2);
 }
@@ -707,7 +707,7 @@ async fn an_accelerated_query_answers_with_its_rows() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let elsewhere = RunAcceleratedQuery::sql("prod:store:facts", "SELECT 1");
     assert_eq!(client.send(elsewhere).await.unwrap_err().kind(), ErrorKind::Rejected);
-    fake.lose_next_answer();
+    fake.lose_next_response();
     let lost = client.send(sql).await.unwrap_err();
     assert!(lost.may_have_run() && lost.attempts().len() == 1, "not sent twice");
 }
@@ -715,7 +715,7 @@ async fn an_accelerated_query_answers_with_its_rows() {
 #[tokio::test]
 async fn what_sql_clients_need_is_asked_for_at_its_own_places() {
     let (fake, client) = start().await;
-    let answer = |body: &str| fake.answer_next_with(200, &[], body);
+    let answer = |body: &str| fake.respond_next_with(200, &[], body);
     answer(r#"{"host":"h.example.com","port":80,"token":"canary-token"}"#);
     let parameters = client.send(GetConnectionParameters::new()).await.unwrap();
     assert_eq!((parameters.port, parameters.token()), (Some(80), Some("canary-token")));
@@ -837,8 +837,8 @@ async fn a_report_tells_every_attempt_and_no_secret() {
         .unwrap();
     let echo = format!(r#"{{"message":"the token {token} of {} is odd"}}"#, FakeAdobe::ORG_ID);
     fake.fail_next(500);
-    fake.answer_next_with(503, &[("retry-after", "7")], "");
-    fake.answer_next_with(503, &[], &echo);
+    fake.respond_next_with(503, &[("retry-after", "7")], "");
+    fake.respond_next_with(503, &[], &echo);
     let error = client
         .send(ListRuns::new(NIGHTLY).filter(RunFilter::raw("state==SECRET")))
         .await

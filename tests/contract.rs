@@ -54,8 +54,8 @@ impl Subject for Adobe {
         });
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.fake.lose_next_trigger_answer();
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
     }
 
     fn trigger_from_elsewhere(&self) {
@@ -97,8 +97,8 @@ impl Subject for Foundry {
         });
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.fake.lose_next_trigger_answer();
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
     }
 
     fn trigger_from_elsewhere(&self) {
@@ -140,8 +140,8 @@ impl Subject for Mode {
         });
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.fake.lose_next_trigger_answer();
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
     }
 
     fn trigger_from_elsewhere(&self) {
@@ -187,7 +187,7 @@ impl Subject for ArcGis {
 
     fn next_run(&self, _: Phase) {}
 
-    fn lose_next_trigger_answer(&self) {}
+    fn lose_next_trigger_response(&self) {}
 
     fn trigger_from_elsewhere(&self) {
         self.fake.start_run(self.task(), Plan::succeeds());
@@ -230,8 +230,8 @@ impl Subject for Supermetrics {
         });
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.fake.lose_next_trigger_answer();
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
     }
 
     fn trigger_from_elsewhere(&self) {
@@ -258,8 +258,8 @@ impl Subject for Memory {
         self.0.next_run([Phase::Queued, Phase::Running, ending]);
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.0.lose_next_trigger_answer();
+    fn lose_next_trigger_response(&self) {
+        self.0.lose_next_trigger_response();
     }
 
     fn trigger_from_elsewhere(&self) {

@@ -46,7 +46,7 @@ macro_rules! subject {
         Subject {
             provider: Arc::new(client),
             target: $target,
-            lose_answer: on($fake::lose_next_trigger_answer),
+            lose_answer: on($fake::lose_next_trigger_response),
             lose_request: on($fake::lose_next_trigger),
             triggers: {
                 let (fake, count): (_, fn(&$fake) -> usize) = (Arc::clone(&fake), $triggers);

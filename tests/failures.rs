@@ -88,12 +88,12 @@ async fn adobe_says_it_in_the_query_of_the_run() {
     // No query is found, and then none can be asked for.
     let run = run(broken());
     let known = format!(r#"{{"id":"{}","state":"FAILED"}}"#, run.id());
-    fake.answer_next_with(200, &[], &known);
-    (0..2).for_each(|_| fake.answer_next_with(200, &[], r#"{"queries":[]}"#));
+    fake.respond_next_with(200, &[], &known);
+    (0..2).for_each(|_| fake.respond_next_with(200, &[], r#"{"queries":[]}"#));
     let nothing = "run adobe:nightly-orders/ID failed; the vendor gives no reason";
     check(&client, || fake.requests(), [(run.clone(), 3, nothing)]).await;
-    fake.answer_next_with(200, &[], &known);
-    fake.answer_next_with(403, &[], r#"{"title":"Forbidden","detail":"Ask your administrator."}"#);
+    fake.respond_next_with(200, &[], &known);
+    fake.respond_next_with(403, &[], r#"{"title":"Forbidden","detail":"Ask your administrator."}"#);
     let unread = "run adobe:nightly-orders/ID failed: why could not be asked: adobe.queries.list: ";
     let snapshot = client.snapshot(&run).await.unwrap();
     let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);
@@ -163,11 +163,11 @@ async fn mode_says_it_in_the_query_runs_of_the_run() {
     let run = run(broken());
     let known = client.send(mode::GetReportRun::new(REPORT, run.id())).await.unwrap();
     let known = str::from_utf8(known.body()).unwrap();
-    fake.answer_next_with(200, &[], known);
-    fake.answer_next_with(200, &[], r#"{"_embedded":{"query_runs":[]}}"#);
+    fake.respond_next_with(200, &[], known);
+    fake.respond_next_with(200, &[], r#"{"_embedded":{"query_runs":[]}}"#);
     let nothing = format!("{at}; the vendor gives no reason");
     check(&client, || fake.requests(), [(run.clone(), 2, &*nothing)]).await;
-    fake.answer_next_with(200, &[], known);
+    fake.respond_next_with(200, &[], known);
     fake.fail_next(403);
     let snapshot = client.snapshot(&run).await.unwrap();
     let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);

@@ -1004,7 +1004,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     for status in [401, 403, 404, 429, 500] {
         caller.fake.fail_next(status);
     }
-    caller.fake.answer_next_with(
+    caller.fake.respond_next_with(
         503,
         &[("retry-after", "7"), ("content-type", "text/plain")],
         "busy",
@@ -1033,12 +1033,12 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
 #[tokio::test]
 async fn a_lost_answer_leaves_its_work_done() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_answer();
+    caller.fake.lose_next_response();
     let lost = caller.request("POST", "/queries").json(&query()).send().await;
     assert!(lost.is_err_and(|error| error.is_request() && !error.is_timeout()));
     assert_eq!(caller.ids("/queries", "queries").await.len(), 2);
 
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.get("/schedules/nightly-orders/runs").await;
     assert!(caller.request("POST", "/schedules/nightly-orders/runs").send().await.is_err());
     assert_eq!(caller.fake.triggers("nightly-orders"), 1);
@@ -1049,7 +1049,7 @@ async fn a_lost_answer_leaves_its_work_done() {
 #[tokio::test]
 async fn a_refused_trigger_leaves_the_lost_answer_for_the_next_one() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.fake.fail_next(503);
     let path = "/schedules/nightly-orders/runs";
     assert_eq!(caller.call("POST", path).await.0, 503);

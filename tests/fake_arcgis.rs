@@ -1156,7 +1156,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     let answer = caller.ask(&notebook()).send().await.unwrap();
     assert_eq!(answer.status(), 503, "a proxy's own");
     assert!(header(&answer, "content-type").starts_with("text/html"));
-    caller.fake.answer_next_with(429, &[("retry-after", "7")], "busy");
+    caller.fake.respond_next_with(429, &[("retry-after", "7")], "busy");
     let answer = caller.ask(&notebook()).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (429, "7".to_owned()));
     assert_eq!(answer.text().await.unwrap(), "busy");
@@ -1190,7 +1190,7 @@ async fn faults_of_token_requests_are_their_own() {
 #[tokio::test]
 async fn a_lost_answer_leaves_its_work_done() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_answer();
+    caller.fake.lose_next_response();
     let form = [("f", "json"), ("token", caller.token.as_str())];
     let lost = caller.http.post(caller.url(&format!("{}/delete", admin(CLEANER)))).fields(&form);
     assert!(lost.send().await.is_err_and(|error| error.is_request() && !error.is_timeout()));

@@ -255,7 +255,7 @@ async fn a_missing_an_unknown_and_an_expired_token_are_refused_differently() {
 #[tokio::test]
 async fn every_answer_has_a_date_and_a_trace_id() {
     let caller = Caller::new().await;
-    caller.fake.answer_next_with(418, &[], "");
+    caller.fake.respond_next_with(418, &[], "");
     let paths = ["/builds/no".to_owned(), "!/no".to_owned(), format!("/schedules/{NIGHTLY}/runs")];
     for path in paths {
         let answer = caller.request("GET", &path).send().await.unwrap();
@@ -1127,7 +1127,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
         assert_eq!(answer.status(), status);
         assert_eq!(answer.bytes().await.unwrap().len(), length, "{status}");
     }
-    caller.fake.answer_next_with(200, &[("qos-retry-hint", "do-not-retry")], "<p>");
+    caller.fake.respond_next_with(200, &[("qos-retry-hint", "do-not-retry")], "<p>");
     let answer = caller.request("POST", &run).send().await.unwrap();
     assert_eq!(answer.headers()["qos-retry-hint"], "do-not-retry");
     assert!(!answer.headers().contains_key("content-type"));
@@ -1139,7 +1139,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
 #[tokio::test]
 async fn a_lost_answer_leaves_its_work_done() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_answer();
+    caller.fake.lose_next_response();
     let pause = format!("/schedules/{HOURLY}/pause");
     assert!(caller.request("POST", &pause).send().await.is_err());
     let shown = caller.get(&format!("/schedules/{HOURLY}?preview=true")).await;
@@ -1149,7 +1149,7 @@ async fn a_lost_answer_leaves_its_work_done() {
 #[tokio::test]
 async fn a_lost_trigger_answer_spares_reads_and_waits_for_a_trigger_that_is_carried_out() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.fake.fail_next(429);
     let run = format!("/schedules/{HOURLY}/run");
     assert_eq!(caller.call("POST", &run).await.0, 429);
@@ -1159,7 +1159,7 @@ async fn a_lost_trigger_answer_spares_reads_and_waits_for_a_trigger_that_is_carr
     assert!(caller.newest(HOURLY).await["rid"].is_string());
     caller.run(HOURLY).await;
 
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     let body = with(schedule()["action"].clone(), "/fallbackBranches", json!([]));
     let create = caller.request("POST", "/builds/create").json(&body);
     assert!(create.send().await.is_err());

@@ -869,7 +869,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
     }
     caller.fake.fail_next(502);
     assert!(header(&caller.answer(&path).await, "content-type").starts_with("text/html"));
-    caller.fake.answer_next_with(429, &[("retry-after", "7")], "busy");
+    caller.fake.respond_next_with(429, &[("retry-after", "7")], "busy");
     let answer = caller.answer(&path).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (429, "7".to_owned()));
     assert_eq!(answer.text().await.unwrap(), "busy");
@@ -886,9 +886,9 @@ async fn a_lost_answer_leaves_its_work_done() {
     let caller = Caller::new().await;
     let path = format!("/reports/{FRESH}/runs");
     let post = || caller.request("POST", &path).json(&json!({ "parameters": {} })).send();
-    caller.fake.lose_next_answer();
+    caller.fake.lose_next_response();
     assert!(post().await.is_err_and(|error| error.is_request() && !error.is_timeout()));
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     assert_eq!(caller.tokens(&path, "report_runs").await.len(), 1);
     assert!(post().await.is_err());
     assert_eq!(post().await.unwrap().status(), 202);
@@ -898,7 +898,7 @@ async fn a_lost_answer_leaves_its_work_done() {
 #[tokio::test]
 async fn a_refused_trigger_leaves_the_lost_answer_for_the_next_one() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.fake.fail_next(503);
     let path = format!("/datasets/{DATASET}/runs");
     assert_eq!(caller.call("POST", &path).await.0, 503);

@@ -1332,7 +1332,7 @@ async fn queued_faults_hit_one_request_each_and_carry_nothing_out() {
         caller.fake.fail_next_with(code, "so it is");
         assert_eq!(caller.refusal(&path).await, (status, code.to_owned()));
     }
-    caller.fake.answer_next_with(200, &[("x-span-id", "7")], "{\"meta\":{}}");
+    caller.fake.respond_next_with(200, &[("x-span-id", "7")], "{\"meta\":{}}");
     let answer = caller.answer(&path).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "x-span-id")), (200, "7".to_owned()));
     assert_eq!(answer.text().await.unwrap(), "{\"meta\":{}}");
@@ -1344,19 +1344,19 @@ async fn a_lost_answer_leaves_its_work_done() {
     let caller = Caller::new().await;
     let path = data(&ga_with("schedule_id", json!("mine")));
     let send = |path: &str| caller.request("GET", path).send();
-    caller.fake.lose_next_answer();
+    caller.fake.lose_next_response();
     assert!(
         send("/query/history").await.is_err_and(|error| error.is_request() && !error.is_timeout())
     );
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.get("/query/history").await;
     assert_eq!(caller.refusal("/query/data/json").await.0, 400);
     assert!(send(&path).await.is_err());
     assert_eq!((caller.triggers(), caller.state("mine").await), (1, "RUNNING".to_owned()));
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     assert_eq!(send(&path).await.unwrap().status(), 200, "it joins a run and starts none");
     assert!(send(&data(&ga())).await.is_err());
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     let batch = json!({ "queries": [ga()] });
     assert!(caller.request("POST", "/query/batch").json(&batch).send().await.is_err());
     assert_eq!((caller.triggers(), caller.fake.batches()), (2, 1));
@@ -1365,7 +1365,7 @@ async fn a_lost_answer_leaves_its_work_done() {
 #[tokio::test]
 async fn a_refused_trigger_leaves_the_lost_answer_for_the_next_one() {
     let caller = Caller::new().await;
-    caller.fake.lose_next_trigger_answer();
+    caller.fake.lose_next_trigger_response();
     caller.fake.fail_next(503);
     assert_eq!(caller.refusal(&data(&ga())).await.0, 503);
     assert!(caller.request("GET", &data(&ga())).send().await.is_err());

@@ -292,7 +292,7 @@ async fn a_trigger_is_sent_once_more_only_where_that_is_chosen_and_nothing_start
     }
     // A run that did start is found, and nothing is sent again.
     let provider = FakeProvider::new();
-    provider.lose_next_trigger_answer();
+    provider.lose_next_trigger_response();
     let run = provider.trigger(&provider.target("t")).retry_if_not_started().await;
     assert_eq!((run.is_ok(), provider.triggers()), (true, 1));
 }
@@ -397,7 +397,7 @@ async fn a_server_that_refuses_every_token_does_not_cost_one_each_call() {
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     for _ in 0..10 {
         for _ in 0..2 {
-            fake.answer_next_with(401, &[], r#"{"error_code":"401013","message":"no"}"#);
+            fake.respond_next_with(401, &[], r#"{"error_code":"401013","message":"no"}"#);
         }
         let error = client.send(ListSchedules::new()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
@@ -491,7 +491,7 @@ mod many {
         wanted.sort();
         assert_eq!(ended, wanted, "each run ends once");
         assert!(ends.iter().all(|end| end.phase == Phase::Succeeded));
-        assert_eq!(provider.looks(), 0, "no run is asked for alone");
+        assert_eq!(provider.polls(), 0, "no run is asked for alone");
         assert_eq!(u32::try_from(provider.lists()).unwrap() - 1, {
             let pauses = clock.elapsed().as_secs() / 60;
             u32::try_from(pauses).unwrap()
@@ -507,7 +507,7 @@ mod many {
         assert_eq!(floor, Duration::from_secs(1));
 
         provider.wait(&provider.add_run(&target, looks())).every(Duration::ZERO).await.unwrap();
-        assert_eq!((provider.looks(), provider.manual_clock().elapsed()), (10, 9 * floor));
+        assert_eq!((provider.polls(), provider.manual_clock().elapsed()), (10, 9 * floor));
         assert!(provider.manual_clock().sleeps().iter().all(|pause| *pause == floor));
 
         // A jitter that halves pauses does not halve the floor.
@@ -551,11 +551,11 @@ mod many {
         let phases = [Phase::Running, Phase::Succeeded];
         let runs = [0, 1].map(|_| provider.add_run(&target, phases));
         let busy = || Error::new(ErrorKind::Server, "busy");
-        (0..2).for_each(|_| provider.fail_next_look(busy()));
+        (0..2).for_each(|_| provider.fail_next_poll(busy()));
         let wait = provider.wait_all(runs.clone()).tolerate(2);
         assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
 
-        (0..2).for_each(|_| provider.fail_next_look(busy()));
+        (0..2).for_each(|_| provider.fail_next_poll(busy()));
         let ends: Vec<_> = provider.wait_all(runs.clone()).tolerate(1).ends().collect().await;
         let errors: Vec<_> = ends.into_iter().map(Result::unwrap_err).collect();
         assert!(errors.iter().all(|error| error.kind() == ErrorKind::Server));
@@ -575,7 +575,7 @@ mod many {
         let seconds = Duration::from_secs;
         let wait = provider.wait(&run).every(seconds(2)).backoff(3.0, seconds(10));
         let begun = wait.until(|run| run.phase == Phase::Running).await.unwrap();
-        assert_eq!((begun.phase, provider.looks()), (Phase::Running, 4));
+        assert_eq!((begun.phase, provider.polls()), (Phase::Running, 4));
         assert_eq!(provider.manual_clock().sleeps(), [2, 6, 10].map(seconds));
         assert_eq!(begun.success().unwrap_err().kind(), ErrorKind::Config, "it has not ended");
     }

@@ -1,4 +1,4 @@
-//! Time that passes only when somebody sleeps.
+//! Time that only passes during sleeps.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::client::Clock;
 
 /// A clock whose sleeps end at once and move it forward. Clones share one time.
 ///
-/// Sleeps that begin together end together: the clock stands at the latest of their ends.
+/// Sleeps that begin together end together: afterwards the clock shows the latest of their ends.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<Time>>);
 
@@ -24,7 +24,7 @@ struct Time {
 }
 
 impl Time {
-    /// As far as the machine's clocks can count.
+    /// The time after a sleep, within the range of the machine's clocks.
     fn later(&self, duration: Duration) -> Duration {
         const END: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
         self.passed.saturating_add(duration).min(END)
@@ -38,7 +38,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at the machine's time.
+    /// A clock that starts at the current time of the machine.
     #[must_use]
     pub fn new() -> Self {
         let time = Time {
@@ -93,7 +93,7 @@ impl Clock for ManualClock {
             time.sleeps.push(duration);
             time.later(duration)
         };
-        // Others that are ready go to sleep first, so that they sleep at the same time.
+        // Lets other tasks that are ready begin their sleeps first, so that they sleep at the same time.
         tokio::task::yield_now().await;
         let mut time = lock(&self.0);
         time.passed = time.passed.max(end);

@@ -1,7 +1,7 @@
 //! What triggers and waits rely on, as checks that any [`RunProvider`] can be put through.
 //!
-//! Write a [`Subject`] around your provider and its fake server, and call [`check`] from a test. The provider should use
-//! a [`ManualClock`](super::ManualClock), or the checks sleep.
+//! Write a [`Subject`] around your provider and its fake server, and call [`check`] from a test. Give the provider
+//! a [`ManualClock`](super::ManualClock); otherwise the checks sleep.
 
 use std::future::IntoFuture as _;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::run::{
     CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
 };
 
-/// A provider under test, and what the test may do behind its back.
+/// A provider under test, and what the test may do at its vendor.
 pub trait Subject: Send + Sync {
     /// The provider.
     fn provider(&self) -> Arc<dyn RunProvider>;
@@ -26,8 +26,8 @@ pub trait Subject: Send + Sync {
     /// How the next triggered run ends: `Succeeded`, `Failed`, or `Running` for one that never ends.
     fn next_run(&self, ending: Phase);
 
-    /// The next trigger is carried out, and its answer is lost.
-    fn lose_next_trigger_answer(&self);
+    /// The next trigger is carried out, and its response is lost.
+    fn lose_next_trigger_response(&self);
 
     /// Somebody else triggers the target.
     fn trigger_from_elsewhere(&self);
@@ -54,7 +54,7 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
         assert_eq!(
             kind,
             Some(ErrorKind::Unsupported),
-            "a trigger that cannot be sent says Unsupported"
+            "a trigger that cannot be sent is Unsupported"
         );
         if capabilities.list {
             a_run_of_somebody_else_is_listed_and_waited_for(&fresh().await).await;
@@ -80,10 +80,10 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
 async fn unknown_runs_and_foreign_vendors(subject: &dyn Subject) {
     let (provider, target) = (subject.provider(), subject.target());
     let unknown = provider.snapshot(&target.run("no-such-run")).await.map_err(|error| error.kind());
-    assert_eq!(unknown.err(), Some(ErrorKind::NotFound), "a run nobody knows is NotFound");
+    assert_eq!(unknown.err(), Some(ErrorKind::NotFound), "an unknown run is NotFound");
     let foreign = Target::new(Vendor::new("somebody-else"), target.id());
-    let looked = provider.snapshot(&foreign.run("7")).await.map_err(|error| error.kind());
-    assert_eq!(looked.err(), Some(ErrorKind::Config), "a run of another vendor is refused");
+    let polled = provider.snapshot(&foreign.run("7")).await.map_err(|error| error.kind());
+    assert_eq!(polled.err(), Some(ErrorKind::Config), "a run of another vendor is refused");
     let triggered = provider.trigger(&foreign).await.map_err(|error| error.kind());
     assert_eq!(triggered.err(), Some(ErrorKind::Config), "a target of another vendor is refused");
 }
@@ -116,7 +116,7 @@ async fn a_run_succeeds(subject: &dyn Subject) {
 async fn a_run_fails_with_a_reason(subject: &dyn Subject) {
     let run = triggered(subject, Phase::Failed).await;
     let done = subject.provider().wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
-    assert_eq!(done.phase, Phase::Failed, "a failed run is an ended wait, not a failed one");
+    assert_eq!(done.phase, Phase::Failed, "a failed run ends the wait without an error");
     assert!(done.failure.is_some(), "a failed run says why");
     let error = done.success().err();
     assert_eq!(error.as_ref().map(crate::Error::kind), Some(ErrorKind::RunFailed));
@@ -127,37 +127,36 @@ async fn a_wait_ends_at_its_limit(subject: &dyn Subject) {
     let run = triggered(subject, Phase::Running).await;
     let provider = subject.provider();
     let floor = provider.capabilities().poll_floor;
-    let mut looks = 0_u32;
+    let mut polls = 0_u32;
     let waited = provider
         .wait(&run)
         .every(Duration::ZERO)
         .timeout(floor * 5)
-        .on_update(|_| looks += 1)
+        .on_update(|_| polls += 1)
         .await;
     let error = waited.err().unwrap_or_else(|| fail("a run that never ends does not end a wait"));
     assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{}", error.report());
     assert_eq!(error.run(), Some(&run), "the error names the run");
     assert!(error.last_snapshot().is_some_and(|last| !last.phase.is_terminal()));
-    assert!((1..=5).contains(&looks), "{looks} looks within five times the floor");
+    assert!((1..=5).contains(&polls), "{polls} polls within five times the floor");
 }
 
 async fn a_lost_trigger_is_not_sent_again(subject: &dyn Subject) {
-    subject.lose_next_trigger_answer();
+    subject.lose_next_trigger_response();
     let error = subject.provider().trigger(&subject.target()).await.err();
-    let error =
-        error.unwrap_or_else(|| fail("a lost answer is an error unless `verify` is asked for"));
+    let error = error.unwrap_or_else(|| fail("a lost response is an error without `verify`"));
     assert_eq!(
         (error.delivery(), error.may_have_run()),
         (Delivery::Unknown, true),
         "{}",
         error.report()
     );
-    assert_eq!(subject.triggers(), 1, "a trigger whose answer is lost is not sent again");
+    assert_eq!(subject.triggers(), 1, "a trigger whose response is lost is not sent again");
 }
 
 async fn a_lost_trigger_is_found(subject: &dyn Subject) {
     subject.next_run(Phase::Succeeded);
-    subject.lose_next_trigger_answer();
+    subject.lose_next_trigger_response();
     let run = subject.provider().trigger(&subject.target()).verify().await;
     let run =
         run.unwrap_or_else(|error| fail(&format!("`verify` finds the run: {}", error.report())));
@@ -167,7 +166,7 @@ async fn a_lost_trigger_is_found(subject: &dyn Subject) {
 }
 
 async fn two_triggers_at_once_are_told_apart_or_ambiguous(subject: &dyn Subject) {
-    subject.lose_next_trigger_answer();
+    subject.lose_next_trigger_response();
     let (provider, target) = (subject.provider(), subject.target());
     let mut ours = provider.trigger(&target).verify().into_future();
     let mut raced = false;
@@ -225,7 +224,7 @@ async fn the_list_has_the_newest_run_first(subject: &dyn Subject) {
     assert_eq!(
         walked.iter().filter(|seen| seen.run == run).count(),
         1,
-        "a walk over all runs ends and meets each run once"
+        "a walk over all runs ends and contains each run once"
     );
 }
 

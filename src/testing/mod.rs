@@ -1,11 +1,11 @@
-//! Support for tests, of this crate and of yours: nothing here talks to a vendor.
+//! Support for tests of this crate and of yours. Nothing here talks to a vendor.
 //!
 //! | what | for |
 //! |---|---|
-//! | [`ScriptedTransport`] | a client whose answers you write, and whose requests you read |
-//! | [`ManualClock`] | pauses that take no time |
+//! | [`ScriptedTransport`] | a client whose responses you write, and whose requests you read |
+//! | [`ManualClock`] | sleeps that take no time |
 //! | [`FakeProvider`] | code that triggers and waits, without HTTP |
-//! | [`contract`] | checks that a [`RunProvider`](crate::RunProvider) of your own keeps what waits and triggers rely on |
+//! | [`contract`] | checks that your own [`RunProvider`](crate::RunProvider) does what waits and triggers rely on |
 #![cfg_attr(
     feature = "adobe",
     doc = "| [`adobe::FakeAdobe`] | Adobe, on loopback: strict and stateful |"
@@ -27,7 +27,9 @@
     doc = "| [`supermetrics::FakeSupermetrics`] | Supermetrics, on loopback: strict and stateful |"
 )]
 //!
-//! The guide says [which of them is for which test](crate::guide::testing).
+//! The fake servers are one type, [`FakeServer`], with the same methods at every vendor; [`Plan`] says how their next run
+//! goes, and [`NewRun`] adds a run that exists already. The guide says [which tool is for which
+//! test](crate::guide::testing).
 //!
 //! ```
 //! use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -50,15 +52,12 @@
 //! # Ok(()) }
 //! ```
 
-#![allow(
-    clippy::panic,
-    reason = "a misused fake and a broken contract end the test that they are in"
-)]
-#![allow(clippy::disallowed_methods, reason = "a fake server has a clock and a parser of its own")]
+#![allow(clippy::panic, reason = "a misused fake or a broken contract fails the test")]
+#![allow(clippy::disallowed_methods, reason = "a fake server has its own clock and parser")]
 #![allow(
     unnameable_types,
     missing_debug_implementations,
-    reason = "what a fake remembers is the business of the fake alone"
+    reason = "the state of a fake is reachable through a sealed trait, but nobody uses it"
 )]
 
 #[cfg(feature = "adobe")]
@@ -77,7 +76,7 @@ mod clock;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "each fake takes what its vendor has, and there may be no fake at all"
+    reason = "each fake uses what its vendor has, and there may be no fake at all"
 )]
 mod kit;
 mod provider;
@@ -92,7 +91,7 @@ pub use self::transport::ScriptedTransport;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A test that panicked must not take the others with it.
+/// Locks even if another test panicked while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

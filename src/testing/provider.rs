@@ -1,4 +1,4 @@
-//! A vendor that exists in memory only.
+//! A vendor that only exists in memory.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::run::{
     Triggered,
 };
 
-/// What the looks at a run see that nobody planned.
+/// What polls of a run without a plan see.
 const DEFAULT_PLAN: [Phase; 3] = [Phase::Queued, Phase::Running, Phase::Succeeded];
 
 /// A [`RunProvider`] without HTTP, with a [`ManualClock`]: for tests of code that triggers and waits. Clones share one state.
@@ -28,7 +28,7 @@ const DEFAULT_PLAN: [Phase; 3] = [Phase::Queued, Phase::Running, Phase::Succeede
 /// let provider = FakeProvider::new();
 /// provider.next_run([Phase::Queued, Phase::Running, Phase::Succeeded]);
 /// let done = provider.trigger_and_wait(&provider.target("nightly")).await?;
-/// assert_eq!((done.phase, provider.looks()), (Phase::Succeeded, 3));
+/// assert_eq!((done.phase, provider.polls()), (Phase::Succeeded, 3));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -46,14 +46,14 @@ struct State {
     callers_name_runs: bool,
     loses_trigger: bool,
     triggers: usize,
-    looks: usize,
+    polls: usize,
     lists: usize,
 }
 
 #[derive(Debug)]
 struct Run {
     snapshot: RunSnapshot,
-    /// Phases of the looks to come; the last one stays.
+    /// Phases that the next polls see; the last one stays.
     plan: VecDeque<Phase>,
     lists: u32,
 }
@@ -74,18 +74,19 @@ impl FakeProvider {
         Target::new(Self::VENDOR, id)
     }
 
-    /// The phases that looks at the next triggered run will see; the last one stays. Left out, a run succeeds at the third.
+    /// The phases that polls of the next triggered run see; the last one stays. Without a plan, a run succeeds at the third
+    /// poll.
     pub fn next_run(&self, phases: impl IntoIterator<Item = Phase>) {
         lock(&self.state).plans.push_back(phases.into_iter().collect());
     }
 
-    /// The next look or list fails like this.
-    pub fn fail_next_look(&self, error: Error) {
+    /// The next poll or list fails with this error.
+    pub fn fail_next_poll(&self, error: Error) {
         lock(&self.state).faults.push_back(error);
     }
 
-    /// The next trigger starts its run, and its answer is lost.
-    pub fn lose_next_trigger_answer(&self) {
+    /// The next trigger starts its run, and its response is lost.
+    pub fn lose_next_trigger_response(&self) {
         lock(&self.state).loses_trigger = true;
     }
 
@@ -94,14 +95,14 @@ impl FakeProvider {
         lock(&self.state).names_runs = named;
     }
 
-    /// Whether a run's id is the caller's choice, so that an error of a trigger names the run.
+    /// Whether the caller chooses the ID of a run, so that an error of a trigger names the run.
     pub fn callers_name_runs(&self, named: bool) {
         let mut state = lock(&self.state);
         (state.names_runs, state.callers_name_runs) = (named, named);
     }
 
-    /// Somebody else starts a run. It uses up none of the planned ones.
-    #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
+    /// Somebody else starts a run. The plans stay for triggers from here.
+    #[allow(clippy::must_use_candidate, reason = "the run returned is a convenience")]
     pub fn trigger_from_elsewhere(&self, target: &Target) -> RunRef {
         self.add_run(target, DEFAULT_PLAN)
     }
@@ -112,26 +113,26 @@ impl FakeProvider {
         lock(&self.state).triggers
     }
 
-    /// Looks at single runs, failed ones included.
+    /// Polls of single runs, including those that failed.
     #[must_use]
-    pub fn looks(&self) -> usize {
-        lock(&self.state).looks
+    pub fn polls(&self) -> usize {
+        lock(&self.state).polls
     }
 
-    /// Lists of runs. Every fifth list is a look at the runs that it shows.
+    /// Lists of runs. Every fifth list counts as a poll of each run that it contains.
     #[must_use]
     pub fn lists(&self) -> usize {
         lock(&self.state).lists
     }
 
-    /// The clock that waits are measured with.
+    /// The clock of all waits.
     #[must_use]
     pub fn manual_clock(&self) -> ManualClock {
         self.clock.clone()
     }
 
-    /// Adds a run whose looks will see these phases; the last one stays.
-    #[allow(clippy::must_use_candidate, reason = "the run given back is a convenience")]
+    /// Adds a run whose polls see these phases; the last one stays.
+    #[allow(clippy::must_use_candidate, reason = "the run returned is a convenience")]
     pub fn add_run(&self, target: &Target, phases: impl IntoIterator<Item = Phase>) -> RunRef {
         let plan = phases.into_iter().collect();
         let mut state = lock(&self.state);
@@ -144,7 +145,7 @@ impl FakeProvider {
 }
 
 impl Run {
-    fn look(&mut self, clock: &ManualClock) -> RunSnapshot {
+    fn poll(&mut self, clock: &ManualClock) -> RunSnapshot {
         let next =
             if self.plan.len() > 1 { self.plan.pop_front() } else { self.plan.front().copied() };
         self.enter(next.unwrap_or(self.snapshot.phase), clock);
@@ -154,7 +155,7 @@ impl Run {
     fn list(&mut self, clock: &ManualClock) -> RunSnapshot {
         self.lists += 1;
         if self.lists.is_multiple_of(LISTS_PER_POLL) {
-            self.look(clock)
+            self.poll(clock)
         } else {
             self.snapshot.clone()
         }
@@ -170,7 +171,7 @@ impl Run {
             snapshot.finished.get_or_insert_with(|| clock.utc());
         }
         if phase == Phase::Failed {
-            let reason = Failure::new("the fake run was told to fail").code("FAKE");
+            let reason = Failure::new("the test made the run fail").code("FAKE");
             snapshot.failure.get_or_insert(reason);
         }
     }
@@ -200,13 +201,13 @@ impl RunProvider for FakeProvider {
     async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
         run.target().id_at(&Self::VENDOR)?;
         let mut state = lock(&self.state);
-        state.looks += 1;
+        state.polls += 1;
         if let Some(error) = state.faults.pop_front() {
             return Err(error);
         }
         let known = state.runs.iter_mut().find(|known| &known.snapshot.run == run);
         known
-            .map(|run| run.look(&self.clock))
+            .map(|run| run.poll(&self.clock))
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "no such run"))
     }
 
@@ -234,7 +235,7 @@ impl RunProvider for FakeProvider {
         let mut state = lock(&self.state);
         state.triggers += 1;
         if std::mem::take(&mut state.loses_trigger) {
-            let error = Error::new(ErrorKind::Interrupted, "the answer was lost")
+            let error = Error::new(ErrorKind::Interrupted, "the response was lost")
                 .with_operation("fake.trigger");
             let error = error.after_trigger(Delivery::Unknown);
             return Err(if state.callers_name_runs { error.with_run(run) } else { error });

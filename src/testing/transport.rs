@@ -1,4 +1,4 @@
-//! Answers you write, requests you read.
+//! A transport with responses that a test writes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,31 +11,31 @@ use http::{Response, StatusCode};
 use super::lock;
 use crate::client::{ApiRequest, BodyLimits, Transport, TransportError, TransportErrorKind};
 
-/// A transport that gives the answers it was told, in order. Clones share one script.
+/// A transport that responds with what a test has set, in order. Clones share one script.
 ///
-/// A request beyond the script is refused as not sent, which the client does not repeat.
+/// A request beyond the script fails as not sent, and the client does not retry it.
 #[derive(Clone, Default)]
 pub struct ScriptedTransport(Arc<Mutex<Script>>);
 
 impl fmt::Debug for ScriptedTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the answers: a token may be among them.
+        // Not the responses: they may contain a token.
         let script = lock(&self.0);
         f.debug_struct("ScriptedTransport")
             .field("sent", &script.sent)
-            .field("answers_left", &script.answers.len())
+            .field("responses_left", &script.responses.len())
             .finish()
     }
 }
 
 #[derive(Default)]
 struct Script {
-    answers: VecDeque<Result<Response<Bytes>, TransportError>>,
+    responses: VecDeque<Result<Response<Bytes>, TransportError>>,
     sent: Vec<ApiRequest>,
 }
 
 impl ScriptedTransport {
-    /// The next answer: status and body. A body comes with its content length.
+    /// The next response: status and body, with the length of the body as `Content-Length`.
     ///
     /// # Panics
     /// If the status is not between 100 and 999.
@@ -43,22 +43,22 @@ impl ScriptedTransport {
     pub fn answer(&self, status: u16, body: impl Into<Bytes>) {
         let body = body.into();
         let status = StatusCode::from_u16(status);
-        assert!(status.is_ok(), "not an HTTP status");
-        let mut answer = Response::new(body);
-        *answer.status_mut() = status.unwrap_or_default();
-        let length = answer.body().len().into();
-        answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);
-        self.answer_with(answer);
+        assert!(status.is_ok(), "the status must be between 100 and 999");
+        let mut response = Response::new(body);
+        *response.status_mut() = status.unwrap_or_default();
+        let length = response.body().len().into();
+        response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
+        self.answer_with(response);
     }
 
-    /// The next answer, whole.
-    pub fn answer_with(&self, answer: Response<Bytes>) {
-        lock(&self.0).answers.push_back(Ok(answer));
+    /// The next response.
+    pub fn answer_with(&self, response: Response<Bytes>) {
+        lock(&self.0).responses.push_back(Ok(response));
     }
 
     /// The next request fails like this.
     pub fn fail(&self, kind: TransportErrorKind) {
-        lock(&self.0).answers.push_back(Err(TransportError::new(kind)));
+        lock(&self.0).responses.push_back(Err(TransportError::new(kind)));
     }
 
     /// Every request so far, with credentials.
@@ -77,9 +77,9 @@ impl Transport for ScriptedTransport {
     ) -> Result<Response<Bytes>, TransportError> {
         let mut script = lock(&self.0);
         script.sent.push(request);
-        script.answers.pop_front().unwrap_or_else(|| {
+        script.responses.pop_front().unwrap_or_else(|| {
             Err(TransportError::new(TransportErrorKind::Refused)
-                .with_source("the script has no more answers"))
+                .with_source("the script has no more responses"))
         })
     }
 }

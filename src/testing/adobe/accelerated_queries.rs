@@ -1,4 +1,4 @@
-//! Accelerated queries: checked, and answered with the rows a test has set.
+//! Accelerated queries: checked, then served with the rows that a test has set.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::testing::kit::Response;
 pub(super) fn run(state: &mut State, call: &Call) -> Reply {
     let body = call.object()?;
     only(&body, &["dbName", "sql", "templateId", "name", "description"])?;
-    // Pages disagree on what stands between database and schema.
+    // The documentation has `:` or `.` between database and schema.
     let database: Vec<&str> = text(&body, "dbName")?.split([':', '.']).collect();
     if !matches!(&*database, [FakeAdobe::SANDBOX, store, schema] if !store.is_empty() && !schema.is_empty())
     {

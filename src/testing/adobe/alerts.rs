@@ -4,10 +4,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Value, json};
 
 use super::FakeAdobe;
-use super::lists::{ALERTS, Numbered, Row, USER_ALERTS};
+use super::lists::{ALERTS, Row, USER_ALERTS, Wanted};
 use super::responses::{Call, Refusal, Reply, bad_request, invalid, not_found, service};
 use super::routes::{object, only, text};
-use super::state::{LINKS, State, add, link, segment};
+use super::state::{LINKS, State, add, link};
 
 pub(super) struct Alert {
     id: String,
@@ -24,22 +24,22 @@ struct Person {
     by_mail: bool,
     in_context: bool,
 }
-use crate::testing::kit::Response;
+use crate::testing::kit::{Response, segment};
 
 /// Requests below `/alert-subscriptions`.
 pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]) -> Reply {
     match (method, below) {
         ("GET", []) => {
             call.no_body()?;
-            let wanted = Numbered::read(&ALERTS, &call.query)?;
-            Ok(wanted.page(state.alert_rows(|alert| Some(alert.core()))))
+            let wanted = Wanted::read(&ALERTS, call)?;
+            Ok(wanted.numbered_page(state.alert_rows(|alert| Some(alert.core()))))
         }
         ("POST", []) => create(state, call),
         ("GET", ["user-subscriptions", email]) => {
             call.no_body()?;
-            let wanted = Numbered::read(&USER_ALERTS, &call.query)?;
+            let wanted = Wanted::read(&USER_ALERTS, call)?;
             check_registered(email)?;
-            Ok(wanted.page(state.alert_rows(|alert| alert.shown_to(email))))
+            Ok(wanted.numbered_page(state.alert_rows(|alert| alert.shown_to(email))))
         }
         ("GET", [asset]) => {
             call.bare()?;
@@ -146,7 +146,7 @@ fn check_registered(email: &str) -> Result<(), Refusal> {
     if email.contains('@') && email != FakeAdobe::UNREGISTERED {
         return Ok(());
     }
-    Err(bad_request(&format!("{email} belongs to no Adobe id")))
+    Err(bad_request(&format!("{email} does not belong to an Adobe ID")))
 }
 
 impl State {
@@ -181,7 +181,7 @@ impl Alert {
         if self.enabled { "enabled" } else { "disabled" }
     }
 
-    /// What all answers have.
+    /// The members of all responses.
     fn core(&self) -> Value {
         let asset = format!("/alert-subscriptions/{}", segment(&self.asset));
         let own = format!("{asset}/{}", self.kind);
@@ -219,7 +219,7 @@ impl Alert {
         shown
     }
 
-    /// As one subscriber sees it: the id has another name, and so has a channel.
+    /// As one subscriber sees it: the ID has another name, and so has a channel.
     fn shown_to(&self, email: &str) -> Option<Value> {
         let person = self.people.iter().find(|person| person.email == email)?;
         let subscriptions = json!({

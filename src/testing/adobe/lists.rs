@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::responses::{Refusal, bad_request};
-use super::state::LINKS;
+use super::responses::{Call, Refusal, bad_request};
+use super::state::{LINKS, add};
 use crate::testing::kit::Response;
 
 /// How the next page is announced in `_links`.
@@ -20,11 +20,11 @@ pub enum LinkForm {
     Absent,
 }
 
-/// One item of a list: what it is ordered and filtered by, and how it looks.
+/// One item of a list: what it is sorted and filtered by, and its JSON.
 pub(super) struct Row {
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
-    /// Fields other than the two times; one with several values is there several times.
+    /// Fields other than the two times; one with several values occurs several times.
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) deleted: bool,
     pub(super) shown: Value,
@@ -32,14 +32,16 @@ pub(super) struct Row {
 
 /// What sets one list apart from another.
 pub(super) struct Kind {
-    /// Name of the array in the answer.
+    /// Name of the array in the response.
     member: &'static str,
     /// Filter fields and the operators each allows.
     fields: &'static [(&'static str, &'static [&'static str])],
     /// Parameters beyond the four all lists have; each is `true` or `false`.
     switches: &'static [&'static str],
     newest_first: bool,
-    /// Whether a page is followed by one that begins with its last item, rather than with the item after it.
+    /// Whether pages are numbered, from 0, rather than found by the first item.
+    numbered: bool,
+    /// Whether the next page begins with the last item of this one, rather than with the item after it.
     overlaps: bool,
     precision: SecondsFormat,
     version: u8,
@@ -53,6 +55,7 @@ pub(super) const RUNS: Kind = Kind {
     fields: &[("created", &[">", "<"]), ("state", &["==", "!="]), ("externalTrigger", &["=="])],
     switches: &[],
     newest_first: false,
+    numbered: false,
     overlaps: false,
     precision: SecondsFormat::Secs,
     version: 1,
@@ -63,6 +66,7 @@ pub(super) const SCHEDULES: Kind = Kind {
     fields: &[("created", &[">", "<"]), ("templateId", &["=="]), ("userId", &["=="])],
     switches: &[],
     newest_first: false,
+    numbered: false,
     overlaps: false,
     precision: SecondsFormat::Millis,
     version: 2,
@@ -86,6 +90,7 @@ pub(super) const QUERIES: Kind = Kind {
     ],
     switches: &["excludeSoftDeleted", "excludeHidden", "isPrevLink"],
     newest_first: true,
+    numbered: false,
     overlaps: false,
     precision: SecondsFormat::Millis,
     version: 1,
@@ -96,6 +101,7 @@ pub(super) const TEMPLATES: Kind = Kind {
     fields: &[("name", &["~", "=="]), ("userId", &["=="]), ("lastUpdatedBy", &["=="])],
     switches: &["isPrevLink"],
     newest_first: true,
+    numbered: false,
     overlaps: true,
     precision: SecondsFormat::Millis,
     version: 1,
@@ -104,12 +110,13 @@ pub(super) const TEMPLATES: Kind = Kind {
 /// Templates, as far as they can be counted.
 pub(super) const TEMPLATE_COUNT: Kind = Kind { fields: &[("userId", &["=="])], ..TEMPLATES };
 
-/// All alerts; those of one person are `items`. Their pages have numbers, see [`Numbered`].
+/// All alerts; those of one person are `items`.
 pub(super) const ALERTS: Kind = Kind {
     member: "alerts",
     fields: &[("id", &["=="]), ("assetId", &["=="]), ("status", &["=="]), ("alertType", &["=="])],
     switches: &[],
     newest_first: true,
+    numbered: true,
     overlaps: false,
     precision: SecondsFormat::Millis,
     version: 1,
@@ -117,12 +124,14 @@ pub(super) const ALERTS: Kind = Kind {
 
 pub(super) const USER_ALERTS: Kind = Kind { member: "items", ..ALERTS };
 
-/// What a caller asked of a list.
+/// The parameters of a list.
 pub(super) struct Wanted {
     kind: &'static Kind,
     by_update: bool,
     descending: bool,
     limit: usize,
+    /// Number of the page.
+    page: usize,
     start: Option<DateTime<Utc>>,
     property: Option<String>,
     clauses: Vec<Clause>,
@@ -130,36 +139,38 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the parameters; anything unknown, repeated or out of range is refused.
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
+    /// Reads the parameters; refuses what is unknown, repeated or out of range.
+    pub(super) fn read(kind: &'static Kind, call: &Call) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             by_update: false,
             descending: kind.newest_first,
-            limit: 20,
+            limit: if kind.numbered { 50 } else { 20 },
+            page: 0,
             start: None,
             property: None,
             clauses: Vec::new(),
             with_deleted: false,
         };
         let mut backwards = false;
-        for (position, (name, value)) in query.iter().enumerate() {
+        for (name, value) in call.parameters()? {
             let refused = || bad_request(&format!("invalid value of parameter {name}"));
-            if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(bad_request(&format!("parameter {name} repeated")));
-            }
-            match name.as_str() {
+            match name {
                 "orderby" => {
                     (wanted.descending, wanted.by_update) = order(value).ok_or_else(refused)?;
                 }
-                "limit" => {
-                    let limit = value.parse().ok().filter(|n| (1..=1000).contains(n));
+                "limit" | "pagesize" if (name == "pagesize") == kind.numbered => {
+                    let most = if kind.numbered { 50 } else { 1000 };
+                    let limit = value.parse().ok().filter(|n| (1..=most).contains(n));
                     wanted.limit = limit.ok_or_else(refused)?;
                 }
-                "start" => wanted.start = Some(moment(value).ok_or_else(refused)?),
+                "page" if kind.numbered => wanted.page = value.parse().map_err(|_| refused())?,
+                "start" if !kind.numbered => {
+                    wanted.start = Some(moment(value).ok_or_else(refused)?)
+                }
                 "property" => {
                     wanted.clauses = clauses(kind, value).ok_or_else(refused)?;
-                    wanted.property = Some(value.clone());
+                    wanted.property = Some(value.to_owned());
                 }
                 switch if kind.switches.contains(&switch) => {
                     let on: bool = value.parse().map_err(|_| refused())?;
@@ -176,58 +187,31 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// The page asked for. `path` is the list's own, for the link to the next page.
-    ///
-    /// More items of one moment than fit a page make the next page start where this one did.
-    pub(super) fn page(&self, path: &str, rows: Vec<Row>, form: LinkForm) -> Response {
-        let key = |row: &Row| {
-            if self.by_update { row.updated } else { row.created }
-        };
+    fn key(&self, row: &Row) -> DateTime<Utc> {
+        if self.by_update { row.updated } else { row.created }
+    }
+
+    /// The rows that match, in order, and the order as `orderby`.
+    fn select(&self, rows: Vec<Row>) -> (Vec<Row>, String) {
         let mut rows: Vec<Row> = rows
             .into_iter()
             .filter(|row| self.with_deleted || !row.deleted)
             .filter(|row| self.clauses.iter().all(|clause| clause.holds(row)))
             .filter(|row| match self.start {
-                Some(start) if self.descending => key(row) <= start,
-                Some(start) => key(row) >= start,
+                Some(start) if self.descending => self.key(row) <= start,
+                Some(start) => self.key(row) >= start,
                 None => true,
             })
             .collect();
-        rows.sort_by_key(key);
+        rows.sort_by_key(|row| self.key(row));
         if self.descending {
             rows.reverse();
         }
-
-        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(self.kind.precision, true);
         let sign = if self.descending { '-' } else { '+' };
-        let field = if self.by_update { "updated" } else { "created" };
-        let start = rows.first().map(key).or(self.start).map(text);
-        let next = if self.kind.overlaps {
-            rows.get(..self.limit).unwrap_or(&rows).last()
-        } else {
-            rows.get(self.limit)
-        };
-        let next = next.map(key).map(text);
-        // The host is foreign, and limit and property are dropped: so does the service.
-        let links = match (&next, form) {
-            (None, _) | (_, LinkForm::Absent) => json!({}),
-            (Some(next), form) => {
-                let href = format!("{LINKS}{path}?orderby={sign}{field}&start={next}");
-                match form {
-                    LinkForm::Text => json!({ "next": href }),
-                    _ => json!({ "next": { "href": href } }),
-                }
-            }
-        };
-        rows.truncate(self.limit);
-        let mut page = json!({ "orderby": format!("{sign}{field}"), "count": rows.len() });
-        if let Some(page) = page.as_object_mut() {
-            for (name, value) in
-                [("start", start), ("next", next), ("property", self.property.clone())]
-            {
-                page.extend(value.map(|value| (name.to_owned(), value.into())));
-            }
-        }
+        (rows, format!("{sign}{}", if self.by_update { "updated" } else { "created" }))
+    }
+
+    fn body(&self, rows: Vec<Row>, page: &Value, links: &Value) -> Response {
         let items: Vec<Value> = rows.into_iter().map(|row| row.shown).collect();
         let body = json!({
             (self.kind.member): items,
@@ -237,84 +221,63 @@ impl Wanted {
         });
         Response::json(200, body)
     }
-}
 
-/// What a caller asked of a list whose pages have numbers, from 0.
-pub(super) struct Numbered {
-    kind: &'static Kind,
-    by_update: bool,
-    descending: bool,
-    size: usize,
-    page: usize,
-    clauses: Vec<Clause>,
-}
-
-impl Numbered {
-    /// As [`Wanted::read`].
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
-        let descending = kind.newest_first;
-        let mut wanted =
-            Self { kind, by_update: false, descending, size: 50, page: 0, clauses: Vec::new() };
-        for (position, (name, value)) in query.iter().enumerate() {
-            let refused = || bad_request(&format!("invalid value of parameter {name}"));
-            if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(bad_request(&format!("parameter {name} repeated")));
-            }
-            match name.as_str() {
-                "orderby" => {
-                    (wanted.descending, wanted.by_update) = order(value).ok_or_else(refused)?;
+    /// The requested page. `path` is that of the list, for the link to the next page.
+    ///
+    /// If more items have the same time than fit a page, the next page starts where this one did.
+    pub(super) fn page(&self, path: &str, rows: Vec<Row>, form: LinkForm) -> Response {
+        let (mut rows, order) = self.select(rows);
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(self.kind.precision, true);
+        let start = rows.first().map(|row| self.key(row)).or(self.start).map(text);
+        let next = if self.kind.overlaps {
+            rows.get(..self.limit).unwrap_or(&rows).last()
+        } else {
+            rows.get(self.limit)
+        };
+        let next = next.map(|row| text(self.key(row)));
+        // As with the service, the host is another one, and limit and property are missing.
+        let links = match (&next, form) {
+            (None, _) | (_, LinkForm::Absent) => json!({}),
+            (Some(next), form) => {
+                let href = format!("{LINKS}{path}?orderby={order}&start={next}");
+                match form {
+                    LinkForm::Text => json!({ "next": href }),
+                    _ => json!({ "next": { "href": href } }),
                 }
-                "pagesize" => {
-                    let size = value.parse().ok().filter(|n| (1..=50).contains(n));
-                    wanted.size = size.ok_or_else(refused)?;
-                }
-                "page" => wanted.page = value.parse().map_err(|_| refused())?,
-                "property" => wanted.clauses = clauses(kind, value).ok_or_else(refused)?,
-                _ => return Err(bad_request(&format!("unknown parameter {name}"))),
             }
+        };
+        rows.truncate(self.limit);
+        let mut page = json!({ "orderby": order, "count": rows.len() });
+        for (name, value) in [("start", start), ("next", next), ("property", self.property.clone())]
+        {
+            add(&mut page, value.map(|value| (name, value.into())));
         }
-        Ok(wanted)
+        self.body(rows, &page, &links)
     }
 
-    /// The page asked for; past the end it is empty. It always links on, and with a wrong path: so do samples.
-    pub(super) fn page(&self, rows: Vec<Row>) -> Response {
-        let holds = |row: &Row| self.clauses.iter().all(|clause| clause.holds(row));
-        let mut rows: Vec<Row> = rows.into_iter().filter(holds).collect();
-        rows.sort_by_key(|row| if self.by_update { row.updated } else { row.created });
-        if self.descending {
-            rows.reverse();
-        }
-        let begin = self.page.saturating_mul(self.size);
-        let items = rows.into_iter().skip(begin).take(self.size).map(|row| row.shown);
-        let items: Vec<Value> = items.collect();
-
-        let sign = if self.descending { '-' } else { '+' };
-        let orderby = format!("{sign}{}", if self.by_update { "updated" } else { "created" });
+    /// The requested page of a list with numbered pages; past the end it is empty. As in samples, there always is a next
+    /// link, and its path is wrong.
+    pub(super) fn numbered_page(&self, rows: Vec<Row>) -> Response {
+        let (rows, order) = self.select(rows);
+        let skipped = self.page.saturating_mul(self.limit);
+        let rows: Vec<Row> = rows.into_iter().skip(skipped).take(self.limit).collect();
         let link = |page: usize| {
-            let href = format!("{LINKS}/queries/alert-subscriptions?orderby={orderby}&page={page}");
+            let href = format!("{LINKS}/queries/alert-subscriptions?orderby={order}&page={page}");
             json!({ "href": href })
         };
         let mut links = json!({ "next": link(self.page.saturating_add(1)) });
-        if let (Some(links), Some(before)) = (links.as_object_mut(), self.page.checked_sub(1)) {
-            links.insert("prev".to_owned(), link(before));
-        }
+        add(&mut links, self.page.checked_sub(1).map(|before| ("prev", link(before))));
         let page = json!({
-            "orderby": orderby,
+            "orderby": order,
             "page": self.page,
-            "count": items.len(),
-            "pageSize": self.size,
+            "count": rows.len(),
+            "pageSize": self.limit,
         });
-        let body = json!({
-            (self.kind.member): items,
-            "_page": page,
-            "_links": links,
-            "version": self.kind.version,
-        });
-        Response::json(200, body)
+        self.body(rows, &page, &links)
     }
 }
 
-/// How many of these a caller would find who gives no parameter but perhaps `property`.
+/// How many of the rows match. The only parameter is `property`, and it is optional.
 pub(super) fn count(
     kind: &'static Kind,
     query: &[(String, String)],
@@ -330,7 +293,7 @@ pub(super) fn count(
     Ok(rows.iter().filter(holds).count())
 }
 
-/// Whether the newest come first, and whether by the last change.
+/// Whether the newest come first, and whether the order is by the last change.
 fn order(value: &str) -> Option<(bool, bool)> {
     // A plus sign that was not escaped arrives as a space.
     let by_update = match value.strip_prefix(['-', '+', ' ']).unwrap_or(value) {
@@ -351,7 +314,7 @@ struct Clause {
     operator: &'static str,
     /// Alternatives; more than one only for `referenced_datasets`.
     values: Vec<String>,
-    /// Set for the two time fields, unless text is looked for in them.
+    /// Set for the two time fields, unless the filter searches text in them.
     time: Option<DateTime<Utc>>,
 }
 

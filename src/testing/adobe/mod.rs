@@ -1,16 +1,16 @@
 //! A stateful fake of Adobe Experience Platform Query Service, on loopback.
 //!
-//! [`FakeAdobe::start`] serves schedules, their runs, queries, templates, alert subscriptions, accelerated queries, and
-//! the token endpoint of IMS; for connection parameters, IP access and accounts give it the response
-//! ([`FakeAdobe::answer_next_with`](super::FakeServer::answer_next_with)). It keeps what callers change, and it is strict: a header, parameter or body member
-//! the service does not know is refused.
-//! Nothing moves by itself. A triggered run takes a step whenever its details are asked for, and at
-//! every fifth list that shows it, so tests need no sleep.
+//! [`FakeAdobe`] serves schedules, their runs, queries, templates, alert subscriptions, accelerated queries, and the
+//! token endpoint of IMS. For connection parameters, IP access and accounts, set the response with
+//! [`respond_next_with`](super::FakeServer::respond_next_with). The fake keeps what callers change, and it is strict: it
+//! refuses a header, parameter or body member that the service does not know.
+//! Nothing moves by itself. A triggered run takes a step at every poll of its details, and at every fifth list that
+//! contains it, so tests need no sleep.
 //!
-//! The wording of messages is the fake's own. Inferred, since nobody documents them: the bodies of the service's
-//! refusals, that an id filters runs' queries in decoded form, the state of a run after a cancel
-//! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, and that enabling or subscribing twice is a
-//! success.
+//! The wording of messages is the fake's own. Inferred, since it is not documented: the bodies of the service's
+//! refusals, that an ID filters runs' queries in decoded form, the state of a run after a cancel
+//! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, and that enabling or subscribing twice
+//! succeeds.
 
 mod accelerated_queries;
 mod alerts;
@@ -60,19 +60,19 @@ impl FakeAdobe {
     pub const ORG_ID: &'static str = "0F1E2D3C4B5A69788796A5B4@AdobeOrg";
     /// What `x-sandbox-name` must be.
     pub const SANDBOX: &'static str = "dev";
-    /// An address that belongs to no Adobe id, and so cannot subscribe to alerts. All others can.
+    /// An address that does not belong to an Adobe ID, and so cannot subscribe to alerts. All others can.
     pub const UNREGISTERED: &'static str = "nobody@unregistered.example";
 }
 
 /// IDs in the forms that the service uses.
 impl FakeAdobe {
-    /// The id of a run: base64 of its kind and time, such as `scheduled__2026-02-03T04:00:00+00:00`.
+    /// The ID of a run: base64 of its kind and time, such as `scheduled__2026-02-03T04:00:00+00:00`.
     #[must_use]
     pub fn run_id(decoded: &str) -> String {
         state::encoded(decoded)
     }
 
-    /// A schedule id as long as real ones: organisation, sandbox and name in one.
+    /// A schedule ID as long as real ones: organisation, sandbox and name in one.
     #[must_use]
     pub fn schedule_id(name: &str) -> String {
         let lower = name.to_lowercase();
@@ -102,23 +102,24 @@ impl FakeAdobe {
         assert!(changed.is_ok(), "the fake has no schedule {id:?}");
     }
 
-    /// Adds a query template; gives its id back.
+    /// Adds a query template; returns its ID.
     pub fn add_template(&self, name: &str, sql: &str) -> String {
         let template = self.lock().add_template(name, sql, None);
         state::text_of(&template, "id").unwrap_or_default()
     }
 
-    /// Sets the rows that accelerated queries find, whatever they ask for. Left alone, it is one row, `{"one": 1}`.
+    /// Sets the rows that accelerated queries find, whatever they ask for. Default: one row, `{"one": 1}`.
     pub fn accelerated_rows(&self, rows: impl IntoIterator<Item = Row>) {
         self.lock().accelerated = rows.into_iter().collect();
     }
 
-    /// How many lists of its runs leave a triggered run out before it is seen. Default 1.
+    /// How many lists leave a triggered run out before the first that contains it. Default 1; a plan may
+    /// [say otherwise](super::Plan::after_lists).
     pub fn show_runs_after_lists(&self, lists: usize) {
         self.lock().unseen_lists = lists;
     }
 
-    /// State of a cancelled run, seen the next time its details are asked for. Default `FAILED`.
+    /// State of a cancelled run, which the next poll shows. Default `FAILED`.
     pub fn cancelled_state(&self, state: &str) {
         state.clone_into(&mut self.lock().after_cancel);
     }
@@ -128,7 +129,7 @@ impl FakeAdobe {
         self.lock().link_form = form;
     }
 
-    /// Whether the query filter `scheduleRunId` takes run ids as they are. Default `false`: only decoded ones match.
+    /// Whether the query filter `scheduleRunId` takes run IDs as they are. Default `false`: only decoded ones match.
     pub fn filter_by_encoded_run_id(&self, encoded: bool) {
         self.lock().filter_by_encoded_id = encoded;
     }

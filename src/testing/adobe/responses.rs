@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::FakeAdobe;
 use super::state::State;
-use crate::testing::kit::{self, OAuthError, Response};
+use crate::testing::kit::{self, OAuthError, Response, TokenForm};
 
 pub(super) type Call = kit::Call<State>;
 pub(super) type Refusal = Response;
@@ -98,32 +98,14 @@ const SCOPES: [&str; 5] = [
     "additional_info.projectedProductContext",
 ];
 
-/// `POST /ims/token/v3`.
-pub(super) fn token(state: &mut State, call: &Call) -> Response {
-    match check_token_request(call) {
-        Ok(()) => {
-            let body = json!({
-                "access_token": state.kit.new_token(),
-                "token_type": "bearer",
-                "expires_in": 86399,
-            });
-            Response::json(200, body)
-        }
-        Err((error, description)) => {
-            Response::json(400, json!({ "error": error, "error_description": description }))
-        }
-    }
-}
-
-fn check_token_request(call: &Call) -> Result<(), OAuthError> {
-    let form = call.token_form()?;
+pub(super) fn check_client(form: &TokenForm) -> Result<(), OAuthError> {
     if form.id.as_deref() != Some(FakeAdobe::CLIENT_ID) {
         return Err(("invalid_client", "invalid client_id parameter"));
     }
     if form.secret.as_deref() != Some(FakeAdobe::CLIENT_SECRET) {
         return Err(("invalid_client", "invalid client_secret parameter"));
     }
-    if !form.scope.is_some_and(|scope| scope.split(',').all(|one| SCOPES.contains(&one))) {
+    if !form.scope.as_ref().is_some_and(|scope| scope.split(',').all(|one| SCOPES.contains(&one))) {
         return Err(("invalid_scope", "invalid scope parameter"));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Which request does what, and what each may say.
+//! Routes, and what each request may contain.
 
 use serde_json::{Map, Value};
 
@@ -6,9 +6,9 @@ use super::lists::{QUERIES, RUNS, SCHEDULES, Wanted, moment};
 use super::responses::{
     Call, Refusal, Reply, bad_request, check_headers, invalid, not_found, service,
 };
-use super::state::{State, is_active, segment};
+use super::state::{State, is_active};
 use super::{FakeAdobe, accelerated_queries, alerts, templates};
-use crate::testing::kit::{FakeState as _, Response};
+use crate::testing::kit::{FakeState as _, Response, segment};
 
 pub(super) type Object = Map<String, Value>;
 
@@ -43,7 +43,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
         ("PATCH", ["schedules", id, "runs", run]) => cancel_run(state, call, id, run),
         ("GET", ["queries"]) => {
             call.no_body()?;
-            let wanted = Wanted::read(&QUERIES, &call.query)?;
+            let wanted = Wanted::read(&QUERIES, call)?;
             Ok(wanted.page("/queries", state.query_rows(), state.link_form))
         }
         ("POST", ["queries"]) => {
@@ -65,7 +65,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
 
 fn list_schedules(state: &mut State, call: &Call) -> Reply {
     call.no_body()?;
-    let wanted = Wanted::read(&SCHEDULES, &call.query)?;
+    let wanted = Wanted::read(&SCHEDULES, call)?;
     Ok(wanted.page("/schedules", state.schedule_rows(), state.link_form))
 }
 
@@ -151,7 +151,7 @@ fn delete_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
 
 fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
     call.no_body()?;
-    let wanted = Wanted::read(&RUNS, &call.query)?;
+    let wanted = Wanted::read(&RUNS, call)?;
     let rows = state.run_rows(id)?;
     Ok(wanted.page(&format!("/schedules/{}/runs", segment(id)), rows, state.link_form))
 }

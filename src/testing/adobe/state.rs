@@ -1,10 +1,9 @@
-//! What the fake remembers, how it changes, and how it looks on the wire.
+//! What the fake remembers, how it changes, and its JSON.
 
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::FakeAdobe;
@@ -13,15 +12,16 @@ use super::lists::{LinkForm, Row};
 use super::responses::{self, Call, Refusal, Reply, not_found};
 use super::routes::route;
 use super::templates::Template;
-use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
+use crate::testing::kit::{
+    Course, End, FakeState, Kit, NewRun, OAuthError, Plan, Response, TokenForm, segment,
+};
 
-/// Host of every link in a body. Foreign on purpose: no client may send its token there.
+/// Host of every link in a body. It is another host on purpose: no client may send its token there.
 pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
 pub(super) const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Stands for the state of a cancelled run, which is a setting.
-const CANCELLED: &str = "cancelled";
+const CANCELLED: &str = "";
 
 #[derive(Default)]
 pub struct State {
@@ -30,7 +30,7 @@ pub struct State {
     pub(super) queries: Vec<Query>,
     pub(super) templates: Vec<Template>,
     pub(super) alerts: Vec<Alert>,
-    /// What accelerated queries find.
+    /// The rows that accelerated queries find.
     pub(super) accelerated: Vec<crate::adobe::Row>,
     pub(super) unseen_lists: usize,
     pub(super) link_form: LinkForm,
@@ -55,7 +55,7 @@ pub(super) struct Run {
     /// Upper case.
     pub(super) state: String,
     external: bool,
-    /// Whole seconds, as the list shows it; so several runs may share it.
+    /// Whole seconds, as in lists; so several runs may have the same.
     created: DateTime<Utc>,
     started: Option<DateTime<Utc>>,
     ended: Option<DateTime<Utc>>,
@@ -73,7 +73,7 @@ pub(super) struct Query {
     errors: Vec<Value>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
-    /// Schedule and run this query was made for.
+    /// Schedule and run that made this query.
     run: Option<(String, String)>,
     datasets: Vec<String>,
     pub(super) deleted: bool,
@@ -122,7 +122,7 @@ impl State {
         run.unseen_lists = plan.lists.unwrap_or(unseen_lists);
         run.course = Course::new::<Self>(plan);
         if let Some(state) = run.course.due() {
-            self.end_as_planned(schedule, &id, &state, now)?;
+            self.end_run(schedule, &id, &state, now)?;
         }
         Ok(id)
     }
@@ -179,42 +179,15 @@ impl State {
             if run.course.polls > 1 {
                 run.started.get_or_insert(now);
             }
-            if run.cancelled {
-                self.end_cancelled(schedule, id, now)?;
-            } else if let Some(state) = due {
-                self.end_as_planned(schedule, id, &state, now)?;
+            let cancelled = run.cancelled.then(|| CANCELLED.to_owned());
+            if let Some(state) = cancelled.or(due) {
+                self.end_run(schedule, id, &state, now)?;
             }
         }
         Ok(self.run(schedule, id)?.detail())
     }
 
-    fn end_as_planned(
-        &mut self,
-        schedule: &str,
-        id: &str,
-        state: &str,
-        at: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        if state == CANCELLED {
-            return self.end_cancelled(schedule, id, at);
-        }
-        self.end_run(schedule, id, state, at)
-    }
-
-    fn end_cancelled(
-        &mut self,
-        schedule: &str,
-        id: &str,
-        at: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        let state = self.after_cancel.clone();
-        let run = self.run(schedule, id)?;
-        run.cancelled = true;
-        run.message = Some("Cancelled by a caller".to_owned());
-        self.end_run(schedule, id, &state, at)
-    }
-
-    /// Ends a run. One that failed by itself gets the query that says why.
+    /// Ends a run. One that failed without a cancel gets the query that says why.
     pub(super) fn end_run(
         &mut self,
         schedule: &str,
@@ -222,8 +195,13 @@ impl State {
         state: &str,
         at: DateTime<Utc>,
     ) -> Result<(), Refusal> {
+        let after_cancel = self.after_cancel.clone();
         let run = self.run(schedule, id)?;
-        state.to_uppercase().clone_into(&mut run.state);
+        run.state = state.to_uppercase();
+        if state == CANCELLED {
+            (run.state, run.cancelled) = (after_cancel.to_uppercase(), true);
+            run.message = Some("Cancelled by a caller".to_owned());
+        }
         let started = *run.started.get_or_insert(run.created);
         let ended = at.max(started);
         let before = run.ended.replace(ended);
@@ -298,7 +276,7 @@ impl State {
         rows.collect()
     }
 
-    /// Counts as one list: runs that go on come closer to a step, and those triggered of late to being seen.
+    /// Counts as one list: unfinished runs come closer to their next step, new runs closer to being listed.
     pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Refusal> {
         let mut due = Vec::new();
         for run in self.schedule(schedule)?.runs.iter_mut().filter(|run| run.unseen_lists == 0) {
@@ -365,6 +343,7 @@ impl FakeState for State {
     const NAME: &'static str = "FakeAdobe";
     const BASE_PATH: &'static str = "/data/foundation/query";
     const TOKEN_PATHS: &'static [&'static str] = &["/ims/token/v3"];
+    const TOKEN_SECONDS: u32 = 86_399;
     const TARGET: &'static str = "schedule";
     const VERBS: &'static [&'static str] = &[
         "Plan::code",
@@ -434,8 +413,8 @@ impl FakeState for State {
         call.method == "POST" && call.path.ends_with("/runs")
     }
 
-    fn token(&mut self, call: &Call) -> Reply {
-        Ok(responses::token(self, call))
+    fn check_client(_: &Call, form: TokenForm) -> Result<(), OAuthError> {
+        responses::check_client(&form)
     }
 
     fn serve(&mut self, call: &Call) -> Reply {
@@ -503,7 +482,7 @@ impl State {
     }
 }
 
-/// Whether work in this state still goes on. Anything unheard of has ended.
+/// Whether work in this state is unfinished. Work in an unknown state has ended.
 pub(super) fn is_active(state: &str) -> bool {
     ["IN_PROGRESS", "QUEUED", "SUBMITTED"].iter().any(|known| known.eq_ignore_ascii_case(state))
 }
@@ -518,10 +497,6 @@ fn decoded(id: &str) -> Option<String> {
 
 pub(super) fn text_of(object: &Value, name: &str) -> Option<String> {
     object.get(name)?.as_str().map(str::to_owned)
-}
-
-pub(super) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 pub(super) fn link(method: &str, path: &str) -> Value {
@@ -542,7 +517,7 @@ pub(super) fn add(object: &mut Value, members: impl IntoIterator<Item = (&'stati
 }
 
 impl Schedule {
-    /// A schedule is ready when it is looked at for the first time.
+    /// A schedule is ready once it is read for the first time.
     pub(super) fn register(&mut self) {
         if self.state == "REGISTERING" {
             "ENABLED".clone_into(&mut self.state);

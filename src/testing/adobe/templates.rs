@@ -24,7 +24,7 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
     match (method, below) {
         ("GET", []) => {
             call.no_body()?;
-            let wanted = Wanted::read(&TEMPLATES, &call.query)?;
+            let wanted = Wanted::read(&TEMPLATES, call)?;
             Ok(wanted.page("/query-templates", state.template_rows(), state.link_form))
         }
         ("POST", []) => {
@@ -58,7 +58,7 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
     }
 }
 
-/// Name, SQL and parameters, as creating and overwriting take them.
+/// Name, SQL and parameters, as in requests that create or overwrite.
 fn read(call: &Call) -> Result<(String, String, Option<Value>), Refusal> {
     let body: Object = call.object()?;
     only(&body, &["name", "sql", "queryParameters"])?;

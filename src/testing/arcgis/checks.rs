@@ -1,4 +1,4 @@
-//! What a caller sent, taken apart.
+//! What a request contains, and its checks.
 
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -6,7 +6,7 @@ use url::form_urlencoded;
 use super::cron::Cron;
 use super::responses::{Api, Call, Refusal};
 
-/// The header that carries a token where the web tier has use for `Authorization`.
+/// The header of a token where the web tier uses `Authorization` for itself.
 const TOKEN_HEADER: &str = "x-esri-authorization";
 
 /// The parameters of a request, and the tokens it carries.
@@ -75,7 +75,7 @@ impl<'c> Sent<'c> {
         self.format.as_deref() == Some("pjson")
     }
 
-    /// Whether JSON was asked for, and in a way that can be read.
+    /// Checks that the request asks for JSON, and that it can be parsed.
     pub(super) fn check(&self, api: Api) -> Result<(), Refusal> {
         if let Some(fault) = self.fault {
             return Err(Refusal::bad_request(fault));
@@ -93,14 +93,16 @@ impl<'c> Sent<'c> {
         ))
     }
 
-    /// Refuses every parameter but these, and each that is there twice.
+    /// Refuses all parameters but these, and each that is repeated.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
         for (position, (name, _)) in self.fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                return Err(Refusal::bad_request(&format!("'{name}' is no parameter of this")));
+                return Err(Refusal::bad_request(&format!(
+                    "'{name}' is not a parameter of this operation"
+                )));
             }
             if self.fields.iter().take(position).any(|(other, _)| other == name) {
-                return Err(Refusal::bad_request(&format!("'{name}' is there twice")));
+                return Err(Refusal::bad_request(&format!("'{name}' is repeated")));
             }
         }
         Ok(())
@@ -133,7 +135,7 @@ pub(super) fn cannot_be(name: &str, text: &str) -> Refusal {
     Refusal::bad_request(&format!("'{name}' cannot be '{text}'"))
 }
 
-/// What a task can be made for with the Sharing API.
+/// The types of tasks that the Sharing API can create.
 const KINDS: [&str; 7] = [
     "ExecuteNotebook",
     "UpdateInsightsWorkbook",
@@ -146,7 +148,7 @@ const KINDS: [&str; 7] = [
 
 const CRON: [&str; 5] = ["minute", "hour", "dayOfMonth", "month", "dayOfWeek"];
 
-/// A task as somebody wants it: what is sent to create or update one.
+/// The fields of a request that creates or updates a task.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) title: Option<String>,
@@ -221,7 +223,7 @@ impl Draft {
             Some(text) => {
                 let read: Option<Map<String, Value>> = serde_json::from_str(text).ok();
                 Some(
-                    read.ok_or_else(|| Refusal::bad_request("'parameters' is no JSON object"))?
+                    read.ok_or_else(|| Refusal::bad_request("'parameters' is not a JSON object"))?
                         .into(),
                 )
             }
@@ -259,7 +261,7 @@ impl Draft {
         })
     }
 
-    /// The kind it has or had. A task keeps its kind.
+    /// The type of the task, which cannot change.
     fn kind<'a>(&'a self, old: Option<&'a str>) -> Result<&'a str, Refusal> {
         match (self.kind.as_deref(), old) {
             (Some(new), Some(old)) if new != old => Err(cannot_be("type", new)),

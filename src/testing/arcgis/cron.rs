@@ -28,7 +28,7 @@ const MONTH: Field = Field {
     high: 12,
     names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
 };
-/// Sunday is 1, there is no 0.
+/// Sunday is 1; 0 is not allowed.
 const DAY_OF_WEEK: Field =
     Field { low: 1, high: 7, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] };
 
@@ -67,7 +67,7 @@ impl Cron {
                 _ => plain(&DAY_OF_WEEK, text),
             },
         };
-        // Quartz does not tell `l` from `L`.
+        // Quartz does not distinguish `l` from `L`.
         let upper = |text: &str| text.to_ascii_uppercase();
         let fits = [
             ("minute", &self.minute, plain(&MINUTE, &self.minute)),

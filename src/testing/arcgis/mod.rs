@@ -1,22 +1,22 @@
 //! A stateful fake of ArcGIS Enterprise's scheduled tasks, on loopback.
 //!
-//! [`FakeArcGis::start`] serves the tasks of the Enterprise Administrator API (`/admin/system/tasks`), those of users in the
+//! [`FakeArcGis`] serves the tasks of the Enterprise Administrator API (`/admin/system/tasks`), those of users in the
 //! Sharing API (`/sharing/rest/community/users/<user>/tasks`), their runs, the limits of scheduled tasks, and both
-//! kinds of tokens. Like the vendor it says nearly everything with HTTP 200, errors too. It keeps what callers
-//! change. Nothing moves by itself: no API starts a run, so [`FakeArcGis::start_run`] plays the schedule, and the run
-//! takes a step whenever it is looked at, alone or in a list, so tests need no sleep.
+//! kinds of tokens. Like the vendor it sends nearly everything with HTTP 200, errors too. It keeps what callers
+//! change. Nothing moves by itself: no API starts a run, so [`FakeArcGis::start_run`] acts as the schedule, and the run
+//! takes a step at every poll, alone or in a list, so tests need no sleep.
 //!
-//! It is strict, stricter than the vendor: a parameter that an operation does not have is refused, and so is one that
-//! is there twice, a token in a URL, parameters of a POST anywhere but in a form, and a schedule that Quartz does not
-//! understand. A request without `f=json` or `f=pjson` gets a page for people and is not carried out. A POST to
+//! It is strict, stricter than the vendor. It refuses a parameter that an operation does not have, a repeated parameter, a
+//! token in a URL, parameters of a POST anywhere but in a form, and a schedule that Quartz does not
+//! understand. A request without `f=json` or `f=pjson` gets a web page and is not carried out. A POST to
 //! `/admin` needs its token in the form.
 //!
-//! The wording of messages is the fake's own. Inferred, since nobody documents them: how errors of `/admin` look, what a
-//! created task of an administrator is answered with, that lists of the administrator API come in pages, that runs
-//! come latest first and look alike in both APIs, what the limits look like, code 404 for what is not there, that updates
-//! leave alone what they do not name, what `taskState` says of a task that failed too often, and that an app has
-//! the tasks of its owner but not the rights of an administrator. `runIntervalSeconds` and the `nextStart` of a task
-//! are rough. Items are not looked up: any id will do.
+//! The wording of messages is the fake's own. Inferred, since it is not documented: the errors of `/admin`, the response to
+//! an administrator who creates a task, that lists of the administrator API come in pages, that runs come latest first and
+//! are the same in both APIs, the format of the limits, code 404 for what does not exist, that updates do not change what
+//! they leave out, the `taskState` of a task that failed too often, and that an app has the tasks of its owner but not the
+//! rights of an administrator. `runIntervalSeconds` and the `nextStart` of a task are estimates. The fake does not check
+//! that items exist.
 
 mod checks;
 mod cron;
@@ -39,9 +39,9 @@ use self::state::State;
 
 /// A running fake of ArcGIS Enterprise. The methods that all fakes have are described with [`FakeServer`].
 ///
-/// A failure it is told to answer is sent as the vendor would: its status is the code inside an answer with HTTP 200, see
-/// [`true_statuses`](Self::true_statuses); only 502, 503 and 504 come from a proxy and are true. Tokens in forms and
-/// URLs are not kept with [`requests`](Self::requests).
+/// [`fail_next`](Self::fail_next) fails as the vendor does: the status is the code inside a response with HTTP 200 (see
+/// [`true_statuses`](Self::true_statuses)); only 502, 503 and 504, which come from a proxy, are real HTTP statuses.
+/// [`requests`](Self::requests) does not show the tokens in forms and URLs.
 ///
 /// At the start the administrator API knows [`CLEANER`](Self::CLEANER), [`BACKUP`](Self::BACKUP) and
 /// [`RETENTION`](Self::RETENTION). [`USERNAME`](Self::USERNAME) has [`NOTEBOOK`](Self::NOTEBOOK),
@@ -65,7 +65,7 @@ impl FakeArcGis {
     pub const USERNAME: &'static str = "hooli.admin";
     /// Password of both users.
     pub const PASSWORD: &'static str = "fake+pass&word%1";
-    /// A publisher, who may see and change her own tasks only. In a path the name must be percent-encoded.
+    /// A publisher, who may only see and change her own tasks. In a path the name must be percent-encoded.
     pub const COLLEAGUE: &'static str = "mara lind@hooli";
     /// What the `client_id` of an app must be.
     pub const CLIENT_ID: &'static str = "fakeAppOfHooli01";
@@ -73,11 +73,11 @@ impl FakeArcGis {
     pub const CLIENT_SECRET: &'static str = "fake+app/secret%1";
     /// The organization: `orgId` of administrators' tasks, and its name in paths besides `self`.
     pub const ORG_ID: &'static str = "8D21F07C5A9B3E46";
-    /// Who has the administrators' tasks: their `ownerId`.
+    /// The `ownerId` of administrators' tasks.
     pub const OWNER_ID: &'static str = "b3f97a1c04de4862a5709c8e1d6f2b30";
     /// A task of type `CleanGPJobs` that runs every hour: it succeeded four times, was skipped once and failed once.
     pub const CLEANER: &'static str = "1f6b0c9d27e84a53b8c4d5e60f719a21";
-    /// A weekly task of type `CreateBackup` with one run. Answers show its passcode, [`PASSCODE`](Self::PASSCODE).
+    /// A weekly task of type `CreateBackup` with one run. Responses show its passcode, [`PASSCODE`](Self::PASSCODE).
     pub const BACKUP: &'static str = "2c85e1f7a0934d6eb1f2037c49d8a652";
     /// A paused task of type `BackupRetentionCleaner` that never ran.
     pub const RETENTION: &'static str = "39d47a60be125c8f9e03f6b1d27c84a3";
@@ -89,10 +89,10 @@ impl FakeArcGis {
     pub const INSIGHTS: &'static str = "6b83d9f5e12c4a08b7f902c3d4e1f586";
     /// A task of type `ExecuteSceneCook` with one run that could not be submitted.
     pub const SCENE: &'static str = "7c94eaa6f23d4b19a8010d4e5f203697";
-    /// What [`BACKUP`](Self::BACKUP) is encrypted with.
+    /// The passcode of [`BACKUP`](Self::BACKUP).
     pub const PASSCODE: &'static str = "fake-passcode-71";
-    /// What `taskState` says of a task that was turned off because it failed too often. Inferred: only the name that
-    /// people see is documented.
+    /// The `taskState` of a task that was turned off because it failed too often. Inferred: only the label in the user
+    /// interface is documented.
     pub const TURNED_OFF: &'static str = "failed";
 }
 
@@ -140,31 +140,31 @@ impl FakeArcGis {
         self.lock().deployment = deployment;
     }
 
-    /// How errors of the administrator APIs look. Default [`AdminErrors::Messages`].
+    /// The format of errors of the administrator APIs. Default [`AdminErrors::Messages`].
     ///
-    /// `/portaladmin` complains about tokens in the form of the Sharing API either way.
+    /// Errors of `/portaladmin` about tokens always have the format of the Sharing API.
     pub fn admin_errors(&self, form: AdminErrors) {
         self.lock().style.admin_errors = form;
     }
 
-    /// Whether an error's code is the HTTP status, too. Default `false`: the status is 200.
+    /// Whether the code of an error is the HTTP status, too. Default `false`: the status is 200.
     pub fn true_statuses(&self, sent: bool) {
         self.lock().style.true_statuses = sent;
     }
 
-    /// Writes dates of the administrator API as text from now on. Until then they are milliseconds since 1970, as
+    /// Writes dates of the administrator API as text from now on. By default they are milliseconds since 1970, as
     /// those of the Sharing API always are.
     pub fn text_dates(&self, form: TextDates) {
         self.lock().text_dates = Some(form);
     }
 
-    /// The zone of the machine that writes dates as text, which they do not tell. Default UTC.
+    /// The time zone of dates that are written as text, which do not name it. Default UTC.
     pub fn text_zone(&self, zone: FixedOffset) {
         self.lock().text_zone = Some(zone);
     }
 
-    /// Whether lists of the administrator API heed `start` and `num`. Default `true`; otherwise they are
-    /// always whole.
+    /// Whether lists of the administrator API come in pages, by `start` and `num`. Default `true`; otherwise they are
+    /// always complete.
     pub fn admin_pages(&self, pages: bool) {
         self.lock().admin_lists_whole = !pages;
     }
@@ -175,13 +175,13 @@ impl FakeArcGis {
         self.lock().runs_in_pages = pages;
     }
 
-    /// The most items on a page, whatever is asked for. Default 100. Without `num`, the Sharing API
+    /// The largest page, whatever the request says. Default 100. Without `num`, the Sharing API
     /// sends 10 at most.
     pub fn page_limit(&self, items: usize) {
         self.lock().page_limit = Some(items.max(1));
     }
 
-    /// Whether the answer to a task created by an administrator names it, as `taskId`. Default `true`.
+    /// Whether the response to an administrator who creates a task names it, as `taskId`. Default `true`.
     pub fn created_id_told(&self, told: bool) {
         self.lock().created_id_told = told;
     }
@@ -202,7 +202,7 @@ impl FakeArcGis {
     /// If the location cannot be sent.
     #[track_caller]
     pub fn redirect_next(&self, location: &str) {
-        self.answer_next_with(302, &[("location", location)], "");
+        self.respond_next_with(302, &[("location", location)], "");
     }
 }
 
@@ -217,7 +217,7 @@ pub enum Deployment {
     WindowsOrLinux,
 }
 
-/// How errors of the administrator APIs look.
+/// The format of errors of the administrator APIs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AdminErrors {
@@ -228,7 +228,7 @@ pub enum AdminErrors {
     Object,
 }
 
-/// Dates as Gson writes them, which depends on the Java it runs on. All are English and tell no zone.
+/// Dates as Gson writes them, which depends on the Java it runs on. All are in English and without a time zone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TextDates {

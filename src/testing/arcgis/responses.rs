@@ -11,7 +11,7 @@ pub(super) type Reply = kit::Reply<State>;
 
 const JSON: &str = "application/json;charset=UTF-8";
 
-/// Who is asked, which decides how errors look.
+/// The API of a request, which decides the format of errors.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Api {
     /// `/admin`
@@ -40,7 +40,7 @@ pub enum Refusal {
         /// Only the OAuth 2.0 endpoint names its errors.
         oauth: Option<&'static str>,
     },
-    /// For people: a status and a heading.
+    /// A web page: status and heading.
     Page(u16, &'static str),
 }
 
@@ -87,7 +87,7 @@ impl Refusal {
         Self::error(403, "This account may not do that.")
     }
 
-    /// What usually comes with a code: 502 to 504 are a proxy's, all others the vendor's own.
+    /// The usual refusal with a code: 502 to 504 come from a proxy, all others from the vendor.
     pub(super) fn usual(code: u16) -> Self {
         match code {
             403 => Self::denied(),
@@ -100,7 +100,7 @@ impl Refusal {
         }
     }
 
-    /// Where a web adaptor knows nothing.
+    /// A path that the web adaptor does not know.
     pub(super) fn nowhere() -> Self {
         Self::Page(404, "Nothing is here")
     }
@@ -116,7 +116,7 @@ impl Refusal {
         let status = if style.true_statuses { code } else { 200 };
         let own_form = match api {
             Api::Sharing => false,
-            // It complains about tokens like the rest of the portal.
+            // Its errors about tokens are those of the rest of the portal.
             Api::PortalAdmin => !matches!(code, 498 | 499),
             Api::Admin => true,
         };

@@ -1,4 +1,4 @@
-//! Which request does what, and what each may say.
+//! Routes, and what each request may contain.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::testing::kit::FakeState as _;
 /// The parts of a path that are not matched yet.
 type Rest<'a> = &'a [&'a str];
 
-/// What a run may be said to be.
+/// The statuses that a caller may set.
 const STATUSES: [&str; 6] =
     ["scheduled", "executing", "succeeded", "skipped", "failed", "submitfailed"];
 
@@ -63,7 +63,7 @@ fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
             });
             Ok(data(json!({ "owningSystemUrl": root, "authInfo": auth })))
         }
-        // The vendor's own client asks by POST.
+        // The vendor's own client uses POST.
         ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID]) => portal(state, sent),
         ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID, "allScheduledTasks"]) => {
             if !state.caller(sent, Api::Sharing)?.administrator {
@@ -110,7 +110,7 @@ fn admin(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>, api: Api) -> Reply
     }
 }
 
-/// Also for callers without a token, who learn less.
+/// Callers without a token get less of it.
 fn portal(state: &State, sent: &Sent<'_>) -> Reply {
     sent.only(&[])?;
     let caller = match state.caller(sent, Api::Sharing) {
@@ -141,7 +141,7 @@ fn set_limits(state: &mut State, sent: &Sent<'_>) -> Reply {
     if category != "ScheduleTask" {
         return Err(cannot_be("category", category));
     }
-    let refused = || Refusal::bad_request("'properties' is no list of known limits");
+    let refused = || Refusal::bad_request("'properties' is not a list of known limits");
     let wanted: Vec<Map<String, Value>> =
         serde_json::from_str(sent.required("properties")?).map_err(|_| refused())?;
     let mut limits = Vec::new();
@@ -185,7 +185,7 @@ fn user_tasks(state: &State, sent: &Sent<'_>, user: Option<&str>, counted: bool)
     Ok(data(envelope))
 }
 
-/// Both APIs have the same operations, and other words for them.
+/// Both APIs have the same operations, with different JSON.
 fn tasks(state: &mut State, sent: &Sent<'_>, owner: Owner<'_>, rest: Rest<'_>) -> Reply {
     let now = state.kit.now();
     match (sent.call.method.as_str(), rest) {

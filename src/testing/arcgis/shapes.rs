@@ -1,4 +1,4 @@
-//! How tasks, runs and lists look.
+//! The JSON of tasks, runs and lists.
 
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 use serde_json::{Map, Value, json};
@@ -8,14 +8,14 @@ use super::responses::Refusal;
 use super::state::{Owner, Run, State, Task, next_start};
 use super::{FakeArcGis, TextDates};
 
-/// Items on a page of the Sharing API if nobody asks for another number.
+/// Default page size of the Sharing API.
 const USUAL_PAGE: usize = 10;
-/// More than this is cut to this, without a word.
+/// A larger page size is silently reduced to this.
 const LARGEST_PAGE: usize = 100;
 
 type Object = Map<String, Value>;
 
-/// Members that have no value are left out.
+/// An object without the members that have no value.
 fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Object {
     let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     there.collect()
@@ -85,7 +85,7 @@ impl State {
     }
 }
 
-/// What a kind is called where only machines look.
+/// The constant for a type of task.
 fn constant(kind: &str) -> &'static str {
     match kind {
         "CleanGPJobs" => "GP_JOBS_CLEANER_TASK_TYPE",
@@ -104,18 +104,18 @@ fn text_date(form: TextDates, at: DateTime<FixedOffset>) -> String {
     at.format(pattern).to_string()
 }
 
-/// The part of a list that is wanted.
+/// The requested part of a list.
 pub(super) struct Page {
     /// Number of the first item: 1 in the Sharing API, 0 in the administrator's.
     first: usize,
-    /// Says that nothing follows.
+    /// `nextStart` of the last page.
     end: i64,
     start: usize,
     most: usize,
 }
 
 impl Page {
-    /// All there is.
+    /// The whole list.
     pub(super) fn whole(owner: Owner<'_>) -> Self {
         let (first, end) = if owner.is_some() { (1, -1) } else { (0, 0) };
         Self { first, end, start: first, most: usize::MAX }
@@ -140,7 +140,7 @@ impl Page {
         Ok(page)
     }
 
-    /// The ids on this page, in the envelope that lists them.
+    /// The IDs on this page, and the members of the list besides the items.
     pub(super) fn cut(&self, all: Vec<String>) -> (Vec<String>, Object) {
         let skipped = self.start - self.first;
         let total = all.len();

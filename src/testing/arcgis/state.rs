@@ -11,7 +11,7 @@ use super::tokens::{DEFAULT_MINUTES, Token};
 use super::{Deployment, FakeArcGis, TextDates};
 use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
-/// Whose task it is: an administrator's if nobody's in particular.
+/// The owner of a task; `None` for those of the administrator API.
 pub(super) type Owner<'a> = Option<&'a str>;
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ pub struct State {
 #[derive(Default)]
 pub(super) struct Task {
     pub(super) id: String,
-    /// None: it is of the administrator API.
+    /// `None` for the administrator API.
     pub(super) owner: Option<String>,
     pub(super) title: Option<String>,
     pub(super) kind: String,
@@ -54,7 +54,7 @@ pub(super) struct Task {
     pub(super) generation: u64,
     pub(super) active: bool,
     pub(super) state: &'static str,
-    /// As they were added, which need not be the order of their times.
+    /// In the order they were added, which may differ from the order of their times.
     pub(super) runs: Vec<Run>,
     occurrences: i64,
     failures: i64,
@@ -67,7 +67,7 @@ pub(super) struct Run {
     pub(super) url: String,
     pub(super) created: DateTime<Utc>,
     pub(super) modified: DateTime<Utc>,
-    /// What becomes of it by itself; nothing once somebody else says so.
+    /// How it goes on; `None` once somebody has set its status.
     course: Option<Course>,
 }
 
@@ -124,12 +124,12 @@ impl State {
         found.ok_or_else(|| Refusal::not_found("task"))
     }
 
-    /// The task with this id, whoever has it.
+    /// The task with this ID, whoever its owner is.
     pub(super) fn any_task(&mut self, id: &str) -> Option<&mut Task> {
         self.tasks.iter_mut().find(|task| task.id == id)
     }
 
-    /// Adds an active task; gives its id back.
+    /// Adds an active task; returns its ID.
     pub(super) fn add_task(&mut self, owner: Owner<'_>, id: Option<&str>, draft: Draft) -> String {
         let id = id.map_or_else(|| self.new_id(), str::to_owned);
         let now = self.kit.now();
@@ -147,7 +147,7 @@ impl State {
         id
     }
 
-    /// The time of a task's schedule has come; gives the run's id back if the task is active.
+    /// The schedule of a task starts a run; returns its ID if the task is active.
     pub(super) fn start_run(&mut self, task: &str, plan: Plan) -> Option<String> {
         let now = self.kit.now();
         let id = self.new_id();
@@ -188,7 +188,7 @@ impl State {
         Ok(())
     }
 
-    /// Somebody says how a run is; it does not move by itself any more.
+    /// Somebody sets the status of a run; it does not move by itself any more.
     pub(super) fn settle(
         &mut self,
         owner: Owner<'_>,
@@ -217,7 +217,7 @@ impl State {
         Some(())
     }
 
-    /// Puts a run, and the last start of its task, where they belong in time.
+    /// Sets the time of a run, and of the last start of its task.
     pub(super) fn date_back(&mut self, run: &str, at: DateTime<Utc>) {
         for task in self.tasks.iter_mut().filter(|task| task.run(run).is_ok()) {
             task.last_start = Some(at);
@@ -241,7 +241,7 @@ impl Task {
         self.owner.is_none()
     }
 
-    /// Takes over what the draft says; the rest stays.
+    /// Applies the fields of a draft; the others stay.
     pub(super) fn change(&mut self, draft: Draft, now: DateTime<Utc>) {
         let Draft { title, kind, parameters, item, url, start, end, cron, most, active } = draft;
         self.title = title.or(self.title.take());
@@ -259,7 +259,7 @@ impl Task {
         }
     }
 
-    /// Turns it on, which also forgets its failures, or off.
+    /// Turns it on, which also resets its failures, or off.
     pub(super) fn switch(&mut self, active: bool, now: DateTime<Utc>) {
         if active {
             self.failures = 0;
@@ -281,7 +281,7 @@ impl Task {
         self.runs.iter().find(|run| run.id == id).ok_or_else(|| Refusal::not_found("run"))
     }
 
-    /// Adds a run; of a user's task, only so many are kept.
+    /// Adds a run; of a user's task, only the latest `most` are kept.
     fn push(&mut self, at: DateTime<Utc>, most: i64, run: Run) {
         self.last_start = self.last_start.max(Some(at));
         self.runs.push(run);
@@ -529,7 +529,7 @@ impl State {
 }
 
 impl Draft {
-    /// What a task of the demo data starts from.
+    /// A task of the demo data, without the fields that differ.
     pub(super) fn demo(title: &str, kind: &str, cron: &str) -> Self {
         Self {
             title: Some(title.to_owned()),
@@ -557,7 +557,7 @@ impl Draft {
     }
 }
 
-/// When a task runs next, about: its schedule counts from its last start.
+/// About when a task runs next, counted from its last start.
 pub(super) fn next_start(task: &Task) -> Option<DateTime<Utc>> {
     let last = task.last_start.unwrap_or(task.created);
     task.active.then(|| last + TimeDelta::seconds(task.cron.interval_seconds()))

@@ -1,4 +1,4 @@
-//! Who may call, and where tokens are handed out.
+//! Tokens: who may call, and how tokens are handed out.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use super::checks::{Sent, cannot_be};
 use super::responses::{Api, Refusal, Reply, data};
 use super::state::State;
 
-/// Minutes a token lasts if nobody says otherwise.
+/// Default lifetime of a token, in minutes.
 pub(super) const DEFAULT_MINUTES: i64 = 120;
-/// More than this is cut to this, without a word.
+/// A longer lifetime is silently reduced to this.
 const MOST_MINUTES: i64 = 20_160;
-/// The only address callers of the fake have.
+/// The address of all callers of the fake.
 const ADDRESS: &str = "127.0.0.1";
 
 /// A token that was handed out.
@@ -26,7 +26,7 @@ pub(super) struct Token {
     pub(super) expires: DateTime<Utc>,
 }
 
-/// Who calls.
+/// The caller of a request.
 pub(super) struct Caller {
     pub(super) user: &'static str,
     /// May do what administrators may.
@@ -34,7 +34,7 @@ pub(super) struct Caller {
 }
 
 impl State {
-    /// A token in a header, in the form, or in both; they must be the same one.
+    /// Checks the token in a header, in the form, or in both; they must be the same.
     pub(super) fn caller(&self, sent: &Sent<'_>, api: Api) -> Result<Caller, Refusal> {
         let form = sent.form_token.as_deref();
         let mut given = sent.header_tokens.iter().copied().chain(form);
@@ -55,7 +55,7 @@ impl State {
         Ok(Caller { user: token.user, administrator })
     }
 
-    /// Hands out a token that lasts this many minutes; gives it back with its end.
+    /// Hands out a token that lasts this many minutes; returns it with its expiry.
     pub(super) fn mint(
         &mut self,
         user: &'static str,
@@ -88,7 +88,7 @@ impl State {
         let referer = match sent.required("client")? {
             "referer" => Some(sent.required("referer")?.to_owned()),
             "ip" if sent.required("ip")? == ADDRESS => None,
-            // Nobody calls from there, so that the token never fits.
+            // All calls come from another address, so the token never matches.
             "ip" => Some(String::new()),
             "requestip" => None,
             other => return Err(cannot_be("client", other)),
@@ -104,7 +104,7 @@ impl State {
         Ok(data(json!({ "token": token, "expires": expires, "ssl": false })))
     }
 
-    /// For the app, which is its owner with fewer rights.
+    /// For an app, which has the tasks of its owner but fewer rights.
     fn app_token(&mut self, sent: &Sent<'_>) -> Reply {
         sent.only(&["client_id", "client_secret", "grant_type", "expiration"])?;
         let minutes = minutes(sent)?;
@@ -122,7 +122,7 @@ impl State {
     }
 }
 
-/// How long a token is to last.
+/// The requested lifetime of a token.
 fn minutes(sent: &Sent<'_>) -> Result<i64, Refusal> {
     match sent.number("expiration")? {
         None => Ok(DEFAULT_MINUTES),

@@ -1,4 +1,4 @@
-//! What bodies may say, and what is filled in where they say nothing.
+//! What bodies may contain, and their defaults.
 
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,12 @@ pub(super) fn object_of(value: Value) -> Object {
     if let Value::Object(object) = value { object } else { Object::new() }
 }
 
-/// The text of a member, or none.
+/// The text of a member; empty if there is none.
 pub(super) fn text<'a>(object: &'a Object, name: &str) -> &'a str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The items of a member, or none.
+/// The items of a member; empty if there are none.
 pub(super) fn items<'a>(object: &'a Object, name: &str) -> &'a [Value] {
     object.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
@@ -82,7 +82,7 @@ fn is_rid(value: &Value) -> bool {
     *head == "ri" && name(service) && word(instance) && name(kind) && tail
 }
 
-/// One object of a union, and which; `variants` pairs each `type` with its members.
+/// Checks one object of a union; returns its `type`. `variants` pairs each `type` with its members.
 pub(super) fn variant<'a>(
     object: &'a Object,
     variants: &[(&str, &str)],
@@ -90,13 +90,13 @@ pub(super) fn variant<'a>(
     let kind = text(object, "type");
     let (_, members) = variants.iter().find(|(name, _)| *name == kind).ok_or_else(|| {
         let known: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
-        invalid(&format!("type is none of {}", known.join(", ")))
+        invalid(&format!("type must be one of {}", known.join(", ")))
     })?;
     check(object, &format!("type:text {members}"))?;
     Ok(kind)
 }
 
-/// A new schedule, or what replaces one; comes back as answers show it.
+/// A new schedule, or one that replaces another; returned as responses show it.
 pub(super) fn schedule(state: &State, body: &Value) -> Result<Object, Refusal> {
     let mut shown = whole(body)?.clone();
     check(
@@ -113,7 +113,7 @@ pub(super) fn schedule(state: &State, body: &Value) -> Result<Object, Refusal> {
     Ok(shown)
 }
 
-/// A new build; comes back as an action.
+/// A new build; returned as an action.
 pub(super) fn build(body: &Value) -> Result<Object, Refusal> {
     action(whole(body)?, "fallbackBranches:texts")
 }
@@ -214,7 +214,7 @@ fn is_cron(cron: &str) -> bool {
     cron.split_whitespace().count() == 5 && cron.chars().all(sign)
 }
 
-/// Whether it has the form of a zone id; the zones themselves are not known.
+/// Whether it has the format of a zone ID; the fake has no list of zones.
 fn is_zone(zone: &str) -> bool {
     let sign = |c: char| c.is_ascii_alphanumeric() || "/_+-:".contains(c);
     !zone.is_empty() && zone.chars().all(sign)

@@ -10,7 +10,7 @@ use super::checks::{Object, check, items, part, text, variant, whole};
 use super::responses::{Refusal, Reply, bad_request, invalid, shown};
 use super::state::State;
 
-/// What a page token stands for.
+/// The rest of a list, by page token.
 pub(super) struct Cursor {
     token: String,
     list: String,
@@ -18,9 +18,9 @@ pub(super) struct Cursor {
 }
 
 impl State {
-    /// The page that is wanted. `size` and `token` are as the caller wrote them, in a query or a body.
+    /// The requested page. `size` and `token` are as sent, in a query or a body.
     ///
-    /// A list is drawn up with its first page: what comes or goes later does not move the others.
+    /// The first page fixes the list: what is added or removed later does not change the other pages.
     pub(super) fn page(
         &mut self,
         list: &str,
@@ -32,7 +32,7 @@ impl State {
             Value::String(text) => text.parse().ok(),
             other => other.as_i64(),
         });
-        let size: i64 = size.ok_or_else(|| invalid("pageSize is no integer"))?;
+        let size: i64 = size.ok_or_else(|| invalid("pageSize is not an integer"))?;
         let most = usize::try_from(size)
             .ok()
             .filter(|most| *most > 0)
@@ -51,7 +51,7 @@ impl State {
         let data: Vec<Value> = rids.iter().filter_map(|rid| show(self, rid)).collect();
         let mut body = json!({ "data": data });
         if let (Some(body), false) = (body.as_object_mut(), rest.is_empty()) {
-            // The signs in front are some whose base64 must be escaped in a query.
+            // The base64 of the first characters must be escaped in a query.
             let token = BASE64_STANDARD.encode(format!(">>>???{}", self.kit.new_uuid()));
             let token = format!("v1.{token}");
             body.insert("nextPageToken".to_owned(), token.as_str().into());
@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-/// The member of a build that a field of a search stands for.
+/// The member of a build for a field of a search.
 fn member(operator: &str, field: &str) -> Result<&'static str, Refusal> {
     match (operator, field) {
         ("eq", "CREATED_BY") => Ok("createdBy"),
@@ -110,7 +110,7 @@ pub(super) fn check_filter(filter: &Object) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a build passes a filter that was checked. Without a time it passes no filter on it.
+/// Whether a build matches a checked filter. A build without a time never matches a filter on that time.
 pub(super) fn holds(filter: &Object, build: &Object) -> bool {
     let part = |part: &Value| part.as_object().is_some_and(|part| holds(part, build));
     let kind = text(filter, "type");
@@ -127,7 +127,7 @@ pub(super) fn holds(filter: &Object, build: &Object) -> bool {
     }
 }
 
-/// Members to sort by, the first one first, and whether the latest comes first. Without any, the latest start does.
+/// Members to sort by, the most important first, and whether the order is descending. Default: the latest start first.
 pub(super) fn order(body: &Object) -> Result<Vec<(&'static str, bool)>, Refusal> {
     let mut order = Vec::new();
     if body.contains_key("orderBy") {
@@ -149,7 +149,7 @@ pub(super) fn order(body: &Object) -> Result<Vec<(&'static str, bool)>, Refusal>
     Ok(order)
 }
 
-/// All times have one form, so text sorts like time. Without a time a build counts as later than all others.
+/// All times have the same format, so text sorts like time. A build without a time counts as later than all others.
 pub(super) fn compare(order: &[(&str, bool)], left: &Object, right: &Object) -> Ordering {
     let orders = order.iter().map(|(name, descending)| {
         let key = |build| (!Object::contains_key(build, *name), text(build, name));

@@ -1,15 +1,15 @@
 //! A stateful fake of Palantir Foundry's orchestration API v2, on loopback.
 //!
-//! [`FakeFoundry::start`] serves schedules, their versions and runs, builds, jobs, the schedules of a dataset, and
-//! the OAuth 2.0 token endpoint for client credentials. It keeps what callers change, and it is strict: a
-//! parameter or body member the API does not define is refused, and so is a preview operation without
-//! `preview=true`. Nothing moves by itself. A run gets its result as it is listed, and a build takes a step
-//! whenever it is asked for, alone or in a batch, so tests need no sleep.
+//! [`FakeFoundry`] serves schedules, their versions and runs, builds, jobs, the schedules of a dataset, and the OAuth 2.0
+//! token endpoint for client credentials. It keeps what callers change, and it is strict: it refuses a parameter or body
+//! member that the API does not define, and a preview operation without `preview=true`. Nothing moves by itself. A run
+//! gets its result as it is listed, and a build takes a step at every poll, alone or in a batch, so tests need no sleep.
 //!
-//! Inferred, since nobody documents them: that stable operations take `preview` too, that answers carry
-//! `X-B3-TraceId`, that paused schedules can be run, that a search without an order shows the latest build
-//! first, which bodies come with OAuth 2.0 refusals, and that [`Plan::skipped`](super::Plan::skipped) and
-//! [`Plan::submit_fails`](super::Plan::submit_fails) refuse a build made without a schedule. Names of resources are not looked up: any dataset or project exists.
+//! Inferred, since it is not documented: that stable operations take `preview` too, that responses have the header
+//! `X-B3-TraceId`, that paused schedules can be run, that a search without an order has the latest build first, the bodies
+//! of OAuth 2.0 refusals, and that [`Plan::skipped`](super::Plan::skipped) and
+//! [`Plan::submit_fails`](super::Plan::submit_fails) refuse a build that is created without a schedule. The fake does not
+//! check that datasets and projects exist.
 
 mod checks;
 mod lists;
@@ -52,9 +52,9 @@ impl FakeFoundry {
     pub const CLIENT_ID: &'static str = "fake-client-id";
     /// What the token request's `client_secret` must be.
     pub const CLIENT_SECRET: &'static str = "fake+client/secret%1";
-    /// Who callers of the API are: `createdBy` of what they make.
+    /// The user of all callers: `createdBy` of what they make.
     pub const USER: &'static str = "2c9e51d7-06b8-4fa3-9d41-b58e7a60c312";
-    /// A dataset all schedules of the fake build, besides one of their own. Callers' schedules need not.
+    /// A dataset that all schedules of the fake build, besides one of their own. Schedules that callers create need not.
     pub const DATASET: &'static str =
         "ri.foundry.main.dataset.6e1a94c3-5d20-4b7f-8c69-02f3d8b1a745";
     /// RID of `nightly-orders`: of its daily runs one was ignored, one ended in an error, one failed, three succeeded.

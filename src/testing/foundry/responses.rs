@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::FakeFoundry;
 use super::state::State;
-use crate::testing::kit::{self, Body, OAuthError, Response};
+use crate::testing::kit::{self, Body, OAuthError, Response, TokenForm};
 
 /// The header that names a request in the vendor's traces.
 pub(super) const TRACE_HEADER: &str = "x-b3-traceid";
@@ -98,6 +98,12 @@ pub(super) fn complete(
     {
         body.insert("errorInstanceId".to_owned(), instance.into());
     }
+    if let Body::Json(body) = &response.body
+        && body["error"] == "invalid_client"
+    {
+        response.status = 401;
+        response.header("www-authenticate", "Basic realm=\"fake\"");
+    }
     response.name_request(call, TRACE_HEADER, trace)
 }
 
@@ -121,37 +127,13 @@ pub(super) fn check_token(state: &State, call: &Call) -> Result<(), Refusal> {
 const SCOPES: [&str; 4] =
     ["api:orchestration-read", "api:orchestration-write", "api:datasets-read", "offline_access"];
 
-/// `POST /multipass/api/oauth2/token`.
-pub(super) fn token(state: &mut State, call: &Call) -> Response {
-    match check_token_request(call) {
-        Ok(()) => Response::json(
-            200,
-            json!({
-                "access_token": state.kit.new_token(),
-                "token_type": "bearer",
-                "expires_in": 3600,
-            }),
-        ),
-        Err((error, description)) => {
-            let status = if error == "invalid_client" { 401 } else { 400 };
-            let body = json!({ "error": error, "error_description": description });
-            let mut response = Response::json(status, body);
-            if status == 401 {
-                response.header("www-authenticate", "Basic realm=\"fake\"");
-            }
-            response
-        }
-    }
-}
-
-fn check_token_request(call: &Call) -> Result<(), OAuthError> {
-    let mut form = call.token_form()?;
+pub(super) fn check_client(call: &Call, mut form: TokenForm) -> Result<(), OAuthError> {
     if let Some(value) = call.header("authorization") {
         let Some((user, password)) = basic(value) else {
             return Err(("invalid_client", "authorization is not HTTP Basic"));
         };
         if form.secret.replace(password).is_some() {
-            return Err(("invalid_request", "the secret is there twice"));
+            return Err(("invalid_request", "the secret is repeated"));
         }
         if form.id.get_or_insert_with(|| user.clone()) != &user {
             return Err(("invalid_request", "two clients are named"));

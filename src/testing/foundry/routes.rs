@@ -1,4 +1,4 @@
-//! Which request does what, and what each may say.
+//! Routes, and what each request may contain.
 
 use std::collections::BTreeSet;
 
@@ -171,7 +171,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
     serve(state, &Asked { call, rid: &rid, body: &body })
 }
 
-/// An array of `{name: rid}` in, a map from RID to thing out. What is not found is left out.
+/// Takes an array of `{name: rid}`, returns a map from RID to object. What is not found is left out.
 fn batch(
     asked: &Asked<'_>,
     name: &str,

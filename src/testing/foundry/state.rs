@@ -11,16 +11,18 @@ use super::lists::Cursor;
 use super::responses::{Call, Refusal, Reply, complete, not_found};
 use super::routes::route;
 use super::{FakeFoundry, UnionForm, responses};
-use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
+use crate::testing::kit::{
+    Course, End, FakeState, Kit, NewRun, OAuthError, Plan, Response, TokenForm,
+};
 
-/// Whoever does what callers of the API do not do.
+/// The user who does what callers of the API do not do.
 pub(super) const SOMEBODY_ELSE: &str = "7d2f4b68-90ac-4e13-8b57-c6d1e0f2a394";
 
 #[derive(Default)]
 pub struct State {
     pub(super) kit: Kit<Self>,
     pub(super) schedules: Vec<Schedule>,
-    /// As they are shown; also those of schedules that were deleted.
+    /// As JSON; also those of schedules that were deleted.
     pub(super) versions: Vec<Object>,
     runs: Vec<Run>,
     pub(super) builds: Vec<Build>,
@@ -37,15 +39,15 @@ pub(super) struct Schedule {
 struct Run {
     /// Without its result.
     shown: Object,
-    /// Which, and what belongs to it.
+    /// Its type, and the other members.
     result: Option<(&'static str, Object)>,
-    /// How many more lists leave the result out.
+    /// How many more lists come before the first with the result.
     unseen_lists: usize,
 }
 
 pub(super) struct Build {
     pub(super) shown: Object,
-    /// As they are shown.
+    /// As JSON.
     pub(super) jobs: Vec<Object>,
     course: Course,
     pub(super) cancelled: bool,
@@ -171,7 +173,7 @@ impl State {
         Ok(Run { shown, result: None, unseen_lists: 0 })
     }
 
-    /// What becomes of a run. Its build is there at once, even if lists do not tell of it yet.
+    /// The result of a run. Its build exists at once, even if lists do not show it yet.
     fn carry_out(
         &mut self,
         run: &Run,
@@ -272,7 +274,7 @@ impl State {
         runs.into_iter().map(|run| text(run, "rid").to_owned()).collect()
     }
 
-    /// A run in a list, which is what brings its result closer.
+    /// A run in a list. Each list brings its result closer.
     pub(super) fn list_run(&mut self, rid: &str) -> Option<Value> {
         let run = self.runs.iter_mut().find(|run| text(&run.shown, "rid") == rid)?;
         let mut shown = run.shown.clone();
@@ -388,8 +390,8 @@ impl FakeState for State {
             && (call.path.ends_with("/run") || call.path.ends_with("/builds/create"))
     }
 
-    fn token(&mut self, call: &Call) -> Reply {
-        Ok(responses::token(self, call))
+    fn check_client(call: &Call, form: TokenForm) -> Result<(), OAuthError> {
+        responses::check_client(call, form)
     }
 
     fn serve(&mut self, call: &Call) -> Reply {
@@ -454,7 +456,7 @@ impl Schedule {
         part(&self.shown, "action").map(targets).unwrap_or_default()
     }
 
-    /// The branch it builds, and then those it falls back to.
+    /// The branch it builds, then its fallback branches.
     pub(super) fn branches(&self) -> Vec<&str> {
         let Ok(action) = part(&self.shown, "action") else { return Vec::new() };
         let fallbacks = items(action, "fallbackBranches").iter().filter_map(Value::as_str);
@@ -474,7 +476,7 @@ impl Build {
         }
     }
 
-    /// If it failed, its first job did, and the others had no chance to run.
+    /// If it failed, its first job failed, and the others did not run.
     fn end(&mut self, status: &str, at: DateTime<Utc>) {
         let status = status.to_uppercase();
         if status != "CANCELED" {

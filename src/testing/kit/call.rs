@@ -2,13 +2,21 @@
 
 use std::marker::PhantomData;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 use wiremock::Request;
 use wiremock::http::HeaderMap;
 
 use super::FakeState;
+
+/// All but the characters that a part of a path may have.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A text as a part of a path.
+pub(in crate::testing) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
 
 /// A request that a fake server has seen. Headers, and so credentials, are not kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -106,17 +114,24 @@ impl<S: FakeState> Call<S> {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Refuses all parameters but these, and each that is repeated.
-    pub fn check_parameters(&self, known: &[&str]) -> Result<(), S::Refusal> {
-        for (position, (name, _)) in self.query.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                return Err(S::bad_request(&format!("unknown parameter {name}")));
-            }
-            if self.query.iter().take(position).any(|(other, _)| other == name) {
+    /// The parameters, in the order sent. Refuses each that is repeated.
+    pub fn parameters(&self) -> Result<Vec<(&str, &str)>, S::Refusal> {
+        let mut parameters: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in &self.query {
+            if parameters.iter().any(|(known, _)| known == name) {
                 return Err(S::bad_request(&format!("parameter {name} is repeated")));
             }
+            parameters.push((name, value));
         }
-        Ok(())
+        Ok(parameters)
+    }
+
+    /// Refuses all parameters but these, and each that is repeated.
+    pub fn check_parameters(&self, known: &[&str]) -> Result<(), S::Refusal> {
+        match self.parameters()?.iter().find(|(name, _)| !known.contains(name)) {
+            Some((name, _)) => Err(S::bad_request(&format!("unknown parameter {name}"))),
+            None => Ok(()),
+        }
     }
 
     pub fn no_body(&self) -> Result<(), S::Refusal> {

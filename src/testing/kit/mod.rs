@@ -17,13 +17,13 @@ use super::lock;
 use crate::client::{Api, Client, ClientBuilder};
 
 pub use self::call::SeenRequest;
-pub(super) use self::call::{Call, OAuthError};
+pub(super) use self::call::{Call, OAuthError, TokenForm, segment};
 pub(super) use self::plan::{Course, End, LISTS_PER_POLL, Rows};
 pub use self::plan::{NewRun, Plan};
 pub(super) use self::response::{Body, Response};
 pub(super) use self::state::{FakeState, Kit, Lost, Reply};
 
-/// A vendor that has a fake here. It cannot be implemented for others: their fakes are their own.
+/// A vendor of this crate, which has a fake. For your own vendor, write your own fake.
 pub trait FakeVendor: Api + Sized {
     /// What the fake remembers, and how it behaves.
     #[doc(hidden)]
@@ -47,7 +47,7 @@ pub trait HandsOutTokens: FakeVendor {}
 /// goes, [`NewRun`] adds one that exists already.
 ///
 /// The methods here are the same for every vendor. What only one vendor has is described with its alias, such as
-/// [`FakeAdobe`](super::adobe::FakeAdobe).
+/// `adobe::FakeAdobe`.
 pub struct FakeServer<V: FakeVendor> {
     server: MockServer,
     state: Arc<Mutex<V::State>>,
@@ -174,13 +174,13 @@ impl<V: FakeVendor> FakeServer<V> {
     /// # Panics
     /// If the status is not in 200..=599, or a header cannot be sent.
     #[track_caller]
-    pub fn answer_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
+    pub fn respond_next_with(&self, status: u16, headers: &[(&str, &str)], body: &str) {
         let response = Response::checked(status, headers, body);
         self.with_kit(|kit| kit.respond_next(Ok(response)));
     }
 
     /// Carries out the next request, then drops the connection without a response.
-    pub fn lose_next_answer(&self) {
+    pub fn lose_next_response(&self) {
         self.with_kit(|kit| kit.lose_next(Lost::Response));
     }
 
@@ -217,13 +217,13 @@ impl<V: StartsRuns> FakeServer<V> {
     /// Carries out the next trigger, then drops the connection without a response.
     ///
     /// Other faults come first: a trigger they hit leaves this one for the next trigger.
-    pub fn lose_next_trigger_answer(&self) {
+    pub fn lose_next_trigger_response(&self) {
         self.with_kit(|kit| kit.lose_next_trigger(Lost::Response));
     }
 
     /// Drops the connection of the next trigger without carrying it out.
     ///
-    /// Other faults come first, as for [`lose_next_trigger_answer`](Self::lose_next_trigger_answer).
+    /// Other faults come first, as for [`lose_next_trigger_response`](Self::lose_next_trigger_response).
     pub fn lose_next_trigger(&self) {
         self.with_kit(|kit| kit.lose_next_trigger(Lost::Request));
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde_json::json;
 
-use super::{Call, End, NewRun, Plan, Response, SeenRequest};
+use super::{Call, End, NewRun, OAuthError, Plan, Response, SeenRequest, TokenForm};
 
 /// What comes of a request: a response, or why there is none yet.
 pub(in crate::testing) type Reply<S> = Result<Response, <S as FakeState>::Refusal>;
@@ -20,6 +21,8 @@ pub trait FakeState: Sized + Send + 'static {
     const BASE_PATH: &'static str;
     /// Where tokens are handed out. Requests to there are not among those [seen](SeenRequest).
     const TOKEN_PATHS: &'static [&'static str] = &[];
+    /// How long they last.
+    const TOKEN_SECONDS: u32 = 3600;
     /// What is run, in the words of the vendor.
     const TARGET: &'static str;
     /// What [`FakeServer::finish`](super::FakeServer::finish) ends.
@@ -66,9 +69,27 @@ pub trait FakeState: Sized + Send + 'static {
         sent.to_owned()
     }
 
-    /// Serves a request to one of [`TOKEN_PATHS`](Self::TOKEN_PATHS).
+    /// Checks who asks for a token by client credentials, and for what.
+    fn check_client(call: &Call<Self>, form: TokenForm) -> Result<(), OAuthError> {
+        let _ = (call, form);
+        Err(("invalid_client", "no client is known"))
+    }
+
+    /// Serves a request to one of [`TOKEN_PATHS`](Self::TOKEN_PATHS): that of OAuth 2.0 for client credentials, unless
+    /// the vendor has another.
     fn token(&mut self, call: &Call<Self>) -> Reply<Self> {
-        self.serve(call)
+        let checked = call.token_form().and_then(|form| Self::check_client(call, form));
+        Ok(match checked {
+            Ok(()) => {
+                let token = self.new_token();
+                let lifetime = Self::TOKEN_SECONDS;
+                let body = json!({ "access_token": token, "token_type": "bearer", "expires_in": lifetime });
+                Response::json(200, body)
+            }
+            Err((error, description)) => {
+                Response::json(400, json!({ "error": error, "error_description": description }))
+            }
+        })
     }
 
     /// Carries out a request to the API.

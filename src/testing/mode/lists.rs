@@ -4,13 +4,13 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::responses::{Refusal, Reply, bad_request, list, not_found};
+use super::responses::{Call, Refusal, Reply, bad_request, list, not_found};
 use super::shapes::Form;
 
-/// More than this is cut to this, without a word.
+/// A larger page size is silently reduced to this.
 const MOST: usize = 30;
 
-/// One item of a list: what it is ordered and filtered by, and how it looks.
+/// One item of a list: what it is sorted and filtered by, and its JSON.
 #[derive(Default)]
 pub(super) struct Row {
     pub(super) created: DateTime<Utc>,
@@ -27,24 +27,24 @@ pub(super) struct Kind {
     counted: bool,
     /// Whether times can be filtered and ordered by.
     times: bool,
-    /// Whether `order` and `order_by` may also be the other way round, as documented for runs.
+    /// Whether `order` and `order_by` may also be swapped, as documented for runs.
     swapped: bool,
-    /// What `filter` may be where it is one word.
+    /// The values of `filter` where it is one word.
     scopes: &'static [&'static str],
 }
 
 const PAGED: Kind =
     Kind { key: "", per_page: MOST, counted: true, times: false, swapped: false, scopes: &[] };
-/// Of a report, and of a dataset.
+/// The runs of a report or dataset.
 pub(super) const RUNS: Kind =
     Kind { key: "report_runs", per_page: 20, times: true, swapped: true, ..PAGED };
-/// Of a query over time.
+/// The runs of one query.
 pub(super) const HISTORY: Kind = Kind { key: "query_runs", per_page: 20, ..PAGED };
-/// Of a space or a data source.
+/// The reports of a space or a data source.
 pub(super) const REPORTS: Kind = Kind { key: "reports", counted: false, times: true, ..PAGED };
 pub(super) const SPACES: Kind = Kind { key: "spaces", scopes: &["all", "custom", "mine"], ..PAGED };
 
-/// What a caller asked of a list.
+/// The parameters of a list.
 pub(super) struct Wanted {
     kind: &'static Kind,
     page: usize,
@@ -59,8 +59,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the parameters; anything unknown, repeated or out of range is refused.
-    pub(super) fn read(kind: &'static Kind, query: &[(String, String)]) -> Result<Self, Refusal> {
+    /// Reads the parameters; refuses what is unknown, repeated or out of range.
+    pub(super) fn read(kind: &'static Kind, call: &Call) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             page: 1,
@@ -72,28 +72,25 @@ impl Wanted {
             others: Vec::new(),
         };
         let (mut order, mut order_by) = (None, None);
-        for (position, (name, value)) in query.iter().enumerate() {
+        for (name, value) in call.parameters()? {
             let refused = || bad_request(&format!("{name} cannot be {value}"));
             let number = || value.parse().ok().filter(|n| *n > 0).ok_or_else(refused);
-            if query.iter().take(position).any(|(other, _)| other == name) {
-                return Err(bad_request(&format!("{name} is there twice")));
-            }
-            match name.as_str() {
+            match name {
                 "page" => wanted.page = number()?,
                 "per_page" => wanted.per_page = number()?.min(MOST),
                 "filter" if kind.times => {
                     wanted.filter = Some(Filter::read(value).ok_or_else(refused)?);
                 }
                 "filter" if !kind.scopes.is_empty() => {
-                    let known = kind.scopes.contains(&value.as_str());
-                    wanted.scope = Some(known.then(|| value.clone()).ok_or_else(refused)?);
+                    let known = kind.scopes.contains(&value);
+                    wanted.scope = Some(known.then(|| value.to_owned()).ok_or_else(refused)?);
                 }
-                "order" if kind.times => order = Some(value.as_str()),
-                "order_by" if kind.times => order_by = Some(value.as_str()),
+                "order" if kind.times => order = Some(value),
+                "order_by" if kind.times => order_by = Some(value),
                 _ => return Err(unknown(name)),
             }
             if name != "page" {
-                wanted.others.push((name.clone(), value.clone()));
+                wanted.others.push((name.to_owned(), value.to_owned()));
             }
         }
         let is_column = |text: Option<&str>| matches!(text, Some("created_at" | "updated_at"));
@@ -109,11 +106,11 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// The page asked for. `path` is the list's own, for links.
+    /// The requested page. `path` is that of the list, for links.
     pub(super) fn page(&self, form: &Form, path: &str, mut rows: Vec<Row>) -> Reply {
         let kind = self.kind;
         rows.retain(|row| self.filter.as_ref().is_none_or(|filter| filter.holds(row)));
-        // Spaces have no times, and stay as they are.
+        // Spaces have no times, and keep their order.
         if self.descending && kind.key != SPACES.key {
             rows.reverse();
         }
@@ -174,7 +171,7 @@ pub(super) fn whole(
 }
 
 pub(super) fn unknown(parameter: &str) -> Refusal {
-    bad_request(&format!("{parameter} is no filter this list knows"))
+    bad_request(&format!("{parameter} is not a parameter of this list"))
 }
 
 /// Such as `updated_at.lt.2026-01-31T06:00:00Z`.

@@ -1,14 +1,13 @@
 //! A stateful fake of the Mode Analytics API, on loopback.
 //!
-//! [`FakeMode::start`] serves one workspace: reports with their queries, runs, results, exports and schedules,
-//! datasets, data sources and spaces. It keeps what callers change, and it is strict: a parameter or body member
-//! the service does not know is refused. Nothing moves by itself. A run that was asked for takes a step whenever
-//! it is read by its token, and at every fifth list that shows it, so tests need no sleep.
+//! [`FakeMode`] serves one workspace: reports with their queries, runs, results, exports and schedules, datasets, data
+//! sources and spaces. It keeps what callers change, and it is strict: it refuses a parameter or body member that the
+//! service does not know. Nothing moves by itself. A triggered run takes a step at every poll by its token, and at every
+//! fifth list that contains it, so tests need no sleep.
 //!
-//! The wording of messages is the fake's own. Inferred, since nobody documents them: the order of lists without
-//! `order` (newest first), that archived reports are missing from lists and can still be run, that only runs that
-//! ended well have results of their own, and what a query run is called while it goes on. Answers are not
-//! compressed.
+//! The wording of messages is the fake's own. Inferred, since it is not documented: the order of lists without `order`
+//! (newest first), that archived reports are missing from lists and can still be run, that only runs that succeeded have
+//! results of their own, and the state of an unfinished query run. Responses are not compressed.
 
 mod files;
 mod lists;
@@ -61,11 +60,11 @@ impl FakeMode {
     pub const ARCHIVED_REPORT: &'static str = "a6f7302d9b48";
     /// A dataset, which is a report of type `DatasetReport`, with one run.
     pub const DATASET: &'static str = "b83c6e5f1a09";
-    /// The shared space all of them are in. Two more are empty and private: one's own and somebody else's.
+    /// The shared space of all of them. Two more are empty and private: the caller's and somebody else's.
     pub const SPACE: &'static str = "c27d94e6b0f1";
-    /// What all queries read. Its number is [`DATA_SOURCE_ID`](Self::DATA_SOURCE_ID); a second source is unused.
+    /// The data source of all queries. Its number is [`DATA_SOURCE_ID`](Self::DATA_SOURCE_ID); a second source is unused.
     pub const DATA_SOURCE: &'static str = "f51a0d8e3c79";
-    /// The number of [`DATA_SOURCE`](Self::DATA_SOURCE), which bodies need.
+    /// The number of [`DATA_SOURCE`](Self::DATA_SOURCE), for request bodies.
     pub const DATA_SOURCE_ID: u64 = 52_107;
 }
 
@@ -86,17 +85,17 @@ impl FakeMode {
 
     /// Whether links are paths that start with `/api`. Default `true`; otherwise they name the fake's own host.
     ///
-    /// Links to files of a query run name the host either way; `web` names another one.
+    /// Links to files of a query run name the host in both cases; `web` names another one.
     pub fn relative_hrefs(&self, relative: bool) {
         self.lock().form.absolute = !relative;
     }
 
-    /// Whether ids in answers are numbers, as they were until 2024. Default `false`: text.
+    /// Whether IDs in responses are numbers, as they were until 2024. Default `false`: text.
     pub fn numeric_ids(&self, numeric: bool) {
         self.lock().form.numeric_ids = numeric;
     }
 
-    /// Whether a clone and anything deleted are answered with the documented 200. Default `false`: 202 and 204.
+    /// Whether the response to a clone or a deletion has the documented status 200. Default `false`: 202 and 204.
     pub fn documented_statuses(&self, documented: bool) {
         self.lock().documented_statuses = documented;
     }
@@ -106,13 +105,13 @@ impl FakeMode {
         self.lock().form.next_past_end = linked;
     }
 
-    /// Whether `filter` on runs is answered with 500. Default `false`: it filters, as documented.
+    /// Whether `filter` on runs gets 500. Default `false`: it filters, as documented.
     pub fn run_filter_fails(&self, fails: bool) {
         self.lock().run_filter_fails = fails;
     }
 
-    /// Whether a number in the path where a token belongs gets 400 and a body whose `id` is that number.
-    /// Default `false`: 404, as any unknown token.
+    /// Whether a number instead of a token in the path gets 400 and a body whose `id` is that number.
+    /// Default `false`: 404, like any unknown token.
     pub fn numeric_tokens_are_bad_requests(&self, refused: bool) {
         self.lock().numeric_tokens_refused = refused;
     }

@@ -1,4 +1,4 @@
-//! Which request does what, and what each may say.
+//! Routes, and what each request may contain.
 
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ impl Call {
         rows: impl Iterator<Item = Row>,
     ) -> Reply {
         self.no_body()?;
-        let wanted = Wanted::read(kind, &self.query)?;
+        let wanted = Wanted::read(kind, self)?;
         wanted.page(&state.form, &self.path, rows.collect())
     }
 
@@ -141,7 +141,7 @@ fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
     }
 }
 
-/// `{"parameters": {…}}`, or the tokens of datasets to be read anew.
+/// `{"parameters": {…}}`, or the tokens of datasets to refresh.
 fn run_parameters(state: &State, call: &Call) -> Result<Value, Refusal> {
     let mut body = call.object()?;
     only(&body, &["parameters", "report"])?;
@@ -195,7 +195,7 @@ fn in_run(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
     }
 }
 
-/// The report and run before the query run do not matter: so with the service.
+/// As with the service, the report and run before the query run in the path do not matter.
 fn query_run(state: &State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
     call.no_body()?;
     let run = state.query_run(token)?;
@@ -223,7 +223,7 @@ fn query_run(state: &State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
     }
 }
 
-/// Only runs that ended well have results of their own.
+/// Only runs that succeeded have results of their own.
 fn first_query(run: &Run) -> Result<&QueryRun, Refusal> {
     let first = run.queries.first().filter(|_| is_good(&run.state));
     first.ok_or_else(|| not_found("result of this run"))
@@ -243,16 +243,16 @@ fn run_csv(state: &State, report: &Report, run: &Run) -> Reply {
     Ok(file(zip(&files), "application/zip", &file_name(report, run, "zip")))
 }
 
-/// The first look asks for a PDF, the third finds it done if the run ended well.
+/// The first poll requests a PDF; at the third it is done if the run succeeded.
 fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest<'_>) -> Reply {
     call.bare()?;
     let (now, held) = (state.kit.now(), state.kit.held);
     let found = state.run_mut("reports", token, run)?;
-    let ready = found.pdf.is_some_and(|(_, looks)| looks >= 2);
+    let ready = found.pdf.is_some_and(|(_, polls)| polls >= 2);
     match (rest, found.pdf) {
         (["pdf.pdf"], None) => found.pdf = Some((now, 0)),
-        (["pdf.pdf"], Some((at, looks))) if !held && is_good(&found.state) => {
-            found.pdf = Some((at, looks.saturating_add(1)));
+        (["pdf.pdf"], Some((at, polls))) if !held && is_good(&found.state) => {
+            found.pdf = Some((at, polls.saturating_add(1)));
         }
         (["pdf.pdf"], _) => {}
         (["pdf", "download" | "download.pdf"], _) if ready => {
@@ -283,7 +283,7 @@ fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply
             state.report_mut("reports", token)?.queries.push(query.clone());
             Ok(hal(200, &state.form.query(state.report("reports", token)?, &query)))
         }
-        // The report before it does not matter: so with the service.
+        // As with the service, the report before it in the path does not matter.
         ("GET", [query]) => {
             call.bare()?;
             let mut all = state.reports.iter();
@@ -326,7 +326,7 @@ fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply
     }
 }
 
-/// Checks a query's members; gives back the data source they name.
+/// Checks the members of a query; returns the data source that they name.
 fn query_fields(body: &Object) -> Result<Option<Source>, Refusal> {
     only(body, &["raw_query", "data_source_id", "name"])?;
     for name in ["raw_query", "name"].into_iter().filter(|name| body.contains_key(*name)) {
@@ -451,7 +451,7 @@ fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
             call.bare()?;
             Ok(hal(200, &state.form.source(source)))
         }
-        // A report is there once for each of its queries.
+        // A report occurs once for each of its queries.
         ["reports"] => {
             let reports = state.reports.iter().filter(|report| !report.archived);
             let rows = reports.flat_map(|report| {
@@ -467,7 +467,7 @@ fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
 /// Without a filter, private spaces of others are left out.
 fn spaces(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
     let [token, rest @ ..] = rest else {
-        let scope = Wanted::read(&lists::SPACES, &call.query)?.scope;
+        let scope = Wanted::read(&lists::SPACES, call)?.scope;
         let found = SPACES.into_iter().filter(|space| match scope.as_deref() {
             Some("all") => true,
             Some("custom") => !space.private,

@@ -1,28 +1,27 @@
-//! How things look on the wire.
+//! The JSON of reports, runs and the like.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::FakeMode;
 use super::state::{Query, QueryRun, Report, Run, Schedule};
+use crate::testing::kit::segment;
 
 /// Where the API starts.
 pub(super) const API: &str = "/api";
 /// Where [`FakeMode::WORKSPACE`] starts.
 pub(super) const BASE_PATH: &str = "/api/initech";
-/// Pages for people. Foreign on purpose: no client may send its secret there.
+/// Web pages. They are on another host on purpose: no client may send its secret there.
 const WEB: &str = "https://app.mode.com/initech";
 const CALLER: &str = "/api/pgibbons";
 const ACCOUNT_ID: u64 = 1_830_442;
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(super) struct Space {
     pub(super) token: &'static str,
     id: u64,
     name: &'static str,
     pub(super) private: bool,
-    /// Whether it belongs to whoever calls.
+    /// Whether it belongs to the caller.
     pub(super) mine: bool,
 }
 
@@ -54,7 +53,7 @@ pub(super) const SOURCES: [Source; 2] = [
     Source { token: "a90e4c2d7f53", id: 52_108, name: "Lake", vendor: "trino", port: 8443 },
 ];
 
-/// What answers have in common, as far as it can be chosen.
+/// Settings of the format of responses.
 #[derive(Default)]
 pub(super) struct Form {
     /// Scheme, host and port of the fake.
@@ -62,10 +61,6 @@ pub(super) struct Form {
     pub(super) absolute: bool,
     pub(super) numeric_ids: bool,
     pub(super) next_past_end: bool,
-}
-
-fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 fn time(time: DateTime<Utc>) -> String {
@@ -216,7 +211,7 @@ impl Form {
         shown
     }
 
-    /// The stub above the files. `self` is a path, the files are named with their host.
+    /// Links to the files. `self` is a path, the links to files have a host.
     pub(super) fn results(&self, run: &QueryRun) -> Value {
         let parent = run_path(&run.report, &run.run);
         let own = format!("{parent}/query_runs/{}/results", run.token);
@@ -323,7 +318,7 @@ impl Form {
         shown
     }
 
-    /// Hours and minutes are prose; numbers have names of their own.
+    /// `hour` and `minute` are text for people; the numbers are in `cron_hour` and `cron_minute`.
     pub(super) fn schedule(&self, report: &Report, schedule: &Schedule) -> Value {
         let parent = report.path();
         let own = format!("{parent}/schedules/{}", schedule.token);
@@ -380,7 +375,7 @@ impl Form {
         })
     }
 
-    /// The export of a run: new at the first look, done at the third.
+    /// The export of a run: new at the first poll, done at the third.
     pub(super) fn pdf(&self, report: &Report, run: &Run) -> Value {
         let own = run_path(&report.token, &run.token).replacen("/runs/", "/exports/runs/", 1);
         let mut links = json!({ "self": self.link(&format!("{own}/pdf.pdf")) });

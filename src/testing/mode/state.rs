@@ -36,7 +36,7 @@ pub(super) struct Report {
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
     pub(super) queries: Vec<Query>,
-    /// As they were added, which need not be the order of their times.
+    /// In the order they were added, which may differ from the order of their times.
     pub(super) runs: Vec<Run>,
     pub(super) schedules: Vec<Schedule>,
 }
@@ -64,7 +64,7 @@ pub(super) struct Run {
     pub(super) notebook: bool,
     pub(super) scheduled: bool,
     pub(super) queries: Vec<QueryRun>,
-    /// When a PDF was first asked for, and how often since.
+    /// When a PDF was first requested, and how often since.
     pub(super) pdf: Option<(DateTime<Utc>, u32)>,
     course: Course,
 }
@@ -94,12 +94,12 @@ pub(super) struct Schedule {
     pub(super) updated: DateTime<Utc>,
 }
 
-/// Whether a run in this state still goes on.
+/// Whether a run in this state is unfinished.
 pub(super) fn is_active(state: &str) -> bool {
     matches!(state, "pending" | "enqueued" | "running" | "running_notebook")
 }
 
-/// Whether a run in this state ended well.
+/// Whether a run in this state succeeded.
 pub(super) fn is_good(state: &str) -> bool {
     matches!(state, "succeeded" | "completed")
 }
@@ -133,7 +133,7 @@ impl State {
         runs.find(|known| known.token == run).ok_or_else(|| not_found("run"))
     }
 
-    /// Query runs are found by their own token: nobody looks at the report and run before it.
+    /// Query runs are found by their token alone; the report and run before it in the path are ignored.
     pub(super) fn query_run(&self, token: &str) -> Result<&QueryRun, Refusal> {
         let runs = self.reports.iter().flat_map(|report| &report.runs);
         let found = runs.flat_map(|run| &run.queries).find(|known| known.token == token);
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// Adds a run that moves on as it is polled; returns its token, and how it looked at first.
+    /// Adds a run that moves on as it is polled; returns its token, and its JSON from before the first poll.
     pub(super) fn trigger(
         &mut self,
         kind: &str,
@@ -272,7 +272,7 @@ impl State {
         self.shown_run(kind, report, run)
     }
 
-    /// Counts as one list of these runs. Those that go on and have been listed often enough for a step.
+    /// Counts as one list of these runs; returns the unfinished ones that now take a step.
     pub(super) fn listed(&mut self, kind: &str, report: &str) -> Result<Vec<String>, Refusal> {
         let runs = &mut self.report_mut(kind, report)?.runs;
         let going = runs.iter_mut().filter(|run| run.completed.is_none());
@@ -461,7 +461,7 @@ impl Run {
         state.clone_into(&mut self.state);
     }
 
-    /// Ends the run and its query runs. If it failed, so did the last of them.
+    /// Ends the run and its query runs. If it failed, so did the last of its query runs.
     fn end(&mut self, state: &str, at: DateTime<Utc>) {
         self.set_state(state);
         (self.updated, self.completed) = (at, Some(at));
@@ -483,7 +483,7 @@ impl Run {
 }
 
 impl QueryRun {
-    /// Rows are there once it ended well, until they are purged.
+    /// There are rows once it succeeded, until they are purged.
     pub(super) fn rows(&self) -> Result<Rows, Refusal> {
         if self.purged || !is_good(&self.state) {
             return Err(not_found("result of this run"));

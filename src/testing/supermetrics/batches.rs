@@ -1,4 +1,4 @@
-//! Batches: many queries, asked for at once.
+//! Batches: many queries in one request.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::shapes::put;
 use super::state::{Batch, BatchItem, Run, State};
 use crate::testing::kit::Response;
 
-/// More than this is refused.
+/// A batch of more queries is refused.
 const MOST_QUERIES: usize = 1000;
 
 /// Starts all queries of a batch.
@@ -55,7 +55,7 @@ pub(super) fn create(state: &mut State, sent: &Sent<'_>, base: &str) -> Reply {
     show(state, &id, base, 201)
 }
 
-/// Parameters, or a text that names a saved query by id, slug or short URL.
+/// Parameters, or a text that names a saved query by ID, slug or short URL.
 fn query_of(query: &Value) -> Result<Object, Refusal> {
     match query {
         Value::Object(query) => Ok(query.clone()),
@@ -109,7 +109,7 @@ fn split(
     Ok(())
 }
 
-/// What goes on is stopped. A batch that has ended stays as it is.
+/// Stops what is unfinished. A batch that has ended stays as it is.
 pub(super) fn cancel(state: &mut State, id: &str) -> Result<(), Refusal> {
     let now = state.kit.now();
     let batch = state.batch(id)?;
@@ -127,7 +127,7 @@ pub(super) fn cancel(state: &mut State, id: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// As rows of a batch call it.
+/// The state in the rows of a batch.
 fn state_of(run: &Run) -> &'static str {
     match run.state.as_str() {
         "SCHEDULED" | "QUEUED" => "QUEUED",
@@ -182,7 +182,7 @@ pub(super) fn show(state: &mut State, id: &str, base: &str, status: u16) -> Repl
     Ok(Response::json(status, json!({ "meta": {}, "data": data })))
 }
 
-/// One look at a batch, which makes as many of its queries move on as may run at once.
+/// Polls a batch, which makes as many of its queries move on as may run at once.
 pub(super) fn status(state: &mut State, id: &str, base: &str, asked: &Object) -> Reply {
     let (now, held) = (state.kit.now(), state.kit.held);
     let batch = state.batch(id)?;

@@ -1,4 +1,4 @@
-//! What a request may say: its parameters, in all the ways they may be sent, and their limits.
+//! The parameters of requests, in all the ways they may be sent, and their limits.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::FakeSupermetrics;
 use super::dates::moment;
 use super::responses::{Call, Object, Refusal};
 
-/// Result formats. The last five are JSON of other tools' own kinds.
+/// Result formats. The last five are JSON for other tools.
 pub(super) const FORMATS: &[&str] = &[
     "json", "csv", "tsv", "ndjson", "keyjson", "parquet", "powerbi", "qlik", "tableau", "pbijson",
     "postman",
@@ -17,21 +17,21 @@ pub(super) const FORMATS: &[&str] = &[
 /// What a parameter may be.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// Text of at most so many characters.
+    /// Text of at most this many characters.
     Text(usize),
-    /// Text without spaces and signs, of at most so many characters.
+    /// Text of letters, digits, `_` and `-`, of at most this many characters.
     Id(usize),
     /// A whole number in this range.
     Number(u64, u64),
     Flag,
     OneOf(&'static [&'static str]),
-    /// One text or a list; a comma separates, too. At most so many, each of at most so many characters.
+    /// One text or a list; commas separate texts, too. The numbers limit the texts and the characters of each.
     Texts(usize, usize),
-    /// The same, without spaces and signs.
+    /// The same, of letters, digits, `_` and `-`.
     Ids(usize, usize),
-    /// A list of ids, or an object that filters.
+    /// A list of IDs, or an object that filters.
     Accounts,
-    /// A list of ids, or of objects.
+    /// A list of IDs, or of objects.
     Fields,
     Settings,
     /// Checked where it is used.
@@ -154,7 +154,7 @@ impl<'c> Sent<'c> {
             return Err(Refusal::bad_request("only POST may have a body"));
         }
         if !matches!(&query, Given::Flat(pairs) if pairs.is_empty()) {
-            return Err(Refusal::bad_request("parameters of a POST belong into its body"));
+            return Err(Refusal::bad_request("the parameters of a POST belong in its body"));
         }
         match call.media_type().as_str() {
             "application/json" => self.json(&call.body),
@@ -166,12 +166,12 @@ impl<'c> Sent<'c> {
         }
     }
 
-    /// Pairs of a query or a form. With `json` among them, it is all there is to read.
+    /// Pairs of a query or a form. If one of them is `json`, it holds all parameters.
     fn flat(&mut self, pairs: &[(String, String)]) -> Result<Given, Refusal> {
         let mut rest = Vec::new();
         let mut whole = None;
         for (name, value) in pairs {
-            let again = || Refusal::bad_request(&format!("{name} is there twice"));
+            let again = || Refusal::bad_request(&format!("{name} is repeated"));
             match name.as_str() {
                 "system" | "pretty" => self.extras.push((name.clone(), value.clone())),
                 "api_key" if self.key_parameter.is_some() => return Err(again()),
@@ -185,7 +185,7 @@ impl<'c> Sent<'c> {
             (None, _) => Ok(Given::Flat(rest)),
             (Some(text), None) => self.json(text.as_bytes()),
             (Some(_), Some((name, _))) => {
-                Err(Refusal::bad_request(&format!("{name} cannot stand beside json")))
+                Err(Refusal::bad_request(&format!("{name} cannot be combined with json")))
             }
         }
     }
@@ -201,7 +201,7 @@ impl<'c> Sent<'c> {
         Ok(Given::Json(object))
     }
 
-    /// The fake's key in a header, or without such a header among the parameters.
+    /// Checks the key in a header or, without such a header, among the parameters.
     pub(super) fn check_key(&self) -> Result<(), Refusal> {
         let required = || Refusal::new("API_KEY_REQUIRED", "An API key is needed");
         let header = self.call.headers.get("authorization");
@@ -223,7 +223,7 @@ impl<'c> Sent<'c> {
         }
     }
 
-    /// Parameters and their kinds. Those nobody knows are refused.
+    /// The parameters, of these names and kinds; all others are refused.
     pub(super) fn read(&self, table: &[Parameter]) -> Result<Object, Refusal> {
         let given = self.given.as_ref().map_err(Clone::clone)?;
         let object = match given {
@@ -240,7 +240,7 @@ impl<'c> Sent<'c> {
     }
 }
 
-/// Text becomes what the parameter's kind says it is.
+/// Converts text to the kind of its parameter.
 fn typed(pairs: &[(String, String)], table: &[Parameter]) -> Result<Object, Refusal> {
     let mut object = Object::new();
     for (name, text) in pairs {
@@ -248,7 +248,7 @@ fn typed(pairs: &[(String, String)], table: &[Parameter]) -> Result<Object, Refu
         let value = match kind {
             Some(Kind::Number(..)) => text.parse::<u64>().map_or(json!(text), Value::from),
             Some(Kind::Flag) => text.parse::<bool>().map_or(json!(text), Value::from),
-            // A list or an object is written as JSON where it is no list of texts.
+            // A list or an object is written as JSON unless it is a list of texts.
             Some(Kind::Settings | Kind::List) => {
                 serde_json::from_str(text).unwrap_or_else(|_| json!(text))
             }
@@ -265,18 +265,18 @@ fn typed(pairs: &[(String, String)], table: &[Parameter]) -> Result<Object, Refu
             }
             Some(Value::Array(values)) if list => values.push(value),
             Some(first) if list => *first = json!([first.take(), value]),
-            Some(_) => return Err(Refusal::bad_request(&format!("{name} is there twice"))),
+            Some(_) => return Err(Refusal::bad_request(&format!("{name} is repeated"))),
         }
     }
     Ok(object)
 }
 
-/// All parameters are known, as they must be, and none is missing.
+/// Checks that all parameters are known and valid, and that none is missing.
 pub(super) fn check(object: &Object, table: &[Parameter]) -> Result<(), Refusal> {
     let known = |name: &str| table.iter().find(|(known, ..)| *known == name);
     for (name, value) in object {
         let Some((name, kind, _)) = known(name) else {
-            return Err(Refusal::bad_request(&format!("{name} is no parameter of this call")));
+            return Err(Refusal::bad_request(&format!("{name} is not a parameter of this call")));
         };
         if !kind.allows(value) {
             let code = match kind {
@@ -350,7 +350,7 @@ impl Kind {
     }
 }
 
-/// One text or a list of texts; a comma separates, too. None if there are more than that.
+/// One text or a list of texts; commas separate texts, too. `None` if there are more than `count`.
 fn texts(value: &Value, count: usize) -> Option<Vec<String>> {
     let texts = items(value);
     let good = match value {
@@ -369,7 +369,7 @@ fn is_id(text: &str, most: usize) -> bool {
     !text.is_empty() && text.len() <= most && text.chars().all(sign)
 }
 
-/// The texts of a list, however it was sent; objects stand for their ids.
+/// The texts of a list, however it was sent; of an object, its ID.
 pub(super) fn items(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
@@ -394,7 +394,7 @@ pub(super) fn number(object: &Object, name: &str) -> Option<u64> {
     object.get(name).and_then(Value::as_u64)
 }
 
-/// The same as a place in a list.
+/// The same as an index of a list.
 pub(super) fn place(object: &Object, name: &str) -> Option<usize> {
     number(object, name).and_then(|number| usize::try_from(number).ok())
 }
@@ -405,7 +405,7 @@ pub(super) fn check_query(query: &Object, json: bool, now: DateTime<Utc>) -> Res
         None => Ok(None),
         Some(text) => {
             let read = moment(text, now).map(|at| Some(at.date_naive()));
-            read.ok_or_else(|| Refusal::invalid(code, &format!("{name} is no date")))
+            read.ok_or_else(|| Refusal::invalid(code, &format!("{name} is not a date")))
         }
     };
     if let (Some(start), Some(end)) =
@@ -461,12 +461,12 @@ pub(super) fn check_source(query: &Object) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A query, a form or a JSON body, without keys. Where there are none it stays as it was sent.
+/// A query, a form or a JSON body, without API keys; unchanged if there are none.
 pub(super) fn scrubbed(sent: &str) -> String {
     if let Ok(mut value) = serde_json::from_str(sent) {
         return if remove_keys(&mut value) > 0 { value.to_string() } else { sent.to_owned() };
     }
-    // What cannot be read may still hold a key.
+    // Even what cannot be parsed may contain a key.
     if sent.trim_start().starts_with(['{', '[']) {
         return if sent.contains("api_key") { String::new() } else { sent.to_owned() };
     }
@@ -484,7 +484,7 @@ pub(super) fn scrubbed(sent: &str) -> String {
     parts.collect::<Vec<_>>().join("&")
 }
 
-/// How many there were.
+/// Returns how many there were.
 fn remove_keys(value: &mut Value) -> usize {
     match value {
         Value::Object(object) => {

@@ -1,4 +1,4 @@
-//! Lists: what ran, who is logged in, which fields there are, and the saved query.
+//! History, logins, fields, and the saved query.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const STATES: &[&str] =
 /// Slug of the saved query.
 const SLUG: &str = "weekly-clicks";
 
-/// One page of what is asked for, and `meta.paginate`.
+/// The requested page, and `meta.paginate`.
 pub(super) fn page(asked: &Object, all: Vec<Value>) -> (Vec<Value>, Value) {
     let offset = place(asked, "offset").unwrap_or(0);
     let limit = place(asked, "limit").unwrap_or(100);
@@ -25,7 +25,7 @@ pub(super) fn page(asked: &Object, all: Vec<Value>) -> (Vec<Value>, Value) {
     (all.into_iter().skip(offset).take(limit).collect(), paginate)
 }
 
-/// Runs in a time, the latest first.
+/// The runs of a period, the latest first.
 pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     state.listed();
     let now = state.kit.now();
@@ -45,7 +45,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     let (sources, states) = (list(asked, "ds_ids"), list(asked, "status_codes"));
     let unknown = |state: &&String| !STATES.contains(&state.to_uppercase().as_str());
     if let Some(unknown) = states.iter().find(unknown) {
-        return Err(Refusal::bad_request(&format!("{unknown} is no status code")));
+        return Err(Refusal::bad_request(&format!("{unknown} is not a status code")));
     }
     let among = |list: &[String], text: &str| {
         list.is_empty() || list.iter().any(|item| item.eq_ignore_ascii_case(text))
@@ -80,7 +80,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     ))
 }
 
-/// The only login, with what belongs to it: `accounts` or `segments`.
+/// The only login, with its `accounts` or `segments`.
 pub(super) fn logins(state: &mut State, asked: &Object, what: &str) -> Reply {
     check_source(asked)?;
     let now = state.kit.now();
@@ -117,7 +117,7 @@ pub(super) fn fields() -> Response {
     Response::json(200, json!({ "meta": {}, "data": data }))
 }
 
-/// The parameters of a saved query, by its id or slug.
+/// The parameters of a saved query, by its ID or slug.
 pub(super) fn stored(id: &str) -> Result<Object, Refusal> {
     if ![FakeSupermetrics::SAVED_QUERY, SLUG].contains(&id) {
         return Err(Refusal::not_found("saved query"));
@@ -130,7 +130,7 @@ pub(super) fn stored(id: &str) -> Result<Object, Refusal> {
     Ok(if let Value::Object(stored) = stored { stored } else { Object::new() })
 }
 
-/// The same, with what may be asked of them.
+/// The same, changed by the parameters of a short URL.
 pub(super) fn changed(id: &str, changes: &Object) -> Result<Object, Refusal> {
     let dates = changes.contains_key("start_date") || changes.contains_key("end_date");
     if dates && text(changes, "date_range_type") != Some("custom") {

@@ -1,24 +1,24 @@
 //! A stateful fake of the Supermetrics query API, on loopback.
 //!
-//! [`FakeSupermetrics::start`] serves data calls in all formats, status, results, history, accounts, fields, segments,
-//! a saved query with its short URL, and batches. It keeps what callers start, and it is strict: a parameter the API
-//! does not define is refused, and so is a value outside its limits. Nothing moves by itself. A run takes a step
-//! whenever somebody looks at its status, waits for it in a data call (`sync_timeout` above 0), or looks at its batch,
-//! and at every fifth history, so tests need no sleep. A data call that does not wait shows a run as it is.
+//! [`FakeSupermetrics`] serves data calls in all formats, status, results, history, accounts, fields, segments, a saved
+//! query with its short URL, and batches. It keeps what callers start, and it is strict: it refuses a parameter that the
+//! API does not define, and a value outside its limits. Nothing moves by itself. A run takes a step at every poll of its
+//! status or its batch, at every data call that waits for it (`sync_timeout` above 0), and at every fifth history, so
+//! tests need no sleep. A data call that does not wait shows a run as it is.
 //!
 //! The API is below `/enterprise/v2`, below `/v2`, and at the root, where `/me` is, too.
 //!
-//! A run belongs to its schedule id, given or derived from the query. While it goes on, every data call with that id
-//! joins it. Once it has ended well, a data call with the same parameters gets its rows again, unless they are older
+//! A run belongs to its schedule ID, given or derived from the query. While it is unfinished, every data call with that
+//! ID joins it. Once it has succeeded, a data call with the same parameters gets its rows again, unless they are older
 //! than `cache_minutes`; any other starts a new run. After an hour, or [`expire_results`], status and results are gone.
 //!
 //! The wording of messages is the fake's own, and so are the codes `COMPARE_START_DATE_INVALID`,
-//! `COMPARE_START_DATE_REQUIRED` and `QUERY_STOPPED`. Inferred, since nobody documents them: that a run is returned
-//! where `cache_minutes` is left out, that a derived id depends on the format, that a run joined under its id may have
+//! `COMPARE_START_DATE_REQUIRED` and `QUERY_STOPPED`. Inferred, since it is not documented: that a run is returned
+//! where `cache_minutes` is left out, that a derived ID depends on the format, that a run joined under its ID may have
 //! other parameters, that refused parameters are 400 and not 422, that results come in parts in JSON only, the order of
 //! history (latest first) and its `run_seconds`, the body of `/me`, that rows of a cancelled batch fail, that a text in
 //! a batch names a saved query, that `settings` among plain parameters is JSON, and that a field object has an `id`.
-//! Accounts and fields are not looked up: any exist. `filter`, `order_rows`, `order_columns` and `date_range_type`
+//! The fake does not check that accounts and fields exist. `filter`, `order_rows`, `order_columns` and `date_range_type`
 //! change nothing, and of relative dates the common words are known.
 //!
 //! [`expire_results`]: FakeSupermetrics::expire_results
@@ -66,18 +66,18 @@ impl StartsRuns for Supermetrics {}
 impl FakeSupermetrics {
     /// The only API key.
     pub const API_KEY: &'static str = "api_fake-key_4Zr81vQm";
-    /// The login of all data sources, for `ds_user` and `ds_users`. With another, nothing is authorised.
+    /// The login of all data sources, for `ds_user` and `ds_users`. Any other is refused.
     pub const USER: &'static str = "reports@initech.example";
-    /// The data source of the demo data. Any other exists as well, but for
+    /// The data source of the demo data. All others exist as well, except
     /// [`UNLICENSED_DATA_SOURCE`](Self::UNLICENSED_DATA_SOURCE).
     pub const DATA_SOURCE: &'static str = "GAWA";
     /// A data source the license does not include.
     pub const UNLICENSED_DATA_SOURCE: &'static str = "TTD";
     /// The first of two accounts.
     pub const ACCOUNT: &'static str = "815204";
-    /// Schedule id of a run that succeeded ten minutes ago and can still be read.
+    /// Schedule ID of a run that succeeded ten minutes ago and can still be read.
     pub const RECENT_RUN: &'static str = "daily-clicks";
-    /// Id of the saved query, whose slug is `weekly-clicks`.
+    /// ID of the saved query, whose slug is `weekly-clicks`.
     pub const SAVED_QUERY: &'static str = "q7RkP2xw";
 }
 
@@ -88,13 +88,13 @@ impl FakeSupermetrics {
         self.lock().expire();
     }
 
-    /// Lets so many more requests through. After them, all get 429 and `Retry-After: 3600`, until this is called again.
+    /// Serves this many more requests. After them, all get 429 and `Retry-After: 3600`, until this is called again.
     pub fn rate_limit(&self, requests: u32) {
         self.lock().form.rate_left = Some(requests);
     }
 
-    /// Responds to the next request with this error. Nothing is carried out. Its HTTP status is that of the code; one with
-    /// none that is documented gets 500.
+    /// Responds to the next request with this error. Nothing is carried out. The HTTP status is that of the
+    /// code; a code without a documented status gets 500.
     pub fn fail_next_with(&self, code: &str, message: &str) {
         self.lock().kit.respond_next(Err(Refusal::new(code, message)));
     }
@@ -106,9 +106,9 @@ impl FakeSupermetrics {
     }
 }
 
-/// How responses look.
+/// The format of responses.
 impl FakeSupermetrics {
-    /// Whether a data call that meets an unfinished run gets 202 or, as teams enrolled before 2022-06-22 do, 200.
+    /// Whether a data call that joins an unfinished run gets 202 or, as teams enrolled before 2022-06-22 do, 200.
     /// Default 202.
     ///
     /// # Panics
@@ -119,8 +119,8 @@ impl FakeSupermetrics {
         self.lock().form.unfinished_is_200 = status == 200;
     }
 
-    /// HTTP status of `STATUS_NOT_FOUND`, which is what unknown and expired schedule ids get. Default 404; 400 and 500
-    /// have been told of, too.
+    /// HTTP status of `STATUS_NOT_FOUND`, the error of unknown and expired schedule IDs. Default 404; users also reported
+    /// 400 and 500.
     ///
     /// # Panics
     /// If the status is not in 400..=599.
@@ -140,18 +140,18 @@ impl FakeSupermetrics {
         self.lock().form.errors_inside_200 = inside;
     }
 
-    /// Whether the error of a failed run names its schedule id and state in `meta`. Default `false`.
+    /// Whether the error of a failed run names its schedule ID and state in `meta`. Default `false`.
     pub fn failures_name_state(&self, named: bool) {
         self.lock().form.failures_name_state = named;
     }
 
-    /// What stands for rows while there are none. Default [`NoData::Empty`]. A run that [fails
+    /// The `data` of responses without rows. Default [`NoData::Empty`]. A run that [fails
     /// silently](super::Plan::fails_silently) always has `null`.
     pub fn no_data(&self, data: NoData) {
         self.lock().form.no_data = data;
     }
 
-    /// How rows stand in JSON. Default [`RowShape::Arrays`].
+    /// The format of rows in JSON. Default [`RowShape::Arrays`].
     pub fn row_shape(&self, shape: RowShape) {
         self.lock().form.row_shape = shape;
     }
@@ -166,17 +166,17 @@ impl FakeSupermetrics {
         self.lock().form.lower_case_states = lower;
     }
 
-    /// Whether times have no zone. Default `false`: they end with `Z`. Either way they are in UTC.
+    /// Whether times have no zone. Default `false`: they end with `Z`. In both cases they are in UTC.
     pub fn times_without_zone(&self, without: bool) {
         self.lock().form.times_without_zone = without;
     }
 
-    /// Which answers link to the page that follows. Default [`NextLinks::Get`].
+    /// Which responses link to the next page. Default [`NextLinks::Get`].
     pub fn next_links(&self, links: NextLinks) {
         self.lock().form.next_links = links;
     }
 
-    /// What `meta.paginate` is where nothing follows. Default [`LastPage::Null`].
+    /// What `meta.paginate` is on the last page. Default [`LastPage::Null`].
     pub fn last_page(&self, form: LastPage) {
         self.lock().form.last_page = form;
     }
@@ -186,12 +186,12 @@ impl FakeSupermetrics {
         self.lock().form.later_pages_nameless = without;
     }
 
-    /// Makes links to pages name this origin, such as `https://api.example`, and not the fake's own.
+    /// Makes links to pages name this origin, such as `https://api.example`, instead of the fake's own.
     pub fn link_origin(&self, origin: &str) {
         self.lock().form.foreign_origin = Some(origin.to_owned());
     }
 
-    /// Whether answers carry `X-RateLimit-Limit`, `X-RateLimit-Remaining` and, with 429, `Retry-After`. Default `true`.
+    /// Whether responses have `X-RateLimit-Limit`, `X-RateLimit-Remaining` and, with 429, `Retry-After`. Default `true`.
     pub fn rate_limit_headers(&self, sent: bool) {
         self.lock().form.no_rate_headers = !sent;
     }

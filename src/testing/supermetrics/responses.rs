@@ -1,4 +1,4 @@
-//! The forms an answer takes: which body says "no", and which headers go with it.
+//! The forms of responses: the bodies of refusals, and the headers of all responses.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -30,11 +30,11 @@ pub enum ErrorShape {
     MessageOnly,
     /// `{"meta":{"request_id","error":{"code","message"}}}`.
     UnderMeta,
-    /// A web page that tells the HTTP status and nothing else.
+    /// A web page with the HTTP status and nothing else.
     Html,
 }
 
-/// What stands where rows would be, in an answer without rows.
+/// What a response without rows has instead of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoData {
@@ -47,7 +47,7 @@ pub enum NoData {
     Absent,
 }
 
-/// How rows stand in `data`.
+/// The format of rows in `data`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowShape {
@@ -60,7 +60,7 @@ pub enum RowShape {
     Wrapped,
 }
 
-/// What `meta.paginate` is where nothing follows.
+/// What `meta.paginate` is on the last page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LastPage {
@@ -71,11 +71,11 @@ pub enum LastPage {
     Empty,
     /// There is none.
     Absent,
-    /// Its `next` leads to the page it is on.
+    /// Its `next` links to the same page.
     Repeats,
 }
 
-/// Which answers link to the page that follows.
+/// Which responses link to the next page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NextLinks {
@@ -88,20 +88,20 @@ pub enum NextLinks {
     Never,
 }
 
-/// How answers look, whatever they say.
+/// Settings of the format of responses.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(super) struct Form {
     /// The fake's own.
     pub(super) origin: String,
-    /// Of links to pages, where they lead elsewhere.
+    /// The origin of links to pages, if it is another one.
     pub(super) foreign_origin: Option<String>,
     pub(super) error_shape: ErrorShape,
     pub(super) errors_inside_200: bool,
     pub(super) failures_name_state: bool,
-    /// Whether an unfinished data call is answered with 200; otherwise 202.
+    /// Whether an unfinished data call gets 200 instead of 202.
     pub(super) unfinished_is_200: bool,
-    /// HTTP status of `STATUS_NOT_FOUND`; 0 stands for 404.
+    /// HTTP status of `STATUS_NOT_FOUND`; 0 means 404.
     pub(super) not_found_status: u16,
     pub(super) no_data: NoData,
     pub(super) row_shape: RowShape,
@@ -114,7 +114,7 @@ pub(super) struct Form {
     pub(super) no_rate_headers: bool,
     /// Requests left before 429.
     pub(super) rate_left: Option<u32>,
-    /// Requests answered so far.
+    /// Requests served so far.
     pub(super) answered: u32,
 }
 
@@ -128,7 +128,7 @@ impl Form {
         if self.lower_case_states { state.to_lowercase() } else { state.to_owned() }
     }
 
-    /// HTTP status of an error. One whose code has no documented status is a 500.
+    /// HTTP status of an error. A code without a documented status gets 500.
     pub(super) fn status_of(&self, code: &str) -> u16 {
         match code {
             "STATUS_NOT_FOUND" if self.not_found_status > 0 => self.not_found_status,
@@ -209,7 +209,7 @@ impl Form {
         response
     }
 
-    /// Adds what every answer has.
+    /// Adds what every response has.
     pub(super) fn completed(&self, mut response: Response, request_id: &str) -> Response {
         if let Body::Json(body) = &mut response.body
             && let Some(meta) = body.get_mut("meta").and_then(Value::as_object_mut)
@@ -237,7 +237,7 @@ pub struct Refusal {
     description: Option<String>,
     /// Members of `meta` besides `request_id`.
     pub(super) meta: Object,
-    /// Whatever the shape of errors, this one is a web page.
+    /// This one is a web page, whatever the setting for errors.
     html: bool,
     /// Too many requests for this hour, not for this second.
     exhausted: bool,
@@ -262,9 +262,9 @@ impl Refusal {
         Self::new("NOT_FOUND", &format!("There is no such {what}"))
     }
 
-    /// Nobody knows this schedule id, or not any more.
+    /// The schedule ID is unknown, or has expired.
     pub(super) fn status_not_found() -> Self {
-        Self::new("STATUS_NOT_FOUND", "There is no query with this schedule id, or it is too old")
+        Self::new("STATUS_NOT_FOUND", "There is no query with this schedule ID, or it is too old")
     }
 
     /// It has not succeeded, or is too old, or there was none.

@@ -1,4 +1,4 @@
-//! Which request does what.
+//! Routes.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -80,12 +80,12 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
 struct DataCall {
     query: Object,
     format: &'static str,
-    /// What was sent for it, besides the key.
+    /// The parameters except the key.
     given: Object,
 }
 
 impl DataCall {
-    /// None if it is another call.
+    /// `None` if it is another call.
     fn read(sent: &Sent<'_>, parts: &[&str]) -> Option<Result<Self, Refusal>> {
         match (sent.call.method.as_str(), parts) {
             ("GET" | "POST", ["query", "data"]) => Some(Self::of_data(sent, "json")),
@@ -101,7 +101,7 @@ impl DataCall {
         Ok(Self { query: given.clone(), format, given })
     }
 
-    /// A short URL is open to all who know it.
+    /// A short URL needs no key.
     fn of_saved(sent: &Sent<'_>, id: &str, format: &str) -> Result<Self, Refusal> {
         let (format, given) = (known(format)?, sent.read(checks::SHORT_URL)?);
         Ok(Self { query: lists::changed(id, &given)?, format, given })
@@ -115,7 +115,7 @@ impl DataCall {
 
 fn known(format: &str) -> Result<&'static str, Refusal> {
     let known = FORMATS.iter().find(|known| **known == format).copied();
-    known.ok_or_else(|| Refusal::bad_request(&format!("{format} is no format")))
+    known.ok_or_else(|| Refusal::bad_request(&format!("{format} is not a format")))
 }
 
 /// Whether a request starts a run, or a batch of runs.

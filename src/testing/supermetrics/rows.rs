@@ -1,4 +1,4 @@
-//! Rows: where they come from, and how they look in each format.
+//! Rows: how they are made, and how each format writes them.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::dates::moment;
 use super::responses::Object;
 use crate::testing::kit::Rows;
 
-/// Id, name, type and data type of the fields the fake knows. Any other is a number.
+/// ID, name, type and data type of the fields that the fake knows. Any other is a number.
 pub(super) const FIELDS: &[(&str, &str, &str, &str)] = &[
     ("date", "Date", "dim", "string.time.date"),
     ("campaign", "Campaign", "dim", "string.text.value"),
@@ -18,14 +18,14 @@ pub(super) const FIELDS: &[(&str, &str, &str, &str)] = &[
     ("clicks", "Clicks", "met", "int.number.value"),
     ("cost", "Cost", "met", "float.number.value"),
 ];
-/// Where a query names no fields.
+/// The fields of a query that names none.
 const DEFAULT_FIELDS: [&str; 2] = ["date", "sessions"];
 const MOST_ROWS: usize = 1000;
 const MOST_COLUMNS: usize = 20;
-/// Begins and ends like a file, and has nothing inside.
+/// The start and end of a file, with nothing between them.
 const PARQUET: &[u8] = b"PAR1\x15\x00\x15\x00\x00\x00\x00\x00PAR1";
 
-/// What a run found.
+/// The result of a run.
 pub(super) struct Table {
     pub(super) header: Vec<String>,
     pub(super) rows: Vec<Vec<Value>>,
@@ -79,7 +79,7 @@ impl Table {
         Self { header, rows, fields, made: true }
     }
 
-    /// How many columns there are; none where there are no rows.
+    /// How many columns there are; 0 if there are no rows.
     pub(super) fn columns(&self) -> usize {
         if self.rows.is_empty() { 0 } else { self.header.len() }
     }
@@ -189,7 +189,7 @@ fn split_at(across: usize, columns: Vec<Column>, split: &[String], most: usize) 
     others.map(|(_, column)| column).chain(split.take(most)).collect()
 }
 
-/// As `meta.query.fields` shows them: where one is split, their places in a row are not told.
+/// As in `meta.query.fields`. If a field is split, the members have no `data_column`.
 fn shown(asked: &[String], columns: &[Column], across: Option<usize>) -> Vec<Value> {
     let field = |(index, (id, column)): (usize, (&String, &Column))| {
         let mut shown = json!({

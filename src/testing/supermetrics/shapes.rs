@@ -1,4 +1,4 @@
-//! How runs look in answers.
+//! The JSON of runs.
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -10,13 +10,13 @@ use super::rows::Table;
 use super::state::{RUN_SECONDS, Run, State};
 use crate::testing::kit::Response;
 
-/// Which rows of a result are wanted, and how to ask for others.
+/// Which rows of a result were requested, and how to request others.
 pub(super) struct Page<'a> {
     sent: &'a Sent<'a>,
-    /// Everything sent, besides the key.
+    /// All parameters except the key.
     asked: &'a Object,
     start: usize,
-    /// Counts as well. Left out, the page has all the rest.
+    /// Inclusive. Left out, the page has all the rest.
     end: Option<usize>,
 }
 
@@ -26,7 +26,7 @@ impl<'a> Page<'a> {
         Self { sent, asked, start, end: place(asked, "offset_end") }
     }
 
-    /// The same call for other rows. Whoever sent the key among the parameters gets it back here.
+    /// A link to other rows. A key that was sent among the parameters is in the link, too.
     fn link(&self, form: &Form, start: usize, end: usize) -> Value {
         let mut asked = self.asked.clone();
         asked.insert("offset_start".to_owned(), start.into());
@@ -132,9 +132,9 @@ impl Run {
 }
 
 impl State {
-    /// What a call tells of a run: its rows, how far it is, or why it failed.
+    /// What a call shows of a run: its rows, its progress, or why it failed.
     ///
-    /// A data call gives its rows in the format that was asked for, a look at its status always in JSON.
+    /// A data call shows rows in the requested format, a poll of the status always in JSON.
     pub(super) fn shown(&self, index: usize, page: &Page<'_>, data_call: bool) -> Reply {
         let (run, table) = match self.runs.get(index) {
             Some(run) => (run, run.table.as_ref()),
@@ -165,7 +165,7 @@ impl State {
         Ok(Response::json(200, json!({ "meta": meta, "data": data })))
     }
 
-    /// What was found, in the format that was asked for at first. Only JSON comes in parts.
+    /// The result, in the format that the run was started with. Only JSON comes in parts.
     pub(super) fn results(&self, index: usize, asked: &Object) -> Reply {
         let found = self.runs.get(index).and_then(|run| Some((run, run.table.as_ref()?)));
         let (run, table) = found.ok_or_else(Refusal::results_unavailable)?;

@@ -12,9 +12,9 @@ use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
 /// How long results can be read.
 const READABLE: TimeDelta = TimeDelta::hours(1);
-/// How long a run takes, as answers tell it.
+/// How long a run takes, according to responses.
 pub(super) const RUN_SECONDS: f64 = 2.5;
-/// `app_id` of runs that were asked for here.
+/// `app_id` of runs that were started through the API.
 pub(super) const APP: &str = "API";
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct State {
 /// One run of a query.
 pub(super) struct Run {
     pub(super) schedule_id: String,
-    /// Without those that say nothing about what is to be found.
+    /// Without the parameters that do not change the result.
     pub(super) query: Object,
     pub(super) format: &'static str,
     pub(super) app: String,
@@ -38,9 +38,9 @@ pub(super) struct Run {
     pub(super) ended: Option<DateTime<Utc>>,
     pub(super) state: String,
     pub(super) error: Option<(String, String)>,
-    /// There once it has ended well.
+    /// Set once it has succeeded.
     pub(super) table: Option<Table>,
-    /// Whether what it found was given to a later call.
+    /// Whether a later call got the same result.
     pub(super) reused: bool,
     expired: bool,
     course: Course,
@@ -62,13 +62,13 @@ pub(super) struct BatchItem {
     pub(super) split: Value,
 }
 
-/// What becomes of a data call.
+/// What a data call does.
 pub(super) enum Meeting {
     /// It starts a run.
     New,
-    /// It meets one that goes on.
+    /// It joins an unfinished run.
     Joins(usize),
-    /// It gets what was found before.
+    /// It gets the result of an earlier run.
     Returns(usize),
 }
 
@@ -78,14 +78,14 @@ impl State {
         hashed(&self.kit.serial().to_string())
     }
 
-    /// The latest run with a schedule id, as long as it can be read.
+    /// The latest run with a schedule ID, as long as it can be read.
     pub(super) fn readable(&mut self, schedule_id: &str) -> Option<usize> {
         let now = self.kit.now();
         let found = self.runs.iter().rposition(|run| run.schedule_id == schedule_id)?;
         self.runs.get(found).is_some_and(|run| run.lasts(now)).then_some(found)
     }
 
-    /// What a data call meets under its schedule id.
+    /// What a data call with this query does.
     pub(super) fn meet(&self, query: &Object, format: &str, now: DateTime<Utc>) -> Meeting {
         let id = schedule_id(query, format);
         let Some(index) = self.runs.iter().rposition(|run| run.schedule_id == id) else {
@@ -111,7 +111,7 @@ impl State {
         Meeting::New
     }
 
-    /// Starts a run; gives its place back.
+    /// Starts a run; returns its index.
     pub(super) fn start(
         &mut self,
         query: &Object,
@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// Counts as one list of all runs: each that goes on comes closer to a step.
+    /// Counts as one list of all runs: each unfinished one comes closer to its next step.
     pub(super) fn listed(&mut self) {
         for index in 0..self.runs.len() {
             let run = self.runs.get_mut(index).filter(|run| run.ended.is_none());
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// What a run found goes to a later call, too.
+    /// A later call gets the result of this run, too.
     pub(super) fn reuse(&mut self, index: usize) {
         if let Some(run) = self.runs.get_mut(index) {
             run.reused = true;
@@ -159,7 +159,7 @@ impl State {
         ended.for_each(|run| run.expired = true);
     }
 
-    /// How many runs wait, and how many run.
+    /// How many runs wait, and how many are running.
     pub(super) fn workload(&self) -> (usize, usize) {
         let active = self.runs.iter().filter(|run| run.ended.is_none());
         let (running, waiting): (Vec<_>, Vec<_>) = active.partition(|run| run.started.is_some());
@@ -224,7 +224,7 @@ impl Run {
         self.running = self.running.saturating_add(1);
     }
 
-    /// Parts that are ready, and parts known of. The more is ready, the more there is to do.
+    /// Parts that are ready, and parts in total. As more get ready, the total grows.
     pub(super) fn progress(&self) -> Value {
         let ready = u64::from(self.running);
         let total = 1 + ready.saturating_mul(ready.saturating_add(1)) / 2;
@@ -381,7 +381,7 @@ pub(super) fn is_active(state: &str) -> bool {
     matches!(state, "SCHEDULED" | "QUEUED" | "RUNNING")
 }
 
-/// What a query is about: neither which page of it, nor who waits for it and how long.
+/// The parameters that decide the result: without pages, waiting and caching.
 fn essential(query: &Object) -> Object {
     let mut essential = query.clone();
     let passing =
@@ -396,7 +396,7 @@ fn essential(query: &Object) -> Object {
     essential
 }
 
-/// The one given, or one made from the rest: the same query has the same.
+/// The schedule ID of the query, or one that is derived from it: equal queries have equal IDs.
 pub(super) fn schedule_id(query: &Object, format: &str) -> String {
     let given = text(query, "schedule_id").map(str::to_owned);
     given.unwrap_or_else(|| hashed(&json!([format, essential(query)]).to_string()))

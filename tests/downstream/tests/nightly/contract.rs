@@ -25,8 +25,8 @@ impl Subject for FakeLoom {
         });
     }
 
-    fn lose_next_trigger_answer(&self) {
-        self.lose_next_answer();
+    fn lose_next_trigger_response(&self) {
+        self.lose_next_response();
     }
 
     fn trigger_from_elsewhere(&self) {

@@ -54,7 +54,7 @@ impl FakeLoom {
         self.0.lock().unwrap().planned.push(ends);
     }
 
-    pub fn lose_next_answer(&self) {
+    pub fn lose_next_response(&self) {
         self.0.lock().unwrap().loses_answer = true;
     }
 

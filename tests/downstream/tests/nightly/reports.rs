@@ -98,7 +98,7 @@ async fn a_failed_report_pages_somebody_with_the_vendors_reason() {
 #[tokio::test]
 async fn a_lost_response_starts_no_second_report() {
     let at_mode = FakeMode::start().await;
-    at_mode.lose_next_trigger_answer();
+    at_mode.lose_next_trigger_response();
     let (pages, report) = nightly(quick_mode(&at_mode));
     let done = report.run(&mode::target(FakeMode::REPORT)).await.unwrap();
     assert_eq!((done.phase, at_mode.triggers(FakeMode::REPORT)), (Phase::Succeeded, 1));
@@ -120,7 +120,7 @@ async fn a_report_that_hangs_is_late_and_can_be_waited_for_again() {
 #[tokio::test]
 async fn a_report_that_may_be_running_is_not_called_unavailable() {
     let provider = FakeProvider::new();
-    provider.lose_next_trigger_answer();
+    provider.lose_next_trigger_response();
     let lost = provider.trigger(&provider.target("orders")).await.unwrap_err();
     let failed_read = scheduled_runs::Error::new(lost.kind(), "the connection broke");
     assert!(matches!(Error::from(lost), Error::InDoubt(_)));
