@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use scheduled_runs::adobe::{GetRun, Run, RunState};
 use scheduled_runs::client::{
-    Advice, Answer as Judged, Api, Dialect, Limits, Refusal, Service, Vendor, Verdict,
+    Advice, Api, Dialect, Limits, RawResponse as Judged, Refusal, Service, Vendor, Verdict,
 };
 use scheduled_runs::error::VendorError;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
