@@ -54,7 +54,7 @@ pub fn ignore(meta: &Meta, body: &Bytes) -> Result<()> {
 #[cold]
 fn explain_binary(meta: &Meta, body: &Bytes, error: Utf8Error) -> Error {
     let message =
-        format!("the answer is not UTF-8 text ({} bytes of {})", body.len(), content_type(meta));
+        format!("the response is not UTF-8 text ({} bytes of {})", body.len(), content_type(meta));
     let mut explained = Error::new(ErrorKind::Decode, message).with_operation(meta.operation);
     // No length: the text ends inside a letter.
     explained.set().decode_path(None, error.error_len().is_none());
@@ -66,14 +66,14 @@ fn explain(meta: &Meta, text: &str, error: &serde_json::Error) -> Error {
     let operation = meta.operation;
     if text.trim_start().starts_with('<') {
         let message = format!(
-            "the answer is a page of {} bytes ({}), not JSON: is this the API, or a login page or proxy?",
+            "the response is a page of {} bytes ({}), not JSON: is this the API, or a login page or proxy?",
             text.len(),
             content_type(meta)
         );
         return Error::new(ErrorKind::UnexpectedContent, message).with_operation(operation);
     }
     if text.trim().is_empty() {
-        return Error::new(ErrorKind::Decode, "the answer is empty").with_operation(operation);
+        return Error::new(ErrorKind::Decode, "the response is empty").with_operation(operation);
     }
     let (what, cut_short) = match error.classify() {
         Category::Eof => ("ends too early", true),
@@ -85,7 +85,7 @@ fn explain(meta: &Meta, text: &str, error: &serde_json::Error) -> Error {
     let path = (!path.is_empty()).then(|| Printable(&path.to_string()).to_string());
     let at = path.as_ref().map(|path| format!(" at `{path}`")).unwrap_or_default();
     let message =
-        format!("the answer {what}{at} (line {}, column {})", error.line(), error.column());
+        format!("the response {what}{at} (line {}, column {})", error.line(), error.column());
     let mut error = Error::new(ErrorKind::Decode, message).with_operation(operation);
     error.set().decode_path(path.map(Into::into), cut_short);
     error
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(error.decode_path(), Some("runs[1].id"));
         assert_eq!(
             error.to_string(),
-            "test: the answer does not have the documented shape at `runs[1].id` (line 1, column 32)"
+            "test: the response does not have the documented shape at `runs[1].id` (line 1, column 32)"
         );
         assert!(!format!("{error:?}{:?}", std::error::Error::source(&error)).contains("canary"));
     }

@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `request` | [`Endpoint`] and [`ApiRequest`]: what to send, as a value |
-//! | `exchange` | the one loop: attempt, judge, repeat, give up |
+//! | `exchange` | the one loop: attempt, judge, retry, give up |
 //! | `rate` | how many requests a vendor takes in a time; pure |
 //! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
 //! | `dialect` | [`Dialect`]: how one vendor says "error" |

@@ -153,11 +153,11 @@ impl TransportError {
             TransportErrorKind::Tls => "the server's identity could not be verified, or TLS failed",
             TransportErrorKind::NotProcessed => "the server closed down before it took the request",
             TransportErrorKind::Interrupted => {
-                "the connection broke before the answer was complete"
+                "the connection broke before the response was complete"
             }
             TransportErrorKind::Idle => TimeoutPhase::Idle.text(),
-            TransportErrorKind::TooLarge => "the answer is larger than the limit",
-            TransportErrorKind::NotHttp => "the answer does not begin with a readable HTTP head",
+            TransportErrorKind::TooLarge => "the response is larger than the limit",
+            TransportErrorKind::NotHttp => "the response does not begin with a readable HTTP head",
             TransportErrorKind::Refused => "the transport refused the request",
         }
     }

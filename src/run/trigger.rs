@@ -182,7 +182,9 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             if seen.ours.len() > 1 {
                 return Err(self.several(seen.ours, lost));
             }
-            let settled = seen.since.is_some_and(|since| search.waited() - since >= self.settle);
+            let settled = seen
+                .since
+                .is_some_and(|since| search.waited().saturating_sub(since) >= self.settle);
             if let Some(run) = seen.ours.first()
                 && (settled || search.is_over())
             {

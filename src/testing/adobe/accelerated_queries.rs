@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::FakeAdobe;
-use super::responses::{Call, Reply, bad_request, invalid};
+use super::responses::{ParsedRequest, Reply, bad_request, invalid};
 use super::routes::{only, text};
 use super::state::State;
 use crate::testing::kit::Response;
 
 /// `POST /accelerated-queries`.
-pub(super) fn run(state: &mut State, call: &Call) -> Reply {
+pub(super) fn run(state: &mut State, call: &ParsedRequest) -> Reply {
     let body = call.object()?;
     only(&body, &["dbName", "sql", "templateId", "name", "description"])?;
     // The documentation has `:` or `.` between database and schema.

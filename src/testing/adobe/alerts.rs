@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::FakeAdobe;
 use super::lists::{ALERTS, Row, USER_ALERTS, Wanted};
-use super::responses::{Call, Refusal, Reply, bad_request, invalid, not_found, service};
+use super::responses::{ParsedRequest, Refusal, Reply, bad_request, invalid, not_found, service};
 use super::routes::{object, only, text};
 use super::state::{LINKS, State, add, link};
 
@@ -27,7 +27,12 @@ struct Person {
 use crate::testing::kit::{Response, segment};
 
 /// Requests below `/alert-subscriptions`.
-pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]) -> Reply {
+pub(super) fn route(
+    state: &mut State,
+    call: &ParsedRequest,
+    method: &str,
+    below: &[&str],
+) -> Reply {
     match (method, below) {
         ("GET", []) => {
             call.no_body()?;
@@ -66,7 +71,7 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
     }
 }
 
-fn create(state: &mut State, call: &Call) -> Reply {
+fn create(state: &mut State, call: &ParsedRequest) -> Reply {
     let body = call.object()?;
     only(&body, &["assetId", "alertType", "subscriptions"])?;
     let (asset, kind) = (text(&body, "assetId")?, text(&body, "alertType")?);
@@ -115,7 +120,7 @@ fn create(state: &mut State, call: &Call) -> Reply {
     Ok(Response::json(202, shown))
 }
 
-fn patch(state: &mut State, call: &Call, asset: &str, kind: &str) -> Reply {
+fn patch(state: &mut State, call: &ParsedRequest, asset: &str, kind: &str) -> Reply {
     let change = call.object()?;
     only(&change, &["op", "path", "value"])?;
     let now = state.kit.now().trunc_subsecs(3);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::responses::{Call, Refusal, bad_request};
+use super::responses::{ParsedRequest, Refusal, bad_request};
 use super::state::{LINKS, add};
 use crate::testing::kit::Response;
 
@@ -140,7 +140,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the parameters; refuses what is unknown, repeated or out of range.
-    pub(super) fn read(kind: &'static Kind, call: &Call) -> Result<Self, Refusal> {
+    pub(super) fn read(kind: &'static Kind, call: &ParsedRequest) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             by_update: false,

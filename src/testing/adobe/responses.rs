@@ -6,7 +6,7 @@ use super::FakeAdobe;
 use super::state::State;
 use crate::testing::kit::{self, OAuthError, Response, TokenForm};
 
-pub(super) type Call = kit::Call<State>;
+pub(super) type ParsedRequest = kit::ParsedRequest<State>;
 pub(super) type Refusal = Response;
 pub(super) type Reply = kit::Reply<State>;
 
@@ -61,7 +61,7 @@ pub(super) fn usual(status: u16) -> Refusal {
 }
 
 /// Checks the headers that every API request needs: first those of the gateway, then those of the platform.
-pub(super) fn check_headers(call: &Call, tokens: &[String]) -> Result<(), Refusal> {
+pub(super) fn check_headers(call: &ParsedRequest, tokens: &[String]) -> Result<(), Refusal> {
     let Some(org) = call.header("x-gw-ims-org-id") else {
         return Err(gateway(400, "003", "Missing header"));
     };

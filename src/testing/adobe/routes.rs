@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::lists::{QUERIES, RUNS, SCHEDULES, Wanted, moment};
 use super::responses::{
-    Call, Refusal, Reply, bad_request, check_headers, invalid, not_found, service,
+    ParsedRequest, Refusal, Reply, bad_request, check_headers, invalid, not_found, service,
 };
 use super::state::{State, is_active};
 use super::{FakeAdobe, accelerated_queries, alerts, templates};
@@ -13,13 +13,13 @@ use crate::testing::kit::{FakeState as _, Response, segment};
 pub(super) type Object = Map<String, Value>;
 
 /// The body `{"op": …}`.
-fn op(call: &Call) -> Result<String, Refusal> {
+fn op(call: &ParsedRequest) -> Result<String, Refusal> {
     let object = call.object()?;
     only(&object, &["op"])?;
     Ok(text(&object, "op")?.to_owned())
 }
 
-pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let path = call.parts(State::BASE_PATH).ok_or_else(|| not_found("path"))?;
     check_headers(call, &state.kit.tokens)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -63,13 +63,13 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
     }
 }
 
-fn list_schedules(state: &mut State, call: &Call) -> Reply {
+fn list_schedules(state: &mut State, call: &ParsedRequest) -> Reply {
     call.no_body()?;
     let wanted = Wanted::read(&SCHEDULES, call)?;
     Ok(wanted.page("/schedules", state.schedule_rows(), state.link_form))
 }
 
-fn create_schedule(state: &mut State, call: &Call) -> Reply {
+fn create_schedule(state: &mut State, call: &ParsedRequest) -> Reply {
     let mut body = call.object()?;
     only(&body, &["query", "schedule"])?;
     let query = object(&body, "query")?;
@@ -98,7 +98,7 @@ fn create_schedule(state: &mut State, call: &Call) -> Reply {
     Ok(Response::json(202, state.schedule(&id)?.shown()))
 }
 
-fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
+fn patch_schedule(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     let body = call.object()?;
     only(&body, &["body"])?;
     let changes = body.get("body").and_then(Value::as_array);
@@ -136,7 +136,7 @@ fn patch_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
     Ok(service(202, "Change accepted"))
 }
 
-fn delete_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
+fn delete_schedule(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     call.bare()?;
     let schedule = state.schedule(id)?;
     if matches!(schedule.state.as_str(), "ENABLED" | "REGISTERING") {
@@ -149,7 +149,7 @@ fn delete_schedule(state: &mut State, call: &Call, id: &str) -> Reply {
     Ok(service(202, "Schedule removed"))
 }
 
-fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
+fn list_runs(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     call.no_body()?;
     let wanted = Wanted::read(&RUNS, call)?;
     let rows = state.run_rows(id)?;
@@ -157,7 +157,7 @@ fn list_runs(state: &mut State, call: &Call, id: &str) -> Reply {
 }
 
 /// The response does not name the run, as that of the service does not.
-fn trigger_run(state: &mut State, call: &Call, id: &str) -> Reply {
+fn trigger_run(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     call.bare()?;
     if state.schedule(id)?.state != "ENABLED" {
         return Err(bad_request("the schedule is not enabled"));
@@ -168,7 +168,7 @@ fn trigger_run(state: &mut State, call: &Call, id: &str) -> Reply {
     Ok(service(202, "Run accepted."))
 }
 
-fn cancel_run(state: &mut State, call: &Call, id: &str, run: &str) -> Reply {
+fn cancel_run(state: &mut State, call: &ParsedRequest, id: &str, run: &str) -> Reply {
     let op = op(call)?;
     let run = state.run(id, run)?;
     if op != "cancel" {
@@ -178,7 +178,7 @@ fn cancel_run(state: &mut State, call: &Call, id: &str, run: &str) -> Reply {
     Ok(service(202, "Cancel accepted"))
 }
 
-fn patch_query(state: &mut State, call: &Call, id: &str) -> Reply {
+fn patch_query(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     let op = op(call)?;
     let now = state.kit.now();
     let query = state.query(id)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::FakeAdobe;
 use super::alerts::Alert;
 use super::lists::{LinkForm, Row};
-use super::responses::{self, Call, Refusal, Reply, not_found};
+use super::responses::{self, ParsedRequest, Refusal, Reply, not_found};
 use super::routes::route;
 use super::templates::Template;
 use crate::testing::kit::{
@@ -409,15 +409,15 @@ impl FakeState for State {
         self.end_run(&schedule, id, state, now).ok()
     }
 
-    fn is_trigger(&mut self, call: &Call) -> bool {
+    fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
         call.method == "POST" && call.path.ends_with("/runs")
     }
 
-    fn check_client(_: &Call, form: TokenForm) -> Result<(), OAuthError> {
+    fn check_client(_: &ParsedRequest, form: TokenForm) -> Result<(), OAuthError> {
         responses::check_client(&form)
     }
 
-    fn serve(&mut self, call: &Call) -> Reply {
+    fn serve(&mut self, call: &ParsedRequest) -> Reply {
         route(self, call)
     }
 
@@ -429,7 +429,7 @@ impl FakeState for State {
         responses::bad_request(message)
     }
 
-    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+    fn complete(&mut self, call: &ParsedRequest, reply: Reply) -> Response {
         let response = reply.unwrap_or_else(|refusal| refusal);
         response.name_request(call, "x-request-id", &self.kit.new_uuid())
     }

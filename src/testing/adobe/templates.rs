@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
 
 use super::lists::{Row, TEMPLATE_COUNT, TEMPLATES, Wanted, count};
-use super::responses::{Call, Refusal, Reply, not_found, service};
+use super::responses::{ParsedRequest, Refusal, Reply, not_found, service};
 use super::routes::{Object, check_parameters, only, text};
 use super::state::{LINKS, State, USER, add, link};
 
@@ -20,7 +20,12 @@ pub(super) struct Template {
 use crate::testing::kit::Response;
 
 /// Requests below `/query-templates`.
-pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]) -> Reply {
+pub(super) fn route(
+    state: &mut State,
+    call: &ParsedRequest,
+    method: &str,
+    below: &[&str],
+) -> Reply {
     match (method, below) {
         ("GET", []) => {
             call.no_body()?;
@@ -59,7 +64,7 @@ pub(super) fn route(state: &mut State, call: &Call, method: &str, below: &[&str]
 }
 
 /// Name, SQL and parameters, as in requests that create or overwrite.
-fn read(call: &Call) -> Result<(String, String, Option<Value>), Refusal> {
+fn read(call: &ParsedRequest) -> Result<(String, String, Option<Value>), Refusal> {
     let body: Object = call.object()?;
     only(&body, &["name", "sql", "queryParameters"])?;
     check_parameters(&body)?;

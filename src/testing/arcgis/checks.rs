@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::cron::Cron;
-use super::responses::{Api, Call, Refusal};
+use super::responses::{Api, ParsedRequest, Refusal};
 
 /// The header of a token where the web tier uses `Authorization` for itself.
 const TOKEN_HEADER: &str = "x-esri-authorization";
 
 /// The parameters of a request, and the tokens it carries.
 pub(super) struct Sent<'c> {
-    pub(super) call: &'c Call,
+    pub(super) call: &'c ParsedRequest,
     /// Below `/admin` and the like, decoded.
     pub(super) parts: Vec<String>,
     /// All tokens of the headers.
@@ -26,7 +26,7 @@ pub(super) struct Sent<'c> {
 
 impl<'c> Sent<'c> {
     /// `root` is that of the API.
-    pub(super) fn new(call: &'c Call, root: &str) -> Self {
+    pub(super) fn new(call: &'c ParsedRequest, root: &str) -> Self {
         let bearer = |name| call.credential(name, "bearer");
         let form = call.media_type() == "application/x-www-form-urlencoded";
         let get = call.method == "GET";

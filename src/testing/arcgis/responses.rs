@@ -6,7 +6,7 @@ use super::AdminErrors;
 use super::state::State;
 use crate::testing::kit::{self, Response};
 
-pub(super) type Call = kit::Call<State>;
+pub(super) type ParsedRequest = kit::ParsedRequest<State>;
 pub(super) type Reply = kit::Reply<State>;
 
 const JSON: &str = "application/json;charset=UTF-8";

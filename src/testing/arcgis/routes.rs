@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::checks::{Draft, Sent, cannot_be};
-use super::responses::{Api, Call, Refusal, Reply, data};
+use super::responses::{Api, ParsedRequest, Refusal, Reply, data};
 use super::shapes::Page;
 use super::state::{Owner, State, Task};
 use super::tokens::Caller;
@@ -31,7 +31,7 @@ pub(super) fn api_of(path: &str) -> Option<(Api, &'static str)> {
 }
 
 /// Serves everything but requests for tokens.
-pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let missing = match state.deployment {
         Deployment::Kubernetes => Api::PortalAdmin,
         Deployment::WindowsOrLinux => Api::Admin,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::checks::{Draft, Sent};
 use super::cron::Cron;
-use super::responses::{Api, Call, Refusal, Reply, Style};
+use super::responses::{Api, ParsedRequest, Refusal, Reply, Style};
 use super::routes::{api_of, route};
 use super::tokens::{DEFAULT_MINUTES, Token};
 use super::{Deployment, FakeArcGis, TextDates};
@@ -417,12 +417,12 @@ impl FakeState for State {
         sent.split('&').map(hidden).collect::<Vec<_>>().join("&")
     }
 
-    fn token(&mut self, call: &Call) -> Reply {
+    fn token(&mut self, call: &ParsedRequest) -> Reply {
         let (_, root) = api_of(&call.path).ok_or_else(Refusal::nowhere)?;
         self.token_request(&Sent::new(call, root))
     }
 
-    fn serve(&mut self, call: &Call) -> Reply {
+    fn serve(&mut self, call: &ParsedRequest) -> Reply {
         route(self, call)
     }
 
@@ -434,7 +434,7 @@ impl FakeState for State {
         Refusal::bad_request(message)
     }
 
-    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+    fn complete(&mut self, call: &ParsedRequest, reply: Reply) -> Response {
         let (api, root) = api_of(&call.path).unwrap_or((Api::Sharing, ""));
         let response = reply.unwrap_or_else(|refusal| refusal.into_response(api, &self.style));
         if Sent::new(call, root).pretty() { response.pretty() } else { response }

@@ -11,7 +11,7 @@ use crate::testing::kit::{self, Body, OAuthError, Response, TokenForm};
 /// The header that names a request in the vendor's traces.
 pub(super) const TRACE_HEADER: &str = "x-b3-traceid";
 
-pub(super) type Call = kit::Call<State>;
+pub(super) type ParsedRequest = kit::ParsedRequest<State>;
 pub(super) type Refusal = Response;
 pub(super) type Reply = kit::Reply<State>;
 
@@ -89,7 +89,7 @@ pub(super) fn usual(status: u16) -> Refusal {
 /// The response as it is sent: each error has an instance ID of its own.
 pub(super) fn complete(
     mut response: Response,
-    call: &Call,
+    call: &ParsedRequest,
     trace: &str,
     instance: String,
 ) -> Response {
@@ -108,7 +108,7 @@ pub(super) fn complete(
 }
 
 /// Whether the request has a token that is valid now.
-pub(super) fn check_token(state: &State, call: &Call) -> Result<(), Refusal> {
+pub(super) fn check_token(state: &State, call: &ParsedRequest) -> Result<(), Refusal> {
     let value = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let Some(token) = value.filter(|token| !token.is_empty()) else {
         return Err(error(401, "MissingCredentials", &json!({})));
@@ -127,7 +127,7 @@ pub(super) fn check_token(state: &State, call: &Call) -> Result<(), Refusal> {
 const SCOPES: [&str; 4] =
     ["api:orchestration-read", "api:orchestration-write", "api:datasets-read", "offline_access"];
 
-pub(super) fn check_client(call: &Call, mut form: TokenForm) -> Result<(), OAuthError> {
+pub(super) fn check_client(call: &ParsedRequest, mut form: TokenForm) -> Result<(), OAuthError> {
     if let Some(value) = call.header("authorization") {
         let Some((user, password)) = basic(value) else {
             return Err(("invalid_client", "authorization is not HTTP Basic"));

@@ -8,7 +8,8 @@ use super::FakeFoundry;
 use super::checks::{self, check, items, part, text, whole};
 use super::lists::{check_filter, compare, holds, order};
 use super::responses::{
-    Call, Refusal, Reply, bad_request, check_token, done, error, invalid, no_such_api, shown, usual,
+    ParsedRequest, Refusal, Reply, bad_request, check_token, done, error, invalid, no_such_api,
+    shown, usual,
 };
 use super::state::State;
 use crate::testing::kit::Course;
@@ -18,7 +19,7 @@ type Operation = (&'static str, &'static str, Stage, Takes, fn(&mut State, &Aske
 
 /// A request that is valid as far as can be said without its body's meaning.
 struct Asked<'c> {
-    call: &'c Call,
+    call: &'c ParsedRequest,
     /// The one in the path; empty if there is none.
     rid: &'c str,
     /// `null` where the operation takes none.
@@ -143,7 +144,7 @@ const OPERATIONS: [Operation; 21] = [
     ("GET", "datasets/{}/getSchedules", Stable, BRANCH_PAGES, list_dataset_schedules),
 ];
 
-pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let path = call.parts(FakeFoundry::VERSION_2).ok_or_else(no_such_api)?;
     let mut fitting = OPERATIONS.iter().filter(|known| known.0 == call.method);
     let operation = fitting.find_map(|known| Some((known, matches(known.1, &path)?)));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::checks::{self, Object, items, object_of, part, text};
 use super::lists::Cursor;
-use super::responses::{Call, Refusal, Reply, complete, not_found};
+use super::responses::{ParsedRequest, Refusal, Reply, complete, not_found};
 use super::routes::route;
 use super::{FakeFoundry, UnionForm, responses};
 use crate::testing::kit::{
@@ -385,16 +385,16 @@ impl FakeState for State {
     }
 
     /// A new build counts as one, too.
-    fn is_trigger(&mut self, call: &Call) -> bool {
+    fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
         call.method == "POST"
             && (call.path.ends_with("/run") || call.path.ends_with("/builds/create"))
     }
 
-    fn check_client(call: &Call, form: TokenForm) -> Result<(), OAuthError> {
+    fn check_client(call: &ParsedRequest, form: TokenForm) -> Result<(), OAuthError> {
         responses::check_client(call, form)
     }
 
-    fn serve(&mut self, call: &Call) -> Reply {
+    fn serve(&mut self, call: &ParsedRequest) -> Reply {
         route(self, call)
     }
 
@@ -406,7 +406,7 @@ impl FakeState for State {
         responses::invalid(message)
     }
 
-    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+    fn complete(&mut self, call: &ParsedRequest, reply: Reply) -> Response {
         let response = reply.unwrap_or_else(|refusal| refusal);
         let (trace, instance) = (self.kit.new_hex(), self.kit.new_uuid());
         complete(response, call, &trace, instance)

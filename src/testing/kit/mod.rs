@@ -1,7 +1,7 @@
 //! What all fakes are made of: a server on loopback that tests can set up, faults that are used up one per request, and
 //! a record of the requests. A vendor adds its routes, its state and its JSON.
 
-mod call;
+mod parsed_request;
 mod plan;
 mod response;
 mod state;
@@ -16,8 +16,8 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use super::lock;
 use crate::client::{Api, Client, ClientBuilder};
 
-pub use self::call::SeenRequest;
-pub(super) use self::call::{Call, OAuthError, TokenForm, segment};
+pub use self::parsed_request::SeenRequest;
+pub(super) use self::parsed_request::{OAuthError, ParsedRequest, TokenForm, segment};
 pub(super) use self::plan::{Course, End, LISTS_PER_POLL, Rows};
 pub use self::plan::{NewRun, Plan};
 pub(super) use self::response::{Body, Response};
@@ -60,16 +60,18 @@ impl<V: FakeVendor> FakeServer<V> {
         let state = Arc::new(Mutex::new(V::State::new(server.uri())));
 
         let (asked, dropped, answered) = (state.clone(), state.clone(), state.clone());
-        Mock::given(move |request: &Request| lock(&asked).loses(&Call::read(request)).is_some())
-            .respond_with_err(move |request: &Request| {
-                drop_connection(&mut *lock(&dropped), &Call::read(request))
-            })
-            .with_priority(1)
-            .mount(&server)
-            .await;
+        Mock::given(move |request: &Request| {
+            lock(&asked).loses(&ParsedRequest::read(request)).is_some()
+        })
+        .respond_with_err(move |request: &Request| {
+            drop_connection(&mut *lock(&dropped), &ParsedRequest::read(request))
+        })
+        .with_priority(1)
+        .mount(&server)
+        .await;
         Mock::given(any())
             .respond_with(move |request: &Request| {
-                respond(&mut *lock(&answered), &Call::read(request))
+                respond(&mut *lock(&answered), &ParsedRequest::read(request))
             })
             .mount(&server)
             .await;
@@ -281,7 +283,7 @@ pub(super) fn check_failure(status: u16) {
     assert!((400..=599).contains(&status), "{status} is not the status of a failure");
 }
 
-fn drop_connection<S: FakeState>(state: &mut S, call: &Call<S>) -> io::Error {
+fn drop_connection<S: FakeState>(state: &mut S, call: &ParsedRequest<S>) -> io::Error {
     let kit = state.kit();
     kit.seen.push(call.seen());
     if kit.use_up_loss() != Some(Lost::Request) {
@@ -291,7 +293,7 @@ fn drop_connection<S: FakeState>(state: &mut S, call: &Call<S>) -> io::Error {
     io::Error::other("the fake breaks this connection")
 }
 
-fn respond<S: FakeState>(state: &mut S, call: &Call<S>) -> ResponseTemplate {
+fn respond<S: FakeState>(state: &mut S, call: &ParsedRequest<S>) -> ResponseTemplate {
     let kit = state.kit();
     let reply = if call.is_for_token() {
         kit.token_requests += 1;

@@ -144,7 +144,7 @@ impl Plan {
         Self { end: Planned::EndsIn(state.to_owned()), ..self }
     }
 
-    /// It goes on until it is [finished](super::FakeServer::finish), or cancelled where the vendor can do that.
+    /// It runs until it is [finished](super::FakeServer::finish), or cancelled where the vendor can do that.
     pub fn never_ends() -> Self {
         Self::new(Planned::Never)
     }
@@ -155,19 +155,19 @@ impl Plan {
         self
     }
 
-    /// The vendor's code of the failure, such as `42P01`. Left out, it is a usual one.
+    /// The vendor's code of the failure, such as `42P01`. If not set, it is a usual one.
     pub fn code(mut self, code: &str) -> Self {
         self.code = Some(code.to_owned());
         self.with("Plan::code")
     }
 
-    /// Why it ends as it does, where it does not fail: at ArcGIS its `result`. Left out, it is a usual one.
+    /// Why it ends as it does, where it does not fail: at ArcGIS its `result`. If not set, it is a usual one.
     pub fn reason(mut self, reason: &str) -> Self {
         self.reason = Some(reason.to_owned());
         self.with("Plan::reason")
     }
 
-    /// How many lists come before the first that shows it: at Adobe the run, at Foundry the result of the run. Left out,
+    /// How many lists come before the first that shows it: at Adobe the run, at Foundry the result of the run. If not set,
     /// the setting of the fake applies.
     pub fn after_lists(mut self, lists: usize) -> Self {
         self.lists = Some(lists);
@@ -307,7 +307,7 @@ pub struct NewRun {
 impl NewRun {
     /// A run in this state, in the vendor's spelling, such as `SUCCESS` or `failed`.
     ///
-    /// In a state that is not an end, it goes on until it is [finished](super::FakeServer::finish). At Foundry the state
+    /// In a state that is not an end, it runs until it is [finished](super::FakeServer::finish). At Foundry the state
     /// is that of its build, or `ignored`, `error`, or `pending` for a run that has no result yet.
     pub fn new(state: &str) -> Self {
         Self {
@@ -325,25 +325,25 @@ impl NewRun {
         }
     }
 
-    /// Any text as ID: the vendor's ID, token, RID or schedule ID. Left out, one is made.
+    /// Any text as ID: the vendor's ID, token, RID or schedule ID. If not set, one is made.
     pub fn id(mut self, id: &str) -> Self {
         self.id = Some(id.to_owned());
         self
     }
 
-    /// When it was created. Left out, it is now.
+    /// When it was created. If not set, it is now.
     pub fn created(mut self, at: DateTime<Utc>) -> Self {
         self.created = Some(at);
         self
     }
 
-    /// How long it took, if it has ended. Left out, seconds or minutes, as is usual at the vendor.
+    /// How long it took, if it has ended. If not set, seconds or minutes, as is usual at the vendor.
     pub fn took(mut self, time: Duration) -> Self {
         self.took = Some(time);
         self.with("NewRun::took")
     }
 
-    /// Whether somebody triggered it or its schedule started it. Left out, the schedule did; at Mode somebody did.
+    /// Whether somebody triggered it or its schedule started it. If not set, the schedule did; at Mode somebody did.
     pub fn triggered(mut self, triggered: bool) -> Self {
         self.triggered = Some(triggered);
         self.with("NewRun::triggered")
@@ -355,7 +355,7 @@ impl NewRun {
         self.with("NewRun::reason")
     }
 
-    /// The vendor's code of the failure. Left out, it is a usual one.
+    /// The vendor's code of the failure. If not set, it is a usual one.
     pub fn code(mut self, code: &str) -> Self {
         self.plan.code = Some(code.to_owned());
         self.with("NewRun::code")
@@ -367,7 +367,7 @@ impl NewRun {
         self.with("NewRun::message")
     }
 
-    /// The parameters it was started with. Left out, none.
+    /// The parameters it was started with. If not set, none.
     pub fn parameters(mut self, parameters: Map<String, Value>) -> Self {
         self.parameters = parameters;
         self.with("NewRun::parameters")
@@ -391,7 +391,7 @@ impl NewRun {
         self.with("NewRun::app_id")
     }
 
-    /// Where its outcome is. Left out, it is empty.
+    /// Where its outcome is. If not set, it is empty.
     pub fn url(mut self, url: &str) -> Self {
         url.clone_into(&mut self.url);
         self.with("NewRun::url")

@@ -4,7 +4,7 @@ use serde_json::Value;
 use wiremock::ResponseTemplate;
 use wiremock::http::{HeaderName, HeaderValue};
 
-use super::{Call, FakeState};
+use super::{FakeState, ParsedRequest};
 
 /// What is sent back. hyper adds `Date` where it is missing.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Response {
     /// Names the request in this header: as the request does itself, or by a new ID.
     pub fn name_request<S: FakeState>(
         mut self,
-        call: &Call<S>,
+        call: &ParsedRequest<S>,
         header: &'static str,
         id: &str,
     ) -> Self {

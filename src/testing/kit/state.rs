@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{Call, End, NewRun, OAuthError, Plan, Response, SeenRequest, TokenForm};
+use super::{End, NewRun, OAuthError, ParsedRequest, Plan, Response, SeenRequest, TokenForm};
 
 /// What comes of a request: a response, or why there is none yet.
 pub(in crate::testing) type Reply<S> = Result<Response, <S as FakeState>::Refusal>;
@@ -59,7 +59,7 @@ pub trait FakeState: Sized + Send + 'static {
     }
 
     /// Whether the request starts a run.
-    fn is_trigger(&mut self, call: &Call<Self>) -> bool {
+    fn is_trigger(&mut self, call: &ParsedRequest<Self>) -> bool {
         let _ = call;
         false
     }
@@ -70,14 +70,14 @@ pub trait FakeState: Sized + Send + 'static {
     }
 
     /// Checks who asks for a token by client credentials, and for what.
-    fn check_client(call: &Call<Self>, form: TokenForm) -> Result<(), OAuthError> {
+    fn check_client(call: &ParsedRequest<Self>, form: TokenForm) -> Result<(), OAuthError> {
         let _ = (call, form);
         Err(("invalid_client", "no client is known"))
     }
 
     /// Serves a request to one of [`TOKEN_PATHS`](Self::TOKEN_PATHS): that of OAuth 2.0 for client credentials, unless
     /// the vendor has another.
-    fn token(&mut self, call: &Call<Self>) -> Reply<Self> {
+    fn token(&mut self, call: &ParsedRequest<Self>) -> Reply<Self> {
         let checked = call.token_form().and_then(|form| Self::check_client(call, form));
         Ok(match checked {
             Ok(()) => {
@@ -93,7 +93,7 @@ pub trait FakeState: Sized + Send + 'static {
     }
 
     /// Carries out a request to the API.
-    fn serve(&mut self, call: &Call<Self>) -> Reply<Self>;
+    fn serve(&mut self, call: &ParsedRequest<Self>) -> Reply<Self>;
 
     /// The refusal that usually comes with this status.
     fn usual(status: u16) -> Self::Refusal;
@@ -102,10 +102,10 @@ pub trait FakeState: Sized + Send + 'static {
     fn bad_request(message: &str) -> Self::Refusal;
 
     /// The response as it is sent, with the headers that all responses have.
-    fn complete(&mut self, call: &Call<Self>, reply: Reply<Self>) -> Response;
+    fn complete(&mut self, call: &ParsedRequest<Self>, reply: Reply<Self>) -> Response;
 
     /// What is lost of the request that is coming in, if its connection breaks.
-    fn loses(&mut self, call: &Call<Self>) -> Option<Lost> {
+    fn loses(&mut self, call: &ParsedRequest<Self>) -> Option<Lost> {
         if call.is_for_token() {
             return None;
         }

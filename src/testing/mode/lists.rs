@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::responses::{Call, Refusal, Reply, bad_request, list, not_found};
+use super::responses::{ParsedRequest, Refusal, Reply, bad_request, list, not_found};
 use super::shapes::Form;
 
 /// A larger page size is silently reduced to this.
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the parameters; refuses what is unknown, repeated or out of range.
-    pub(super) fn read(kind: &'static Kind, call: &Call) -> Result<Self, Refusal> {
+    pub(super) fn read(kind: &'static Kind, call: &ParsedRequest) -> Result<Self, Refusal> {
         let mut wanted = Self {
             kind,
             page: 1,

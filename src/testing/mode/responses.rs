@@ -7,7 +7,7 @@ use super::FakeMode;
 use super::state::State;
 use crate::testing::kit::{self, Response};
 
-pub(super) type Call = kit::Call<State>;
+pub(super) type ParsedRequest = kit::ParsedRequest<State>;
 pub(super) type Refusal = Response;
 pub(super) type Reply = kit::Reply<State>;
 
@@ -95,7 +95,7 @@ pub(super) fn usual(status: u16) -> Response {
 }
 
 /// HTTP Basic with the fake's token and secret.
-pub(super) fn check_login(call: &Call) -> Result<(), Refusal> {
+pub(super) fn check_login(call: &ParsedRequest) -> Result<(), Refusal> {
     let known = format!("{}:{}", FakeMode::API_TOKEN, FakeMode::API_SECRET);
     if call.credential("authorization", "basic") == Some(&BASE64_STANDARD.encode(known)) {
         return Ok(());
@@ -104,7 +104,7 @@ pub(super) fn check_login(call: &Call) -> Result<(), Refusal> {
 }
 
 /// A body must be declared as JSON.
-pub(super) fn check_content_type(call: &Call) -> Result<(), Refusal> {
+pub(super) fn check_content_type(call: &ParsedRequest) -> Result<(), Refusal> {
     if call.body.is_empty() || call.media_type() == "application/json" {
         return Ok(());
     }

@@ -6,8 +6,8 @@ use super::FakeMode;
 use super::files::{PDF, csv, zip};
 use super::lists::{self, HISTORY, REPORTS, RUNS, Row, Wanted, whole};
 use super::responses::{
-    Call, Refusal, Reply, bad_request, check_content_type, check_login, file, hal, invalid,
-    json_rows, missing, not_found, numeric_token, unknown_member, usual,
+    ParsedRequest, Refusal, Reply, bad_request, check_content_type, check_login, file, hal,
+    invalid, json_rows, missing, not_found, numeric_token, unknown_member, usual,
 };
 use super::shapes::{API, SOURCES, SPACES, Source, file_name, form_field};
 use super::state::{QueryRun, Report, Run, Schedule, State, is_good};
@@ -17,7 +17,7 @@ type Object = Map<String, Value>;
 /// The parts of a path that are not matched yet.
 type Rest<'a> = &'a [&'a str];
 
-impl Call {
+impl ParsedRequest {
     /// A list that comes in pages.
     fn paged(
         &self,
@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let parts = call.parts(API).ok_or_else(|| not_found("path"))?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     check_login(call)?;
@@ -65,7 +65,7 @@ pub(super) fn route(state: &mut State, call: &Call) -> Reply {
     }
 }
 
-fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
+fn in_workspace(state: &mut State, call: &ParsedRequest, rest: Rest<'_>) -> Reply {
     match (call.method.as_str(), rest) {
         ("GET", [kind @ ("reports" | "datasets"), token]) => {
             call.bare()?;
@@ -107,7 +107,7 @@ fn in_workspace(state: &mut State, call: &Call, rest: Rest<'_>) -> Reply {
 }
 
 /// The list of runs, and the start of one.
-fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
+fn runs(state: &mut State, call: &ParsedRequest, kind: &str, token: &str) -> Reply {
     match call.method.as_str() {
         "GET" => {
             if state.run_filter_fails && call.query.iter().any(|(name, _)| name == "filter") {
@@ -142,7 +142,7 @@ fn runs(state: &mut State, call: &Call, kind: &str, token: &str) -> Reply {
 }
 
 /// `{"parameters": {…}}`, or the tokens of datasets to refresh.
-fn run_parameters(state: &State, call: &Call) -> Result<Value, Refusal> {
+fn run_parameters(state: &State, call: &ParsedRequest) -> Result<Value, Refusal> {
     let mut body = call.object()?;
     only(&body, &["parameters", "report"])?;
     match (body.remove("parameters"), body.remove("report")) {
@@ -165,7 +165,12 @@ fn run_parameters(state: &State, call: &Call) -> Result<Value, Refusal> {
     }
 }
 
-fn in_run(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest<'_>) -> Reply {
+fn in_run(
+    state: &mut State,
+    call: &ParsedRequest,
+    (token, run): (&str, &str),
+    rest: Rest<'_>,
+) -> Reply {
     let report = state.report("reports", token)?;
     let run = report.run(run)?;
     match (call.method.as_str(), rest) {
@@ -196,7 +201,7 @@ fn in_run(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
 }
 
 /// As with the service, the report and run before the query run in the path do not matter.
-fn query_run(state: &State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
+fn query_run(state: &State, call: &ParsedRequest, token: &str, rest: Rest<'_>) -> Reply {
     call.no_body()?;
     let run = state.query_run(token)?;
     if let (["results", "content.json"], [(name, most)]) = (rest, call.query.as_slice())
@@ -244,7 +249,12 @@ fn run_csv(state: &State, report: &Report, run: &Run) -> Reply {
 }
 
 /// The first poll requests a PDF; at the third it is done if the run succeeded.
-fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest<'_>) -> Reply {
+fn export(
+    state: &mut State,
+    call: &ParsedRequest,
+    (token, run): (&str, &str),
+    rest: Rest<'_>,
+) -> Reply {
     call.bare()?;
     let (now, held) = (state.kit.now(), state.kit.held);
     let found = state.run_mut("reports", token, run)?;
@@ -267,7 +277,7 @@ fn export(state: &mut State, call: &Call, (token, run): (&str, &str), rest: Rest
     Ok(hal(200, &state.form.pdf(report, report.run(run)?)))
 }
 
-fn queries(state: &mut State, call: &Call, token: &str, rest: Rest<'_>) -> Reply {
+fn queries(state: &mut State, call: &ParsedRequest, token: &str, rest: Rest<'_>) -> Reply {
     let now = state.kit.now();
     let report = state.report("reports", token)?;
     match (call.method.as_str(), rest) {
@@ -338,7 +348,12 @@ fn query_fields(body: &Object) -> Result<Option<Source>, Refusal> {
     source.map(Some).ok_or_else(|| invalid("data_source", "must exist"))
 }
 
-fn schedules(state: &mut State, call: &Call, (kind, token): (&str, &str), rest: Rest<'_>) -> Reply {
+fn schedules(
+    state: &mut State,
+    call: &ParsedRequest,
+    (kind, token): (&str, &str),
+    rest: Rest<'_>,
+) -> Reply {
     let now = state.kit.now();
     let report = state.report(kind, token)?;
     let shown = match (call.method.as_str(), rest) {
@@ -397,7 +412,7 @@ impl Schedule {
 }
 
 /// The members of a schedule, bare or inside `report_schedule`.
-fn schedule_fields(call: &Call) -> Result<Object, Refusal> {
+fn schedule_fields(call: &ParsedRequest) -> Result<Object, Refusal> {
     let mut body = call.object()?;
     if let Some(inner) = body.remove("report_schedule") {
         only(&body, &[])?;
@@ -439,7 +454,7 @@ fn schedule_fields(call: &Call) -> Result<Object, Refusal> {
     Ok(body)
 }
 
-fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
+fn data_sources(state: &State, call: &ParsedRequest, rest: Rest<'_>) -> Reply {
     let [token, rest @ ..] = rest else {
         let items = SOURCES.into_iter().map(|source| state.form.source(source));
         return call.whole(state, "data_sources", items);
@@ -465,7 +480,7 @@ fn data_sources(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
 }
 
 /// Without a filter, private spaces of others are left out.
-fn spaces(state: &State, call: &Call, rest: Rest<'_>) -> Reply {
+fn spaces(state: &State, call: &ParsedRequest, rest: Rest<'_>) -> Reply {
     let [token, rest @ ..] = rest else {
         let scope = Wanted::read(&lists::SPACES, call)?.scope;
         let found = SPACES.into_iter().filter(|space| match scope.as_deref() {

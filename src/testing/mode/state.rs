@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::FakeMode;
 use super::files::Rows;
 use super::lists::Row;
-use super::responses::{self, Call, Refusal, Reply, not_found};
+use super::responses::{self, ParsedRequest, Refusal, Reply, not_found};
 use super::routes::route;
 use super::shapes::{BASE_PATH, Form, SOURCE, Source};
 use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
@@ -369,11 +369,11 @@ impl FakeState for State {
         Some(())
     }
 
-    fn is_trigger(&mut self, call: &Call) -> bool {
+    fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
         call.method == "POST" && call.path.ends_with("/runs")
     }
 
-    fn serve(&mut self, call: &Call) -> Reply {
+    fn serve(&mut self, call: &ParsedRequest) -> Reply {
         route(self, call)
     }
 
@@ -385,7 +385,7 @@ impl FakeState for State {
         responses::bad_request(message)
     }
 
-    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+    fn complete(&mut self, call: &ParsedRequest, reply: Reply) -> Response {
         let response = reply.unwrap_or_else(|refusal| refusal);
         response.name_request(call, "x-request-id", &self.kit.new_uuid())
     }

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::FakeSupermetrics;
 use super::dates::moment;
-use super::responses::{Call, Object, Refusal};
+use super::responses::{Object, ParsedRequest, Refusal};
 
 /// Result formats. The last five are JSON for other tools.
 pub(super) const FORMATS: &[&str] = &[
@@ -123,7 +123,7 @@ pub(super) const BATCH_STATUS: &[Parameter] =
 
 /// The parameters of a call, in whichever way they were sent.
 pub(super) struct Sent<'c> {
-    pub(super) call: &'c Call,
+    pub(super) call: &'c ParsedRequest,
     given: Result<Given, Refusal>,
     /// Where no header was sent.
     pub(super) key_parameter: Option<String>,
@@ -137,7 +137,7 @@ enum Given {
 }
 
 impl<'c> Sent<'c> {
-    pub(super) fn new(call: &'c Call) -> Self {
+    pub(super) fn new(call: &'c ParsedRequest) -> Self {
         let given = Ok(Given::Flat(Vec::new()));
         let mut sent = Self { call, given, key_parameter: None, extras: Vec::new() };
         sent.given = sent.read_given();

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::state::State;
 use crate::testing::kit::{self, Body, Response};
 
-pub(super) type Call = kit::Call<State>;
+pub(super) type ParsedRequest = kit::ParsedRequest<State>;
 pub(super) type Reply = kit::Reply<State>;
 pub(super) type Object = Map<String, Value>;
 
@@ -230,7 +230,7 @@ impl Form {
 /// Why something is refused, before it has a body.
 #[derive(Clone, Debug, Default)]
 pub struct Refusal {
-    /// Left out, the code decides.
+    /// If not set, the code decides.
     status: Option<u16>,
     code: String,
     message: String,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::checks::{self, FORMATS, Sent, check_offsets, check_query, check_source, number, text};
-use super::responses::{Call, Object, Refusal, Reply};
+use super::responses::{Object, ParsedRequest, Refusal, Reply};
 use super::shapes::Page;
 use super::state::{Meeting, State};
 use super::{FakeSupermetrics, batches, lists};
@@ -14,12 +14,12 @@ use crate::testing::kit::{FakeState as _, Response};
 const BASES: [&str; 2] = [State::BASE_PATH, "/v2"];
 
 /// The parts of a path below its base, and the base.
-fn parts(call: &Call) -> (Vec<String>, &'static str) {
+fn parts(call: &ParsedRequest) -> (Vec<String>, &'static str) {
     let below = BASES.iter().find_map(|base| Some((call.parts(base)?, *base)));
     below.unwrap_or_else(|| (call.parts("").unwrap_or_default(), ""))
 }
 
-pub(super) fn route(state: &mut State, call: &Call) -> Reply {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let sent = Sent::new(call);
     let (parts, base) = parts(call);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -119,7 +119,7 @@ fn known(format: &str) -> Result<&'static str, Refusal> {
 }
 
 /// Whether a request starts a run, or a batch of runs.
-pub(super) fn starts(state: &mut State, call: &Call) -> bool {
+pub(super) fn starts(state: &mut State, call: &ParsedRequest) -> bool {
     let (parts, _) = parts(call);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let now = state.kit.now();

@@ -16,7 +16,7 @@ pub(super) struct Page<'a> {
     /// All parameters except the key.
     asked: &'a Object,
     start: usize,
-    /// Inclusive. Left out, the page has all the rest.
+    /// Inclusive. If not set, the page has all the rest.
     end: Option<usize>,
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::FakeSupermetrics;
 use super::checks::{list, number, scrubbed, text};
-use super::responses::{Call, Form, Object, Refusal, Reply};
+use super::responses::{Form, Object, ParsedRequest, Refusal, Reply};
 use super::routes::{route, starts};
 use super::rows::Table;
 use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
@@ -320,7 +320,7 @@ impl FakeState for State {
         Some(())
     }
 
-    fn is_trigger(&mut self, call: &Call) -> bool {
+    fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
         starts(self, call)
     }
 
@@ -328,7 +328,7 @@ impl FakeState for State {
         scrubbed(sent)
     }
 
-    fn serve(&mut self, call: &Call) -> Reply {
+    fn serve(&mut self, call: &ParsedRequest) -> Reply {
         self.form.answered = self.form.answered.saturating_add(1);
         match &mut self.form.rate_left {
             Some(0) => return Err(Refusal::too_many()),
@@ -346,7 +346,7 @@ impl FakeState for State {
         Refusal::bad_request(message)
     }
 
-    fn complete(&mut self, call: &Call, reply: Reply) -> Response {
+    fn complete(&mut self, call: &ParsedRequest, reply: Reply) -> Response {
         let id = self.new_id();
         let response = reply.unwrap_or_else(|refusal| self.form.refuse(&refusal, &id));
         let response = self.form.completed(response, &id);

@@ -33,7 +33,7 @@ pub struct SeenRequest {
 }
 
 /// A request to the fake of one vendor.
-pub struct Call<S> {
+pub struct ParsedRequest<S> {
     pub method: String,
     /// As sent.
     pub path: String,
@@ -58,7 +58,7 @@ pub struct TokenForm {
 /// `error` and `error_description` of OAuth 2.0.
 pub(in crate::testing) type OAuthError = (&'static str, &'static str);
 
-impl<S: FakeState> Call<S> {
+impl<S: FakeState> ParsedRequest<S> {
     pub(super) fn read(request: &Request) -> Self {
         Self {
             method: request.method.as_str().to_owned(),
