@@ -166,7 +166,7 @@ impl Wanted {
                 }
                 "page" if kind.numbered => wanted.page = value.parse().map_err(|_| refused())?,
                 "start" if !kind.numbered => {
-                    wanted.start = Some(moment(value).ok_or_else(refused)?)
+                    wanted.start = Some(moment(value).ok_or_else(refused)?);
                 }
                 "property" => {
                     wanted.clauses = clauses(kind, value).ok_or_else(refused)?;
