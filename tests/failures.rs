@@ -94,7 +94,8 @@ async fn adobe_says_it_in_the_query_of_the_run() {
     check(&client, || fake.requests(), [(run.clone(), 3, nothing)]).await;
     fake.respond_next_with(200, &[], &known);
     fake.respond_next_with(403, &[], r#"{"title":"Forbidden","detail":"Ask your administrator."}"#);
-    let unread = "run adobe:nightly-orders/ID failed: why could not be asked: adobe.queries.list: ";
+    let unread =
+        "run adobe:nightly-orders/ID failed: the reason could not be fetched: adobe.queries.list: ";
     let snapshot = client.snapshot(&run).await.unwrap();
     let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);
     assert!(said.starts_with(unread) && said.contains("Ask your administrator"), "{said}");
@@ -171,7 +172,7 @@ async fn mode_says_it_in_the_query_runs_of_the_run() {
     fake.fail_next(403);
     let snapshot = client.snapshot(&run).await.unwrap();
     let said = without_ids(&snapshot.success().unwrap_err().to_string(), &run);
-    let unread = format!("{at}: why could not be asked: mode.query_runs.list: ");
+    let unread = format!("{at}: the reason could not be fetched: mode.query_runs.list: ");
     assert!(said.starts_with(&unread), "{said}");
 }
 

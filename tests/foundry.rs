@@ -145,7 +145,7 @@ async fn a_failed_build_is_explained_by_its_failed_job() {
         ),
         (
             vec![(403, String::new())],
-            "why could not be asked: foundry.jobs.list: the credential may not do this (HTTP 403) (in build ri.foundry.main.build.1)",
+            "the reason could not be fetched: foundry.jobs.list: the credential may not do this (HTTP 403) (in build ri.foundry.main.build.1)",
         ),
     ] {
         let (script, _, client) = start();

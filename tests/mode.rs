@@ -230,7 +230,7 @@ async fn a_failure_is_told_though_its_reason_cannot_be_had() {
     assert_eq!(snapshot.phase, Phase::Failed);
     assert_eq!(
         snapshot.success().unwrap_err().to_string(),
-        "run mode:r1/n1 failed: why could not be asked: mode.query_runs.list: gone (HTTP 404, code not_found)"
+        "run mode:r1/n1 failed: the reason could not be fetched: mode.query_runs.list: gone (HTTP 404, code not_found)"
     );
 
     script.answer(200, r#"{"token":"n1","state":"failed","python_state":"failed"}"#);

@@ -21,7 +21,7 @@ impl<A: Api> Client<A> {
     /// Sends a request and decodes the response.
     ///
     /// # Errors
-    /// Any [`ErrorKind`](crate::ErrorKind) that names a failed call; [`Error::may_have_run`] says whether a trigger may
+    /// Any [`ErrorKind`](crate::ErrorKind) that names a failed call; [`Error::may_have_run`](crate::Error::may_have_run) says whether a trigger may
     /// have been carried out although it failed.
     pub async fn send<E: Endpoint<Api = A>>(&self, request: E) -> Result<Response<E::Output>> {
         self.call(request).send().await

@@ -46,7 +46,7 @@ pub trait Api: Send + Sync + 'static {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Service {
-    /// Where requests go unless [`ClientBuilder::base_url`] says otherwise; empty for vendors whose customers have hosts of
+    /// Where requests go unless [`ClientBuilder::base_url`](super::ClientBuilder::base_url) says otherwise; empty for vendors whose customers have hosts of
     /// their own.
     pub base_url: Cow<'static, str>,
     /// How it speaks.
@@ -121,7 +121,7 @@ pub trait OffsetPages: PagedEndpoint {
 }
 
 /// The part of a list request that knows about pages: which one is asked for, how large it is, how a response is read. A vendor
-/// has one such type for all its lists, and [`operation!`](super::operation) makes a [`PagedEndpoint`] of each request that
+/// has one such type for all its lists, and [`operation!`](macro@super::operation) makes a [`PagedEndpoint`] of each request that
 /// holds one.
 pub trait ListSettings<T> {
     /// Adds the members of the query that choose and size the page.

@@ -35,12 +35,12 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     Ok(value)
 }
 
-/// Reads a response that may be empty, for operations of which any 2xx may come without a body.
+/// Reads a response that may be empty or `null`, for operations of which any 2xx may come without a body.
 ///
 /// # Errors
 /// As [`decode`], if the body is not empty.
 pub fn decode_optional<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
-    if body.trim_ascii().is_empty() { Ok(None) } else { decode(meta, body).map(Some) }
+    if body.trim_ascii().is_empty() { Ok(None) } else { decode(meta, body) }
 }
 
 /// Reads a response whose content does not matter: empty, or any JSON, but not the page of a proxy.

@@ -96,8 +96,8 @@ impl<A: Api> Client<A> {
     /// Fetches what a link in a response leads to.
     ///
     /// # Errors
-    /// [`ErrorKind::CrossOrigin`](crate::ErrorKind::CrossOrigin), before anything is sent, if the link leaves the base
-    /// URL's origin; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a templated link. Else as
+    /// [`ErrorKind::CrossOrigin`], before anything is sent, if the link leaves the base
+    /// URL's origin; [`ErrorKind::Unsupported`] for a templated link. Else as
     /// [`send`](Self::send).
     pub async fn follow<T: DeserializeOwned + Send>(&self, link: &Link) -> Result<Response<T>> {
         let url =

@@ -53,6 +53,15 @@ const CIRCLES: &[(&[&str], &str)] = &[
     (&["testing/adobe/"], FAKE),
     (&["testing/arcgis/"], FAKE),
     (&["testing/foundry/"], FAKE),
+    (
+        &[
+            "testing/kit/parsed_request.rs",
+            "testing/kit/plan.rs",
+            "testing/kit/response.rs",
+            "testing/kit/state.rs",
+        ],
+        "a fake's requests, responses and plans are generic over its state, and the state is defined by them",
+    ),
     (&["testing/mode/"], FAKE),
     (&["testing/supermetrics/"], FAKE),
 ];
