@@ -25,6 +25,7 @@ use url::Url;
 
 /// A vendor that lists numbers.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Numbers {}
 
 impl Api for Numbers {
@@ -95,7 +96,7 @@ operation! {
         /// Only those that the dialect may see.
         seen: Seen as extension,
     }
-    pages counted { list: Numbered, item: u32 }
+    pages counted { paging: Numbered, item: u32 }
     for Numbers, "numbers.list", Safe: GET "numbers" -> Page<u32>
 }
 
