@@ -1,4 +1,4 @@
-//! [`operation!`](macro@operation): one operation of a vendor's API, said in one paragraph.
+//! [`operation!`](macro@operation): one operation of a vendor's API in one paragraph.
 
 /// Declares a request type and its [`Endpoint`](super::Endpoint): what it is made of, where it goes, what comes back.
 ///
@@ -34,11 +34,11 @@
 ///
 /// | part | meaning |
 /// |---|---|
-/// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`. `without new` behind it leaves `new` to be written by hand |
+/// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`. with `without new` behind it, `new` is written by hand |
 /// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](super::Dialect) instead |
-/// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they begin as their `Default` |
+/// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they start as their `Default` |
 /// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](super::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](super::OffsetPages) |
-/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](super::Idempotency). The last line of the type's documentation is made of them |
+/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](super::Idempotency). They make the last line of the type's documentation |
 /// | `GET "jobs" / {job}` | method and path: texts, constants, and required parts in braces, each percent-encoded into exactly one segment |
 /// | `-> Job` | what the JSON of the response is decoded into |
 /// | `json {part}` | sends this field as the JSON body |
@@ -50,17 +50,17 @@
 /// [`Endpoint`](super::Endpoint) by hand. `decode` is `#[inline]` in both cases: a program then compiles the models of the operations
 /// that it calls, and no others.
 ///
-/// What is wrong is said by the compiler. An idempotency that does not exist:
+/// The compiler says what is wrong. An idempotency that does not exist:
 ///
 /// ```compile_fail
-/// # use scheduled_runs::client::{operation, RequestBuilder}; use scheduled_runs::adobe::Adobe;
+/// # use scheduled_runs::client::operation; use scheduled_runs::adobe::Adobe;
 /// operation! {
 ///     /// Gets the jobs.
 ///     GetJobs {} for Adobe, "acme.jobs.get", Harmless: GET "jobs" -> u32
 /// }
 /// ```
 ///
-/// A clause that does not exist, or stands in another order:
+/// A clause that does not exist, or is out of order:
 ///
 /// ```compile_fail
 /// # use scheduled_runs::client::operation; use scheduled_runs::adobe::Adobe;
@@ -76,7 +76,12 @@
 /// # use scheduled_runs::client::operation; use scheduled_runs::adobe::Adobe;
 /// operation! {
 ///     /// Gets the jobs.
-///     GetJobs {} options { /// How many. limit: u32 as header } for Adobe, "acme.jobs.get", Safe: GET "jobs" -> u32
+///     GetJobs {}
+///     options {
+///         /// How many.
+///         limit: u32 as header,
+///     }
+///     for Adobe, "acme.jobs.get", Safe: GET "jobs" -> u32
 /// }
 /// ```
 ///
