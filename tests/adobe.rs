@@ -871,9 +871,9 @@ async fn a_report_tells_every_attempt_and_no_secret() {
 #[tokio::test]
 async fn a_transport_is_told_whose_bodies_may_not_be_kept() {
     let script = ScriptedTransport::default();
-    script.answer(200, r#"{"access_token":"canary-token","expires_in":3600}"#);
-    script.answer(200, r#"{"runsSchedules":[]}"#);
-    script.answer(200, r#"{"token":"canary-token"}"#);
+    script.respond(200, r#"{"access_token":"canary-token","expires_in":3600}"#);
+    script.respond(200, r#"{"runsSchedules":[]}"#);
+    script.respond(200, r#"{"token":"canary-token"}"#);
     let client = adobe::Client::builder()
         .credential(adobe::ServerToServer::new("canary-id", "canary-secret"))
         .org_id("canary-org")

@@ -64,9 +64,9 @@ async fn a_user_signs_in_and_the_referer_stays_with_the_token() {
     let (script, clock, builder) = scripted();
     let credential = user().expiration(Duration::from_secs(90 * 60));
     let client = builder.credential(credential).build().unwrap();
-    script.answer(200, token("canary-1", &clock));
-    script.answer(200, r#"{"result":[]}"#);
-    script.answer(200, DONE);
+    script.respond(200, token("canary-1", &clock));
+    script.respond(200, r#"{"result":[]}"#);
+    script.respond(200, DONE);
     client.send(ListTasks::new()).await.unwrap();
     client.send(EnableTask::new("t1")).await.unwrap();
 
@@ -101,8 +101,8 @@ async fn an_application_signs_in_by_oauth() {
     let credential = AppToken::new("app", "canary-secret").expiration(Duration::from_secs(61));
     let client = builder.credential(credential).build().unwrap();
     for token in ["canary-1", "canary-2"] {
-        script.answer(200, json!({"access_token": token, "expires_in": 120}).to_string());
-        script.answer(200, r#"{"tasks":[]}"#);
+        script.respond(200, json!({"access_token": token, "expires_in": 120}).to_string());
+        script.respond(200, r#"{"tasks":[]}"#);
         client.send(ListUserTasks::new("m.bolton")).await.unwrap();
         clock.advance(Duration::from_secs(120));
     }
@@ -122,8 +122,8 @@ async fn a_ready_token_goes_where_tokens_go() {
     let (script, _, builder) = scripted();
     let credential = ReadyToken::new("canary-token").referer("https://app.initech.example");
     let client = builder.credential(credential).build().unwrap();
-    script.answer(200, DONE);
-    script.answer(200, r#"{"success":true,"taskId":"t1"}"#);
+    script.respond(200, DONE);
+    script.respond(200, r#"{"success":true,"taskId":"t1"}"#);
     client.send(DeleteTask::new("t1")).await.unwrap();
     client.send(DisableUserTask::new("admin", "t1")).await.unwrap();
     let sent = script.sent();
@@ -140,8 +140,8 @@ async fn a_ready_token_goes_where_tokens_go() {
 async fn a_raw_call_to_the_administrator_api_is_dressed_the_same() {
     let (script, _, builder) = scripted();
     let client = builder.credential(ReadyToken::new("canary-token")).build().unwrap();
-    script.answer(200, "{}");
-    script.answer(200, "{}");
+    script.respond(200, "{}");
+    script.respond(200, "{}");
     let call = client.raw(Method::POST, &["admin", "logs", "query"]).form([("a", "1")]);
     call.send().await.unwrap();
     client.raw(Method::GET, &["sharing", "rest", "info"]).send().await.unwrap();
@@ -154,10 +154,10 @@ async fn a_refused_token_is_renewed_once_whatever_the_call() {
     for code in [498, 499] {
         let (script, clock, builder) = scripted();
         let client = builder.credential(user()).build().unwrap();
-        script.answer(200, token("canary-1", &clock));
-        script.answer(200, refused(code));
-        script.answer(200, token("canary-2", &clock));
-        script.answer(200, DONE);
+        script.respond(200, token("canary-1", &clock));
+        script.respond(200, refused(code));
+        script.respond(200, token("canary-2", &clock));
+        script.respond(200, DONE);
         let task = CreateTask::new("CreateBackup", nightly());
         let created = client.send(task).await.unwrap();
         assert_eq!(created.meta().attempts.len(), 2);
@@ -182,10 +182,10 @@ async fn a_token_that_is_refused_twice_is_an_auth_error_that_says_what_to_check(
     ] {
         let (script, clock, builder) = scripted();
         let client = builder.credential(user()).build().unwrap();
-        script.answer(200, token("canary-1", &clock));
-        script.answer(200, body.clone());
-        script.answer(200, token("canary-2", &clock));
-        script.answer(200, body.clone());
+        script.respond(200, token("canary-1", &clock));
+        script.respond(200, body.clone());
+        script.respond(200, token("canary-2", &clock));
+        script.respond(200, body.clone());
         let error = client.send(GetTask::new("t1")).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 4), "{body}");
         assert!(error.to_string().contains(says), "{error}");
@@ -193,7 +193,7 @@ async fn a_token_that_is_refused_twice_is_an_auth_error_that_says_what_to_check(
         // A ready token cannot be renewed.
         let (script, _, builder) = scripted();
         let client = builder.credential(ReadyToken::new("canary-token")).build().unwrap();
-        script.answer(200, body);
+        script.respond(200, body);
         let error = client.send(GetTask::new("t1")).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
     }
@@ -203,7 +203,7 @@ async fn a_token_that_is_refused_twice_is_an_auth_error_that_says_what_to_check(
 async fn a_refused_login_says_what_to_check_and_is_not_tried_again() {
     let (script, _, builder) = scripted();
     let client = builder.credential(user()).build().unwrap();
-    script.answer(
+    script.respond(
         200,
         r#"{"error":{"code":400,"message":"Unable to generate token.","details":["No such canary-password."]}}"#,
     );
@@ -216,7 +216,7 @@ async fn a_refused_login_says_what_to_check_and_is_not_tried_again() {
 
     let (script, _, builder) = scripted();
     let client = builder.credential(AppToken::new("app", "canary-secret")).build().unwrap();
-    script.answer(200, r#"{"error":{"code":400,"error":"invalid_client_id","error_description":"Invalid client_id"}}"#);
+    script.respond(200, r#"{"error":{"code":400,"error":"invalid_client_id","error_description":"Invalid client_id"}}"#);
     let error = client.send(ListTasks::new()).await.unwrap_err();
     assert!(error.to_string().contains("check client id and client secret"), "{error}");
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
@@ -232,7 +232,7 @@ async fn a_base_url_that_leads_to_no_portal_is_named_by_the_error() {
     ] {
         let (script, _, builder) = scripted();
         let client = builder.credential(user()).build().unwrap();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = client.send(ListTasks::new()).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
         assert!(error.to_string().contains(says), "{error}");
@@ -245,11 +245,11 @@ async fn a_portal_without_tasks_of_the_deployment_is_distinguished_from_a_missin
     let client = builder.build().unwrap();
     let lacking = "only ArcGIS Enterprise on Kubernetes has";
     let gone = r#"{"error":{"code":404,"message":"no such task"}}"#;
-    script.answer(404, "<html>");
-    script.answer(404, "");
-    script.answer(200, gone);
-    script.answer(404, "<html>");
-    script.answer(200, gone);
+    script.respond(404, "<html>");
+    script.respond(404, "");
+    script.respond(200, gone);
+    script.respond(404, "<html>");
+    script.respond(200, gone);
     let list = client.send(ListTasks::new()).await.unwrap_err();
     let runs = client.send(ListTaskRuns::new("t1")).await.unwrap_err();
     let task = client.send(GetTask::new("t1")).await.unwrap_err();
@@ -278,15 +278,15 @@ async fn a_token_url_of_ones_own_is_asked_and_a_page_there_is_no_token() {
     let (script, clock, builder) = scripted();
     let credential = user().token_url("https://sso.initech.example/tokens").referer("r");
     let client = builder.credential(credential).build().unwrap();
-    script.answer(200, token("canary-1", &clock));
-    script.answer(200, "{}");
+    script.respond(200, token("canary-1", &clock));
+    script.respond(200, "{}");
     client.send(GetInfo::new()).await.unwrap();
     assert_eq!(script.sent()[0].url().as_str(), "https://sso.initech.example/tokens");
     assert_eq!(script.sent()[1].headers()["referer"], "r");
 
     let (script, _, builder) = scripted();
     let client = builder.credential(user()).build().unwrap();
-    script.answer(200, "<html>sign in</html>");
+    script.respond(200, "<html>sign in</html>");
     let error = client.send(GetInfo::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(error.to_string().contains("login page"), "{error}");
@@ -298,18 +298,18 @@ async fn a_tokens_life_is_measured_on_the_servers_clock() {
     let client = builder.credential(user()).build().unwrap();
     // By our clock this token ended in 2017; by the server's it has ten minutes.
     let login = Response::builder().header("date", "Thu, 11 May 2017 22:18:55 GMT");
-    script.answer_with(
+    script.respond_with(
         login.body(r#"{"token":"canary-1","expires":"1494541735000"}"#.into()).unwrap(),
     );
     for _ in 0..2 {
-        script.answer(200, "{}");
+        script.respond(200, "{}");
         client.send(GetInfo::new()).await.unwrap();
         clock.advance(Duration::from_secs(8 * 60));
     }
     assert_eq!(script.sent().len(), 3, "one login, two calls");
     clock.advance(Duration::from_secs(3 * 60));
-    script.answer(200, token("canary-2", &clock));
-    script.answer(200, "{}");
+    script.respond(200, token("canary-2", &clock));
+    script.respond(200, "{}");
     client.send(GetInfo::new()).await.unwrap();
     assert_eq!(script.sent().len(), 5);
 }
@@ -327,7 +327,7 @@ async fn a_failure_inside_a_success_is_repeated_as_its_code_says() {
     ] {
         let refusing = || {
             let (script, _, builder) = scripted();
-            (0..3).for_each(|_| script.answer(200, refused(code)));
+            (0..3).for_each(|_| script.respond(200, refused(code)));
             (script, builder.build().unwrap())
         };
         let (script, client) = refusing();
@@ -386,7 +386,7 @@ async fn what_the_vendor_says_stands_in_the_error() {
         ),
     ] {
         let (script, _, builder) = scripted();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = builder.build().unwrap().send(GetTask::new("t1")).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         assert_eq!(error.attempts().len(), 1);
@@ -398,10 +398,10 @@ async fn a_run_that_failed_is_an_answer_and_the_same_words_elsewhere_are_an_erro
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
     let run = r#"{"runId":"r1","status":"failed","result":"no space left"}"#;
-    script.answer(200, run);
-    script.answer(200, run);
-    script.answer(200, format!(r#"{{"result":[{run}],"nextStart":0}}"#));
-    script.answer(200, r#"{"status":"failed","statusMessage":"no"}"#);
+    script.respond(200, run);
+    script.respond(200, run);
+    script.respond(200, format!(r#"{{"result":[{run}],"nextStart":0}}"#));
+    script.respond(200, r#"{"status":"failed","statusMessage":"no"}"#);
     let admin = client.send(GetTaskRun::new("t1", "r1")).await.unwrap();
     assert_eq!(admin.result.as_deref(), Some("no space left"));
     let user = client.send(GetUserTaskRun::new("u", "t1", "r1")).await.unwrap();
@@ -415,7 +415,7 @@ async fn a_run_that_failed_is_an_answer_and_the_same_words_elsewhere_are_an_erro
 async fn a_login_whose_answer_cannot_be_read_shows_no_password() {
     let (script, _, builder) = scripted();
     let client = builder.credential(user()).build().unwrap();
-    script.answer(200, r#"{"canary-password":nul"#);
+    script.respond(200, r#"{"canary-password":nul"#);
     let error = client.send(GetTask::new("t1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(error.report().contains("at `REDACTED`"), "{}", error.report());
@@ -425,8 +425,8 @@ async fn a_login_whose_answer_cannot_be_read_shows_no_password() {
 async fn a_portal_that_sends_the_password_back_later_is_not_quoted() {
     let (script, clock, builder) = scripted();
     let client = builder.credential(user()).build().unwrap();
-    script.answer(200, token("canary-1", &clock));
-    script.answer(200, r#"{"error":{"code":400,"message":"canary-password is too old"}}"#);
+    script.respond(200, token("canary-1", &clock));
+    script.respond(200, r#"{"error":{"code":400,"message":"canary-password is too old"}}"#);
     let error = client.send(GetTask::new("t1")).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Rejected, 2));
     assert!(!error.report().contains("canary"), "{}", error.report());
@@ -438,14 +438,14 @@ async fn a_redirect_is_not_followed_and_names_the_base_url_to_set() {
     let client = builder.credential(ReadyToken::new("canary-token")).build().unwrap();
     let moved =
         |to: &str| Response::builder().status(302).header("location", to).body("".into()).unwrap();
-    script.answer_with(moved("https://gis.initech.example/portal/admin/system/tasks/createTask"));
+    script.respond_with(moved("https://gis.initech.example/portal/admin/system/tasks/createTask"));
     let error = client.send(CreateTask::new("CreateBackup", nightly())).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Rejected, 1));
     assert!(
         error.to_string().contains("set the base URL to https://gis.initech.example/portal"),
         "{error}"
     );
-    script.answer_with(moved("https://sso.example/login?token=x"));
+    script.respond_with(moved("https://sso.example/login?token=x"));
     let error = client.send(EnableTask::new("t1")).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::CrossOrigin, 2));
 }
@@ -460,13 +460,13 @@ fn page(name: &str, ids: &[&str], start: i64, next: i64, total: u64) -> String {
 async fn lists_of_both_apis_are_walked_to_their_own_end() {
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    script.answer(200, page("result", &["a", "b"], 0, 2, 5));
-    script.answer(200, page("result", &["c", "d"], 2, 4, 5));
-    script.answer(200, page("result", &["e"], 4, 0, 5));
+    script.respond(200, page("result", &["a", "b"], 0, 2, 5));
+    script.respond(200, page("result", &["c", "d"], 2, 4, 5));
+    script.respond(200, page("result", &["e"], 4, 0, 5));
     let runs = client.items(ListTaskRuns::new("t1")).try_collect().await.unwrap();
     assert_eq!(runs.iter().map(|run| run.run_id.as_str()).collect::<String>(), "abcde");
-    script.answer(200, page("tasks", &["a", "b"], 1, 3, 3));
-    script.answer(200, page("tasks", &["c"], 3, -1, 3));
+    script.respond(200, page("tasks", &["a", "b"], 1, 3, 3));
+    script.respond(200, page("tasks", &["c"], 3, -1, 3));
     let tasks = client.items(ListUserTasks::new("u").num(2)).try_collect().await.unwrap();
     assert_eq!(tasks.len(), 3);
     assert_eq!(
@@ -485,10 +485,10 @@ async fn lists_of_both_apis_are_walked_to_their_own_end() {
 async fn a_list_that_moves_between_pages_gives_each_item_once() {
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    script.answer(200, page("result", &["b", "a"], 0, 2, 4));
+    script.respond(200, page("result", &["b", "a"], 0, 2, 4));
     // Meanwhile a new run came in front.
-    script.answer(200, page("result", &["a", "z"], 2, 4, 5));
-    script.answer(200, page("result", &["y"], 4, 0, 5));
+    script.respond(200, page("result", &["a", "z"], 2, 4, 5));
+    script.respond(200, page("result", &["y"], 4, 0, 5));
     let runs = client.items(ListTaskRuns::new("t1")).try_collect().await.unwrap();
     assert_eq!(runs.iter().map(|run| run.run_id.as_str()).collect::<String>(), "bazy");
 }
@@ -497,12 +497,12 @@ async fn a_list_that_moves_between_pages_gives_each_item_once() {
 async fn a_server_that_ignores_where_to_begin_is_an_error_after_two_calls() {
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    script.answer(200, page("result", &["a", "b"], 0, 2, 5));
-    script.answer(200, page("result", &["a", "b"], 0, 2, 5));
+    script.respond(200, page("result", &["a", "b"], 0, 2, 5));
+    script.respond(200, page("result", &["a", "b"], 0, 2, 5));
     let error = client.items(ListTaskRuns::new("t1")).try_collect().await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Pagination, 2));
     for _ in 0..3 {
-        script.answer(200, page("result", &["a", "b"], 0, 2, 5));
+        script.respond(200, page("result", &["a", "b"], 0, 2, 5));
     }
     let pages: Vec<_> = client.pages(ListTaskRuns::new("t1")).concurrent(2).collect().await;
     assert_eq!(pages.len(), 2);
@@ -523,10 +523,10 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
     };
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    script.answer(200, page("tasks", &["a", "b"], 1, 3, 7));
-    script.answer(200, page("tasks", &["c", "d"], 3, 5, 7));
-    script.answer(200, page("tasks", &["e", "f"], 5, 7, 7));
-    script.answer(200, page("tasks", &["g"], 7, -1, 7));
+    script.respond(200, page("tasks", &["a", "b"], 1, 3, 7));
+    script.respond(200, page("tasks", &["c", "d"], 3, 5, 7));
+    script.respond(200, page("tasks", &["e", "f"], 5, 7, 7));
+    script.respond(200, page("tasks", &["g"], 7, -1, 7));
     assert_eq!(ids(&client, None).await, "abcdefg");
     let path = "GET /sharing/rest/community/users/u/tasks?";
     let mut asked = sent(&script);
@@ -534,9 +534,9 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
     assert_eq!(asked[3], format!("{path}start=7&num=2&f=json"));
 
     // From the middle on.
-    script.answer(200, page("tasks", &["c", "d"], 3, 5, 7));
-    script.answer(200, page("tasks", &["e", "f"], 5, 7, 7));
-    script.answer(200, page("tasks", &["g"], 7, -1, 7));
+    script.respond(200, page("tasks", &["c", "d"], 3, 5, 7));
+    script.respond(200, page("tasks", &["e", "f"], 5, 7, 7));
+    script.respond(200, page("tasks", &["g"], 7, -1, 7));
     assert_eq!(ids(&client, Some("start=3&read=2&size=2&first=a")).await, "cdefg");
     assert_eq!(script.sent().len(), 7);
 
@@ -544,9 +544,9 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
     let uncounted = |id: &str, start: u64, next: i64| {
         json!({"tasks": [{"id": id}], "start": start, "nextStart": next}).to_string()
     };
-    script.answer(200, uncounted("a", 1, 2));
-    script.answer(200, uncounted("b", 2, 3));
-    script.answer(200, uncounted("c", 3, -1));
+    script.respond(200, uncounted("a", 1, 2));
+    script.respond(200, uncounted("b", 2, 3));
+    script.respond(200, uncounted("c", 3, -1));
     assert_eq!(ids(&client, None).await, "abc");
     assert_eq!(script.sent().len(), 10);
 }
@@ -557,7 +557,7 @@ async fn a_run_is_watched_to_its_end_and_explained() {
     let client = builder.build().unwrap();
     for (status, result) in [("scheduled", ""), ("executing", ""), ("failed", "the store is full")]
     {
-        script.answer(
+        script.respond(
             200,
             json!({"runId": "r1", "status": status, "result": result,
                    "created": "Feb 3, 2026, 4:05:06 AM", "modified": 1_770_091_600_000_i64})
@@ -588,15 +588,15 @@ async fn runs_of_both_apis_are_listed_newest_first() {
     let client = builder.build().unwrap();
     let run =
         |id: &str, created: &str| json!({"runId": id, "status": "skipped", "created": created});
-    script.answer(
+    script.respond(
         200,
         json!({"runs": [
             run("b", "1770091506789"), run("a", "Feb 3, 2026, 4:05:05 AM"), run("c", "1770091506790"), {"runId": "x"}
         ]})
         .to_string(),
     );
-    script.answer(200, page("result", &["a", "b"], 0, 2, 3));
-    script.answer(200, page("result", &["c"], 2, 0, 3));
+    script.respond(200, page("result", &["a", "b"], 0, 2, 3));
+    script.respond(200, page("result", &["c"], 2, 0, 3));
     let options = CallLimits::default();
     let user = arcgis::user_target("m/bolton", "t1");
     let runs = client.fetch_page(&user, None, &options).await.unwrap();
@@ -637,7 +637,7 @@ async fn nothing_can_be_started_or_ended_and_the_client_says_so() {
 async fn a_task_is_created_once_and_what_its_answer_names_is_told() {
     for answer in [r#"{"success":true,"taskId":"t1"}"#, r#"{"id":"t1","taskTitle":"x"}"#] {
         let (script, _, builder) = scripted();
-        script.answer(200, answer);
+        script.respond(200, answer);
         let client = builder.build().unwrap();
         let task = CreateUserTask::new("u", "ExecuteNotebook", nightly());
         let created = client.send(task).await.unwrap();
@@ -645,7 +645,7 @@ async fn a_task_is_created_once_and_what_its_answer_names_is_told() {
     }
     for status in [500, 502, 504] {
         let (script, _, builder) = scripted();
-        script.answer(status, "<html>gateway</html>");
+        script.respond(status, "<html>gateway</html>");
         let error = builder
             .build()
             .unwrap()
@@ -660,7 +660,7 @@ async fn a_task_is_created_once_and_what_its_answer_names_is_told() {
 async fn a_passcode_that_the_server_repeats_shows_nowhere() {
     let (script, _, builder) = scripted();
     let client = builder.build().unwrap();
-    script.answer(200, r#"{"error":{"code":400,"message":"bad passcode canary-passcode","details":["canary-passcode"]}}"#);
+    script.respond(200, r#"{"error":{"code":400,"message":"bad passcode canary-passcode","details":["canary-passcode"]}}"#);
     let backup = arcgis::BackupParameters::new("n", "s", "canary-passcode");
     let task = CreateTask::new("CreateBackup", nightly()).parameters(backup);
     let error = client.send(task.clone()).await.unwrap_err();

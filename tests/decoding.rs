@@ -38,7 +38,7 @@ async fn decode<E: Endpoint<Api = adobe::Adobe>>(
     body: &str,
 ) -> Result<Response<E::Output>> {
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     let client =
         adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script).build();
     client.unwrap().send(request).await
@@ -220,7 +220,7 @@ async fn what_lets_people_in_is_given_out_and_not_printed() {
     assert_eq!(access.ims_org(), Some("0123456789ABCDEF@AdobeOrg"));
     let echo = r#"{"message":"canary-credential is too short","statusCode":400}"#;
     let script = ScriptedTransport::default();
-    script.answer(400, echo);
+    script.respond(400, echo);
     let client =
         adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script).build();
     let refused = client.unwrap().send(create.clone()).await.unwrap_err();

@@ -39,7 +39,7 @@ fn client(script: &ScriptedTransport) -> scheduled_runs::ClientBuilder<ArcGis> {
 
 async fn decode<E: Endpoint<Api = ArcGis>>(request: E, body: &str) -> Result<Response<E::Output>> {
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     client(&script).build().unwrap().send(request).await
 }
 
@@ -93,7 +93,7 @@ async fn dates_are_read_on_the_servers_clock() {
     let script = ScriptedTransport::default();
     let zone = FixedOffset::west_opt(5 * 3600).unwrap();
     let client = client(&script).server_time_zone(zone).build().unwrap();
-    script.answer(200, TASK_RUNS);
+    script.respond(200, TASK_RUNS);
     let runs = client.send(ListTaskRuns::new("t")).await.unwrap();
     let [done, failed] = &runs.items[..] else { panic!("two runs") };
     assert_eq!(utc(done.created.as_ref()), at("2026-02-05T06:30:29Z"));
@@ -102,7 +102,7 @@ async fn dates_are_read_on_the_servers_clock() {
     let task = done.task.as_ref().unwrap();
     assert_eq!(utc(task.last_start.as_ref()), at("2026-02-05T06:30:00Z"));
 
-    script.answer(200, TASK_RUN_FAILED);
+    script.respond(200, TASK_RUN_FAILED);
     let run = client.send(GetTaskRun::new("t", "r")).await.unwrap();
     assert_eq!(utc(run.modified.as_ref()), at("2026-02-04T06:30:40Z"));
 }
@@ -214,7 +214,7 @@ async fn what_is_documented_is_not_drift_and_what_is_new_is_reported() {
     let client = client(&script).on_drift(on_drift).build().unwrap();
     let changed = r#"{"success":true,"taskId":"t","runId":"r"}"#;
     for body in [TASKS, TASK_RUNS, USER_TASKS, USER_TASK_RUNS, changed] {
-        script.answer(200, body);
+        script.respond(200, body);
     }
     client.send(ListTasks::new()).await.unwrap();
     client.send(ListTaskRuns::new("t")).await.unwrap();
@@ -223,8 +223,8 @@ async fn what_is_documented_is_not_drift_and_what_is_new_is_reported() {
     client.send(DeleteUserTaskRun::new("u", "t", "r")).await.unwrap();
     assert!(reports.lock().unwrap().is_empty(), "{reports:?}");
 
-    script.answer(200, r#"{"id":"t","taskType":"CreateHealth","lunarPhase":7,"taskState":"Off"}"#);
-    script.answer(200, r#"{"tasks":[{"id":"t","type":"ExecuteLunar"}]}"#);
+    script.respond(200, r#"{"id":"t","taskType":"CreateHealth","lunarPhase":7,"taskState":"Off"}"#);
+    script.respond(200, r#"{"tasks":[{"id":"t","type":"ExecuteLunar"}]}"#);
     client.send(GetTask::new("t")).await.unwrap();
     client.send(ListUserTasks::new("u")).await.unwrap();
     let reports = reports.lock().unwrap();

@@ -35,7 +35,7 @@ async fn decode_as<E: Endpoint<Api = Foundry>>(
     body: &str,
 ) -> Result<Response<E::Output>> {
     let script = ScriptedTransport::default();
-    script.answer(status, body.to_owned());
+    script.respond(status, body.to_owned());
     let client = foundry::Client::builder().hostname("example.palantirfoundry.com");
     client.transport(script).build().unwrap().send(request).await
 }

@@ -34,7 +34,7 @@ async fn decode<E: Endpoint<Api = mode::Mode>>(
     body: &str,
 ) -> Result<Response<E::Output>> {
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     let client = mode::Client::builder().workspace("initech").transport(script).build().unwrap();
     client.send(request).await
 }
@@ -295,8 +295,8 @@ async fn a_login_page_is_no_file_no_row_and_no_delete() {
 #[tokio::test]
 async fn a_link_of_an_answer_is_followed_within_the_vendor_and_templates_are_not() {
     let script = ScriptedTransport::default();
-    script.answer(200, REPORT_RUNS);
-    script.answer(200, r#"{"token":"a0b1c2d3e4f5","state":"succeeded"}"#);
+    script.respond(200, REPORT_RUNS);
+    script.respond(200, r#"{"token":"a0b1c2d3e4f5","state":"succeeded"}"#);
     let client =
         mode::Client::builder().workspace("initech").transport(script.clone()).build().unwrap();
     let page = client.send(ListReportRuns::new("0c1d2e3f4a5b")).await.unwrap();

@@ -42,7 +42,7 @@ async fn decode<E: Endpoint<Api = supermetrics::Supermetrics>>(
     body: &str,
 ) -> Result<Response<E::Output>> {
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     let client = supermetrics::Client::builder().transport(script).build().unwrap();
     client.send(request).await
 }

@@ -76,12 +76,12 @@ fn refusal(code: &str, name: &str) -> String {
 #[tokio::test]
 async fn a_run_is_followed_from_its_trigger_to_the_end_of_its_build() {
     let (script, _, client) = start();
-    script.answer(200, run(Value::Null).to_string());
-    script.answer(200, runs(Value::Null));
-    script.answer(200, runs(submitted()));
-    script.answer(200, build("RUNNING"));
-    script.answer(200, runs(submitted()));
-    script.answer(200, build("SUCCEEDED"));
+    script.respond(200, run(Value::Null).to_string());
+    script.respond(200, runs(Value::Null));
+    script.respond(200, runs(submitted()));
+    script.respond(200, build("RUNNING"));
+    script.respond(200, runs(submitted()));
+    script.respond(200, build("SUCCEEDED"));
     let mut phases = Vec::new();
     let wait = client.trigger_and_wait(&foundry::target(SCHEDULE));
     let done = wait.on_update(|run| phases.push((run.phase, run.finished.is_some()))).await;
@@ -109,14 +109,14 @@ async fn a_run_that_became_no_build_is_over_too() {
         (json!({"type": "postponed", "until": 1}), Phase::Unknown, None),
     ] {
         let (script, _, client) = start();
-        script.answer(200, runs(result));
+        script.respond(200, runs(result));
         let found = client.snapshot(&the_run()).await.unwrap();
         assert_eq!((found.phase, found.state.as_deref()), (phase, state));
         assert_eq!(script.sent().len(), 1);
     }
     let (script, _, client) = start();
     let error = json!({"error": {"errorName": "PERMISSIONDENIED", "description": "no role"}});
-    script.answer(200, runs(error));
+    script.respond(200, runs(error));
     let failed = client.snapshot(&the_run()).await.unwrap().success().unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::RunFailed);
     assert!(failed.to_string().contains("failed: no role (code PERMISSIONDENIED)"), "{failed}");
@@ -149,10 +149,10 @@ async fn a_failed_build_is_explained_by_its_failed_job() {
         ),
     ] {
         let (script, _, client) = start();
-        script.answer(200, runs(submitted()));
-        script.answer(200, build("FAILED"));
+        script.respond(200, runs(submitted()));
+        script.respond(200, build("FAILED"));
         for (status, body) in jobs {
-            script.answer(status, body);
+            script.respond(status, body);
         }
         let failed = client.snapshot(&the_run()).await.unwrap();
         assert_eq!(failed.failure.as_ref().unwrap().to_string(), says);
@@ -168,8 +168,8 @@ async fn states_of_builds_are_phases() {
         ("HIBERNATING", Phase::Unknown),
     ] {
         let (script, _, client) = start();
-        script.answer(200, runs(submitted()));
-        script.answer(200, build(status));
+        script.respond(200, runs(submitted()));
+        script.respond(200, build(status));
         assert_eq!(client.snapshot(&the_run()).await.unwrap().phase, phase, "{status}");
     }
 }
@@ -177,14 +177,14 @@ async fn states_of_builds_are_phases() {
 #[tokio::test]
 async fn a_run_is_looked_for_on_every_page() {
     let (script, _, client) = start();
-    script.answer(200, r#"{"data":[{"rid":"ri.scheduler.main.run.3"}],"nextPageToken":"v1.a+b"}"#);
-    script.answer(200, r#"{"nextPageToken":"v1.c"}"#);
-    script.answer(200, runs(json!({"type": "ignored"})));
+    script.respond(200, r#"{"data":[{"rid":"ri.scheduler.main.run.3"}],"nextPageToken":"v1.a+b"}"#);
+    script.respond(200, r#"{"nextPageToken":"v1.c"}"#);
+    script.respond(200, runs(json!({"type": "ignored"})));
     assert_eq!(client.snapshot(&the_run()).await.unwrap().phase, Phase::Skipped);
     assert_eq!(script.sent()[1].url().query(), Some("pageToken=v1.a%2Bb"));
 
     let (script, _, client) = start();
-    script.answer(200, r#"{"data":[{"rid":"ri.scheduler.main.run.3"}]}"#);
+    script.respond(200, r#"{"data":[{"rid":"ri.scheduler.main.run.3"}]}"#);
     let error = client.snapshot(&the_run()).await.unwrap_err();
     assert_eq!((error.kind(), error.run()), (ErrorKind::NotFound, Some(&the_run())));
 }
@@ -192,7 +192,7 @@ async fn a_run_is_looked_for_on_every_page() {
 #[tokio::test]
 async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
     let (script, _, client) = start();
-    script.answer(
+    script.respond(
         200,
         json!({"data": [
             {"rid": "ri.scheduler.main.run.5"},
@@ -203,7 +203,7 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
         .to_string(),
     );
     let one: Value = serde_json::from_str(&build("SUCCEEDED")).unwrap();
-    script.answer(200, json!({"data": {BUILD: one}}).to_string());
+    script.respond(200, json!({"data": {BUILD: one}}).to_string());
     let target = foundry::target(SCHEDULE);
     let page = client.fetch_page(&target, None, &CallLimits::default()).await.unwrap();
     let phases: Vec<_> = page.items.iter().map(|run| run.phase).collect();
@@ -211,7 +211,7 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
     assert_eq!(sent(&script)[1], "POST /builds/getBatch");
 
     // Nothing to ask for, nothing asked.
-    script.answer(200, "");
+    script.respond(200, "");
     let last = client.fetch_page(&target, page.next, &CallLimits::default()).await.unwrap();
     assert!(last.items.is_empty() && last.next.is_none());
     assert_eq!(script.sent()[2].url().query(), Some("pageToken=t"));
@@ -221,9 +221,9 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
 #[tokio::test]
 async fn cancelling_a_run_cancels_its_build() {
     let (script, _, client) = start();
-    script.answer(200, runs(submitted()));
-    script.answer(200, build("RUNNING"));
-    script.answer(204, "");
+    script.respond(200, runs(submitted()));
+    script.respond(200, build("RUNNING"));
+    script.respond(204, "");
     assert_eq!(client.cancel(&the_run()).await.unwrap(), CancelOutcome::Requested);
     assert_eq!(sent(&script)[2], format!("POST /builds/{BUILD}/cancel"));
 
@@ -240,7 +240,7 @@ async fn cancelling_a_run_cancels_its_build() {
         let (script, _, client) = start();
         let count = answers.len();
         for (status, body) in answers {
-            script.answer(status, body);
+            script.respond(status, body);
         }
         assert_eq!(client.cancel(&the_run()).await.unwrap(), CancelOutcome::AlreadyFinished);
         assert_eq!(script.sent().len(), count);
@@ -250,22 +250,22 @@ async fn cancelling_a_run_cancels_its_build() {
 #[tokio::test]
 async fn a_run_without_a_build_is_looked_at_again_before_it_cannot_be_cancelled() {
     let (script, clock, client) = start();
-    script.answer(200, runs(Value::Null));
-    script.answer(200, runs(submitted()));
-    script.answer(200, build("RUNNING"));
-    script.answer(204, "");
+    script.respond(200, runs(Value::Null));
+    script.respond(200, runs(submitted()));
+    script.respond(200, build("RUNNING"));
+    script.respond(204, "");
     assert_eq!(client.cancel(&the_run()).await.unwrap(), CancelOutcome::Requested);
     assert_eq!(clock.sleeps().len(), 1);
 
     let (script, clock, client) = start();
-    (0..10).for_each(|_| script.answer(200, runs(Value::Null)));
+    (0..10).for_each(|_| script.respond(200, runs(Value::Null)));
     let error = client.cancel(&the_run()).await.unwrap_err();
     assert_eq!((error.kind(), error.run()), (ErrorKind::Unsupported, Some(&the_run())));
     assert!(error.to_string().contains("has no build yet"), "{error}");
     assert_eq!((script.sent().len(), clock.sleeps().len()), (5, 4));
 
     let (script, _, client) = start();
-    script.answer(200, runs(json!({"type": "postponed"})));
+    script.respond(200, runs(json!({"type": "postponed"})));
     assert_eq!(client.cancel(&the_run()).await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
@@ -274,27 +274,27 @@ async fn a_run_is_started_again_only_if_it_was_turned_away() {
     // Turned away before any work: sent again.
     for status in [429, 503] {
         let (script, _, client) = start();
-        script.answer(status, "");
-        script.answer(200, run(Value::Null).to_string());
+        script.respond(status, "");
+        script.respond(200, run(Value::Null).to_string());
         assert_eq!(client.send(RunSchedule::new(SCHEDULE)).await.unwrap().rid.as_str(), RUN);
         assert_eq!(script.sent().len(), 2);
     }
     // Perhaps carried out: not sent again.
     for status in [500, 502, 504] {
         let (script, _, client) = start();
-        script.answer(status, "<html>");
+        script.respond(status, "<html>");
         let error = client.send(RunSchedule::new(SCHEDULE)).await.unwrap_err();
         assert_eq!((error.may_have_run(), script.sent().len()), (true, 1), "{status}");
     }
     // Not wanted again.
     let (script, _, client) = start();
     let turned_away = Response::builder().status(503).header("QoS-Retry-Hint", "do-not-retry");
-    script.answer_with(turned_away.body(Bytes::new()).unwrap());
+    script.respond_with(turned_away.body(Bytes::new()).unwrap());
     let error = client.send(GetBuild::new(BUILD)).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Server, 1));
     // Refused.
     let (script, _, client) = start();
-    script.answer(409, refusal("CONFLICT", "ScheduleAlreadyRunning"));
+    script.respond(409, refusal("CONFLICT", "ScheduleAlreadyRunning"));
     let error = client.trigger(&foundry::target(SCHEDULE)).await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Rejected, false));
     assert_eq!(error_name::of(&error), Some(error_name::SCHEDULE_ALREADY_RUNNING));
@@ -304,7 +304,7 @@ async fn a_run_is_started_again_only_if_it_was_turned_away() {
 async fn a_cancel_is_sent_again_when_its_answer_is_lost() {
     let (script, _, client) = start();
     script.fail(scheduled_runs::client::TransportErrorKind::Interrupted);
-    script.answer(204, "");
+    script.respond(204, "");
     client.send(CancelBuild::new(BUILD)).await.unwrap();
     assert_eq!(script.sent().len(), 2);
 }
@@ -337,12 +337,12 @@ async fn an_error_says_what_is_missing_and_what_to_do() {
         ),
     ] {
         let (script, _, client) = start();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = client.send(GetSchedule::new(SCHEDULE)).await.unwrap_err();
         assert_eq!(error.to_string(), text);
     }
     let (script, _, client) = start();
-    script.answer(404, refusal("NOT_FOUND", "Default:ScheduleNotFound"));
+    script.respond(404, refusal("NOT_FOUND", "Default:ScheduleNotFound"));
     let error = client.send(GetSchedule::new(SCHEDULE)).await.unwrap_err();
     assert_eq!(error_name::of(&error), Some(error_name::SCHEDULE_NOT_FOUND));
     assert!(error.report().contains("error id     e-1"), "{}", error.report());
@@ -354,7 +354,7 @@ async fn preview_is_set_for_the_client_the_request_and_raw_calls() {
         let script = ScriptedTransport::default();
         let builder = foundry::Client::builder().hostname("example.palantirfoundry.com");
         let client = builder.transport(script.clone()).preview(setting).build().unwrap();
-        script.answer(200, build("RUNNING"));
+        script.respond(200, build("RUNNING"));
         if stable {
             client.send(GetBuild::new(BUILD)).await.unwrap();
         } else {
@@ -373,7 +373,7 @@ async fn preview_is_set_for_the_client_the_request_and_raw_calls() {
     );
 
     let (script, _, client) = start();
-    script.answer(200, "{}");
+    script.respond(200, "{}");
     client
         .raw(Method::GET, &["v2", "admin", "users"])
         .query("pageSize", Some(1))
@@ -390,7 +390,7 @@ async fn preview_is_set_for_the_client_the_request_and_raw_calls() {
 /// A client whose first answer is a token.
 fn application(token: ClientCredentials) -> (ScriptedTransport, foundry::Client) {
     let script = ScriptedTransport::default();
-    script.answer(
+    script.respond(
         200,
         r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600,"scope":"x"}"#,
     );
@@ -402,8 +402,8 @@ fn application(token: ClientCredentials) -> (ScriptedTransport, foundry::Client)
 #[tokio::test]
 async fn a_token_is_fetched_once_with_the_secret_in_the_form() {
     let (script, client) = application(ClientCredentials::new("the-id", "the secret"));
-    script.answer(200, "{}");
-    script.answer(200, "{}");
+    script.respond(200, "{}");
+    script.respond(200, "{}");
     client.send(ListScheduleRuns::new(SCHEDULE)).await.unwrap();
     client.send(ListScheduleRuns::new(SCHEDULE)).await.unwrap();
     let sent = script.sent();
@@ -430,7 +430,7 @@ async fn scopes_and_basic_authentication_are_sent_as_asked() {
         .basic_auth()
         .token_url("https://login.example/token");
     let (script, client) = application(token);
-    script.answer(200, "{}");
+    script.respond(200, "{}");
     client.send(ListScheduleRuns::new(SCHEDULE)).await.unwrap();
     let sent = script.sent();
     assert_eq!(sent[0].url().as_str(), "https://login.example/token");
@@ -444,16 +444,16 @@ async fn scopes_and_basic_authentication_are_sent_as_asked() {
 #[tokio::test]
 async fn a_stale_token_is_renewed_once_and_the_call_sent_again() {
     let (script, client) = application(ClientCredentials::new("the-id", "the-secret"));
-    script.answer(401, refusal("UNAUTHORIZED", "Default:Unauthorized"));
-    script.answer(200, r#"{"access_token":"tok-2"}"#);
-    script.answer(200, run(Value::Null).to_string());
+    script.respond(401, refusal("UNAUTHORIZED", "Default:Unauthorized"));
+    script.respond(200, r#"{"access_token":"tok-2"}"#);
+    script.respond(200, run(Value::Null).to_string());
     client.send(RunSchedule::new(SCHEDULE)).await.unwrap();
     assert_eq!(script.sent()[3].headers()["authorization"], "Bearer tok-2");
     assert_eq!(script.sent().len(), 4);
 
     // A token of the user's own is not renewed.
     let script = ScriptedTransport::default();
-    script.answer(401, refusal("UNAUTHORIZED", "Default:Unauthorized"));
+    script.respond(401, refusal("UNAUTHORIZED", "Default:Unauthorized"));
     let builder = foundry::Client::builder().hostname("example.palantirfoundry.com");
     let client =
         builder.transport(script.clone()).credential(UserToken::new("tok")).build().unwrap();
@@ -464,7 +464,7 @@ async fn a_stale_token_is_renewed_once_and_the_call_sent_again() {
 #[tokio::test]
 async fn a_refused_secret_is_an_error_that_does_not_show_it() {
     let script = ScriptedTransport::default();
-    script.answer(400, r#"{"error":"invalid_client","error_description":"the-secret is wrong"}"#);
+    script.respond(400, r#"{"error":"invalid_client","error_description":"the-secret is wrong"}"#);
     let builder = foundry::Client::builder().hostname("example.palantirfoundry.com");
     let credential = ClientCredentials::new("the-id", "the-secret");
     let client = builder.transport(script.clone()).credential(credential).build().unwrap();

@@ -47,7 +47,7 @@ fn counted(page: u64, pages: u64) -> Value {
 #[tokio::test]
 async fn every_request_carries_the_token_and_asks_for_hal() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"workspace":"initech"}"#);
+    script.respond(200, r#"{"workspace":"initech"}"#);
     client.send(Verify::new()).await.unwrap();
     let request = &script.sent()[0];
     assert_eq!(request.url().as_str(), "https://app.mode.com/api/verify");
@@ -64,9 +64,9 @@ async fn a_counted_list_is_walked_to_its_last_page_and_no_further() {
         "pagination": { "page": 3, "total_pages": 3 },
         "_links": { "next_page": { "href": "/api/initech/reports/r/runs?page=4" } },
     });
-    script.answer(200, runs(&["a", "b"], &counted(1, 3)));
-    script.answer(200, runs(&["c"], &counted(2, 3)));
-    script.answer(200, runs(&["d"], &past_the_end));
+    script.respond(200, runs(&["a", "b"], &counted(1, 3)));
+    script.respond(200, runs(&["c"], &counted(2, 3)));
+    script.respond(200, runs(&["d"], &past_the_end));
     let all = client.items(ListReportRuns::new("r").per_page(50)).try_collect().await.unwrap();
     let tokens: Vec<_> = all.iter().map(|run| run.token.as_str()).collect();
     assert_eq!(tokens, ["a", "b", "c", "d"]);
@@ -84,12 +84,12 @@ async fn a_counted_list_is_walked_to_its_last_page_and_no_further() {
 async fn a_list_that_takes_no_notice_of_pages_ends_and_repeats_nothing() {
     let (script, _, client) = scripted();
     let schedules = r#"{"_embedded":{"report_schedules":[{"token":"s1"},{"token":"s2"}]}}"#;
-    script.answer(200, schedules);
-    script.answer(200, schedules);
+    script.respond(200, schedules);
+    script.respond(200, schedules);
     let all = client.items(ListSchedules::new("r")).try_collect().await.unwrap();
     assert_eq!((all.len(), script.sent().len()), (2, 2));
 
-    script.answer(200, r#"{"_embedded":{"query_runs":[{"token":"q1"}]}}"#);
+    script.respond(200, r#"{"_embedded":{"query_runs":[{"token":"q1"}]}}"#);
     let all = client.items(ListQueryRuns::new("r", "n")).try_collect().await.unwrap();
     assert_eq!((all.len(), script.sent().len()), (1, 3), "these are known to come at once");
 }
@@ -100,17 +100,17 @@ async fn a_page_that_is_not_there_ends_a_list_unless_it_was_counted() {
     let link =
         json!({ "_links": { "next_page": { "href": "/api/initech/reports/r/runs?page=2" } } });
     let (script, _, client) = scripted();
-    script.answer(200, runs(&["a"], &link));
-    script.answer(404, missing);
+    script.respond(200, runs(&["a"], &link));
+    script.respond(404, missing);
     let all = client.items(ListReportRuns::new("r")).try_collect().await.unwrap();
     assert_eq!((all.len(), script.sent().len()), (1, 2));
 
-    script.answer(404, missing);
+    script.respond(404, missing);
     let error = client.items(ListReportRuns::new("r")).try_collect().await.unwrap_err();
     assert_eq!((error.kind(), error.cursor()), (ErrorKind::NotFound, None));
 
-    script.answer(200, runs(&["a"], &counted(1, 3)));
-    script.answer(404, missing);
+    script.respond(200, runs(&["a"], &counted(1, 3)));
+    script.respond(404, missing);
     let error = client.items(ListReportRuns::new("r")).try_collect().await.unwrap_err();
     assert_eq!((error.kind(), error.cursor().is_some()), (ErrorKind::NotFound, true));
 }
@@ -123,7 +123,7 @@ async fn reports_of_a_data_source_come_once_each_though_their_rows_fill_pages() 
         json!({ "_embedded": { "reports": rows } }).to_string()
     };
     for tokens in [&["a", "a", "a"][..], &["a", "a", "a"], &["a", "b", "b"], &["c"], &[]] {
-        script.answer(200, rows(tokens));
+        script.respond(200, rows(tokens));
     }
     let all = client.items(ListDataSourceReports::new("d")).try_collect().await.unwrap();
     let tokens: Vec<_> = all.iter().map(|report| report.token.as_str()).collect();
@@ -143,31 +143,31 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
     };
     let (script, _, client) = scripted();
     for (page, token) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
-        script.answer(200, runs(&[token], &counted(page, 4)));
+        script.respond(200, runs(&[token], &counted(page, 4)));
     }
     assert_eq!(tokens(&client, None).await, "abcd");
     assert_eq!(sent(&script)[3], "GET /reports/r/runs?page=4");
 
     // From the middle on.
     let (script, _, client) = scripted();
-    script.answer(200, runs(&["c"], &counted(3, 4)));
-    script.answer(200, runs(&["d"], &counted(4, 4)));
+    script.respond(200, runs(&["c"], &counted(3, 4)));
+    script.respond(200, runs(&["d"], &counted(4, 4)));
     assert_eq!(tokens(&client, Some("page=3&pages=4")).await, "cd");
 
     // The list grew while it was walked.
     let (script, _, client) = scripted();
-    script.answer(200, runs(&["a"], &counted(1, 2)));
-    script.answer(200, runs(&["b"], &counted(2, 3)));
-    script.answer(200, runs(&["c"], &counted(3, 3)));
+    script.respond(200, runs(&["a"], &counted(1, 2)));
+    script.respond(200, runs(&["b"], &counted(2, 3)));
+    script.respond(200, runs(&["c"], &counted(3, 3)));
     assert_eq!(tokens(&client, None).await, "abc");
 
     // Links, and no counters.
     let (script, _, client) = scripted();
     let link =
         |page: u64| json!({ "_links": { "next_page": { "href": format!("/x?page={page}") } } });
-    script.answer(200, runs(&["a"], &link(2)));
-    script.answer(200, runs(&["b"], &link(3)));
-    script.answer(200, runs(&["c"], &json!({})));
+    script.respond(200, runs(&["a"], &link(2)));
+    script.respond(200, runs(&["b"], &link(3)));
+    script.respond(200, runs(&["c"], &json!({})));
     assert_eq!(tokens(&client, None).await, "abc");
     assert_eq!(script.sent().len(), 3);
 }
@@ -175,14 +175,14 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
 #[tokio::test]
 async fn a_run_is_started_watched_and_explained() {
     let (script, clock, client) = scripted();
-    script.answer(202, r#"{"token":"n1","state":"enqueued"}"#);
-    script.answer(200, r#"{"token":"n1","state":"pending"}"#);
-    script.answer(200, r#"{"token":"n1","state":"running_notebook"}"#);
-    script.answer(
+    script.respond(202, r#"{"token":"n1","state":"enqueued"}"#);
+    script.respond(200, r#"{"token":"n1","state":"pending"}"#);
+    script.respond(200, r#"{"token":"n1","state":"running_notebook"}"#);
+    script.respond(
         200,
         r#"{"token":"n1","state":"failed","completed_at":"2026-02-03T04:05:06.789Z"}"#,
     );
-    script.answer(
+    script.respond(
         200,
         r#"{"_embedded":{"query_runs":[
             {"token":"q1","state":"succeeded"},
@@ -224,8 +224,8 @@ async fn a_run_is_started_watched_and_explained() {
 async fn a_failure_is_told_though_its_reason_cannot_be_had() {
     let (script, _, client) = scripted();
     let run = mode::target("r1").run("n1");
-    script.answer(200, r#"{"token":"n1","state":"failed"}"#);
-    script.answer(404, r#"{"id":"not_found","message":"gone"}"#);
+    script.respond(200, r#"{"token":"n1","state":"failed"}"#);
+    script.respond(404, r#"{"id":"not_found","message":"gone"}"#);
     let snapshot = client.snapshot(&run).await.unwrap();
     assert_eq!(snapshot.phase, Phase::Failed);
     assert_eq!(
@@ -233,13 +233,13 @@ async fn a_failure_is_told_though_its_reason_cannot_be_had() {
         "run mode:r1/n1 failed: the reason could not be fetched: mode.query_runs.list: gone (HTTP 404, code not_found)"
     );
 
-    script.answer(200, r#"{"token":"n1","state":"failed","python_state":"failed"}"#);
-    script.answer(200, r#"{"_embedded":{"query_runs":[{"token":"q1","state":"succeeded"}]}}"#);
+    script.respond(200, r#"{"token":"n1","state":"failed","python_state":"failed"}"#);
+    script.respond(200, r#"{"_embedded":{"query_runs":[{"token":"q1","state":"succeeded"}]}}"#);
     let failure = client.snapshot(&run).await.unwrap().failure.unwrap();
     assert_eq!(failure.to_string(), "the report's notebook failed (in notebook)");
 
-    script.answer(200, r#"{"token":"n1","state":"failed"}"#);
-    script.answer(200, r#"{"_embedded":{"query_runs":[{"token":"q1","state":"cancelled"}]}}"#);
+    script.respond(200, r#"{"token":"n1","state":"failed"}"#);
+    script.respond(200, r#"{"_embedded":{"query_runs":[{"token":"q1","state":"cancelled"}]}}"#);
     let failure = client.snapshot(&run).await.unwrap().failure.unwrap();
     assert_eq!(failure.to_string(), "the query ended as cancelled (in query run q1)");
 }
@@ -259,14 +259,14 @@ async fn recent_runs_come_newest_first_with_the_servers_time() {
     let body = runs(&["n2", "n1"], &counted(1, 1));
     let answer =
         Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT").body(body.into());
-    script.answer_with(answer.unwrap());
+    script.respond_with(answer.unwrap());
     let recent = client.recent_runs(&mode::target("r1"), &CallLimits::default()).await.unwrap();
     assert_eq!(recent.server_time.unwrap().to_rfc3339(), "2026-02-03T04:05:06+00:00");
     assert_eq!(recent.runs[0].run.to_string(), "mode:r1/n2");
     assert_eq!(sent(&script), ["GET /reports/r1/runs?order=desc&order_by=created_at"]);
 
-    script.answer(200, runs(&["n2"], &counted(1, 2)));
-    script.answer(200, runs(&["n1"], &counted(2, 2)));
+    script.respond(200, runs(&["n2"], &counted(1, 2)));
+    script.respond(200, runs(&["n1"], &counted(2, 2)));
     let options = CallLimits::default();
     let first = client.fetch_page(&mode::target("r1"), None, &options).await.unwrap();
     let second = client.fetch_page(&mode::target("r1"), first.next, &options).await.unwrap();
@@ -278,7 +278,7 @@ async fn recent_runs_come_newest_first_with_the_servers_time() {
 async fn a_run_is_not_started_again_when_its_answer_is_lost_and_changes_are_repeated() {
     for status in [408, 500, 502, 504] {
         let (script, _, client) = scripted();
-        script.answer(status, "<html>gateway</html>");
+        script.respond(status, "<html>gateway</html>");
         let error = client.send(CreateReportRun::new("r")).await.unwrap_err();
         assert_eq!((script.sent().len(), error.may_have_run()), (1, true), "{status}");
     }
@@ -286,14 +286,14 @@ async fn a_run_is_not_started_again_when_its_answer_is_lost_and_changes_are_repe
     let limited = |body: &'static str| {
         Response::builder().status(429).header("retry-after", "7").body(body.into()).unwrap()
     };
-    script.answer_with(limited(r#"{"message":"too many requests"}"#));
-    script.answer(202, r#"{"token":"n1","state":"enqueued"}"#);
+    script.respond_with(limited(r#"{"message":"too many requests"}"#));
+    script.respond(202, r#"{"token":"n1","state":"enqueued"}"#);
     client.send(CreateReportRun::new("r")).await.unwrap();
     assert_eq!((script.sent().len(), clock.elapsed().as_secs() >= 7), (2, true));
 
     let (script, _, client) = scripted();
-    script.answer(504, "");
-    script.answer(202, r#"{"token":"r","archived":true}"#);
+    script.respond(504, "");
+    script.respond(202, r#"{"token":"r","archived":true}"#);
     let archived = client.send(ArchiveReport::new("r")).await.unwrap().into_inner();
     assert_eq!(archived.unwrap().archived, Some(true));
 }
@@ -333,7 +333,7 @@ async fn what_the_vendor_says_stands_in_the_error() {
         ),
     ] {
         let (script, _, client) = scripted();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = client.send(GetReport::new("r")).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         assert_eq!(error.attempts().len(), 1);
@@ -348,11 +348,11 @@ async fn a_page_number_from_the_server_moves_the_walk_forwards_or_not_at_all() {
         let answer = |items: &str, next: &str| {
             format!(r#"{{"_embedded":{{"spaces":[{items}],"reports":[]}},"_links":{{{next}}}}}"#)
         };
-        script.answer(
+        script.respond(
             200,
             answer(r#"{"token":"a"}"#, &format!(r#""next_page":{{"href":"{link}"}}"#)),
         );
-        script.answer(200, answer(r#"{"token":"b"}"#, ""));
+        script.respond(200, answer(r#"{"token":"b"}"#, ""));
         let spaces = client.items(ListSpaces::new()).try_collect().await.unwrap();
         assert_eq!(
             spaces.iter().map(|space| space.token.as_str()).collect::<Vec<_>>(),
@@ -366,7 +366,7 @@ async fn a_page_number_from_the_server_moves_the_walk_forwards_or_not_at_all() {
 async fn a_list_of_rows_that_ignores_its_page_ends_without_loss() {
     let (script, _, client) = scripted();
     for _ in 0..5 {
-        script.answer(
+        script.respond(
             200,
             r#"{"_embedded":{"reports":[{"token":"a"},{"token":"a"},{"token":"b"}]}}"#,
         );
@@ -380,7 +380,7 @@ async fn a_list_of_rows_that_ignores_its_page_ends_without_loss() {
 async fn a_change_may_be_answered_with_nothing_and_a_page_is_no_file() {
     let (script, _, client) = scripted();
     for status in [200, 202, 204] {
-        script.answer(status, "");
+        script.respond(status, "");
         assert!(client.send(ArchiveReport::new("r")).await.unwrap().is_none());
     }
     for (media, page) in [
@@ -391,7 +391,7 @@ async fn a_change_may_be_answered_with_nothing_and_a_page_is_no_file() {
     ] {
         let mut answer = Response::new(bytes::Bytes::from(page));
         answer.headers_mut().insert("content-type", media.parse().unwrap());
-        script.answer_with(answer);
+        script.respond_with(answer);
         let error = client.send(DownloadQueryRun::new("r", "n", "q")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedContent, "{media}");
     }

@@ -335,8 +335,8 @@ async fn a_count_of_pages_from_the_server_is_bounded() {
 #[tokio::test]
 async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"numbers":[1,2],"next":"/api/numbers?page=1"}"#);
-    script.answer(200, r#"{"numbers":[3],"next":"https://evil.example/api/numbers?page=2"}"#);
+    script.respond(200, r#"{"numbers":[1,2],"next":"/api/numbers?page=1"}"#);
+    script.respond(200, r#"{"numbers":[3],"next":"https://evil.example/api/numbers?page=2"}"#);
     let mut items = client.items(List::new());
     assert_eq!(items.next().await.unwrap().unwrap(), 1);
     assert_eq!(items.next().await.unwrap().unwrap(), 2);
@@ -349,14 +349,14 @@ async fn a_foreign_link_is_not_followed_and_what_came_before_is_kept() {
 #[tokio::test]
 async fn a_failure_inside_a_success_is_what_the_dialect_says() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"error":401,"id":"4f1c"}"#);
+    script.respond(200, r#"{"error":401,"id":"4f1c"}"#);
     let error = client.send(List::new()).await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 200));
     assert_eq!((error.request_id(), script.sent().len()), (Some("4f1c"), 1));
     assert_eq!(error.attempts()[0].request_id.as_deref(), Some("4f1c"));
     // What the vendor says itself counts more than what a gateway may have set.
     let answer = Response::builder().status(502).header("x-request-id", "gateway-1");
-    script.answer_with(answer.body(r#"{"error":401,"id":"4f1c"}"#.into()).unwrap());
+    script.respond_with(answer.body(r#"{"error":401,"id":"4f1c"}"#.into()).unwrap());
     let error = client.send(List::new()).await.unwrap_err();
     assert_eq!(error.request_id(), Some("4f1c"));
 }
@@ -369,7 +369,7 @@ async fn a_failure_inside_a_success_is_repeated_as_the_status_it_stands_for() {
     {
         let (script, _, client) = scripted();
         let fault = format!(r#"{{"error":{inside}}}"#);
-        (0..reads + writes).for_each(|_| script.answer(200, fault.clone()));
+        (0..reads + writes).for_each(|_| script.respond(200, fault.clone()));
         let read = client.send(List::new()).await.unwrap_err();
         let write = client.send(Create::new("numbers")).await.unwrap_err();
         assert_eq!((read.attempts().len(), write.attempts().len()), (reads, writes), "{inside}");
@@ -386,7 +386,7 @@ async fn an_unknown_member_is_reported_once_to_the_callback() {
     let client =
         builder.on_drift(move |drift| sender.send(drift.clone()).unwrap()).build().unwrap();
     for _ in 0..2 {
-        script.answer(200, r#"{"numbers":[1],"canary":{"a/b":"canary"}}"#);
+        script.respond(200, r#"{"numbers":[1],"canary":{"a/b":"canary"}}"#);
         assert_eq!(client.send(List::new()).await.unwrap().items, [1]);
     }
     let drifts: Vec<_> = receiver.try_iter().collect();
@@ -401,8 +401,8 @@ async fn an_unknown_member_is_reported_once_to_the_callback() {
 #[tokio::test]
 async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded() {
     let (script, _, client) = scripted();
-    script.answer(200, "21");
-    script.answer(200, "21");
+    script.respond(200, "21");
+    script.respond(200, "21");
     assert_eq!(*client.send(Create::new("numbers")).await.unwrap(), 21);
     assert_eq!(*client.send(Create::new("doubled")).await.unwrap(), 42);
 }
@@ -410,7 +410,7 @@ async fn what_a_dialect_notes_on_a_request_is_known_when_the_answer_is_decoded()
 #[tokio::test]
 async fn calls_beyond_the_vendors_rate_wait_their_turn_or_are_not_sent() {
     let (script, clock, client) = scripted();
-    (0..12).for_each(|_| script.answer(200, "1"));
+    (0..12).for_each(|_| script.respond(200, "1"));
     let calls = (0..10).map(|_| client.send(Create::new("numbers")));
     let answers = futures_util::future::join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -431,7 +431,7 @@ async fn a_client_that_is_not_paced_sends_at_once() {
     let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
     let client = builder.limits(Limits::default().paced(false)).build().unwrap();
     for _ in 0..10 {
-        script.answer(200, "1");
+        script.respond(200, "1");
         client.send(Create::new("numbers")).await.unwrap();
     }
     assert!(clock.sleeps().is_empty());
@@ -441,14 +441,14 @@ async fn a_client_that_is_not_paced_sends_at_once() {
 async fn one_call_may_have_limits_of_its_own() {
     let (script, clock, client) = scripted();
     let call = || client.call(List::new());
-    script.answer(503, "");
+    script.respond(503, "");
     assert_eq!(call().max_attempts(1).send().await.unwrap_err().attempts().len(), 1);
     assert!(clock.sleeps().is_empty());
 
     let mut slow = Response::new(Bytes::new());
     *slow.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
     slow.headers_mut().insert("retry-after", "30".parse().unwrap());
-    script.answer_with(slow.clone());
+    script.respond_with(slow.clone());
     let error = call().deadline(Duration::from_secs(20)).send().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
@@ -456,8 +456,8 @@ async fn one_call_may_have_limits_of_its_own() {
     );
     assert!(clock.sleeps().is_empty(), "a pause beyond the deadline is not slept");
 
-    script.answer_with(slow);
-    script.answer(200, r#"{"numbers":[]}"#);
+    script.respond_with(slow);
+    script.respond(200, r#"{"numbers":[]}"#);
     assert_eq!(
         call().deadline(Duration::from_secs(60)).send().await.unwrap().meta().attempts.len(),
         2
@@ -492,8 +492,8 @@ async fn a_deadline_holds_over_attempts_and_pauses() {
 #[tokio::test]
 async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() {
     let (script, _, client) = scripted();
-    script.answer(503, "");
-    script.answer(200, r#"{"numbers":[]}"#);
+    script.respond(503, "");
+    script.respond(200, r#"{"numbers":[]}"#);
     let answer = client.send(List::new()).await.unwrap();
     let command = concat!(
         "  as a command curl --request GET --header \"user-agent: scheduled-runs/",
@@ -509,7 +509,7 @@ async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() 
     assert!(lines[4].starts_with("  attempt 2    ") && lines[4].ends_with("HTTP 200"));
     assert!(!format!("{report}{answer:?}").contains("canary"));
 
-    script.answer(403, "");
+    script.respond(403, "");
     let report = client.send(List::new()).await.unwrap_err().report();
     assert!(report.contains(command) && report.contains("HTTP 403"), "{report}");
     assert!(!report.contains("canary"));
@@ -518,7 +518,7 @@ async fn a_report_tells_the_attempts_and_a_command_for_failures_and_successes() 
 #[tokio::test]
 async fn a_debug_print_of_what_was_sent_shows_no_credential() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"numbers":[]}"#);
+    script.respond(200, r#"{"numbers":[]}"#);
     client.send(List::new()).await.unwrap();
     let sent = script.sent();
     assert_eq!(sent[0].headers()["authorization"], "Bearer canary-token");
@@ -551,7 +551,7 @@ async fn a_token_that_the_server_sends_back_shows_nowhere() {
         (html, 1, ErrorKind::UnexpectedContent),
     ] {
         for _ in 0..attempts {
-            script.answer_with(answer.clone());
+            script.respond_with(answer.clone());
         }
         let error = client.send(List::new()).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (kind, attempts));
@@ -582,9 +582,9 @@ async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
     let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
     let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
     let client = builder.credential(CachedToken::from(source)).build().unwrap();
-    script.answer(200, r#"{"access_token":"canary-1","expires_in":"3600"}"#);
-    script.answer(200, "1");
-    script.answer(200, "2");
+    script.respond(200, r#"{"access_token":"canary-1","expires_in":"3600"}"#);
+    script.respond(200, "1");
+    script.respond(200, "2");
     client.send(Create::new("numbers")).await.unwrap();
     client.send(Create::new("numbers")).await.unwrap();
     let sent = script.sent();
@@ -600,7 +600,7 @@ async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
 
     // No lifetime in the response, and none by default.
     clock.advance(Duration::from_secs(100));
-    script.answer(200, r#"{"access_token":"canary-2"}"#);
+    script.respond(200, r#"{"access_token":"canary-2"}"#);
     let error = client.send(Create::new("numbers")).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 4));
     assert!(error.to_string().contains("how long the token is valid"), "{error}");

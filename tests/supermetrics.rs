@@ -91,9 +91,9 @@ fn state(state: &str) -> String {
 #[tokio::test]
 async fn every_request_carries_the_key_in_its_header_and_nowhere_else() {
     let (script, _, client) = scripted();
-    script.answer(200, "{}");
+    script.respond(200, "{}");
     client.send(GetMe::new()).await.unwrap();
-    script.answer(200, state("RUNNING"));
+    script.respond(200, state("RUNNING"));
     client.send(RunQuery::new(query()).post()).await.unwrap();
     let requests = script.sent();
     assert_eq!(requests[0].url().as_str(), "https://api.supermetrics.com/me");
@@ -112,7 +112,7 @@ async fn every_request_carries_the_key_in_its_header_and_nowhere_else() {
 #[tokio::test]
 async fn a_key_in_the_parameters_goes_where_the_parameters_are() {
     let (script, _, client) = scripted_with(ApiKey::new(KEY).in_parameters());
-    (0..5).for_each(|_| script.answer(200, state("RUNNING")));
+    (0..5).for_each(|_| script.respond(200, state("RUNNING")));
     client.send(GetQueryStatus::new("s-1")).await.unwrap();
     client.send(RunQuery::new(query())).await.unwrap();
     client.send(RunQuery::new(query()).post()).await.unwrap();
@@ -175,7 +175,7 @@ async fn no_output_shows_the_key_wherever_it_goes_and_whatever_comes_back() {
             for status in [200, 400, 401, 500] {
                 let (script, _, client) = scripted_with(key.clone());
                 assert!(!format!("{client:?}").contains("canary"));
-                (0..20).for_each(|_| script.answer(status, body.clone()));
+                (0..20).for_each(|_| script.respond(status, body.clone()));
                 let target = supermetrics::target(&query());
                 let mut errors = Vec::new();
                 errors.extend(client.send(RunQuery::new(query())).await.err());
@@ -198,8 +198,8 @@ async fn a_link_that_holds_the_key_is_neither_followed_nor_kept() {
     let (script, _, client) = scripted_with(ApiKey::new(KEY).in_parameters());
     let link =
         format!(r#"https://elsewhere.example/x?json={{"api_key":"{KEY}","offset_start":2}}"#);
-    script.answer(200, page(&["a", "b"], &json!({ "paginate": { "next": link } })));
-    script.answer(200, page(&["c"], &json!({ "paginate": {} })));
+    script.respond(200, page(&["a", "b"], &json!({ "paginate": { "next": link } })));
+    script.respond(200, page(&["c"], &json!({ "paginate": {} })));
     let mut pages = client.pages(ListRows::new("s-1").limit(2));
     let first = pages.next().await.unwrap().unwrap();
     let cursor = pages.cursor().unwrap();
@@ -229,7 +229,7 @@ async fn a_query_is_run_and_its_rows_become_types() {
             { "id": "date", "field_name": "Date", "data_column": 0 },
             { "id": "sessions", "field_name": "Sessions", "data_column": 1 },
         ]);
-        script.answer(
+        script.respond(
             status,
             json!({
                 "meta": { "schedule_id": "s-1", "status_code": "SUCCESS", "query": { "fields": fields } },
@@ -241,18 +241,18 @@ async fn a_query_is_run_and_its_rows_become_types() {
         let visits: Vec<Visits> = run.deserialize().unwrap();
         assert_eq!((visits[0].date.as_str(), visits[1].sessions), ("2026-02-01", 8));
 
-        script.answer(status, state("RUNNING"));
+        script.respond(status, state("RUNNING"));
         let run = client.send(RunQuery::new(query())).await.unwrap();
         assert_eq!(run.state, Some(QueryState::Running));
         assert_eq!(run.deserialize::<Visits>().unwrap_err().kind(), ErrorKind::Config);
 
-        script.answer(status, state("FAILURE"));
+        script.respond(status, state("FAILURE"));
         let error = client.send(RunQuery::new(query())).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.operation()),
             (ErrorKind::RunFailed, Some("supermetrics.queries.run"))
         );
-        script.answer(status, failure("QUERY_ERROR"));
+        script.respond(status, failure("QUERY_ERROR"));
         let error = client.send(RunQuery::new(query())).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::RunFailed, true));
         assert_eq!(script.sent().len(), 4, "a failed run is not run again");
@@ -263,7 +263,7 @@ async fn a_query_is_run_and_its_rows_become_types() {
 async fn rows_without_headers_are_read_from_the_first_on() {
     let (script, _, client) = scripted();
     let body = r#"{"meta":{"status_code":"SUCCESS"},"data":[["a"],["b"]]}"#;
-    (0..4).for_each(|_| script.answer(200, body));
+    (0..4).for_each(|_| script.respond(200, body));
     assert_eq!(texts(client.send(RunQuery::new(query().no_headers())).await.unwrap().rows()), "ab");
     assert_eq!(texts(client.send(RunQuery::new(query())).await.unwrap().rows()), "b");
     assert_eq!(
@@ -278,9 +278,9 @@ async fn rows_without_headers_are_read_from_the_first_on() {
 async fn rows_come_page_by_page_without_the_headers_that_each_page_repeats() {
     let (script, _, client) = scripted();
     let total = json!({ "result": { "total_rows": 5 } });
-    script.answer(200, page(&["a", "b"], &total));
-    script.answer(200, page(&["c", "d"], &total));
-    script.answer(200, page(&["e"], &total));
+    script.respond(200, page(&["a", "b"], &total));
+    script.respond(200, page(&["c", "d"], &total));
+    script.respond(200, page(&["e"], &total));
     let rows = client.items(ListRows::new("s-1").limit(2)).try_collect().await.unwrap();
     assert_eq!(texts(&rows), "abcde");
     let offsets: Vec<_> = script.sent().iter().map(parameters).collect();
@@ -294,7 +294,7 @@ async fn rows_come_page_by_page_without_the_headers_that_each_page_repeats() {
     );
 
     // Resumed in another process.
-    script.answer(200, page(&["e"], &total));
+    script.respond(200, page(&["e"], &total));
     let rest = client.items(ListRows::new("s-1").limit(2)).resume_at(Cursor::new("offset=4"));
     assert_eq!(texts(&rest.try_collect().await.unwrap()), "e");
 }
@@ -303,9 +303,9 @@ async fn rows_come_page_by_page_without_the_headers_that_each_page_repeats() {
 async fn counted_rows_are_fetched_side_by_side() {
     let (script, _, client) = scripted();
     let total = json!({ "result": { "total_rows": 5 } });
-    script.answer(200, page(&["a", "b"], &total));
-    script.answer(200, page(&["c", "d"], &total));
-    script.answer(200, page(&["e"], &total));
+    script.respond(200, page(&["a", "b"], &total));
+    script.respond(200, page(&["c", "d"], &total));
+    script.respond(200, page(&["e"], &total));
     let pages = client.pages(ListResults::new("s-1").limit(2)).concurrent(2);
     let rows: Vec<_> = pages.map(|page| texts(&page.unwrap().items)).collect().await;
     assert_eq!(rows, ["ab", "cd", "e"]);
@@ -315,8 +315,8 @@ async fn counted_rows_are_fetched_side_by_side() {
 
     // The vendor sends less on a page than was asked for: then no page can be named beforehand.
     let (script, _, client) = scripted();
-    script.answer(200, page(&["a", "b"], &json!({ "result": { "total_rows": 3 } })));
-    script.answer(200, page(&["c"], &json!({ "result": { "total_rows": 3 } })));
+    script.respond(200, page(&["a", "b"], &json!({ "result": { "total_rows": 3 } })));
+    script.respond(200, page(&["c"], &json!({ "result": { "total_rows": 3 } })));
     let pages = client.pages(ListRows::new("s-1").limit(100)).concurrent(4);
     let rows: Vec<_> = pages.map(|page| texts(&page.unwrap().items)).collect().await;
     assert_eq!(rows, ["ab", "c"]);
@@ -326,7 +326,7 @@ async fn counted_rows_are_fetched_side_by_side() {
 #[tokio::test]
 async fn a_list_of_rows_is_not_empty_while_the_query_is_running() {
     let (script, _, client) = scripted();
-    script.answer(200, state("RUNNING"));
+    script.respond(200, state("RUNNING"));
     let error = client.items(ListRows::new("s-1")).try_collect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedContent);
     assert_eq!(
@@ -338,7 +338,7 @@ async fn a_list_of_rows_is_not_empty_while_the_query_is_running() {
 #[tokio::test]
 async fn results_in_objects_are_rows_too() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"[{"date":"2026-02-01","sessions":"7"}]"#);
+    script.respond(200, r#"[{"date":"2026-02-01","sessions":"7"}]"#);
     let rows = client.items(ListResults::new("s-1")).try_collect().await.unwrap();
     let day: (String, u64) = rows[0].deserialize().unwrap();
     assert_eq!(day, ("2026-02-01".to_owned(), 7));
@@ -347,11 +347,11 @@ async fn results_in_objects_are_rows_too() {
 #[tokio::test]
 async fn a_file_comes_at_once_or_later_by_the_id_of_its_run() {
     let (script, _, client) = scripted();
-    script.answer(202, state("RUNNING"));
+    script.respond(202, state("RUNNING"));
     let answer = client.send(DownloadQuery::new(query(), Format::Csv)).await.unwrap().into_inner();
     let Download::Unfinished(run) = answer else { panic!("it goes on") };
     let csv = Response::builder().header("content-type", "text/csv; charset=utf-8");
-    script.answer_with(csv.body("date,sessions\n2026-02-01,7\n".into()).unwrap());
+    script.respond_with(csv.body("date,sessions\n2026-02-01,7\n".into()).unwrap());
     let file = client.send(GetResults::new(run.schedule_id.unwrap())).await.unwrap();
     assert_eq!(
         (file.text(), file.content_type.as_deref()),
@@ -359,7 +359,7 @@ async fn a_file_comes_at_once_or_later_by_the_id_of_its_run() {
     );
     assert_eq!(sent(&script), ["GET /query/data/csv", "GET /query/results"]);
 
-    script.answer(404, failure("QUERY_RESULTS_UNAVAILABLE"));
+    script.respond(404, failure("QUERY_RESULTS_UNAVAILABLE"));
     let error = client.send(GetResults::new("s")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::NotFound, 1));
     assert!(
@@ -370,7 +370,7 @@ async fn a_file_comes_at_once_or_later_by_the_id_of_its_run() {
     );
 
     // A result from the cache may come at once, in its own format.
-    script.answer(200, "date,sessions\n2026-02-01,7\n");
+    script.respond(200, "date,sessions\n2026-02-01,7\n");
     let started =
         client.send(StartQuery::new(query().schedule_id("s-2")).format(Format::Csv)).await.unwrap();
     assert_eq!(started.schedule_id.as_ref().unwrap().as_str(), "s-2");
@@ -384,11 +384,11 @@ async fn a_query_is_started_watched_and_read() {
         let progress = json!({ "queries_ready": ready, "queries_total": total });
         json!({ "meta": { "status_code": state, "progress": progress }, "data": [] }).to_string()
     };
-    script.answer(202, news("SCHEDULED", 0, 1));
-    script.answer(200, news("QUEUED", 0, 1));
-    script.answer(200, news("RUNNING", 1, 2));
-    script.answer(200, news("RUNNING", 1, 4));
-    script.answer(200, page(&["a"], &json!({ "result": { "total_rows": 1 } })));
+    script.respond(202, news("SCHEDULED", 0, 1));
+    script.respond(200, news("QUEUED", 0, 1));
+    script.respond(200, news("RUNNING", 1, 2));
+    script.respond(200, news("RUNNING", 1, 4));
+    script.respond(200, page(&["a"], &json!({ "result": { "total_rows": 1 } })));
     let mut seen = Vec::new();
     let done = client
         .trigger_and_wait(&supermetrics::target(&query()))
@@ -421,7 +421,7 @@ async fn a_query_is_started_watched_and_read() {
     );
     assert_eq!(sent(&script)[..2], ["GET /query/data/json", "GET /query/status"]);
 
-    script.answer(200, page(&["a"], &json!({})));
+    script.respond(200, page(&["a"], &json!({})));
     let rows = client.items(ListRows::new(done.run.id())).try_collect().await.unwrap();
     assert_eq!(texts(&rows), "a");
 }
@@ -429,7 +429,7 @@ async fn a_query_is_started_watched_and_read() {
 #[tokio::test]
 async fn a_long_query_is_started_in_a_body() {
     let (script, _, client) = scripted();
-    script.answer(200, state("QUEUED"));
+    script.respond(200, state("QUEUED"));
     let long = query().filter("x".repeat(2000));
     let run = client.trigger(&supermetrics::target(&long)).await.unwrap();
     let request = &script.sent()[0];
@@ -442,13 +442,13 @@ async fn a_long_query_is_started_in_a_body() {
 async fn a_run_survives_its_process_as_one_line() {
     let (script, _, client) = scripted();
     let target = supermetrics::target(&query().filter("a == \"b/c\""));
-    script.answer(200, state("QUEUED"));
+    script.respond(200, state("QUEUED"));
     let run = client.trigger(&target).await.unwrap();
     let line = run.to_string();
     assert!(line.starts_with("supermetrics:") && line.lines().count() == 1);
     let run: RunRef = line.parse().unwrap();
     assert_eq!(run.target(), &target);
-    script.answer(200, state("SUCCESS"));
+    script.respond(200, state("SUCCESS"));
     assert_eq!(client.snapshot(&run).await.unwrap().phase, Phase::Succeeded);
 }
 
@@ -472,7 +472,7 @@ async fn a_failed_run_says_why_however_the_vendor_reports_it() {
             Some("odd"),
         ),
     ] {
-        script.answer(status, body.clone());
+        script.respond(status, body.clone());
         let snapshot = client.snapshot(&run).await.unwrap();
         assert_eq!(snapshot.phase, phase, "{body}");
         assert_eq!(snapshot.failure.as_ref().map(ToString::to_string).as_deref(), says);
@@ -492,7 +492,7 @@ async fn a_look_that_fails_is_no_run_that_failed() {
         (200, "TOO_MANY_REQUESTS", ErrorKind::RateLimited, 3),
     ] {
         let (script, _, client) = scripted();
-        (0..3).for_each(|_| script.answer(status, failure(code)));
+        (0..3).for_each(|_| script.respond(status, failure(code)));
         let run = supermetrics::target(&query()).run("s-1");
         let error = client.snapshot(&run).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (kind, looks), "{code}");
@@ -508,7 +508,7 @@ async fn the_request_id_is_that_of_the_body_and_else_that_of_a_header() {
         (r#"{"error":{"code":"STATUS_NOT_FOUND"}}"#.to_owned(), "proxy-1"),
     ] {
         let answer = Response::builder().status(404).header("x-request-id", "proxy-1");
-        script.answer_with(answer.body(body.into()).unwrap());
+        script.respond_with(answer.body(body.into()).unwrap());
         let error = client.send(GetQueryStatus::new("s-1")).await.unwrap_err();
         assert_eq!(error.request_id(), Some(id));
         assert_eq!(error.attempts()[0].request_id.as_deref(), Some(id));
@@ -518,7 +518,7 @@ async fn the_request_id_is_that_of_the_body_and_else_that_of_a_header() {
 #[tokio::test]
 async fn a_run_that_has_expired_says_so() {
     let (script, _, client) = scripted();
-    script.answer(400, failure("STATUS_NOT_FOUND"));
+    script.respond(400, failure("STATUS_NOT_FOUND"));
     let error = client.wait(&supermetrics::target(&query()).run("s-1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(
@@ -535,7 +535,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_and_is_looked_up_by_its_
         if status == 0 {
             script.fail(TransportErrorKind::Interrupted);
         } else {
-            script.answer(status, "<html>gateway</html>");
+            script.respond(status, "<html>gateway</html>");
         }
         let error = client.trigger(&supermetrics::target(&query())).await.unwrap_err();
         assert_eq!((script.sent().len(), error.may_have_run()), (1, true), "{status}");
@@ -545,15 +545,15 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_and_is_looked_up_by_its_
 
     let (script, _, client) = scripted();
     script.fail(TransportErrorKind::Interrupted);
-    script.answer(404, failure("STATUS_NOT_FOUND"));
-    script.answer(200, state("RUNNING"));
+    script.respond(404, failure("STATUS_NOT_FOUND"));
+    script.respond(200, state("RUNNING"));
     let run = client.trigger(&supermetrics::target(&query())).verify().await.unwrap();
     assert_eq!(parameters(&script.sent()[0])["schedule_id"], run.id());
     assert_eq!(sent(&script), ["GET /query/data/json", "GET /query/status", "GET /query/status"]);
 
     let (script, _, client) = scripted();
     script.fail(TransportErrorKind::Interrupted);
-    (0..100).for_each(|_| script.answer(404, failure("STATUS_NOT_FOUND")));
+    (0..100).for_each(|_| script.respond(404, failure("STATUS_NOT_FOUND")));
     let error = client.trigger(&supermetrics::target(&query())).verify().await.unwrap_err();
     assert!(error.verified_not_started(), "{}", error.report());
     assert_eq!(sent(&script).iter().filter(|line| line.contains("/data/")).count(), 1);
@@ -563,9 +563,9 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_and_is_looked_up_by_its_
 async fn what_the_vendor_turned_away_is_started_again_and_what_the_licence_forbids_is_not() {
     let (script, clock, client) = scripted();
     let busy = Response::builder().status(429).header("retry-after", "7");
-    script.answer_with(busy.body(failure("TOO_MANY_REQUESTS").into()).unwrap());
-    script.answer(200, failure("RATE_LIMIT_EXCEEDED"));
-    script.answer(200, state("QUEUED"));
+    script.respond_with(busy.body(failure("TOO_MANY_REQUESTS").into()).unwrap());
+    script.respond(200, failure("RATE_LIMIT_EXCEEDED"));
+    script.respond(200, state("QUEUED"));
     client.trigger(&supermetrics::target(&query())).await.unwrap();
     assert_eq!((script.sent().len(), clock.elapsed().as_secs() >= 7), (3, true));
     let ids: Vec<_> =
@@ -580,7 +580,7 @@ async fn what_the_vendor_turned_away_is_started_again_and_what_the_licence_forbi
         (400, "ACCOUNT_REQUIRED", ErrorKind::Rejected),
     ] {
         let (script, _, client) = scripted();
-        (0..3).for_each(|_| script.answer(status, failure(code)));
+        (0..3).for_each(|_| script.respond(status, failure(code)));
         let error = client.trigger(&supermetrics::target(&query())).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, false), "{code}");
         let rows = client.items(ListRows::new("s")).try_collect().await.unwrap_err();
@@ -591,12 +591,12 @@ async fn what_the_vendor_turned_away_is_started_again_and_what_the_licence_forbi
 #[tokio::test]
 async fn the_runs_of_a_target_are_found_in_the_history() {
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"meta":{"status_code":"QUEUED"}}"#);
+    script.respond(200, r#"{"meta":{"status_code":"QUEUED"}}"#);
     let target = supermetrics::target(&query());
     let ours = client.trigger(&target).await.unwrap();
     let entry = |id: &str, minute: u8, state: &str| json!({ "schedule_id": id, "status_code": state, "schedule_time": format!("2026-02-03T04:{minute:02}:00Z") });
     let other = supermetrics::target(&query().max_rows(5));
-    script.answer(200, r#"{"meta":{"status_code":"QUEUED"}}"#);
+    script.respond(200, r#"{"meta":{"status_code":"QUEUED"}}"#);
     let foreign = client.trigger(&other).await.unwrap();
     let older = format!("{}-x", ours.id().rsplit_once('-').unwrap().0);
     let history = json!({
@@ -610,7 +610,7 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
         ],
     });
     let dated = Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT");
-    script.answer_with(dated.body(history.to_string().into()).unwrap());
+    script.respond_with(dated.body(history.to_string().into()).unwrap());
     let recent = client.recent_runs(&target, &CallLimits::default()).await.unwrap();
     let runs: Vec<_> = recent.runs.iter().map(|run| (run.run.id(), run.phase)).collect();
     assert_eq!(runs, [(ours.id(), Phase::Running), (older.as_str(), Phase::Failed)]);
@@ -620,8 +620,8 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
         json!({ "ds_ids": ["GAWA"], "offset": 0, "limit": 1000 })
     );
 
-    script.answer(200, history.to_string());
-    script.answer(200, history.to_string());
+    script.respond(200, history.to_string());
+    script.respond(200, history.to_string());
     let options = CallLimits::default();
     let first = client.fetch_page(&target, None, &options).await.unwrap();
     assert_eq!(first.items.len(), 2);
@@ -629,7 +629,7 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
     assert_eq!(parameters(script.sent().last().unwrap())["offset"], 5);
 
     // A query with an id of its own is found by it.
-    script.answer(
+    script.respond(
         200,
         json!({ "data": [entry("mine", 1, "SUCCESS"), entry("other", 2, "SUCCESS")] }).to_string(),
     );
@@ -645,13 +645,13 @@ async fn the_history_is_walked_to_its_end() {
         let data: Vec<_> = ids.iter().map(|id| json!({ "schedule_id": id })).collect();
         json!({ "meta": { "paginate": { "total": total } }, "data": data }).to_string()
     };
-    script.answer(200, answer(&["a", "b"], 5));
-    script.answer(200, answer(&["c", "d"], 5));
-    script.answer(200, answer(&["e"], 5));
+    script.respond(200, answer(&["a", "b"], 5));
+    script.respond(200, answer(&["c", "d"], 5));
+    script.respond(200, answer(&["e"], 5));
     let all = client.items(ListHistory::new().limit(2)).try_collect().await.unwrap();
     assert_eq!((all.len(), script.sent().len()), (5, 3));
-    script.answer(200, answer(&["a", "b"], 5));
-    script.answer(200, answer(&[], 5));
+    script.respond(200, answer(&["a", "b"], 5));
+    script.respond(200, answer(&[], 5));
     let all = client.items(ListHistory::new().limit(2)).try_collect().await.unwrap();
     assert_eq!(all.len(), 2, "the list became shorter");
 }
@@ -685,14 +685,14 @@ async fn a_target_that_is_no_query_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn stored_queries_are_run_and_never_twice() {
     let (script, _, client) = scripted();
-    script.answer(502, "");
+    script.respond(502, "");
     let error = client.send(RunSavedQuery::new("q-1")).await.unwrap_err();
     assert_eq!(
         (error.may_have_run(), error.delivery(), script.sent().len()),
         (true, Delivery::Answered, 1)
     );
-    script.answer(503, "");
-    script.answer(200, r#"{"data":{"query_id":"q-1"}}"#);
+    script.respond(503, "");
+    script.respond(200, r#"{"data":{"query_id":"q-1"}}"#);
     let saved = client.send(GetSavedQuery::new("q-1")).await.unwrap();
     assert_eq!(saved.query_id.as_ref().unwrap().as_str(), "q-1");
 }
@@ -700,7 +700,7 @@ async fn stored_queries_are_run_and_never_twice() {
 #[tokio::test]
 async fn many_looks_keep_to_the_vendors_rate() {
     let (script, clock, client) = scripted();
-    (0..100).for_each(|_| script.answer(200, state("RUNNING")));
+    (0..100).for_each(|_| script.respond(200, state("RUNNING")));
     let begun = clock.now();
     for _ in 0..100 {
         client.send(GetQueryStatus::new("s")).await.unwrap();

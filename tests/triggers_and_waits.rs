@@ -38,12 +38,12 @@ fn target() -> Target {
 #[tokio::test]
 async fn nothing_is_verified_while_the_list_cannot_be_had() {
     let (script, _, client) = scripted();
-    script.answer(200, NO_RUNS);
+    script.respond(200, NO_RUNS);
     script.fail(TransportErrorKind::Interrupted);
     // One look works at once, which is too early to tell; then none does until the grace time is over.
-    script.answer(200, NO_RUNS);
+    script.respond(200, NO_RUNS);
     for _ in 0..1000 {
-        script.answer(503, "");
+        script.respond(503, "");
     }
     let error = client.trigger(&target()).verify().await.unwrap_err();
     assert_eq!(
@@ -65,8 +65,8 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
         (
             "accepted, then the list is refused",
             Box::new(|script| {
-                script.answer(202, TAKEN);
-                script.answer(403, "");
+                script.respond(202, TAKEN);
+                script.respond(403, "");
             }),
             ErrorKind::Denied,
             Delivery::Answered,
@@ -74,8 +74,8 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
         (
             "accepted, then no run appears",
             Box::new(|script| {
-                script.answer(202, TAKEN);
-                (0..100).for_each(|_| script.answer(200, NO_RUNS));
+                script.respond(202, TAKEN);
+                (0..100).for_each(|_| script.respond(200, NO_RUNS));
             }),
             ErrorKind::Ambiguous,
             Delivery::Answered,
@@ -84,7 +84,7 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
             "lost, then two runs appear",
             Box::new(|script| {
                 script.fail(TransportErrorKind::Interrupted);
-                script.answer(200, two.clone());
+                script.respond(200, two.clone());
             }),
             ErrorKind::Ambiguous,
             Delivery::Unknown,
@@ -92,9 +92,9 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
         (
             "accepted and found, then the run cannot be looked at",
             Box::new(|script| {
-                script.answer(202, TAKEN);
-                (0..4).for_each(|_| script.answer(200, one.clone()));
-                script.answer(403, "");
+                script.respond(202, TAKEN);
+                (0..4).for_each(|_| script.respond(200, one.clone()));
+                script.respond(403, "");
             }),
             ErrorKind::Denied,
             Delivery::Answered,
@@ -102,7 +102,7 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
     ];
     for (what, prepare, kind, delivery) in cases {
         let (script, _, client) = scripted();
-        script.answer(200, NO_RUNS);
+        script.respond(200, NO_RUNS);
         prepare(&script);
         let error = client.trigger(&target()).verify().wait().await.unwrap_err();
         assert_eq!(
@@ -124,13 +124,13 @@ async fn every_error_after_a_trigger_says_that_it_may_have_run() {
 #[tokio::test]
 async fn looking_for_the_run_waits_as_long_as_the_server_asks() {
     let (script, clock, client) = scripted();
-    script.answer(200, NO_RUNS);
-    script.answer(202, TAKEN);
+    script.respond(200, NO_RUNS);
+    script.respond(202, TAKEN);
     for _ in 0..10 {
         let mut busy = http::Response::new(bytes::Bytes::new());
         *busy.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
         busy.headers_mut().insert("retry-after", "90".parse().unwrap());
-        script.answer_with(busy);
+        script.respond_with(busy);
     }
     let error = client.trigger(&target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Ambiguous);
@@ -462,7 +462,7 @@ async fn no_duration_is_too_long() {
     let done = wait.every(Duration::MAX).timeout(Duration::MAX).await;
     assert!(done.is_ok() || done.unwrap_err().kind() == ErrorKind::WaitTimeout);
     let (script, _, client) = scripted();
-    script.answer(200, NO_RUNS);
+    script.respond(200, NO_RUNS);
     let call =
         client.call(ListRuns::new("s")).deadline(Duration::MAX).attempt_timeout(Duration::MAX);
     assert!(call.send().await.is_ok());
@@ -607,9 +607,9 @@ mod lists {
     #[tokio::test]
     async fn the_runs_of_a_target_are_walked_page_by_page_and_each_comes_once() {
         let (script, _, client) = scripted();
-        script.answer(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
-        script.answer(200, page(["a7:00:00", "z6:00:00", "y5:00:00"], "2026-03-01T05:00:00Z"));
-        script.answer(200, NO_RUNS);
+        script.respond(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        script.respond(200, page(["a7:00:00", "z6:00:00", "y5:00:00"], "2026-03-01T05:00:00Z"));
+        script.respond(200, NO_RUNS);
         let (ids, error) = ids(&client).await;
         assert_eq!(ids, ["c9:00:00", "b8:00:00", "a7:00:00", "z6:00:00", "y5:00:00"]);
         assert!(error.is_none(), "{error:?}");
@@ -619,7 +619,7 @@ mod lists {
     #[tokio::test]
     async fn a_page_is_asked_for_when_its_first_run_is() {
         let (script, _, client) = scripted();
-        script.answer(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        script.respond(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
         let newest: Vec<_> = client.runs(&target()).take(3).try_collect().await.unwrap();
         assert_eq!((newest.len(), script.sent().len()), (3, 1));
     }
@@ -628,20 +628,20 @@ mod lists {
     async fn a_list_of_runs_that_turns_in_a_circle_ends_and_a_failed_page_says_where_to_go_on() {
         let (script, _, client) = scripted();
         let circle = page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z");
-        (0..5).for_each(|_| script.answer(200, circle.clone()));
+        (0..5).for_each(|_| script.respond(200, circle.clone()));
         let (_, error) = ids(&client).await;
         assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
         assert!(script.sent().len() < 5);
 
         let (script, _, client) = scripted();
-        script.answer(200, circle.clone());
-        script.answer(404, "{}");
+        script.respond(200, circle.clone());
+        script.respond(404, "{}");
         let (seen, error) = ids(&client).await;
         assert_eq!(seen.len(), 3);
         let error = error.unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         let options = CallLimits::default();
-        script.answer(200, NO_RUNS);
+        script.respond(200, NO_RUNS);
         let rest = client.fetch_page(&target(), error.cursor().cloned(), &options).await.unwrap();
         assert!(rest.items.is_empty());
         let asked = script.sent();

@@ -44,8 +44,8 @@
 //!     .clock(clock.clone())
 //!     .build()?;
 //!
-//! script.answer(503, "");
-//! script.answer(200, r#"{"runsSchedules":[]}"#);
+//! script.respond(503, "");
+//! script.respond(200, r#"{"runsSchedules":[]}"#);
 //! let page = client.send(adobe::ListRuns::new("nightly")).await?;
 //! assert!(page.items.is_empty());
 //! assert_eq!((script.sent().len(), clock.sleeps().len()), (2, 1));

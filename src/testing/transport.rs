@@ -40,7 +40,7 @@ impl ScriptedTransport {
     /// # Panics
     /// If the status is not between 100 and 999.
     #[track_caller]
-    pub fn answer(&self, status: u16, body: impl Into<Bytes>) {
+    pub fn respond(&self, status: u16, body: impl Into<Bytes>) {
         let body = body.into();
         let status = StatusCode::from_u16(status);
         assert!(status.is_ok(), "the status must be between 100 and 999");
@@ -48,11 +48,11 @@ impl ScriptedTransport {
         *response.status_mut() = status.unwrap_or_default();
         let length = response.body().len().into();
         response.headers_mut().insert(http::header::CONTENT_LENGTH, length);
-        self.answer_with(response);
+        self.respond_with(response);
     }
 
     /// The next response.
-    pub fn answer_with(&self, response: Response<Bytes>) {
+    pub fn respond_with(&self, response: Response<Bytes>) {
         lock(&self.0).responses.push_back(Ok(response));
     }
 

@@ -146,7 +146,7 @@ async fn drifts<A: Api, E: Endpoint<Api = A> + Clone>(
     body: &str,
 ) -> Vec<Drift> {
     let (script, reports) = (ScriptedTransport::default(), Arc::new(Mutex::new(Vec::new())));
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     let sink = Arc::clone(&reports);
     let client =
         client.transport(script).on_drift(move |drift| sink.lock().unwrap().push(drift.clone()));

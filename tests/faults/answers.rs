@@ -60,7 +60,7 @@ async fn fault_24_json_that_ends_too_early_in_a_whole_body_is_a_bad_answer() {
 /// What comes of a page that is cut here, in an answer without a length.
 async fn cut_at(page: &str, end: usize) -> Error {
     let (script, _, client) = scripted();
-    script.answer_with(Response::new(Bytes::copy_from_slice(&page.as_bytes()[..end])));
+    script.respond_with(Response::new(Bytes::copy_from_slice(&page.as_bytes()[..end])));
     let error = client.call(read()).max_attempts(1).send().await.unwrap_err();
     assert_eq!(script.sent().len(), 1);
     assert_no_canary(&error, &client);
@@ -291,7 +291,7 @@ async fn fault_34_an_error_inside_a_success_is_an_error() {
         for (method, requests) in [(Method::GET, reads), (Method::POST, writes)] {
             let (script, _, client) = inside();
             for _ in 0..3 {
-                script.answer(200, format!(r#"{{"error":{{"code":{code}}}}}"#));
+                script.respond(200, format!(r#"{{"error":{{"code":{code}}}}}"#));
             }
             let error = client.raw(method.clone(), &["jobs"]).send().await.unwrap_err();
             assert_eq!((error.kind(), script.sent().len()), (kind, requests), "{code}");
@@ -308,8 +308,8 @@ async fn fault_34_a_busy_vendor_that_says_so_inside_a_success_is_waited_for() {
     for method in [Method::GET, Method::POST] {
         let (script, clock, client) = inside();
         let busy = Response::builder().header("retry-after", "2");
-        script.answer_with(busy.body(Bytes::from(r#"{"error":{"code":429}}"#)).unwrap());
-        script.answer(200, "{}");
+        script.respond_with(busy.body(Bytes::from(r#"{"error":{"code":429}}"#)).unwrap());
+        script.respond(200, "{}");
         client.raw(method, &["jobs"]).send().await.unwrap();
         assert_eq!((script.sent().len(), clock.sleeps().len()), (2, 1));
         assert!(clock.elapsed() >= Duration::from_secs(2));
@@ -320,14 +320,14 @@ async fn fault_34_a_busy_vendor_that_says_so_inside_a_success_is_waited_for() {
 async fn fault_35_nothing_where_an_object_is_due_is_no_answer() {
     for (status, body) in [(200, ""), (200, "null"), (204, ""), (200, " \r\n"), (200, "[]x")] {
         let (script, _, client) = scripted();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = client.send(read()).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1), "{body:?}");
         assert_no_canary(&error, &client);
 
         // The vendor took the trigger: it has run, whatever its answer looks like.
         let (script, _, client) = scripted();
-        script.answer(status, body);
+        script.respond(status, body);
         let error = client.send(trigger()).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1), "{body:?}");
         assert!(error.may_have_run());
@@ -339,7 +339,7 @@ async fn fault_35_nothing_where_an_object_is_due_is_no_answer() {
 async fn fault_35_an_answer_that_may_be_empty_is_a_success() {
     for status in [200, 202, 204] {
         let (script, _, client) = scripted();
-        script.answer(status, "");
+        script.respond(status, "");
         let answer = client.raw(Method::DELETE, &["schedules", "nightly"]).send().await.unwrap();
         assert_eq!((answer.meta().status.as_u16(), script.sent().len()), (status, 1));
     }
@@ -348,7 +348,7 @@ async fn fault_35_an_answer_that_may_be_empty_is_a_success() {
 #[tokio::test]
 async fn fault_36_a_byte_order_mark_is_passed_over_and_other_encodings_are_refused() {
     let (script, _, client) = scripted();
-    script.answer(200, format!("\u{feff}{RUNS}"));
+    script.respond(200, format!("\u{feff}{RUNS}"));
     assert_eq!(client.send(read()).await.unwrap().items.len(), 2);
 
     let latin = "application/json; charset=iso-8859-1";
@@ -361,7 +361,7 @@ async fn fault_36_a_byte_order_mark_is_passed_over_and_other_encodings_are_refus
         let answer = Response::builder()
             .header("content-type", content_type)
             .header("content-length", body.len());
-        script.answer_with(answer.body(Bytes::copy_from_slice(body)).unwrap());
+        script.respond_with(answer.body(Bytes::copy_from_slice(body)).unwrap());
         let error = client.send(read()).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1));
         assert_no_canary(&error, &client);
@@ -384,7 +384,7 @@ async fn fault_37_no_depth_overflows_the_stack() {
             format!(r#"{{"runsSchedules":[{{"id":"a"}}],"_page":{{"start":{deep}}}}}"#),
         ] {
             let (script, _, client) = scripted();
-            script.answer(200, answer);
+            script.respond(200, answer);
             assert_eq!(client.send(read()).await.unwrap().items.len(), 1);
         }
         // In a place that has a shape it is an error, also for the second parse that looks for the place.
@@ -396,7 +396,7 @@ async fn fault_37_no_depth_overflows_the_stack() {
             "[".repeat(depth),
         ] {
             let (script, _, client) = scripted();
-            script.answer(200, answer);
+            script.respond(200, answer);
             let error = client.send(read()).await.unwrap_err();
             assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1));
             assert_no_canary(&error, &client);
@@ -408,7 +408,7 @@ async fn fault_37_no_depth_overflows_the_stack() {
             deep,
         ] {
             let (script, _, client) = scripted();
-            script.answer(400, answer);
+            script.respond(400, answer);
             let error = client.send(trigger()).await.unwrap_err();
             assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Rejected, 1));
             assert_no_canary(&error, &client);
@@ -419,7 +419,7 @@ async fn fault_37_no_depth_overflows_the_stack() {
 /// The run that a single run's answer is read as.
 async fn run_of(answer: &str) -> Run {
     let (script, _, client) = scripted();
-    script.answer(200, answer.to_owned());
+    script.respond(200, answer.to_owned());
     client.send(GetRun::new("nightly", "r1")).await.unwrap().into_inner()
 }
 
@@ -430,7 +430,7 @@ async fn fault_38_a_state_without_a_name_is_kept_and_is_not_the_end() {
     assert_eq!(run.state.unwrap().to_string(), "PAUSED_FOR_LUNCH");
 
     let (script, _, client) = scripted();
-    script.answer(200, answer);
+    script.respond(200, answer);
     let run = client.snapshot(&scheduled_runs::adobe::target("nightly").run("r1")).await.unwrap();
     assert_eq!((run.phase, run.phase.is_terminal()), (Phase::Unknown, false));
     assert_eq!((run.state.as_deref(), script.sent().len()), (Some("PAUSED_FOR_LUNCH"), 1));
@@ -460,7 +460,7 @@ async fn fault_38_what_is_missing_null_or_of_another_type_does_not_spoil_the_res
     assert_eq!(texts.tasks[0].duration, Some(Duration::from_secs(303)));
 
     let (script, _, client) = scripted();
-    script.answer(200, r#"{"runsSchedules":null,"_page":null,"_links":null}"#);
+    script.respond(200, r#"{"runsSchedules":null,"_page":null,"_links":null}"#);
     let page = client.send(read()).await.unwrap();
     assert!(page.items.is_empty() && page.next.is_none());
 }
@@ -473,7 +473,7 @@ async fn fault_39_no_number_is_rounded_without_a_word() {
     }
     let job = async |body: &str| {
         let (script, _, client) = scripted();
-        script.answer(200, body.to_owned());
+        script.respond(200, body.to_owned());
         let job = client.raw(Method::GET, &["jobs", "1"]).send_as::<Job>().await;
         assert_eq!(script.sent().len(), 1);
         job.map(|job| job.id).map_err(|error| {
@@ -505,7 +505,7 @@ async fn fault_39_no_number_is_rounded_without_a_word() {
     }
     for body in [r#"{"id":"r1","id":"r2"}"#, r#"{"id":"r1","version":1e400}"#, r#"{"id":7}"#] {
         let (script, _, client) = scripted();
-        script.answer(200, body);
+        script.respond(200, body);
         let error = client.send(GetRun::new("nightly", "r1")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
         assert_no_canary(&error, &client);

@@ -249,13 +249,13 @@ async fn fault_59_a_look_that_failed_is_not_a_run_that_failed() {
     let (script, _, client) = scripted();
     // Each look is tried three times before it counts as failed.
     for _ in 0..3 {
-        script.answer(503, "");
+        script.respond(503, "");
     }
     for _ in 0..3 {
         script.fail(TransportErrorKind::Interrupted);
     }
     for word in ["BRAND_NEW", "IN_PROGRESS", "SUCCESS", "IN_PROGRESS"] {
-        script.answer(200, state(word));
+        script.respond(200, state(word));
     }
     let seen: Vec<_> =
         client.wait(&run()).updates().map(|look| look.unwrap().phase).collect().await;
@@ -267,8 +267,8 @@ async fn fault_59_a_look_that_failed_is_not_a_run_that_failed() {
 async fn fault_59_a_run_that_is_not_there_or_not_ours_ends_the_wait() {
     for (status, kind) in [(404, ErrorKind::NotFound), (403, ErrorKind::Denied)] {
         let (script, _, client) = scripted();
-        script.answer(200, state("IN_PROGRESS"));
-        script.answer(status, r#"{"message":"no"}"#);
+        script.respond(200, state("IN_PROGRESS"));
+        script.respond(status, r#"{"message":"no"}"#);
         let error = client.wait(&run()).await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (kind, 2));
         assert_eq!(error.last_snapshot().unwrap().phase, Phase::Running);

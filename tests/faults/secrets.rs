@@ -230,7 +230,7 @@ async fn fault_50_a_secret_is_cut_out_of_the_cause_of_a_passed_deadline_too() {
 #[tokio::test]
 async fn fault_50_a_secret_is_cut_out_of_the_place_of_a_strange_value_too() {
     let (script, _, client) = scripted();
-    script.answer(200, format!(r#"{{"{TOKEN}":"x"}}"#));
+    script.respond(200, format!(r#"{{"{TOKEN}":"x"}}"#));
     let call = client.raw(Method::GET, &["jobs"]);
     let error = call.send_as::<HashMap<String, u64>>().await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1));
@@ -275,7 +275,7 @@ async fn fault_51_a_value_of_the_wrong_type_is_named_by_its_place() {
         (r#"{"id":1,"parts":"canary-3"}"#, "parts", "line 1, column 26"),
     ] {
         let (script, _, client) = scripted();
-        script.answer(200, body);
+        script.respond(200, body);
         let call = client.raw(Method::GET, &["jobs", "1"]);
         let error = call.send_as::<Job>().await.unwrap_err();
         assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1));
@@ -284,7 +284,7 @@ async fn fault_51_a_value_of_the_wrong_type_is_named_by_its_place() {
         assert_no_canary(&error, &client);
     }
     let (script, _, client) = scripted();
-    script.answer(202, r#"{"message":["canary-4"]}"#);
+    script.respond(202, r#"{"message":["canary-4"]}"#);
     let error = client.send(trigger()).await.unwrap_err();
     assert_eq!((error.kind(), error.decode_path()), (ErrorKind::Decode, Some("message")));
     assert_eq!((error.may_have_run(), script.sent().len()), (true, 1));

@@ -272,7 +272,7 @@ async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out
         let client = mode::Client::builder().workspace("initech").credential(mode.clone());
         let (script, _, client) = scripted(client);
         for _ in 0..3 {
-            script.answer(status, said);
+            script.respond(status, said);
         }
         let error = client.send(mode::GetReportRun::new("r1", "n1")).await.unwrap_err();
         assert_eq!((error.status().unwrap().as_u16(), script.sent().len()), (status, requests));
@@ -281,7 +281,7 @@ async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out
     }
     let login = arcgis::GenerateToken::new("m.bolton", "canary-password");
     let (script, _, client) = scripted(arcgis::Client::builder().credential(login));
-    script.answer(200, r#"{"error":{"code":400,"message":"not canary-password","details":[]}}"#);
+    script.respond(200, r#"{"error":{"code":400,"message":"not canary-password","details":[]}}"#);
     let error = client.send(create_task()).await.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
     assert!(!error.may_have_run());
@@ -289,7 +289,7 @@ async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out
 
     let app = foundry::ClientCredentials::new("canary-app", "canary-client-secret");
     let (script, _, client) = scripted(foundry::Client::builder().credential(app));
-    script.answer(400, r#"{"error":"invalid_client","error_description":"canary-client-secret"}"#);
+    script.respond(400, r#"{"error":"invalid_client","error_description":"canary-client-secret"}"#);
     let error = client.send(foundry::RunSchedule::new("ri.scheduler.main.schedule.1")).await;
     let error = error.unwrap_err();
     assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 1));
@@ -388,7 +388,7 @@ async fn fault_34_errors_inside_the_successes_of_arcgis_are_errors() {
         for (trigger, requests) in [(false, reads), (true, triggers)] {
             let (script, _, client) = portal();
             for _ in 0..3 {
-                script.answer(200, body);
+                script.respond(200, body);
             }
             let error = if trigger {
                 client.send(create_task()).await.unwrap_err()
@@ -432,7 +432,7 @@ async fn fault_34_errors_inside_the_successes_of_supermetrics_are_errors() {
         for (trigger, requests) in [(false, reads), (true, triggers)] {
             let (script, _, client) = queries();
             for _ in 0..3 {
-                script.answer(200, body.clone());
+                script.respond(200, body.clone());
             }
             let error = if trigger {
                 client.send(start_query()).await.unwrap_err()
@@ -451,8 +451,8 @@ async fn fault_34_errors_inside_the_successes_of_supermetrics_are_errors() {
 async fn fault_34_a_busy_vendor_is_waited_for_although_it_says_so_inside_a_success() {
     let (script, clock, client) = portal();
     let busy = http::Response::builder().header("retry-after", "2");
-    script.answer_with(busy.body(Bytes::from(r#"{"error":{"code":429}}"#)).unwrap());
-    script.answer(200, r#"{"success":true,"taskId":"t1"}"#);
+    script.respond_with(busy.body(Bytes::from(r#"{"error":{"code":429}}"#)).unwrap());
+    script.respond(200, r#"{"success":true,"taskId":"t1"}"#);
     client.send(create_task()).await.unwrap();
     assert_eq!(script.sent().len(), 2);
     assert!(clock.elapsed() >= Duration::from_secs(2));
@@ -460,8 +460,8 @@ async fn fault_34_a_busy_vendor_is_waited_for_although_it_says_so_inside_a_succe
     let (script, clock, client) = queries();
     let busy = http::Response::builder().header("retry-after", "2");
     let body = r#"{"error":{"code":"RATE_LIMIT_EXCEEDED","message":"m"}}"#;
-    script.answer_with(busy.body(Bytes::from(body)).unwrap());
-    script.answer(200, r#"{"meta":{"schedule_id":"s1","status_code":"QUEUED"}}"#);
+    script.respond_with(busy.body(Bytes::from(body)).unwrap());
+    script.respond(200, r#"{"meta":{"schedule_id":"s1","status_code":"QUEUED"}}"#);
     client.send(start_query()).await.unwrap();
     assert_eq!(script.sent().len(), 2);
     assert!(clock.elapsed() >= Duration::from_secs(2));
@@ -474,8 +474,8 @@ async fn fault_55_a_token_refused_inside_a_success_is_renewed_once() {
         let (script, _, client) = scripted(arcgis::Client::builder().credential(login));
         let refused = format!(r#"{{"error":{{"code":{code},"message":"Invalid token."}}}}"#);
         for number in 1..=2 {
-            script.answer(200, format!(r#"{{"token":"canary-token-{number}"}}"#));
-            script.answer(200, refused.clone());
+            script.respond(200, format!(r#"{{"token":"canary-token-{number}"}}"#));
+            script.respond(200, refused.clone());
         }
         let error = client.send(create_task()).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Auth, 2));

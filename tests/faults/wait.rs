@@ -23,8 +23,8 @@ fn limited(headers: &[(&str, &str)]) -> Response<Bytes> {
 /// The pauses a read makes after this 429, and its error if it gives up.
 async fn after(refusal: Response<Bytes>) -> (Vec<Duration>, Option<Error>) {
     let (script, clock, client) = scripted();
-    script.answer_with(refusal);
-    script.answer(200, RUNS);
+    script.respond_with(refusal);
+    script.respond(200, RUNS);
     let error = client.send(read()).await.err();
     if let Some(error) = &error {
         assert_no_canary(error, &client);
@@ -38,8 +38,8 @@ async fn fault_16_a_429_is_waited_out_for_triggers_too() {
     let (two, three) = (Duration::from_secs(2), Duration::from_secs(3));
     for is_trigger in [false, true] {
         let (script, clock, client) = scripted();
-        script.answer_with(limited(&[("retry-after", "2")]));
-        script.answer(200, if is_trigger { TAKEN } else { RUNS });
+        script.respond_with(limited(&[("retry-after", "2")]));
+        script.respond(200, if is_trigger { TAKEN } else { RUNS });
         if is_trigger {
             client.send(trigger()).await.unwrap();
         } else {
@@ -94,7 +94,7 @@ async fn fault_18_no_retry_after_makes_the_client_panic_or_wait_too_long() {
 #[tokio::test]
 async fn fault_18_a_pause_longer_than_the_calls_deadline_is_not_slept() {
     let (script, clock, client) = scripted();
-    script.answer_with(limited(&[("retry-after", "30")]));
+    script.respond_with(limited(&[("retry-after", "30")]));
     let call = client.call(trigger()).deadline(Duration::from_secs(20));
     let error = call.send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
@@ -155,8 +155,8 @@ async fn fault_21_clients_that_fail_together_do_not_come_back_together() {
     let mut tenths = [0; 10];
     for _ in 0..CLIENTS {
         let (script, clock, client) = scripted();
-        script.answer(503, "");
-        script.answer(200, RUNS);
+        script.respond(503, "");
+        script.respond(200, RUNS);
         client.send(read()).await.unwrap();
         assert_eq!(script.sent().len(), 2);
         // The first pause lies between 0 and 100 ms. A pause of nothing is not slept.

@@ -149,7 +149,7 @@ proptest! {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 answer.headers_mut().insert(HeaderName::from_static(name), value);
             }
-            script.answer_with(answer);
+            script.respond_with(answer);
         }
         let text = builder(vendor, &secret).call(&script, write);
         prop_assert!(!script.sent().is_empty());
@@ -224,7 +224,7 @@ proptest! {
         prop_assert!(!tells(&text, &secret) && !tells(&text, &user), "{text}");
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
         let script = ScriptedTransport::default();
-        script.answer(400, json!({ "message": format!("{pair} {user} {secret}") }).to_string());
+        script.respond(400, json!({ "message": format!("{pair} {user} {secret}") }).to_string());
         let client = Client::<Acme>::builder().transport(script).clock(ManualClock::new()).credential(Basic::new(user.as_str(), secret.as_str()));
         let error = crate::now(client.build().unwrap().raw(Method::GET, &["x"]).send()).unwrap_err();
         let text = everything_about(&error);

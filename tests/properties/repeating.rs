@@ -176,7 +176,7 @@ impl Fate {
                         .headers_mut()
                         .insert(HeaderName::from_static(name), value.parse().unwrap());
                 }
-                script.answer_with(answer);
+                script.respond_with(answer);
             }
         }
     }

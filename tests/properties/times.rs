@@ -40,7 +40,7 @@ async fn read<E: Endpoint>(
     body: &Value,
 ) -> E::Output {
     let script = ScriptedTransport::default();
-    script.answer(200, Bytes::from(body.to_string()));
+    script.respond(200, Bytes::from(body.to_string()));
     builder.transport(script).build().unwrap().send(request).await.unwrap().into_inner()
 }
 

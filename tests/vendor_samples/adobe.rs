@@ -235,7 +235,7 @@ async fn decodes<E: Endpoint<Api = adobe::Adobe> + Clone>(
     )
     .await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
@@ -255,7 +255,7 @@ async fn fails(name: &str, body: &str) -> usize {
     let status = name.split('_').find_map(|part| part.parse::<u16>().ok()).unwrap_or(400);
     let script = ScriptedTransport::default();
     for _ in 0..3 {
-        script.answer(status, body.to_owned());
+        script.respond(status, body.to_owned());
     }
     let clock = scheduled_runs::testing::ManualClock::new();
     let builder =
@@ -278,8 +278,8 @@ async fn fails(name: &str, body: &str) -> usize {
 async fn token(body: &str) -> usize {
     let script = ScriptedTransport::default();
     // The sample's placeholder is no token a header could not carry.
-    script.answer(200, body.to_owned());
-    script.answer(200, r#"{"id":"s"}"#);
+    script.respond(200, body.to_owned());
+    script.respond(200, r#"{"id":"s"}"#);
     let credential = adobe::ServerToServer::new("client-id", "client-secret");
     let builder =
         adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(script.clone());

@@ -147,7 +147,7 @@ async fn decodes<E: Endpoint<Api = ArcGis> + Clone>(
 ) -> usize {
     reports_only_what_is_new(client, &request, body).await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     match client().transport(script).build().unwrap().send(request).await {
         Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
@@ -164,7 +164,7 @@ async fn breaks<E: Endpoint<Api = ArcGis>>(request: E, body: &str) -> usize {
 async fn refused<E: Endpoint<Api = ArcGis>>(request: E, body: &str) -> scheduled_runs::Error {
     let script = ScriptedTransport::default();
     for _ in 0..3 {
-        script.answer(200, body.to_owned());
+        script.respond(200, body.to_owned());
     }
     let client = client().transport(script).build().unwrap();
     client.send(request).await.map(drop).unwrap_err()
@@ -173,8 +173,8 @@ async fn refused<E: Endpoint<Api = ArcGis>>(request: E, body: &str) -> scheduled
 /// The sample is a token, and the next call carries it.
 async fn signs_in(client: ClientBuilder<ArcGis>, body: &str, member: &str) -> usize {
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
-    script.answer(200, "{}");
+    script.respond(200, body.to_owned());
+    script.respond(200, "{}");
     client.transport(script.clone()).build().unwrap().send(GetInfo::new()).await.unwrap();
     let token: Value = serde_json::from_str(body).unwrap();
     let sent = &script.sent()[1];
@@ -187,7 +187,7 @@ async fn signs_in(client: ClientBuilder<ArcGis>, body: &str, member: &str) -> us
 async fn fails(name: &str, body: &str) -> usize {
     let error = if name == "error_400_generate_token" || name == "error_400_oauth_invalid_client" {
         let script = ScriptedTransport::default();
-        script.answer(200, body.to_owned());
+        script.respond(200, body.to_owned());
         let client = client().credential(GenerateToken::new("u", "secret")).transport(script);
         client.build().unwrap().send(GetTask::new("t")).await.map(drop).unwrap_err()
     } else {

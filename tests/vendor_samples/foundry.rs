@@ -212,7 +212,7 @@ async fn decodes<E: Endpoint<Api = Foundry> + Clone>(
     )
     .await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
@@ -231,7 +231,7 @@ fn sends<E: Endpoint>(request: &E, sample: &Value) -> usize {
 async fn fails(name: &str, body: &str) -> usize {
     let status = name.split('_').find_map(|part| part.parse::<u16>().ok()).unwrap_or(404);
     let script = ScriptedTransport::default();
-    script.answer(status, body.to_owned());
+    script.respond(status, body.to_owned());
     let error = client(&script).send(GetSchedule::new(RID)).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::from_u16(status).ok());
     let (said, sample) = (error.vendor_error().unwrap(), value(body));

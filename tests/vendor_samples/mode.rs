@@ -182,7 +182,7 @@ async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
     )
     .await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
@@ -198,11 +198,11 @@ async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items
     )
     .await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     if E::OPERATION == "mode.reports.list_of_data_source" {
-        script.answer(200, r#"{"_links":{"self":{"href":""}},"_embedded":{}}"#);
+        script.respond(200, r#"{"_links":{"self":{"href":""}},"_embedded":{}}"#);
     } else {
-        script.answer(200, body.to_owned());
+        script.respond(200, body.to_owned());
     }
     match client(&script).items(request).try_collect().await {
         Ok(all) => assert_eq!(all.len(), items, "{}", E::OPERATION),
@@ -238,7 +238,7 @@ async fn fails(name: &str, body: &str) -> usize {
     let script = ScriptedTransport::default();
     for _ in 0..3 {
         let answer = Response::builder().status(status).header("retry-after", "1");
-        script.answer_with(answer.body(body.to_owned().into()).unwrap());
+        script.respond_with(answer.body(body.to_owned().into()).unwrap());
     }
     let error = client(&script).send(GetReport::new("r")).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::from_u16(status).ok());

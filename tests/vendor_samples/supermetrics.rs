@@ -189,7 +189,7 @@ async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics> + Clone>(
     )
     .await;
     let script = ScriptedTransport::default();
-    script.answer(200, body.to_owned());
+    script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => found(&answer),
         Err(error) => panic!("{}", error.report()),
@@ -216,7 +216,7 @@ async fn fails(name: &str, body: &str) -> usize {
     let script = ScriptedTransport::default();
     for _ in 0..3 {
         let answer = Response::builder().status(status).header("retry-after", "1");
-        script.answer_with(answer.body(body.to_owned().into()).unwrap());
+        script.respond_with(answer.body(body.to_owned().into()).unwrap());
     }
     let error = client(&script).send(ListAccounts::new("GA")).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::from_u16(status).ok());
