@@ -1,6 +1,6 @@
-//! [`operation!`](macro@operation): one operation of a vendor's API in one paragraph.
+//! [`operation!`](macro@crate::operation): one operation of a vendor's API in one paragraph.
 
-/// Declares a request type and its [`Endpoint`](super::Endpoint): what it is made of, where it goes, what comes back.
+/// Declares a request type and its [`Endpoint`](crate::client::Endpoint): what it is made of, where it goes, what comes back.
 ///
 /// ```
 /// use scheduled_runs::client::operation;
@@ -35,19 +35,19 @@
 /// | part | meaning |
 /// |---|---|
 /// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`. with `without new` behind it, `new` is written by hand |
-/// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](super::Dialect) instead |
+/// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](crate::client::Dialect) instead |
 /// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they start as their `Default` |
-/// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](super::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](super::OffsetPages) |
-/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](super::Idempotency). They make the last line of the type's documentation |
+/// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](crate::client::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](crate::client::OffsetPages) |
+/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](crate::client::Idempotency). They make the last line of the type's documentation |
 /// | `GET "jobs" / {job}` | method and path: texts, constants, and required parts in braces, each percent-encoded into exactly one segment |
 /// | `-> Job` | what the JSON of the response is decoded into |
 /// | `json {part}` | sends this field as the JSON body |
 /// | `accept "text/csv"` | sets the `Accept` header |
-/// | `with \|this, request\| …` | changes the [`RequestBuilder`](super::RequestBuilder) in any other way |
+/// | `with \|this, request\| …` | changes the [`RequestBuilder`](crate::client::RequestBuilder) in any other way |
 /// | `decode function`, `decode \|this, meta, body\| …` | reads the response in another way than as JSON |
 ///
 /// The clauses behind the arrow are separated by commas and come in this order. An operation that does not fit implements
-/// [`Endpoint`](super::Endpoint) by hand. `decode` is `#[inline]` in both cases: a program then compiles the models of the operations
+/// [`Endpoint`](crate::client::Endpoint) by hand. `decode` is `#[inline]` in both cases: a program then compiles the models of the operations
 /// that it calls, and no others.
 ///
 /// The compiler says what is wrong. An idempotency that does not exist:
@@ -104,6 +104,14 @@
 ///     GetJobs {} for Adobe, "acme.jobs.get", Safe: GET "jobs" / {job} -> u32
 /// }
 /// ```
+#[macro_export]
+macro_rules! operation {
+    ($($declaration:tt)+) => {
+        $crate::__operation! { $($declaration)+ }
+    };
+}
+
+/// The parser of [`operation!`](macro@crate::operation): it has many arms, which its documentation need not show.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __operation {
@@ -303,4 +311,5 @@ macro_rules! __operation {
     };
 }
 
-pub use __operation as operation;
+#[doc(inline)]
+pub use crate::operation;
