@@ -34,7 +34,7 @@
 ///
 /// | part | meaning |
 /// |---|---|
-/// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`. with `without new` behind it, `new` is written by hand |
+/// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`, unless `without new` behind it says that `new` is written by hand |
 /// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](crate::client::Dialect) instead |
 /// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they start as their `Default` |
 /// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](crate::client::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](crate::client::OffsetPages) |

@@ -127,7 +127,8 @@ impl<'a> Source<'a> {
         // In `use serde;` the first segment is another crate, and not the name that is defined.
         let other_crate = (path.first() == Some(&name)).then_some("");
         let path = other_crate.into_iter().chain(path.iter().copied()).map(str::to_owned).collect();
-        names.insert(name.to_owned(), path);
+        // A macro that is exported and then used by its path keeps the place where it is written.
+        names.entry(name.to_owned()).or_insert(path);
     }
 
     /// What each file imports, with the file that defines it: re-exports are followed.
