@@ -1,6 +1,6 @@
 //! The span of a wait, with an event for each change of the run and for each poll that failed.
 
-use tracing::{Instrument as _, Span, field};
+use tracing::{Span, field};
 
 use super::model::{RunRef, RunSnapshot};
 use crate::error::Error;
@@ -20,11 +20,6 @@ pub(super) fn wait_span(run: &RunRef) -> Span {
 /// A wait for many runs.
 pub(super) fn wait_all_span(vendor: &Vendor, runs: usize) -> Span {
     tracing::info_span!("scheduled_runs.wait_all", vendor = vendor.as_str(), runs)
-}
-
-/// Polls inside the span of the wait.
-pub(super) async fn inside<F: Future>(span: &Span, poll: F) -> F::Output {
-    poll.instrument(span.clone()).await
 }
 
 /// A wait ended with an error.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 
 use super::model::{RunRef, RunSnapshot};
 use super::provider::RunProvider;
@@ -264,7 +264,7 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
     /// The next snapshot, after the interval that is due.
     async fn poll(&mut self) -> Result<RunSnapshot> {
         let span = self.span.clone();
-        let update = trace::inside(&span, self.poll_inside_span()).await;
+        let update = self.poll_inside_span().instrument(span.clone()).await;
         if let Err(error) = &update {
             trace::wait_failed(&span, error);
         }

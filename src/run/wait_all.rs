@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
+use tracing::Instrument as _;
 
 use super::model::{Phase, RunRef, RunSnapshot, Target};
 use super::provider::RunProvider;
@@ -69,7 +70,7 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
         };
         Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
             while round.ended.is_empty() && !round.pending.is_empty() {
-                trace::inside(&span, round.poll()).await;
+                round.poll().instrument(span.clone()).await;
             }
             round.ended.pop_front().map(|end| (end, (round, span)))
         }))
