@@ -183,7 +183,8 @@ async fn a_trigger_whose_answer_is_lost_is_sent_once_and_says_that_it_may_have_r
 async fn a_trigger_that_did_not_arrive_is_verified_not_to_have_started() {
     let (fake, client) = start().await;
     // The list before succeeds; the trigger itself meets a gateway that gives up.
-    let before = client.recent_runs(&adobe::target(NIGHTLY), &CallLimits::default()).await.unwrap();
+    let before =
+        client.recent_runs(&adobe::target(NIGHTLY), None, &CallLimits::default()).await.unwrap();
     assert!(before.server_time.is_some());
     let target = adobe::target(NIGHTLY);
     let trigger = client.trigger(&target).verify();

@@ -260,9 +260,10 @@ async fn recent_runs_come_newest_first_with_the_servers_time() {
     let answer =
         Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT").body(body.into());
     script.respond_with(answer.unwrap());
-    let recent = client.recent_runs(&mode::target("r1"), &CallLimits::default()).await.unwrap();
+    let recent =
+        client.recent_runs(&mode::target("r1"), None, &CallLimits::default()).await.unwrap();
     assert_eq!(recent.server_time.unwrap().to_rfc3339(), "2026-02-03T04:05:06+00:00");
-    assert_eq!(recent.runs[0].run.to_string(), "mode:r1/n2");
+    assert_eq!(recent.page.items[0].run.to_string(), "mode:r1/n2");
     assert_eq!(sent(&script), ["GET /reports/r1/runs?order=desc&order_by=created_at"]);
 
     script.respond(200, runs(&["n2"], &counted(1, 2)));

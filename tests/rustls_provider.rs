@@ -34,7 +34,7 @@ async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
     };
     let http = || reqwest::Client::builder().no_proxy();
     let built = builder().build().unwrap_err();
-    for error in [built, ReqwestTransport::from_builder(http()).unwrap_err()] {
+    for error in [built, ReqwestTransport::from_builder(http).unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("install a crypto provider"), "{error}");
     }
@@ -53,7 +53,8 @@ async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
         heard
     });
     let certificate = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
-    let transport = ReqwestTransport::from_builder(http().tls_certs_only([certificate])).unwrap();
+    let trusting = || http().tls_certs_only([certificate.clone()]);
+    let transport = ReqwestTransport::from_builder(trusting).unwrap();
     let client = builder().base_url(base).transport(transport).build().unwrap();
     let runs = client.send(ListRuns::new("nightly")).await.unwrap();
     assert_eq!(runs.items[0].id.as_str(), "by ring");

@@ -611,13 +611,13 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
     });
     let dated = Response::builder().header("date", "Tue, 03 Feb 2026 04:05:06 GMT");
     script.respond_with(dated.body(history.to_string().into()).unwrap());
-    let recent = client.recent_runs(&target, &CallLimits::default()).await.unwrap();
-    let runs: Vec<_> = recent.runs.iter().map(|run| (run.run.id(), run.phase)).collect();
+    let recent = client.recent_runs(&target, None, &CallLimits::default()).await.unwrap();
+    let runs: Vec<_> = recent.page.items.iter().map(|run| (run.run.id(), run.phase)).collect();
     assert_eq!(runs, [(ours.id(), Phase::Running), (older.as_str(), Phase::Failed)]);
     assert_eq!(recent.server_time.unwrap().to_rfc3339(), "2026-02-03T04:05:06+00:00");
     assert_eq!(
         parameters(script.sent().last().unwrap()),
-        json!({ "ds_ids": ["GAWA"], "offset": 0, "limit": 1000 })
+        json!({ "ds_ids": ["GAWA"], "since": "89 days ago", "offset": 0, "limit": 1000 })
     );
 
     script.respond(200, history.to_string());

@@ -17,8 +17,8 @@ use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
 use scheduled_runs::{
-    CallLimits, CancelOutcome, Delivery, Error, ErrorKind, Phase, Result, RunProvider,
-    RunProviderExt as _, RunRef, RunSnapshot, Target,
+    CallLimits, CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, Result,
+    RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
 };
 
 const NO_RUNS: &str = r#"{"runsSchedules":[]}"#;
@@ -160,12 +160,22 @@ impl RunProvider for Own {
         std::future::pending().await
     }
 
-    async fn send_trigger(&self, _: &Target, _: &CallLimits) -> Result<Triggered> {
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
         Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
     }
 
-    async fn recent_runs(&self, _: &Target, _: &CallLimits) -> Result<RecentRuns> {
-        Ok(RecentRuns::new(Vec::new(), None))
+    async fn recent_runs(
+        &self,
+        _: &Target,
+        _: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
     }
 }
 
@@ -216,9 +226,18 @@ impl RunProvider for Chosen {
         Err(Error::new(kind, ""))
     }
 
-    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
-        let error = Error::new(ErrorKind::Interrupted, "cut off");
-        Err(error.after_trigger(Delivery::Unknown).with_run(target.run("chosen-7")))
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        Ok(Some(target.run("chosen-7")))
+    }
+
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        run: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        assert_eq!(run.unwrap().id(), "chosen-7");
+        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
     }
 }
 
@@ -262,7 +281,12 @@ impl RunProvider for Deaf {
         Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
     }
 
-    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
         if self.triggers.fetch_add(1, Ordering::Relaxed) < self.lost {
             let cut_off = Error::new(ErrorKind::Interrupted, "cut off");
             return Err(cut_off.after_trigger(Delivery::Unknown));
@@ -270,8 +294,13 @@ impl RunProvider for Deaf {
         Ok(Triggered::new(Some(target.run("7"))))
     }
 
-    async fn recent_runs(&self, _: &Target, _: &CallLimits) -> Result<RecentRuns> {
-        Ok(RecentRuns::new(Vec::new(), None))
+    async fn recent_runs(
+        &self,
+        _: &Target,
+        _: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
     }
 }
 

@@ -171,11 +171,12 @@ pub use self::templates::{
 
 use self::dialect::AdobeDialect;
 use crate::client::{
-    Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor, header_value,
+    Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor, account_at,
+    header_value,
 };
 use crate::error::{Error, Result};
 use crate::run::Target;
-use crate::wire::lenient;
+use crate::wire::{lenient, stable_hash};
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
 pub const VENDOR: Vendor = Vendor::new("adobe");
@@ -190,6 +191,15 @@ pub type Client = crate::Client<Adobe>;
 #[must_use]
 pub fn target(schedule: impl Into<ScheduleId>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
+}
+
+impl Client {
+    /// The schedule with this id, as a target in this client's organization and sandbox: a client of another one refuses it and
+    /// its runs. Ids of scheduled runs are times, and so the same in every sandbox.
+    #[must_use]
+    pub fn target(&self, schedule: impl Into<ScheduleId>) -> Target {
+        self.scoped(target(schedule))
+    }
 }
 
 impl From<&ScheduleId> for Target {
@@ -250,6 +260,19 @@ impl Api for Adobe {
         org_id.set_sensitive(true);
         let dialect = AdobeDialect { org_id, sandbox: header_value("sandbox", sandbox)? };
         Ok(Service::new(BASE_URL, dialect))
+    }
+
+    /// The sandbox, with a mark of the organization: every organization has a sandbox `prod`.
+    fn scope(options: &Options, base_url: &Url) -> String {
+        use secrecy::ExposeSecret as _;
+
+        let org_id = options.org_id.as_ref().map_or("", |id| id.expose_secret());
+        let sandbox = options.sandbox.as_deref().unwrap_or_default();
+        let account = format!("{:016x}/{sandbox}", stable_hash(org_id));
+        match account_at(base_url) {
+            own if BASE_URL.ends_with(&own) => account,
+            other => format!("{other}/{account}"),
+        }
     }
 
     /// Accounts are at `/data/foundation/queryauth`, all others at `/data/foundation/query`. Everything before that in the base

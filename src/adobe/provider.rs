@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::queries::{ListQueries, Query, QueryFilter, QueryState};
 use super::runs::{CancelRun, GetRun, ListRuns, Run, RunFilter, RunState, TaskState, TriggerRun};
-use super::{Adobe, Client, VENDOR};
+use super::{Adobe, Client};
 use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -35,13 +35,17 @@ impl RunProvider for Client {
         Capabilities::new().list().trigger().cancel()
     }
 
+    fn scope(&self) -> Option<&str> {
+        Client::scope(self)
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         Client::clock(self)
     }
 
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
-        let schedule = run.target().id_at(&VENDOR)?;
+        let schedule = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &found);
@@ -58,33 +62,44 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let request = ListRuns::new(target.id_at(&VENDOR)?).newest_first().limit(PAGE);
+        let request = ListRuns::new(target.id_at(self)?).newest_first().limit(PAGE);
         let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
-        Ok(page.map(|run| snapshot(target, &run)))
+        Ok(page.into_inner().map(|run| snapshot(target, &run)))
     }
 
     #[inline]
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        self.share_deadline(limits).send(TriggerRun::new(target.id_at(&VENDOR)?)).await?;
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        self.share_deadline(limits).send(TriggerRun::new(target.id_at(self)?)).await?;
         Ok(Triggered::new(None))
     }
 
     #[inline]
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let request = ListRuns::new(target.id_at(&VENDOR)?)
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let request = ListRuns::new(target.id_at(self)?)
             .newest_first()
             .limit(RECENT)
             .filter(RunFilter::external_trigger(true));
-        let page = self.share_deadline(limits).send(request).await?;
+        let response = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
+        let server_time = response.meta().server_date();
+        let mut page = response.into_inner();
         // Filtered here too: if the vendor ignored the filter, scheduled runs would be mistaken for triggered ones.
-        let triggered = page.items.iter().filter(|run| run.external_trigger != Some(false));
-        let runs = triggered.map(|run| snapshot(target, run)).collect();
-        Ok(RecentRuns::new(runs, page.meta().server_date()))
+        page.items.retain(|run| run.external_trigger != Some(false));
+        Ok(RecentRuns::new(page.map(|run| snapshot(target, &run)), server_time))
     }
 
     #[inline]
     async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
-        let schedule = run.target().id_at(&VENDOR)?;
+        let schedule = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let has_ended = async || -> Result<bool> {
             Ok(phase(&*calls.send(GetRun::new(schedule, run.id())).await?).is_terminal())

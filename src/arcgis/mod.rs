@@ -113,7 +113,7 @@
 //! use scheduled_runs::{arcgis, client::ReqwestTransport};
 //!
 //! let authority = reqwest::Certificate::from_pem(&std::fs::read("portal-ca.pem")?)?;
-//! let builder = reqwest::Client::builder().tls_certs_merge([authority]);
+//! let builder = || reqwest::Client::builder().tls_certs_merge([authority.clone()]);
 //! let client = arcgis::Client::builder()
 //!     .base_url("https://gis.example.com/portal")
 //!     .transport(ReqwestTransport::from_builder(builder)?)
@@ -204,7 +204,9 @@ pub use self::user_tasks::{
 use self::dialect::ArcGisDialect;
 use self::request::PortalUrl;
 use self::time::ServerZone;
-use crate::client::{Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor};
+use crate::client::{
+    Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor, account_at,
+};
 use crate::error::Result;
 
 /// The vendor's name in [`Target`](crate::Target) and [`RunRef`](crate::RunRef).
@@ -256,6 +258,11 @@ impl Api for ArcGis {
     fn service(options: &Options) -> Result<Service> {
         // Every customer has their own host.
         Ok(Service::new("", ArcGisDialect { zone: options.zone.clone() }))
+    }
+
+    /// The portal.
+    fn scope(_: &Options, base_url: &Url) -> String {
+        account_at(&PortalUrl::of(base_url).root)
     }
 
     /// Paths begin at the portal's root. A leading `admin` is replaced by `portaladmin` if the base URL says so; paths of the

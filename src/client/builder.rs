@@ -34,6 +34,7 @@ impl<A: Api> Client<A> {
 pub struct ClientBuilder<A: Api> {
     pub(crate) options: A::Options,
     base_url: Option<String>,
+    scope: Option<Box<str>>,
     credential: Option<Arc<dyn Credential>>,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
@@ -61,6 +62,7 @@ impl<A: Api> ClientBuilder<A> {
         Self {
             options: A::Options::default(),
             base_url: None,
+            scope: None,
             credential: None,
             transport: None,
             clock: Arc::new(SystemClock),
@@ -81,6 +83,14 @@ impl<A: Api> ClientBuilder<A> {
     /// Where requests go. Default: the vendor's own service.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
+        self
+    }
+
+    /// Names the account that the client works in: [`Target::scoped`](crate::Target::scoped) says what that is for. It must hold no
+    /// secret. Default: what the vendor's own settings say, such as host, workspace or sandbox. Set it where these are the same for
+    /// two of your accounts, and only the credential differs.
+    pub fn scope(mut self, account: impl Into<Box<str>>) -> Self {
+        self.scope = Some(account.into());
         self
     }
 
@@ -189,6 +199,10 @@ impl<A: Api> ClientBuilder<A> {
         Ok(Client {
             core: Arc::new(Core {
                 vendor: A::VENDOR,
+                scope: Some(
+                    self.scope.unwrap_or_else(|| A::scope(&self.options, &base_url).into()),
+                )
+                .filter(|scope| !scope.is_empty()),
                 base_url,
                 dialect: service.dialect,
                 transport,

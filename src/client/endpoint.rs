@@ -29,6 +29,13 @@ pub trait Api: Send + Sync + 'static {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config); it names the setting that is missing or wrong.
     fn service(options: &Self::Options) -> Result<Service>;
 
+    /// Names the account that a client with these settings works in, for [`Target::scoped`](crate::Target::scoped). It must
+    /// hold no secret. Default: host, port and path of the base URL.
+    fn scope(options: &Self::Options, base_url: &Url) -> String {
+        let _ = options;
+        account_at(base_url)
+    }
+
     /// Begins the request of one of this vendor's endpoints, below the base URL. Override it where all requests share more
     /// than that: a prefix of the path, or a check of the ids in it.
     fn begin(
@@ -40,6 +47,13 @@ pub trait Api: Send + Sync + 'static {
     ) -> RequestBuilder {
         ApiRequest::builder(operation, idempotency, method, base, path)
     }
+}
+
+/// The account, where each has a URL of its own: host, port and path.
+pub(crate) fn account_at(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{host}{port}{}", url.path().trim_end_matches('/'))
 }
 
 /// Where a vendor's API is, and how it speaks.

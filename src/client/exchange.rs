@@ -14,6 +14,7 @@ use url::Url;
 use super::clock::{self, Clock};
 use super::credential::{Credential, CredentialContext};
 use super::dialect::{Advice, Dialect, RawResponse, Verdict};
+use super::lease::{Expiry, Lease};
 use super::limits::{CallLimits, CallOptions, Limits};
 use super::link;
 use super::rate::Pacer;
@@ -31,6 +32,7 @@ use crate::wire::drift::DriftReporter;
 pub(super) struct Core {
     pub(super) vendor: Vendor,
     pub(super) base_url: Url,
+    pub(super) scope: Option<Box<str>>,
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) credential: Option<Arc<dyn Credential>>,
@@ -76,6 +78,7 @@ pub(super) struct Session<'a> {
     pub(super) dialect: &'a dyn Dialect,
     pub(super) credential: Option<&'a dyn Credential>,
     pub(super) options: &'a CallOptions,
+    pub(super) lease: Option<Lease>,
     /// When the call must have ended. [`run`] adds the client's own limit to what the caller has set.
     pub(super) deadline: Instant,
 }
@@ -103,6 +106,7 @@ impl<'a> Session<'a> {
             dialect: &*core.dialect,
             credential: core.credential.as_deref(),
             options,
+            lease: limits.lease,
             deadline: clock::after(core.clock.now(), own.unwrap_or(Duration::MAX)),
         }
     }
@@ -311,6 +315,15 @@ async fn attempt(
         idle: core.limits.idle,
         max_body: options.max_body.unwrap_or(core.limits.max_body),
     };
+    if let Some(lease) = session.lease
+        && request.idempotency() == Idempotency::NotIdempotent
+    {
+        if lease.is_over(&*core.clock) {
+            return Err(unsent(Lease::refusal()));
+        }
+        // The transport checks once more, after it has connected.
+        request.set_extension(Expiry::new(lease, Arc::clone(&core.clock)));
+    }
     let sent = core.transport.send(request.clone(), body);
     let sent = clock::within(limit.min(left), sent).await;
     drop(in_flight);

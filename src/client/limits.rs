@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::lease::Lease;
 use super::transport::ReqwestTransport;
 
 /// Time and size limits of one client; a [`Call`](super::Call) can change most of them for one call.
@@ -141,8 +142,8 @@ impl CallOptions {
     }
 }
 
-/// The limits of one call of a [`RunProvider`](crate::RunProvider): what its caller has set, and the time that is left to a wait which
-/// makes the call.
+/// The limits of one call of a [`RunProvider`](crate::RunProvider): what its caller has set, the time that is left to a wait which
+/// makes the call, and the lease of a start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallLimits {
@@ -150,6 +151,8 @@ pub struct CallLimits {
     pub options: CallOptions,
     /// The time left to the caller, where it has a limit of its own: it shortens the call's deadline and never extends it.
     pub time_left: Option<Duration>,
+    /// The time within which a request may be sent that starts something. Requests that only read are not concerned.
+    pub lease: Option<Lease>,
 }
 
 impl CallLimits {
@@ -160,18 +163,25 @@ impl CallLimits {
         self
     }
 
+    /// Sets the time within which a request may be sent that starts something.
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
     /// The limits of a further call, after so much of the time was spent: for providers that need several calls for one
     /// response. With a [`Client`](crate::Client), [`share_deadline`](crate::Client::share_deadline) does it.
     #[must_use]
     pub fn after(&self, spent: Duration) -> Self {
         let rest = |limit: Option<Duration>| limit.map(|limit| limit.saturating_sub(spent));
         let options = CallOptions { deadline: rest(self.options.deadline), ..self.options.clone() };
-        Self { options, time_left: rest(self.time_left) }
+        Self { options, time_left: rest(self.time_left), lease: self.lease }
     }
 }
 
 impl From<CallOptions> for CallLimits {
     fn from(options: CallOptions) -> Self {
-        Self { options, time_left: None }
+        Self { options, ..Self::default() }
     }
 }

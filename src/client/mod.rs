@@ -14,16 +14,20 @@
 //! | `json` | [`json::decode`]: JSON of a response |
 //! | `link` | [`LinkPolicy`]: where links may lead |
 //! | `clock` | [`Clock`]: what time it is |
+//! | `lease` | [`Lease`]: until when a start may be sent |
+//! | `connect` | the check of a lease between connecting and sending |
 //! | `trace` | the span and the events of a call |
 
 mod builder;
 mod call;
 mod clock;
+mod connect;
 pub(crate) mod credential;
 mod dialect;
 mod endpoint;
 mod exchange;
 pub mod json;
+mod lease;
 mod limits;
 mod link;
 pub mod oauth;
@@ -54,6 +58,7 @@ pub use self::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 pub use self::endpoint::{
     Api, CountedList, Endpoint, ListSettings, OffsetPages, PagedEndpoint, Service,
 };
+pub use self::lease::Lease;
 pub use self::limits::{CallLimits, CallOptions, Limits};
 pub use self::link::LinkPolicy;
 pub use self::operation::operation;
@@ -67,11 +72,13 @@ pub use self::transport::{
 pub use crate::vendor::Vendor;
 
 pub(crate) use self::clock::within;
+pub(crate) use self::endpoint::account_at;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
 
 use self::exchange::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::model::Target;
 use crate::wire::hal::Link;
 
 /// A client of one vendor. Clones share connections, token, limits and retry budget.
@@ -116,6 +123,20 @@ impl<A: Api> Client<A> {
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.core.base_url
+    }
+
+    /// The account that the client works in, as [`Target::scoped`](crate::Target::scoped) names it.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.core.scope.as_deref()
+    }
+
+    /// The target, in the account that this client works in.
+    pub(crate) fn scoped(&self, target: Target) -> Target {
+        match self.scope() {
+            Some(scope) => target.scoped(scope),
+            None => target,
+        }
     }
 
     /// The clock that pauses and waits are measured with.

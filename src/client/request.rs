@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
+use super::lease::Expiry;
 use crate::error::{Error, Result};
 use crate::redact::{CurlLine, Secrets, ShownHeaders, ShownUrl};
 use crate::wire::UNRESERVED;
@@ -138,6 +139,13 @@ impl ApiRequest {
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
+    }
+
+    /// Whether it must not be sent any more: it starts a run, and the [`Lease`](super::Lease) of that start is over. A transport of
+    /// your own asks as late as it can, and then refuses the request.
+    #[must_use]
+    pub fn lease_is_over(&self) -> bool {
+        self.extension::<Expiry>().is_some_and(Expiry::is_over)
     }
 
     /// Notes something that is not sent; of one type the last counts. [`Meta::extension`](super::Meta::extension) has it when the

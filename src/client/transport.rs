@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode, Version};
 
 use super::clock;
-use super::request::ApiRequest;
+use super::connect;
+use super::lease::Expiry;
+use super::request::{ApiRequest, Idempotency};
 use super::retry::Ending;
 use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 
@@ -198,9 +200,17 @@ impl TransportError {
     }
 }
 
-/// The built-in transport, over one pooled [`reqwest`] client.
+/// The built-in transport, over [`reqwest`].
+///
+/// Requests that are safe to send twice share a pool of connections. Any other request gets a connection of its own: it cannot
+/// meet one that the server is about to close, which would leave open whether it was carried out. The [lease](super::Lease) of
+/// a start is checked once more between connecting and sending.
 #[derive(Clone)]
-pub struct ReqwestTransport(reqwest::Client);
+pub struct ReqwestTransport {
+    pooled: reqwest::Client,
+    /// For requests that are not idempotent.
+    single: reqwest::Client,
+}
 
 impl ReqwestTransport {
     /// Default limit for making a connection, TLS included.
@@ -213,17 +223,18 @@ impl ReqwestTransport {
     /// [`ErrorKind::Config`] if TLS cannot be set up; with the feature `rustls-no-provider` alone, if the program has
     /// installed no cryptography.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
-        Self::from_builder(plain(connect_timeout))
+        Self::from_builder(|| plain(connect_timeout))
     }
 
     /// The transport of a client for this base URL: what goes to this machine does not go through a proxy first.
     pub(super) fn for_base(base_url: &url::Url, connect_timeout: Duration) -> Result<Self> {
-        let builder = plain(connect_timeout);
         let own = super::link::is_loopback(base_url);
-        Self::from_builder(if own { builder.no_proxy() } else { builder })
+        let builder = || plain(connect_timeout);
+        Self::from_builder(|| if own { builder().no_proxy() } else { builder() })
     }
 
-    /// A transport from your own builder: a proxy, a certificate authority, a client certificate, compressed responses.
+    /// A transport from your own builder: a proxy, a certificate authority, a client certificate, compressed responses. The function
+    /// is called twice, for the pooled connections and for the others.
     ///
     /// The environment's proxies are used for every host unless the builder says [`no_proxy`](reqwest::ClientBuilder::no_proxy):
     /// for `http://` on this machine say it, or the proxy sees the credential.
@@ -234,19 +245,24 @@ impl ReqwestTransport {
     /// # Errors
     /// [`ErrorKind::Config`] if the builder cannot build, or panics: with the feature `rustls-no-provider` alone it does
     /// so in a program that has installed no cryptography.
-    pub fn from_builder(builder: reqwest::ClientBuilder) -> Result<Self> {
-        let builder = builder
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never());
-        let failed = "the HTTP client could not be set up";
-        match catch_unwind(AssertUnwindSafe(|| builder.build())) {
-            Ok(Ok(http)) => Ok(Self(http)),
-            Ok(Err(error)) => Err(Error::config(failed).with_source(error.without_url())),
-            Err(panic) => {
-                let why = panic.downcast_ref::<&str>().copied().unwrap_or("reqwest panicked");
-                Err(Error::config(format!("{failed}: {why}")))
-            }
+    pub fn from_builder(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<Self> {
+        let single = builder().pool_max_idle_per_host(0).connector_layer(connect::RefuseLate);
+        Ok(Self { pooled: built(builder())?, single: built(single)? })
+    }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    let builder = builder
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never());
+    let failed = "the HTTP client could not be set up";
+    match catch_unwind(AssertUnwindSafe(|| builder.build())) {
+        Ok(Ok(http)) => Ok(http),
+        Ok(Err(error)) => Err(Error::config(failed).with_source(error.without_url())),
+        Err(panic) => {
+            let why = panic.downcast_ref::<&str>().copied().unwrap_or("reqwest panicked");
+            Err(Error::config(format!("{failed}: {why}")))
         }
     }
 }
@@ -277,6 +293,12 @@ impl Transport for ReqwestTransport {
         request: ApiRequest,
         limits: BodyLimits,
     ) -> Result<Response<Bytes>, TransportError> {
+        let expiry = request.extension::<Expiry>().cloned();
+        let http = if request.idempotency() == Idempotency::NotIdempotent {
+            &self.single
+        } else {
+            &self.pooled
+        };
         let (method, url, headers, body) = request.into_parts();
         let mut outgoing = reqwest::Request::new(method, url);
         *outgoing.headers_mut() = headers;
@@ -287,7 +309,7 @@ impl Transport for ReqwestTransport {
             outgoing.headers_mut().insert(http::header::CONTENT_LENGTH, 0.into());
         }
         let is_head = outgoing.method() == http::Method::HEAD;
-        let mut answer = self.0.execute(outgoing).await.map_err(classify)?;
+        let mut answer = connect::before(expiry, http.execute(outgoing)).await.map_err(classify)?;
         let mut whole = Response::new(Bytes::new());
         *whole.status_mut() = answer.status();
         *whole.version_mut() = answer.version();

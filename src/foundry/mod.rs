@@ -136,6 +136,14 @@ pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())
 }
 
+impl Client {
+    /// The schedule with this RID, as a target at this client's host: a client of another host refuses it and its runs.
+    #[must_use]
+    pub fn target(&self, schedule: impl Into<ScheduleRid>) -> Target {
+        self.scoped(target(schedule))
+    }
+}
+
 impl From<&ScheduleRid> for Target {
     fn from(schedule: &ScheduleRid) -> Self {
         target(schedule)

@@ -10,7 +10,7 @@ use super::builds::{Build, BuildStatus, CancelBuild, GetBuild, GetBuilds};
 use super::jobs::{Job, JobStatus, ListBuildJobs};
 use super::rid::BuildRid;
 use super::schedule_runs::{ListScheduleRuns, RunSchedule, ScheduleRun, ScheduleRunResult};
-use super::{Client, Foundry, VENDOR, error_name};
+use super::{Client, Foundry, error_name};
 use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -34,6 +34,10 @@ impl RunProvider for Client {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().list().trigger_names_run().cancel().poll_floor(Duration::from_secs(1))
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Client::scope(self)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -64,7 +68,7 @@ impl RunProvider for Client {
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let calls = self.share_deadline(limits);
-        let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
+        let request = ListScheduleRuns::new(target.id_at(self)?);
         let page = calls.page(request, cursor.as_ref()).await?;
         let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
         let mut builds = BTreeMap::new();
@@ -72,15 +76,20 @@ impl RunProvider for Client {
             let batch = calls.send(GetBuilds::new(rids.iter().copied())).await?;
             builds.extend(batch.into_inner());
         }
-        Ok(page.map(|run| {
+        Ok(page.into_inner().map(|run| {
             let build = build_of(&run).and_then(|build| builds.get(build));
             snapshot(target, &run, build)
         }))
     }
 
     #[inline]
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        let request = RunSchedule::new(target.id_at(&VENDOR)?);
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let request = RunSchedule::new(target.id_at(self)?);
         let run = self.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.rid.as_str()))))
     }
@@ -88,12 +97,18 @@ impl RunProvider for Client {
     /// Runs that the schedule's own trigger started have no author and are left out. If two people start runs at the same
     /// time, their runs cannot be told apart.
     #[inline]
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let request = ListScheduleRuns::new(target.id_at(&VENDOR)?);
-        let page = self.share_deadline(limits).send(request).await?;
-        let ours = page.items.iter().filter(|run| run.created_by.is_some());
-        let runs = ours.map(|run| snapshot(target, run, None)).collect();
-        Ok(RecentRuns::new(runs, page.meta().server_date()))
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let request = ListScheduleRuns::new(target.id_at(self)?);
+        let response = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
+        let server_time = response.meta().server_date();
+        let mut page = response.into_inner();
+        page.items.retain(|run| run.created_by.is_some());
+        Ok(RecentRuns::new(page.map(|run| snapshot(target, &run, None)), server_time))
     }
 
     /// Only builds can be cancelled. A run that has no build yet is polled for a few seconds. If it still has none, it is
@@ -125,7 +140,7 @@ impl RunProvider for Client {
 
 /// The run, from the list of its schedule's runs: there is no operation that gets a single run.
 async fn find(calls: &SharedDeadline<'_, Foundry>, run: &RunRef) -> Result<ScheduleRun> {
-    let request = ListScheduleRuns::new(run.target().id_at(&VENDOR)?);
+    let request = ListScheduleRuns::new(run.target().id_at(calls.client())?);
     let found =
         calls.find(request, |found| (found.rid.as_str() == run.id()).then_some(found)).await?;
     found.ok_or_else(|| {

@@ -154,6 +154,14 @@ pub fn target(report: impl Into<ReportToken>) -> Target {
     Target::new(VENDOR, report.into().as_str())
 }
 
+impl Client {
+    /// The report with this token, as a target in this client's workspace: a client of another one refuses it and its runs.
+    #[must_use]
+    pub fn target(&self, report: impl Into<ReportToken>) -> Target {
+        self.scoped(target(report))
+    }
+}
+
 impl From<&ReportToken> for Target {
     fn from(report: &ReportToken) -> Self {
         target(report)

@@ -8,7 +8,7 @@ use super::query_runs::{ListQueryRuns, QueryRun};
 use super::report_runs::{
     CreateReportRun, GetReportRun, ListReportRuns, PythonState, ReportRun, RunState,
 };
-use super::{Client, Mode, VENDOR};
+use super::{Client, Mode};
 use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
@@ -28,13 +28,17 @@ impl RunProvider for Client {
         Capabilities::new().list().trigger_names_run()
     }
 
+    fn scope(&self) -> Option<&str> {
+        Client::scope(self)
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         Client::clock(self)
     }
 
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
-        let report = run.target().id_at(&VENDOR)?;
+        let report = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetReportRun::new(report, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &found);
@@ -51,30 +55,39 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
+        let request = ListReportRuns::new(target.id_at(self)?).newest_first();
         let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
-        Ok(page.map(|run| snapshot(target, &run)))
+        Ok(page.into_inner().map(|run| snapshot(target, &run)))
     }
 
     #[inline]
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        let request = CreateReportRun::new(target.id_at(&VENDOR)?);
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let request = CreateReportRun::new(target.id_at(self)?);
         let run = self.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.token.as_str()))))
     }
 
     /// Inferred: a run that links to a schedule was started by it.
     #[inline]
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let request = ListReportRuns::new(target.id_at(&VENDOR)?).newest_first();
-        let page = self.share_deadline(limits).send(request).await?;
-        let (scheduled, others): (Vec<_>, Vec<_>) =
-            page.items.iter().partition(|run| run.report_schedule_link().is_some());
-        let snapshots = |runs: Vec<&ReportRun>| {
-            runs.into_iter().map(|run| snapshot(target, run)).collect::<Vec<_>>()
-        };
-        let recent = RecentRuns::new(snapshots(others), page.meta().server_date());
-        Ok(recent.doubtful(snapshots(scheduled)))
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let request = ListReportRuns::new(target.id_at(self)?).newest_first();
+        let response = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
+        let server_time = response.meta().server_date();
+        let page = response.into_inner();
+        let scheduled = page.items.iter().filter(|run| run.report_schedule_link().is_some());
+        let scheduled: Vec<_> = scheduled.map(|run| target.run(run.token.as_str())).collect();
+        let page = page.map(|run| snapshot(target, &run));
+        Ok(RecentRuns::new(page, server_time).doubtful(scheduled))
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::page::{Cursor, Endless, LoopGuard, OverlapFilter, Page};
 use crate::client::{
-    Api, CallLimits, CallOptions, Client, OffsetPages, PagedEndpoint, SharedDeadline,
+    Api, CallLimits, CallOptions, Client, OffsetPages, PagedEndpoint, Response, SharedDeadline,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -38,8 +38,8 @@ impl<A: Api> SharedDeadline<'_, A> {
         &self,
         request: E,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<E::Item>> {
-        Ok(self.send(at(request, cursor)).await?.into_inner())
+    ) -> Result<Response<Page<E::Item>>> {
+        self.send(at(request, cursor)).await
     }
 
     /// Fetches the list page by page, until `found` finds what is looked for.

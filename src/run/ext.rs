@@ -3,8 +3,11 @@
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::intent::StartIntent;
 use super::model::{RunRef, RunSnapshot, Target};
 use super::provider::{CancelOutcome, RunProvider};
+use super::recover::Recover;
+use super::start::Prepare;
 use super::trigger::Trigger;
 use super::wait::Wait;
 use super::wait_all::WaitAll;
@@ -53,7 +56,46 @@ pub trait RunProviderExt: RunProvider {
         async move { self.send_cancel(run, &CallLimits::default()).await }
     }
 
-    /// Starts a run, once, and finds out which one it is.
+    /// Prepares a start that is written down before it is sent, so that it happens once even if the process dies.
+    ///
+    /// ```
+    /// use scheduled_runs::run::Recovery;
+    /// use scheduled_runs::{Result, RunProvider, RunProviderExt, RunRef, StartIntent, Target};
+    ///
+    /// /// Where your program keeps the one start of this job, for example a row of a table.
+    /// trait Store {
+    ///     /// The intent that was stored last.
+    ///     fn load(&self) -> Option<StartIntent>;
+    ///     /// Replaces the intent, if it is still the old one; otherwise fails.
+    ///     fn replace(&self, old: Option<&StartIntent>, new: &StartIntent) -> Result<()>;
+    /// }
+    ///
+    /// async fn start(provider: &dyn RunProvider, target: &Target, store: &dyn Store) -> Result<Option<RunRef>> {
+    ///     let old = store.load();
+    ///     if let Some(intent) = &old {
+    ///         match provider.recover(intent).await? {
+    ///             Recovery::Started(run) => return Ok(Some(run)),
+    ///             Recovery::NotStarted => {}
+    ///             // Too early to tell: the job is run again then.
+    ///             _ => return Ok(None),
+    ///         }
+    ///     }
+    ///     let prepared = provider.prepare(target).await?;
+    ///     store.replace(old.as_ref(), prepared.intent())?;
+    ///     prepared.start().await.map(Some)
+    /// }
+    /// ```
+    fn prepare(&self, target: &Target) -> Prepare<'_, Self> {
+        Prepare::new(self, target.clone())
+    }
+
+    /// Finds out what became of a start whose process died, or whose response was lost. It starts nothing.
+    fn recover(&self, intent: &StartIntent) -> Recover<'_, Self> {
+        Recover::new(self, intent.clone())
+    }
+
+    /// Starts a run, once, and finds out which one it is. If it must happen once even if the process dies,
+    /// [prepare](Self::prepare) it.
     fn trigger(&self, target: &Target) -> Trigger<'_, Self> {
         Trigger::new(self, target.clone())
     }

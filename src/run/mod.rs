@@ -4,17 +4,24 @@
 //! its id, wait for its end, resume a wait in another process.
 
 mod ext;
+mod intent;
 pub(crate) mod model;
 mod parse;
 mod provider;
+mod recover;
+mod search;
+mod start;
 mod trace;
 mod trigger;
 mod wait;
 mod wait_all;
 
 pub use self::ext::RunProviderExt;
+pub use self::intent::StartIntent;
 pub use self::model::{Failure, Phase, Progress, RunRef, RunSnapshot, Target};
 pub use self::provider::{CancelOutcome, Capabilities, RecentRuns, RunProvider, Triggered};
+pub use self::recover::{Recover, Recovery};
+pub use self::start::{Prepare, Prepared};
 pub use self::trigger::Trigger;
 pub use self::wait::Wait;
 pub use self::wait_all::WaitAll;

@@ -72,32 +72,51 @@ impl fmt::Display for Phase {
 
 /// What can be run at a vendor: a schedule, a report, a query. Prints to one line, `acme:nightly`, and parses back.
 ///
+/// A target may name the account that it belongs to, its scope: a sandbox, a workspace, a host. It is printed as
+/// `acme@sales:nightly`. Ids are unique within an account only, so a client of another account refuses such a target and its
+/// runs. The method `target` of each client fills in the scope.
+///
 /// ```
 /// use scheduled_runs::{Target, Vendor};
 ///
 /// let target = Target::new(Vendor::new("acme"), "a/b");
 /// assert_eq!(target.to_string(), "acme:a%2Fb");
 /// assert_eq!("acme:a%2Fb".parse::<Target>()?, target);
+/// assert_eq!(target.scoped("sales").to_string(), "acme@sales:a%2Fb");
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Target {
     pub(super) vendor: Vendor,
+    pub(super) scope: Option<Box<str>>,
     pub(super) id: Box<str>,
 }
 
 impl Target {
-    /// The thing of this id at this vendor.
+    /// The thing of this id at this vendor, in an account that is not named.
     #[must_use]
     pub fn new(vendor: Vendor, id: impl Into<Box<str>>) -> Self {
-        Self { vendor, id: id.into() }
+        Self { vendor, scope: None, id: id.into() }
+    }
+
+    /// Names the account that it belongs to. An empty name is none.
+    #[must_use]
+    pub fn scoped(mut self, scope: impl Into<Box<str>>) -> Self {
+        self.scope = Some(scope.into()).filter(|scope| !scope.is_empty());
+        self
     }
 
     /// The vendor.
     #[must_use]
     pub fn vendor(&self) -> &Vendor {
         &self.vendor
+    }
+
+    /// The account that it belongs to, if it is named.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
     }
 
     /// The vendor's id, as it came.
@@ -115,7 +134,11 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.vendor, utf8_percent_encode(&self.id, UNRESERVED))
+        write!(f, "{}", self.vendor)?;
+        if let Some(scope) = &self.scope {
+            write!(f, "@{}", utf8_percent_encode(scope, UNRESERVED))?;
+        }
+        write!(f, ":{}", utf8_percent_encode(&self.id, UNRESERVED))
     }
 }
 

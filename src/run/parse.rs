@@ -6,6 +6,7 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 
 use super::model::{Failure, Phase, RunRef, RunSnapshot, Target};
+use super::provider::RunProvider;
 use crate::error::{Error, ErrorKind, Result};
 use crate::vendor::Vendor;
 
@@ -39,7 +40,11 @@ impl FromStr for Target {
                 "a target is written `vendor:target`, with `%2F` for a slash inside an id",
             ));
         };
-        Ok(Self { vendor: vendor.parse()?, id: decoded(id)? })
+        let (vendor, scope) = match vendor.split_once('@') {
+            Some((vendor, scope)) => (vendor, Some(decoded(scope)?)),
+            None => (vendor, None),
+        };
+        Ok(Self { vendor: vendor.parse()?, scope, id: decoded(id)? })
     }
 }
 
@@ -86,17 +91,26 @@ macro_rules! text_form {
 text_form!(Target RunRef);
 
 impl Target {
-    /// The vendor's id, for a provider of this vendor.
+    /// The vendor's id, for a provider of this vendor and, where both name one, of the same account.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the target is another vendor's.
-    pub fn id_at(&self, vendor: &Vendor) -> Result<&str> {
-        if self.vendor == *vendor {
-            return Ok(&self.id);
+    /// [`ErrorKind::Config`] if the target is another vendor's or another account's.
+    pub fn id_at<P: RunProvider + ?Sized>(&self, provider: &P) -> Result<&str> {
+        let vendor = provider.vendor();
+        if self.vendor != vendor {
+            let message =
+                format!("{self} does not belong to {vendor}; ask the provider of its own vendor");
+            return Err(Error::config(message));
         }
-        let message =
-            format!("{self} does not belong to {vendor}; ask the provider of its own vendor");
-        Err(Error::config(message))
+        match (self.scope(), provider.scope()) {
+            (Some(scope), Some(own)) if scope != own => {
+                let message = format!(
+                    "{self} belongs to another account than this client, whose scope is {own}; use a client of that account"
+                );
+                Err(Error::config(message))
+            }
+            _ => Ok(&self.id),
+        }
     }
 }
 
@@ -177,6 +191,10 @@ mod tests {
                 assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
             }
         }
+        let scoped = Target::new(Vendor::new("acme"), "a/b").scoped("1@org/dev:x").run("7");
+        assert_eq!(scoped.to_string(), "acme@1%40org%2Fdev%3Ax:a%2Fb/7");
+        assert_eq!(scoped.to_string().parse::<RunRef>().unwrap(), scoped);
+        assert_eq!(scoped.target().scope(), Some("1@org/dev:x"));
         let run = Target::new(Vendor::new("acme"), "nightly").run("c2No==");
         assert_eq!(run.to_string(), "acme:nightly/c2No%3D%3D");
     }
@@ -192,9 +210,18 @@ mod tests {
 
     #[test]
     fn what_is_no_run_is_refused() {
-        for text in
-            ["", "acme", "acme:", "acme:a", "acme:a/", "acme:/b", ":a/b", "Acme:a/b", "acme:a/b%ff"]
-        {
+        for text in [
+            "",
+            "acme",
+            "acme:",
+            "acme:a",
+            "acme:a/",
+            "acme:/b",
+            ":a/b",
+            "Acme:a/b",
+            "acme:a/b%ff",
+            "acme@:a/b",
+        ] {
             let error = text.parse::<RunRef>().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         }

@@ -27,6 +27,11 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// What this vendor can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// The account that this provider works in. A target of another [scope](Target::scoped) is refused. `None` refuses none.
+    fn scope(&self) -> Option<&str> {
+        None
+    }
+
     /// What waits are measured with. Return your client's own [`clock`](crate::Client::clock): otherwise tests that set one wait
     /// in real time.
     fn clock(&self) -> Arc<dyn Clock> {
@@ -85,25 +90,45 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
         Ok(found)
     }
 
-    /// Sends one trigger, and never a second one. [`RunProviderExt::trigger`](super::RunProviderExt::trigger) also finds the run's id.
+    /// Chooses the id of the next run, another one each time. For vendors with
+    /// [`caller_names_run`](Capabilities::caller_names_run); `None` where all runs of this target have one id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a target that cannot be run.
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        let _ = target;
+        Ok(None)
+    }
+
+    /// Sends one trigger, and never a second one; of the run that [`name_run`](Self::name_run) has named, if it has.
+    /// [`RunProviderExt::trigger`](super::RunProviderExt::trigger) also finds the run's id.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where runs cannot be triggered; else as [`fetch_run`](Self::fetch_run).
-    /// [`Error::may_have_run`] says whether a run may have started although it failed; with
-    /// [`caller_names_run`](Capabilities::caller_names_run), [`Error::run`] says which one.
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        let _ = (target, limits);
+    /// [`Error::may_have_run`] says whether a run may have started although it failed.
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        run: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let _ = (target, run, limits);
         Err(unsupported(&self.vendor(), "triggering a run"))
     }
 
-    /// The newest runs that a trigger like ours may have started, and the server's time when it listed them. The first page of
-    /// the list is enough. Used to find the id of a run if the response to its trigger does not have it.
+    /// Fetches one page of the runs that a trigger like ours may have started, newest first as far as the vendor sorts them, and
+    /// the server's time when it listed them. Used to find out which run is ours, and whether there is one.
     ///
     /// # Errors
     /// As [`fetch_page`](Self::fetch_page).
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let page = self.fetch_page(target, None, limits).await?;
-        Ok(RecentRuns::new(page.items, None))
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let page = self.fetch_page(target, cursor, limits).await?;
+        Ok(RecentRuns::new(page, None))
     }
 
     /// Asks the vendor to cancel a run. It may keep running for a while; wait for it. Users call
@@ -132,8 +157,8 @@ pub struct Capabilities {
     pub trigger: bool,
     /// The response to a trigger names the run. If not, the run is found by listing.
     pub trigger_names_run: bool,
-    /// The caller chooses the run's id. Then an error of [`RunProvider::send_trigger`] that [may have
-    /// run](Error::may_have_run) names the run, which is fetched instead of searched in lists.
+    /// The caller chooses the run's id, by [`RunProvider::name_run`]. Then the run is fetched by its id, instead of searched in
+    /// lists.
     pub caller_names_run: bool,
     /// Runs can be cancelled.
     pub cancel: bool,
@@ -218,30 +243,30 @@ impl Triggered {
     }
 }
 
-/// The newest runs of a target.
+/// One page of the runs that a trigger may have started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecentRuns {
-    /// The runs, newest first.
-    pub runs: Vec<RunSnapshot>,
+    /// The runs, in the vendor's order, and where the list continues.
+    pub page: Page<RunSnapshot>,
     /// The server's time when it listed them; `None` if it does not say.
     pub server_time: Option<DateTime<Utc>>,
-    /// Runs that somebody else seems to have started. None of them is taken for ours; but while one of them is new, the crate does
-    /// not report that nothing has started.
-    pub doubtful: Vec<RunSnapshot>,
+    /// Those of the runs that somebody else seems to have started. None of them is taken for ours; but while one of them is new,
+    /// the crate does not report that nothing has started.
+    pub doubtful: HashSet<RunRef>,
 }
 
 impl RecentRuns {
     /// These runs, listed at that time.
     #[must_use]
-    pub fn new(runs: Vec<RunSnapshot>, server_time: Option<DateTime<Utc>>) -> Self {
-        Self { runs, server_time, doubtful: Vec::new() }
+    pub fn new(page: Page<RunSnapshot>, server_time: Option<DateTime<Utc>>) -> Self {
+        Self { page, server_time, doubtful: HashSet::new() }
     }
 
-    /// Sets the runs that somebody else seems to have started, for vendors that do not document how to tell.
+    /// Sets those of the runs that somebody else seems to have started, for vendors that do not document how to tell.
     #[must_use]
-    pub fn doubtful(mut self, doubtful: Vec<RunSnapshot>) -> Self {
-        self.doubtful = doubtful;
+    pub fn doubtful(mut self, runs: impl IntoIterator<Item = RunRef>) -> Self {
+        self.doubtful = runs.into_iter().collect();
         self
     }
 }
@@ -265,6 +290,10 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        (**self).scope()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -293,12 +322,26 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
         (**self).fetch_runs(target, runs, limits).await
     }
 
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        (**self).send_trigger(target, limits).await
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        (**self).name_run(target)
     }
 
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        (**self).recent_runs(target, limits).await
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        run: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        (**self).send_trigger(target, run, limits).await
+    }
+
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        (**self).recent_runs(target, cursor, limits).await
     }
 
     async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {

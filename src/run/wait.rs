@@ -213,7 +213,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             Subject::Run(run) => (run, false),
             Subject::Trigger(trigger) => (trigger.send().await?, true),
         };
-        run.target().id_at(&self.provider.vendor())?;
+        run.target().id_at(self.provider)?;
         let clock = self.provider.clock();
         Ok(Polling {
             provider: self.provider,

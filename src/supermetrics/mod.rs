@@ -193,7 +193,9 @@ pub use self::schedule_id::ScheduleId;
 pub use self::state::{QueryError, QueryState};
 
 use self::dialect::SupermetricsDialect;
-use crate::client::{Api, Service, Vendor};
+use url::Url;
+
+use crate::client::{Api, Service, Vendor, account_at};
 use crate::error::Result;
 use crate::run::Target;
 
@@ -216,6 +218,17 @@ pub fn target(query: &Query) -> Target {
     Target::new(VENDOR, serde_json::to_string(query).unwrap_or_default())
 }
 
+impl Client {
+    /// A query as a target in this client's account: a client of another one refuses it and its runs.
+    ///
+    /// Nothing in a client's settings says which licence its key belongs to. If you use several, name each with
+    /// [`scope`](crate::ClientBuilder::scope).
+    #[must_use]
+    pub fn target(&self, query: &Query) -> Target {
+        self.scoped(target(query))
+    }
+}
+
 /// Supermetrics, as a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -233,6 +246,12 @@ impl Api for Supermetrics {
     fn service(_: &Options) -> Result<Service> {
         Ok(Service::new(BASE_URL, SupermetricsDialect))
     }
+
+    /// The host: each account has the service at several paths.
+    fn scope(_: &Options, base_url: &Url) -> String {
+        let url = account_at(base_url);
+        url.split_once('/').map_or(&*url, |(host, _)| host).to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +262,7 @@ mod tests {
     /// A request as text: method, path and query below the base URL, headers, body. Parameters in JSON are shown
     /// decoded.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
-        let base = url::Url::parse(BASE_URL).unwrap();
+        let base = Url::parse(BASE_URL).unwrap();
         let request = request.to_request(&base).unwrap();
         let text = request.text(BASE_URL, "");
         let json = request.url().query_pairs().find(|(name, _)| name == "json");

@@ -11,7 +11,7 @@ use super::query::Query;
 use super::runs::{GetQueryStatus, QueryRun, StartQuery};
 use super::schedule_id::ScheduleId;
 use super::state::{QueryError, QueryState};
-use super::{Client, Supermetrics, VENDOR};
+use super::{Client, Supermetrics};
 use crate::client::{Api, CallLimits, Clock, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -19,6 +19,7 @@ use crate::run::{
     CancelOutcome, Capabilities, Failure, Phase, Progress, RecentRuns, RunProvider, RunRef,
     RunSnapshot, Target, Triggered,
 };
+use crate::wire::stable_hash;
 
 /// The target is a query, and the id of a run is its `schedule_id`. If the query sets no id, each run gets a new one: a
 /// prefix made from the query, the time, and a random part. The prefix identifies the target's runs in the history of
@@ -38,13 +39,17 @@ impl RunProvider for Client {
         Capabilities::new().list().caller_names_run()
     }
 
+    fn scope(&self) -> Option<&str> {
+        Client::scope(self)
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         Client::clock(self)
     }
 
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
-        run.target().id_at(&VENDOR)?;
+        run.target().id_at(self)?;
         // One row is enough: a snapshot has no rows.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
         let query_run = self.share_deadline(limits).send(request).await?;
@@ -58,47 +63,60 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let ids = Ids::of(target)?;
+        let ids = Ids::of(target.id_at(self)?)?;
         let page = self.share_deadline(limits).page(history(&ids), cursor.as_ref()).await?;
-        let (next, runs) = (page.next, listed(target, &ids, page.items));
-        Ok(Page::new(runs, next))
+        let page = page.into_inner();
+        Ok(Page::new(listed(target, &ids, page.items), page.next))
+    }
+
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        let ids = Ids::of(target.id_at(self)?)?;
+        // An id that the caller chose may belong to an earlier run.
+        Ok(ids.chosen().is_none().then(|| target.run(ids.next().as_str())))
     }
 
     #[inline]
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        let ids = Ids::of(target)?;
-        let id = ids.next();
-        // An id that the caller chose may belong to an earlier run.
-        let is_unique = ids.chosen().is_none();
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        run: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let ids = Ids::of(target.id_at(self)?)?;
+        let id = run.map_or_else(|| ids.next(), |run| ScheduleId::from(run.id()));
         let request = StartQuery::new(ids.query.schedule_id(&id));
         let request = if target.id().len() > LONGEST_IN_URL { request.post() } else { request };
-        match self.share_deadline(limits).send(request).await {
-            Ok(started) => {
-                let id = started.schedule_id.as_ref().unwrap_or(&id);
-                Ok(Triggered::new(Some(target.run(id.as_str()))))
-            }
-            Err(error) if is_unique && error.may_have_run() => {
-                Err(error.with_run(target.run(id.as_str())))
-            }
-            Err(error) => Err(error),
-        }
+        let started = self.share_deadline(limits).send(request).await?;
+        let id = started.schedule_id.as_ref().unwrap_or(&id);
+        Ok(Triggered::new(Some(target.run(id.as_str()))))
     }
 
     #[inline]
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let ids = Ids::of(target)?;
-        let response = self.share_deadline(limits).send(history(&ids)).await?;
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let ids = Ids::of(target.id_at(self)?)?;
+        let request = history(&ids).since(LONGEST_HISTORY);
+        let response = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
         let server_time = response.meta().server_date();
-        Ok(RecentRuns::new(listed(target, &ids, response.into_inner().items), server_time))
+        let page = response.into_inner();
+        let runs = listed(target, &ids, page.items);
+        Ok(RecentRuns::new(Page::new(runs, page.next), server_time))
     }
 
     #[inline]
     async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
-        run.target().id_at(&VENDOR)?;
+        run.target().id_at(self)?;
         let message = "the vendor cannot cancel a single query; cancel a batch with `CancelBatch`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 }
+
+/// How far back the vendor's history reaches. A run's status is forgotten an hour after its end.
+const LONGEST_HISTORY: &str = "89 days ago";
 
 /// The longest query, in bytes of JSON, that is sent in a URL. Percent-encoded it may be three times as long, and
 /// proxies refuse long URLs.
@@ -111,8 +129,8 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(target: &Target) -> Result<Self> {
-        let id = target.id_at(&VENDOR)?;
+    /// Reads the id of a target.
+    fn of(id: &str) -> Result<Self> {
         let query: Query = serde_json::from_str(id).map_err(|_| {
             Error::config("the target is not a query; make it with `supermetrics::target`")
         })?;
@@ -137,13 +155,6 @@ impl Ids {
         let rest = run.as_str().strip_prefix(&self.prefix);
         rest.is_some_and(|rest| rest.starts_with('-'))
     }
-}
-
-/// FNV-1a, 64 bits: the same in every process and every version.
-fn stable_hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// The largest pages, because the history is that of the whole licence, and few of its runs may be the target's.
@@ -227,12 +238,11 @@ mod tests {
 
     #[test]
     fn the_runs_of_a_target_are_recognized_by_their_ids() {
-        let ids = |query: &Query| Ids::of(&super::super::target(query)).unwrap();
+        let ids = |query: &Query| Ids::of(super::super::target(query).id()).unwrap();
         let (one, other) = (Query::new("GA").fields("date"), Query::new("GA").fields("date,users"));
         let run = ids(&one).next();
         assert!(ids(&one).has(&run) && !ids(&other).has(&run));
         assert_ne!(ids(&one).next(), run);
-        assert_eq!(stable_hash("a"), 0xaf63_dc4c_8601_ec8c, "the published value");
         let named = one.schedule_id("mine");
         assert_eq!(ids(&named).next().as_str(), "mine");
         assert!(ids(&named).has(&"mine".into()) && !ids(&named).has(&run));

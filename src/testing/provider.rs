@@ -11,8 +11,8 @@ use crate::client::{CallLimits, Clock, Vendor};
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
-    CancelOutcome, Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target,
-    Triggered,
+    CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered,
 };
 
 /// What polls of a run without a plan see.
@@ -35,6 +35,7 @@ const DEFAULT_PLAN: [Phase; 3] = [Phase::Queued, Phase::Running, Phase::Succeede
 pub struct FakeProvider {
     state: Arc<Mutex<State>>,
     clock: ManualClock,
+    scope: Option<Box<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +46,7 @@ struct State {
     names_runs: bool,
     callers_name_runs: bool,
     loses_trigger: bool,
+    named: usize,
     triggers: usize,
     polls: usize,
     lists: usize,
@@ -68,10 +70,17 @@ impl FakeProvider {
         Self::default()
     }
 
+    /// The account that it works in: it refuses targets of another one.
+    #[must_use]
+    pub fn scoped(mut self, scope: &str) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
     /// Something to run.
     #[must_use]
     pub fn target(&self, id: &str) -> Target {
-        Target::new(Self::VENDOR, id)
+        Target::new(Self::VENDOR, id).scoped(self.scope.as_deref().unwrap_or_default())
     }
 
     /// The phases that polls of the next triggered run see; the last one stays. Without a plan, a run succeeds at the third
@@ -134,9 +143,13 @@ impl FakeProvider {
     /// Adds a run whose polls see these phases; the last one stays.
     #[allow(clippy::must_use_candidate, reason = "the run returned is a convenience")]
     pub fn add_run(&self, target: &Target, phases: impl IntoIterator<Item = Phase>) -> RunRef {
+        let number = lock(&self.state).runs.len() + 1;
+        self.add(target.run(format!("run-{number}")), phases)
+    }
+
+    fn add(&self, run: RunRef, phases: impl IntoIterator<Item = Phase>) -> RunRef {
         let plan = phases.into_iter().collect();
         let mut state = lock(&self.state);
-        let run = target.run(format!("run-{}", state.runs.len() + 1));
         let mut snapshot = RunSnapshot::new(run.clone(), Phase::Queued);
         snapshot.created = Some(self.clock.utc());
         state.runs.push(Run { snapshot, plan, lists: 0 });
@@ -194,12 +207,16 @@ impl RunProvider for FakeProvider {
         if state.callers_name_runs { capabilities.caller_names_run() } else { capabilities }
     }
 
+    fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(self.clock.clone())
     }
 
     async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        run.target().id_at(&Self::VENDOR)?;
+        run.target().id_at(self)?;
         let mut state = lock(&self.state);
         state.polls += 1;
         if let Some(error) = state.faults.pop_front() {
@@ -228,19 +245,44 @@ impl RunProvider for FakeProvider {
         Ok(Page::new(seen.collect(), None))
     }
 
-    async fn send_trigger(&self, target: &Target, _: &CallLimits) -> Result<Triggered> {
-        target.id_at(&Self::VENDOR)?;
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        target.id_at(self)?;
+        let mut state = lock(&self.state);
+        state.named += 1;
+        Ok(state.callers_name_runs.then(|| target.run(format!("named-{}", state.named))))
+    }
+
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        run: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        target.id_at(self)?;
         let planned = lock(&self.state).plans.pop_front();
-        let run = self.add_run(target, planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec()));
+        let plan = planned.unwrap_or_else(|| DEFAULT_PLAN.to_vec());
+        let run = match run {
+            Some(run) => self.add(run.clone(), plan),
+            None => self.add_run(target, plan),
+        };
         let mut state = lock(&self.state);
         state.triggers += 1;
         if std::mem::take(&mut state.loses_trigger) {
             let error = Error::new(ErrorKind::Interrupted, "the response was lost")
                 .with_operation("fake.trigger");
-            let error = error.after_trigger(Delivery::Unknown);
-            return Err(if state.callers_name_runs { error.with_run(run) } else { error });
+            return Err(error.after_trigger(Delivery::Unknown));
         }
         Ok(Triggered::new(state.names_runs.then_some(run)))
+    }
+
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let page = self.fetch_page(target, cursor, limits).await?;
+        Ok(RecentRuns::new(page, Some(self.clock.utc())))
     }
 
     async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {

@@ -26,3 +26,18 @@ pub use self::union::read as open_union_read;
 /// Everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded: the unreserved set of RFC 3986.
 pub(crate) const UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// FNV-1a, 64 bits: the same in every process and every version.
+pub(crate) fn stable_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn hashes_are_those_that_are_published() {
+        assert_eq!(super::stable_hash("a"), 0xaf63_dc4c_8601_ec8c);
+    }
+}

@@ -30,7 +30,7 @@ fn packed(status: &str, body: &[u8]) -> Answer {
 
 /// A client that asks for gzip and unpacks it, which takes a transport with a builder of one's own.
 fn unpacking() -> ClientBuilder<adobe::Adobe> {
-    let http = reqwest::Client::builder().no_proxy().gzip(true);
+    let http = || reqwest::Client::builder().no_proxy().gzip(true);
     builder().transport(ReqwestTransport::from_builder(http).unwrap())
 }
 

@@ -230,7 +230,7 @@ impl State {
 
 /// A client that speaks HTTP/2 from the first byte, which takes a transport with a builder of one's own.
 fn client_of(server: &Server) -> adobe::Client {
-    let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    let http = || reqwest::Client::builder().no_proxy().http2_prior_knowledge();
     builder()
         .base_url(server.url())
         .transport(ReqwestTransport::from_builder(http).unwrap())

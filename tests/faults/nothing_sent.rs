@@ -31,7 +31,7 @@ impl Resolve for NoSuchName {
 async fn fault_01_a_name_that_does_not_resolve_is_asked_for_again_and_nothing_has_run() {
     for is_trigger in [false, true] {
         let names = NoSuchName::default();
-        let http = reqwest::Client::builder().no_proxy().dns_resolver(names.clone());
+        let http = || reqwest::Client::builder().no_proxy().dns_resolver(names.clone());
         let client = builder()
             .base_url("http://vendor.invalid")
             .allow_plain_http()

@@ -130,9 +130,12 @@ async fn a_trigger_with_the_environments_proxies() {
     let mut base = builder().base_url(variable("FAULTS_URL").unwrap());
     if let Some(address) = variable("FAULTS_RESOLVE") {
         // The trust store, too, is that of the environment.
-        let http = reqwest::Client::builder().resolve("vendor.invalid", address.parse().unwrap());
+        let address = address.parse().unwrap();
         let direct = variable("FAULTS_NO_PROXY").is_some();
-        let http = if direct { http.no_proxy() } else { http };
+        let http = || {
+            let http = reqwest::Client::builder().resolve("vendor.invalid", address);
+            if direct { http.no_proxy() } else { http }
+        };
         base = base.transport(ReqwestTransport::from_builder(http).unwrap());
     }
     let client = base.build().unwrap();

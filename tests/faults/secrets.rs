@@ -105,7 +105,8 @@ async fn fault_49_nothing_that_can_be_printed_shows_a_secret() {
         format!("{source:?}"),
         format!(
             "{:?}",
-            ReqwestTransport::from_builder(reqwest::Client::builder().user_agent(TOKEN)).unwrap()
+            ReqwestTransport::from_builder(|| reqwest::Client::builder().user_agent(TOKEN))
+                .unwrap()
         ),
     ];
     for text in printed {

@@ -12,7 +12,7 @@ use crate::{RUNS, TAKEN, assert_no_canary, builder, read, trigger};
 /// A transport that trusts this authority and no other.
 pub(crate) fn trusting(authority: &Authority) -> ReqwestTransport {
     let certificate = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([certificate]);
+    let http = || reqwest::Client::builder().no_proxy().tls_certs_only([certificate.clone()]);
     ReqwestTransport::from_builder(http).unwrap()
 }
 

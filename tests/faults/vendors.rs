@@ -98,7 +98,7 @@ impl Fault {
 
 /// What carries the calls of one test: making it means to read the platform's trust store.
 fn transport() -> ReqwestTransport {
-    ReqwestTransport::from_builder(reqwest::Client::builder().no_proxy()).unwrap()
+    ReqwestTransport::from_builder(|| reqwest::Client::builder().no_proxy()).unwrap()
 }
 
 async fn assert_kept(transport: &ReqwestTransport, way: &Way, fault: &Fault) {
@@ -209,7 +209,7 @@ async fn fault_49_no_vendors_secret_is_in_what_layers_below_say_of_a_call_that_g
 
 #[tokio::test]
 async fn fault_49_no_vendors_secret_is_in_what_layers_below_say_of_http_2() {
-    let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    let http = || reqwest::Client::builder().no_proxy().http2_prior_knowledge();
     let transport = ReqwestTransport::from_builder(http).unwrap();
     for way in WAYS {
         for trigger in [false, true] {

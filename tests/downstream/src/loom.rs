@@ -187,12 +187,16 @@ impl RunProvider for Provider {
         Capabilities::new().list().trigger_names_run().cancel().poll_floor(Duration::from_secs(2))
     }
 
+    fn scope(&self) -> Option<&str> {
+        self.0.scope()
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         self.0.clock()
     }
 
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
-        let job = run.target().id_at(&Loom::VENDOR)?;
+        let job = run.target().id_at(self)?;
         let found = self.0.share_deadline(limits).send(GetRun::new(job, run.id())).await?;
         Ok(snapshot(run.target(), &found))
     }
@@ -203,26 +207,37 @@ impl RunProvider for Provider {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        let request = ListRuns::new(target.id_at(&Loom::VENDOR)?);
+        let request = ListRuns::new(target.id_at(self)?);
         let page = self.0.share_deadline(limits).page(request, cursor.as_ref()).await?;
-        Ok(page.map(|run| snapshot(target, &run)))
+        Ok(page.into_inner().map(|run| snapshot(target, &run)))
     }
 
-    async fn send_trigger(&self, target: &Target, limits: &CallLimits) -> Result<Triggered> {
-        let request = StartJob::new(target.id_at(&Loom::VENDOR)?);
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let request = StartJob::new(target.id_at(self)?);
         let run = self.0.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.id.clone()))))
     }
 
-    async fn recent_runs(&self, target: &Target, limits: &CallLimits) -> Result<RecentRuns> {
-        let request = ListRuns::new(target.id_at(&Loom::VENDOR)?);
-        let page = self.0.share_deadline(limits).send(request).await?;
-        let runs = page.items.iter().map(|run| snapshot(target, run)).collect();
-        Ok(RecentRuns::new(runs, page.meta().server_date()))
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let request = ListRuns::new(target.id_at(self)?);
+        let response = self.0.share_deadline(limits).page(request, cursor.as_ref()).await?;
+        let server_time = response.meta().server_date();
+        let page = response.into_inner().map(|run| snapshot(target, &run));
+        Ok(RecentRuns::new(page, server_time))
     }
 
     async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
-        let request = StopRun::new(run.target().id_at(&Loom::VENDOR)?, run.id());
+        let request = StopRun::new(run.target().id_at(self)?, run.id());
         match self.0.share_deadline(limits).send(request).await {
             Ok(_) => Ok(CancelOutcome::Requested),
             Err(error) if error.status() == Some(StatusCode::CONFLICT) => {

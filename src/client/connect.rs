@@ -1,0 +1,68 @@
+//! A check between connecting and sending: the last moment at which a start can still be refused.
+
+use std::future::Future;
+use std::task::{Context, Poll};
+
+use futures_core::future::BoxFuture;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::lease::Expiry;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+tokio::task_local! {
+    /// Of the request for which this task makes a connection.
+    static EXPIRY: Expiry;
+}
+
+/// Runs what sends a request that must not be sent once this lease is over.
+pub(super) async fn before<F: Future>(expiry: Option<Expiry>, send: F) -> F::Output {
+    match expiry {
+        Some(expiry) => EXPIRY.scope(expiry, send).await,
+        None => send.await,
+    }
+}
+
+/// Refuses a connection that was made for a request whose lease is over by now. hyper polls the connector in the task of the
+/// request as long as connections are not pooled, so the request's lease is at hand. The head is written next.
+#[derive(Clone)]
+pub(super) struct RefuseLate;
+
+impl<S> Layer<S> for RefuseLate {
+    type Service = Connector<S>;
+
+    fn layer(&self, inner: S) -> Connector<S> {
+        Connector(inner)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Connector<S>(S);
+
+impl<S, D> Service<D> for Connector<S>
+where
+    S: Service<D, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, destination: D) -> Self::Future {
+        let connecting = self.0.call(destination);
+        Box::pin(async move {
+            let connection = connecting.await?;
+            match EXPIRY.try_with(Expiry::is_over) {
+                Ok(true) => {
+                    Err("the lease of the start ended while the connection was made".into())
+                }
+                _ => Ok(connection),
+            }
+        })
+    }
+}

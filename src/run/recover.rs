@@ -1,0 +1,197 @@
+//! Finding out what became of a start, in any process.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_core::future::BoxFuture;
+
+use super::intent::{KnownRuns, Moment, StartIntent};
+use super::model::RunRef;
+use super::provider::RunProvider;
+use super::search::Look;
+use super::start::{ambiguous, several, too_long};
+use crate::client::{CallLimits, CallOptions};
+use crate::error::{ErrorKind, Result};
+
+/// What became of a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// It started this run.
+    Started(RunRef),
+    /// It started nothing, and nothing of it can start a run any more. Prepare anew.
+    NotStarted,
+    /// It is too early to tell.
+    Undecided {
+        /// When to ask again, by the clock of this machine.
+        again_at: DateTime<Utc>,
+    },
+}
+
+/// A question about a start. Await it for one look, which sends nothing that could start a run; [`decide`](Self::decide) sleeps
+/// until there is an answer.
+///
+/// A run that the caller has named is found at once. Otherwise the vendor's list decides, after all the time has passed that the
+/// intent allows for sending the trigger, for its arrival, for clocks that differ, and for the list: 3 minutes by default.
+#[must_use = "nothing is recovered until it is awaited"]
+pub struct Recover<'p, P: ?Sized> {
+    provider: &'p P,
+    intent: StartIntent,
+    others: HashSet<RunRef>,
+    limits: CallLimits,
+}
+
+impl<P: ?Sized> fmt::Debug for Recover<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recover").field("intent", &self.intent.id()).finish_non_exhaustive()
+    }
+}
+
+impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
+    pub(super) fn new(provider: &'p P, intent: StartIntent) -> Self {
+        Self { provider, intent, others: HashSet::new(), limits: CallLimits::default() }
+    }
+
+    /// Leaves out runs that are known to belong to other starts, for example those that a job queue has stored with its other jobs
+    /// of this target.
+    pub fn excluding(mut self, runs: impl IntoIterator<Item = RunRef>) -> Self {
+        self.others.extend(runs);
+        self
+    }
+
+    /// Limits for each call.
+    pub fn options(mut self, options: CallOptions) -> Self {
+        self.limits.options = options;
+        self
+    }
+
+    /// Asks until it is decided, and sleeps in between: the run that was started, or `None` if nothing was. Calls that fail for
+    /// reasons of network, load or server are repeated for as long as the intent allows for.
+    ///
+    /// # Errors
+    /// As for one look.
+    pub async fn decide(self) -> Result<Option<RunRef>> {
+        let clock = self.provider.clock();
+        let begun = clock.now();
+        loop {
+            let held = clock.now().saturating_duration_since(begun);
+            let pause = match self.look(begun).await {
+                Ok(Recovery::Started(run)) => return Ok(Some(run)),
+                Ok(Recovery::NotStarted) => return Ok(None),
+                Ok(Recovery::Undecided { again_at }) => {
+                    (again_at - clock.utc()).to_std().unwrap_or_default()
+                }
+                Err(error) if error.is_transient() && held < self.intent.bounds.total() => {
+                    error.retry_after().unwrap_or_default()
+                }
+                Err(error) => return Err(error),
+            };
+            // A wall clock that jumps does not make it sleep longer than the intent could take.
+            clock.sleep(pause.clamp(PAUSE, self.intent.bounds.total().max(PAUSE))).await;
+        }
+    }
+
+    /// One look. `begun` is since when this process has had the intent.
+    async fn look(&self, begun: Instant) -> Result<Recovery> {
+        let Self { provider, intent, limits, .. } = self;
+        intent.target().id_at(*provider)?;
+        if let Some(run) = intent.run() {
+            match provider.fetch_run(&run, limits).await {
+                Ok(_) => return Ok(Recovery::Started(run)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // The time before the list is read: what has arrived by then is listed.
+        let mut now = self.now(begun);
+        if intent.believes(now.local) && !intent.undecided_for(now).is_zero() {
+            return Ok(self.undecided(now));
+        }
+        let look = match (intent.run(), &intent.known) {
+            (Some(_), _) if !provider.capabilities().list => {
+                Look { is_complete: true, ..Look::default() }
+            }
+            // The vendor may have forgotten a run of this id that has ended, and still list it.
+            (Some(_), _) => {
+                let known = KnownRuns::default();
+                Look::take(*provider, intent.target(), &known, limits).await?
+            }
+            (None, Some(known)) => Look::take(*provider, intent.target(), known, limits).await?,
+            (None, None) => {
+                let message = format!(
+                    "a run of {} may have been started, and nothing tells its runs apart",
+                    intent.target()
+                );
+                return Err(ambiguous(message, [], None));
+            }
+        };
+        now.server = look.server_time;
+        if !intent.undecided_for(now).is_zero() {
+            return Ok(self.undecided(now));
+        }
+        self.decided_by(look)
+    }
+
+    fn now(&self, begun: Instant) -> Moment {
+        let clock = self.provider.clock();
+        let held = clock.now().saturating_duration_since(begun);
+        Moment { local: clock.utc(), server: None, held }
+    }
+
+    fn undecided(&self, now: Moment) -> Recovery {
+        let left = TimeDelta::from_std(self.intent.undecided_for(now)).unwrap_or(TimeDelta::MAX);
+        let again_at = now.local.checked_add_signed(left).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Recovery::Undecided { again_at }
+    }
+
+    /// What a list shows in which everything stands that this start can have started.
+    fn decided_by(&self, mut look: Look) -> Result<Recovery> {
+        let target = self.intent.target();
+        if let Some(run) = self.intent.run() {
+            return match look.ours.contains_key(&run) {
+                true => Ok(Recovery::Started(run)),
+                false if look.is_complete => Ok(Recovery::NotStarted),
+                false => Err(ambiguous(too_long(target), [run], None)),
+            };
+        }
+        look.ours.retain(|run, _| !self.others.contains(run));
+        look.doubtful.retain(|run| !self.others.contains(run));
+        let mut ours = look.ours.into_iter();
+        match (ours.next(), ours.next()) {
+            (Some((run, created)), None) => {
+                if created.is_some_and(|created| self.intent.is_later(created)) {
+                    let message = format!(
+                        "the only new run of {target} was created after the lease of this start; somebody else seems to have started it"
+                    );
+                    return Err(ambiguous(message, [run], None));
+                }
+                Ok(Recovery::Started(run))
+            }
+            (Some(one), Some(two)) => {
+                let runs = [one, two].into_iter().chain(ours).map(|(run, _)| run);
+                Err(several(target, runs, None))
+            }
+            (None, _) if !look.doubtful.is_empty() => {
+                let message = format!("every new run of {target} seems to be somebody else's");
+                Err(ambiguous(message, look.doubtful, None))
+            }
+            (None, _) if !look.is_complete => Err(ambiguous(too_long(target), [], None)),
+            (None, _) => Ok(Recovery::NotStarted),
+        }
+    }
+}
+
+/// The shortest time between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl<'p, P: RunProvider + ?Sized> IntoFuture for Recover<'p, P> {
+    type Output = Result<Recovery>;
+    type IntoFuture = BoxFuture<'p, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.look(self.provider.clock().now()).await })
+    }
+}

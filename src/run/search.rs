@@ -1,0 +1,172 @@
+//! Which run is ours? The list of runs is read before a trigger and after it, and compared.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::intent::{KnownRuns, Part};
+use super::model::{RunRef, Target};
+use super::provider::{RecentRuns, RunProvider};
+use crate::client::CallLimits;
+use crate::error::Result;
+use crate::paging::page::LoopGuard;
+use crate::paging::walk::endless;
+
+/// Runs that are read at most, of a list that is not sorted newest first.
+const MOST_RUNS: usize = 10_000;
+
+/// Runs that are known at most, of a list that is sorted newest first.
+const MOST_KNOWN: usize = 500;
+
+/// The known runs reach back this far, unless there are [`MOST_KNOWN`] of them: a vendor may call the time for which a run was
+/// due its creation, and sort a new run among older ones.
+const REACH: TimeDelta = TimeDelta::days(1);
+
+/// Reads the runs that are there before a trigger, and the vendor's time.
+pub(super) async fn known_runs<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: &Target,
+    limits: &CallLimits,
+) -> Result<(KnownRuns, Option<DateTime<Utc>>)> {
+    let mut known = KnownRuns::default();
+    let mut server_time = None;
+    let mut order = Order::default();
+    let is_whole = walk(provider, target, limits, |recent| {
+        server_time = server_time.or(recent.server_time);
+        for run in &recent.page.items {
+            known.insert(&run.run);
+            order.add(run.created);
+        }
+        order.is_newest_first() && (order.reach() >= REACH || known.len() >= MOST_KNOWN)
+    })
+    .await?;
+    known.part = match is_whole {
+        End::Reached => Part::Whole,
+        End::Enough => Part::Newest,
+        End::TooFar if order.is_newest_first() => Part::Newest,
+        End::TooFar => Part::Some,
+    };
+    Ok((known, server_time))
+}
+
+/// What the list has that was not known before.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Runs that a trigger of ours would make, with the time of their creation.
+    pub(super) ours: BTreeMap<RunRef, Option<DateTime<Utc>>>,
+    /// Runs that somebody else seems to have started.
+    pub(super) doubtful: BTreeSet<RunRef>,
+    /// Everything was read that may hold a new run.
+    pub(super) is_complete: bool,
+    /// The vendor's time when it began to list.
+    pub(super) server_time: Option<DateTime<Utc>>,
+}
+
+impl Look {
+    /// Reads the list again, as far as a new run may stand in it: to the last of the known runs, or to its end.
+    ///
+    /// A new run is one that was not there before. Its time does not exclude it: times are the vendor's idea of when a run is due.
+    pub(super) async fn take<P: RunProvider + ?Sized>(
+        provider: &P,
+        target: &Target,
+        known: &KnownRuns,
+        limits: &CallLimits,
+    ) -> Result<Self> {
+        let mut look = Self::default();
+        let mut met = HashSet::new();
+        // Unknown runs behind the last known one so far. They are new if another known run follows.
+        let mut behind = Vec::new();
+        let end = walk(provider, target, limits, |recent| {
+            look.server_time = look.server_time.or(recent.server_time);
+            for run in recent.page.items {
+                if known.contains(&run.run) {
+                    met.insert(run.run);
+                    look.add(behind.drain(..));
+                } else {
+                    let doubtful = recent.doubtful.contains(&run.run);
+                    behind.push((run.run, run.created, doubtful));
+                }
+            }
+            known.part == Part::Newest && met.len() >= known.len()
+        })
+        .await?;
+        if known.part != Part::Newest || met.is_empty() {
+            look.add(behind.drain(..));
+        }
+        look.is_complete = known.part != Part::Some && end != End::TooFar;
+        Ok(look)
+    }
+
+    fn add(&mut self, runs: impl Iterator<Item = (RunRef, Option<DateTime<Utc>>, bool)>) {
+        for (run, created, doubtful) in runs {
+            if doubtful {
+                self.doubtful.insert(run);
+            } else {
+                self.ours.insert(run, created);
+            }
+        }
+    }
+}
+
+/// Where a walk over a list stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At the end of the list.
+    Reached,
+    /// Where its caller had read enough.
+    Enough,
+    /// At the limit for the runs that are read.
+    TooFar,
+}
+
+/// Reads page after page until `enough` says so.
+async fn walk<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: &Target,
+    limits: &CallLimits,
+    mut enough: impl FnMut(RecentRuns) -> bool,
+) -> Result<End> {
+    let (mut guard, mut cursor, mut runs) = (LoopGuard::new(), None, 0);
+    loop {
+        guard.admit(cursor.as_ref()).map_err(|why| endless("runs.list", why))?;
+        let mut recent = provider.recent_runs(target, cursor, limits).await?;
+        guard.count(recent.page.items.is_empty());
+        runs += recent.page.items.len();
+        cursor = recent.page.next.take();
+        if enough(recent) {
+            return Ok(End::Enough);
+        }
+        if cursor.is_none() {
+            return Ok(End::Reached);
+        }
+        if runs >= MOST_RUNS {
+            return Ok(End::TooFar);
+        }
+    }
+}
+
+/// What the times of a list's runs say about its order.
+#[derive(Default)]
+struct Order {
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
+    is_mixed: bool,
+}
+
+impl Order {
+    fn add(&mut self, created: Option<DateTime<Utc>>) {
+        let Some(created) = created else { return };
+        self.is_mixed |= self.last.is_some_and(|last| created > last);
+        self.first.get_or_insert(created);
+        self.last = Some(created);
+    }
+
+    fn reach(&self) -> TimeDelta {
+        self.first.zip(self.last).map_or(TimeDelta::zero(), |(first, last)| first - last)
+    }
+
+    /// Nothing else is believed: a list of equal times may go either way.
+    fn is_newest_first(&self) -> bool {
+        !self.is_mixed && self.reach() > TimeDelta::zero()
+    }
+}
