@@ -98,6 +98,8 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
     async fn look(&self, begun: Instant) -> Result<Recovery> {
         let Self { provider, intent, limits, .. } = self;
         intent.target().id_at(*provider)?;
+        // The time before anything is read: what has arrived by then is listed.
+        let mut now = self.now(begun);
         if let Some(run) = intent.run() {
             match provider.fetch_run(&run, limits).await {
                 Ok(_) => return Ok(Recovery::Started(run)),
@@ -105,8 +107,6 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
                 Err(error) => return Err(error),
             }
         }
-        // The time before the list is read: what has arrived by then is listed.
-        let mut now = self.now(begun);
         if intent.believes(now.local) && !intent.undecided_for(now).is_zero() {
             return Ok(self.undecided(now));
         }
@@ -132,7 +132,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
         if !intent.undecided_for(now).is_zero() {
             return Ok(self.undecided(now));
         }
-        self.decided_by(look)
+        decided_by(intent, &self.others, look)
     }
 
     fn now(&self, begun: Instant) -> Moment {
@@ -146,41 +146,41 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
         let again_at = now.local.checked_add_signed(left).unwrap_or(DateTime::<Utc>::MAX_UTC);
         Recovery::Undecided { again_at }
     }
+}
 
-    /// What a list shows in which everything stands that this start can have started.
-    fn decided_by(&self, mut look: Look) -> Result<Recovery> {
-        let target = self.intent.target();
-        if let Some(run) = self.intent.run() {
-            return match look.ours.contains_key(&run) {
-                true => Ok(Recovery::Started(run)),
-                false if look.is_complete => Ok(Recovery::NotStarted),
-                false => Err(ambiguous(too_long(target), [run], None)),
-            };
+/// What a list shows in which everything stands that this start can have started.
+fn decided_by(intent: &StartIntent, others: &HashSet<RunRef>, mut look: Look) -> Result<Recovery> {
+    let target = intent.target();
+    if let Some(run) = intent.run() {
+        return match look.ours.contains_key(&run) {
+            true => Ok(Recovery::Started(run)),
+            false if look.is_complete => Ok(Recovery::NotStarted),
+            false => Err(ambiguous(too_long(target), [run], None)),
+        };
+    }
+    look.ours.retain(|run, _| !others.contains(run));
+    look.doubtful.retain(|run| !others.contains(run));
+    let mut ours = look.ours.into_iter();
+    match (ours.next(), ours.next()) {
+        (Some((run, created)), None) => {
+            if created.is_some_and(|created| intent.is_later(created)) {
+                let message = format!(
+                    "the only new run of {target} was created after the lease of this start; somebody else seems to have started it"
+                );
+                return Err(ambiguous(message, [run], None));
+            }
+            Ok(Recovery::Started(run))
         }
-        look.ours.retain(|run, _| !self.others.contains(run));
-        look.doubtful.retain(|run| !self.others.contains(run));
-        let mut ours = look.ours.into_iter();
-        match (ours.next(), ours.next()) {
-            (Some((run, created)), None) => {
-                if created.is_some_and(|created| self.intent.is_later(created)) {
-                    let message = format!(
-                        "the only new run of {target} was created after the lease of this start; somebody else seems to have started it"
-                    );
-                    return Err(ambiguous(message, [run], None));
-                }
-                Ok(Recovery::Started(run))
-            }
-            (Some(one), Some(two)) => {
-                let runs = [one, two].into_iter().chain(ours).map(|(run, _)| run);
-                Err(several(target, runs, None))
-            }
-            (None, _) if !look.doubtful.is_empty() => {
-                let message = format!("every new run of {target} seems to be somebody else's");
-                Err(ambiguous(message, look.doubtful, None))
-            }
-            (None, _) if !look.is_complete => Err(ambiguous(too_long(target), [], None)),
-            (None, _) => Ok(Recovery::NotStarted),
+        (Some(one), Some(two)) => {
+            let runs = [one, two].into_iter().chain(ours).map(|(run, _)| run);
+            Err(several(target, runs, None))
         }
+        (None, _) if !look.doubtful.is_empty() => {
+            let message = format!("every new run of {target} seems to be somebody else's");
+            Err(ambiguous(message, look.doubtful, None))
+        }
+        (None, _) if !look.is_complete => Err(ambiguous(too_long(target), [], None)),
+        (None, _) => Ok(Recovery::NotStarted),
     }
 }
 
