@@ -142,6 +142,7 @@ async fn a_fake_refuses_what_the_docs_say_its_vendor_lacks() {
         ("code", Plan::fails("no rights").code("403")),
         ("reason", Plan::succeeds().reason("nothing to do")),
         ("after_lists", Plan::succeeds().after_lists(1)),
+        ("listed_after", Plan::succeeds().listed_after(Duration::from_secs(1))),
         ("rows", Plan::succeeds().rows(1)),
         ("table", Plan::succeeds().table(Vec::new())),
         ("split_by", Plan::succeeds().split_by(&["phone"])),

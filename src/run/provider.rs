@@ -142,7 +142,7 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     }
 }
 
-fn unsupported(vendor: &Vendor, what: &str) -> Error {
+pub(super) fn unsupported(vendor: &Vendor, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{vendor} has no operation for {what}"))
 }
 

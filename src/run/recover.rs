@@ -31,11 +31,17 @@ pub enum Recovery {
     },
 }
 
-/// A question about a start. Await it for one look, which sends nothing that could start a run; [`decide`](Self::decide) sleeps
-/// until there is an answer.
+/// A question about a start: it sends nothing that could start a run. Await it for what is known now; [`decide`](Self::decide) sleeps
+/// until it is decided.
 ///
 /// A run that the caller has named is found at once. Otherwise the vendor's list decides, after all the time has passed that the
-/// intent allows for sending the trigger, for its arrival, for clocks that differ, and for the list: 3 minutes by default.
+/// intent allows for sending the trigger, for its arrival, for clocks that differ, and for the list: 3 minutes by default. That
+/// nothing was started is said after two looks at it, a second apart.
+///
+/// # Errors
+/// [`ErrorKind::Ambiguous`] with [`candidates`](crate::Error::candidates) if several runs may be ours, or none can be told apart;
+/// [`ErrorKind::Config`] for an intent of another vendor or account; else as [`RunProvider::recent_runs`] and
+/// [`RunProvider::fetch_run`].
 #[must_use = "nothing is recovered until it is awaited"]
 pub struct Recover<'p, P: ?Sized> {
     provider: &'p P,
@@ -75,26 +81,42 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
     /// As for one look.
     pub async fn decide(self) -> Result<Option<RunRef>> {
         let clock = self.provider.clock();
-        let begun = clock.now();
+        let (begun, longest) = (clock.now(), self.intent.bounds.total().max(PAUSE));
+        let mut failing = None;
         loop {
-            let held = clock.now().saturating_duration_since(begun);
-            let pause = match self.look(begun).await {
+            let pause = match self.ask(begun).await {
                 Ok(Recovery::Started(run)) => return Ok(Some(run)),
                 Ok(Recovery::NotStarted) => return Ok(None),
                 Ok(Recovery::Undecided { again_at }) => {
+                    failing = None;
                     (again_at - clock.utc()).to_std().unwrap_or_default()
                 }
-                Err(error) if error.is_transient() && held < self.intent.bounds.total() => {
+                Err(error) => {
+                    let since = *failing.get_or_insert_with(|| clock.now());
+                    let failing = clock.now().saturating_duration_since(since);
+                    if !error.is_transient() || failing >= longest {
+                        return Err(error);
+                    }
                     error.retry_after().unwrap_or_default()
                 }
-                Err(error) => return Err(error),
             };
             // A wall clock that jumps does not make it sleep longer than the intent could take.
-            clock.sleep(pause.clamp(PAUSE, self.intent.bounds.total().max(PAUSE))).await;
+            clock.sleep(pause.clamp(PAUSE, longest)).await;
         }
     }
 
-    /// One look. `begun` is since when this process has had the intent.
+    /// `begun` is since when this process has had the intent.
+    async fn ask(&self, begun: Instant) -> Result<Recovery> {
+        match self.look(begun).await? {
+            // What was read may be an old copy from a cache, which that brings up to date.
+            Recovery::NotStarted => {
+                self.provider.clock().sleep(PAUSE).await;
+                self.look(begun).await
+            }
+            recovery => Ok(recovery),
+        }
+    }
+
     async fn look(&self, begun: Instant) -> Result<Recovery> {
         let Self { provider, intent, limits, .. } = self;
         intent.target().id_at(*provider)?;
@@ -192,6 +214,6 @@ impl<'p, P: RunProvider + ?Sized> IntoFuture for Recover<'p, P> {
     type IntoFuture = BoxFuture<'p, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.look(self.provider.clock().now()).await })
+        Box::pin(async move { self.ask(self.provider.clock().now()).await })
     }
 }

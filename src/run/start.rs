@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 
 use super::intent::{Bounds, KnownRuns, StartIntent};
 use super::model::{RunRef, Target};
-use super::provider::RunProvider;
+use super::provider::{RunProvider, unsupported};
 use super::search::{Look, known_runs};
 use crate::client::{CallLimits, CallOptions, Clock, Lease};
 use crate::error::{Delivery, Error, ErrorKind, Result};
@@ -368,6 +368,10 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
             limits.options.attempt_timeout.map_or(bounds.arrival, |own| own.min(bounds.arrival));
         limits.options.attempt_timeout = Some(attempt);
         let capabilities = provider.capabilities();
+        if !capabilities.trigger {
+            target.id_at(provider)?;
+            return Err(unsupported(&provider.vendor(), "triggering a run"));
+        }
         let begin = |lists| Start::begin(provider, target.clone(), limits.clone(), lists);
         let mut start = match begin(true).await {
             // Then a start whose response is lost cannot be recovered.

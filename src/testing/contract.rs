@@ -12,7 +12,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::client::{CallLimits, Vendor};
 use crate::error::{Delivery, ErrorKind};
 use crate::run::{
-    CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
+    CancelOutcome, Phase, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, StartIntent,
+    Target,
 };
 
 /// A provider under test, and what the test may do at its vendor.
@@ -67,6 +68,11 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
     a_lost_trigger_is_not_sent_again(&fresh().await).await;
     a_lost_trigger_is_found(&fresh().await).await;
     two_triggers_at_once_are_told_apart_or_ambiguous(&fresh().await).await;
+    a_start_whose_process_died_is_recovered(&fresh().await).await;
+    a_start_that_was_not_sent_has_started_nothing(&fresh().await).await;
+    if capabilities.caller_names_run {
+        each_run_has_a_name_of_its_own(&fresh().await);
+    }
     if capabilities.cancel {
         a_run_is_cancelled(&fresh().await).await;
         a_finished_run_is_not_cancelled(&fresh().await).await;
@@ -86,6 +92,17 @@ async fn unknown_runs_and_foreign_vendors(subject: &dyn Subject) {
     assert_eq!(polled.err(), Some(ErrorKind::Config), "a run of another vendor is refused");
     let triggered = provider.trigger(&foreign).await.map_err(|error| error.kind());
     assert_eq!(triggered.err(), Some(ErrorKind::Config), "a target of another vendor is refused");
+    if let Some(scope) = provider.scope() {
+        let elsewhere = target.scoped(format!("not-{scope}"));
+        let polled = provider.snapshot(&elsewhere.run("7")).await.map_err(|error| error.kind());
+        assert_eq!(polled.err(), Some(ErrorKind::Config), "a run of another account is refused");
+        let triggered = provider.trigger(&elsewhere).await.map_err(|error| error.kind());
+        assert_eq!(
+            triggered.err(),
+            Some(ErrorKind::Config),
+            "a target of another account is refused"
+        );
+    }
 }
 
 async fn triggered(subject: &dyn Subject, ending: Phase) -> RunRef {
@@ -190,6 +207,50 @@ async fn two_triggers_at_once_are_told_apart_or_ambiguous(subject: &dyn Subject)
     let error = error.unwrap_or_else(|| fail("of two runs that started at once none is picked"));
     assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
     assert_eq!(error.candidates().len(), 2, "both runs are named");
+}
+
+/// Prepares a start, and reads its intent as another process would.
+async fn prepared(subject: &dyn Subject) -> (Arc<dyn RunProvider>, StartIntent) {
+    let provider = subject.provider();
+    let prepared = provider.prepare(&subject.target()).await;
+    let prepared = prepared.unwrap_or_else(|error| fail(&error.report()));
+    let intent = prepared.intent().clone();
+    let read = intent.to_string().parse::<StartIntent>();
+    assert_eq!(read.as_ref().ok(), Some(&intent), "an intent survives printing and reading");
+    assert_eq!(subject.triggers(), 0, "preparing a start triggers nothing");
+    subject.lose_next_trigger_response();
+    // Whatever comes of it: the process dies now.
+    let _ = prepared.start().await;
+    (Arc::clone(&provider), intent)
+}
+
+async fn a_start_whose_process_died_is_recovered(subject: &dyn Subject) {
+    subject.next_run(Phase::Succeeded);
+    let (provider, intent) = prepared(subject).await;
+    let run = provider.recover(&intent).decide().await;
+    let run = run.unwrap_or_else(|error| fail(&error.report()));
+    let run = run.unwrap_or_else(|| fail("a run that was started is not said to be not started"));
+    assert_eq!(subject.triggers(), 1, "a start triggers once, and recovering it does not trigger");
+    let done = provider.wait(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!(done.phase, Phase::Succeeded);
+}
+
+async fn a_start_that_was_not_sent_has_started_nothing(subject: &dyn Subject) {
+    let provider = subject.provider();
+    let prepared = provider.prepare(&subject.target()).await;
+    let prepared = prepared.unwrap_or_else(|error| fail(&error.report()));
+    let intent = prepared.intent().clone();
+    drop(prepared);
+    let run = provider.recover(&intent).decide().await;
+    let run = run.unwrap_or_else(|error| fail(&error.report()));
+    assert_eq!((run, subject.triggers()), (None, 0), "a start that was not sent started nothing");
+}
+
+fn each_run_has_a_name_of_its_own(subject: &dyn Subject) {
+    let name = || subject.provider().name_run(&subject.target()).ok().flatten();
+    let names = [name(), name()];
+    assert!(names.iter().all(Option::is_some), "`name_run` names a run where callers name runs");
+    assert_ne!(names[0], names[1], "each run has a name of its own");
 }
 
 async fn a_run_is_cancelled(subject: &dyn Subject) {

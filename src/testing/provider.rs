@@ -234,6 +234,7 @@ impl RunProvider for FakeProvider {
         _: Option<Cursor>,
         _: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
+        target.id_at(self)?;
         let mut state = lock(&self.state);
         state.lists += 1;
         if let Some(error) = state.faults.pop_front() {
@@ -286,6 +287,7 @@ impl RunProvider for FakeProvider {
     }
 
     async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
+        run.target().id_at(self)?;
         let mut state = lock(&self.state);
         let Some(known) = state.runs.iter_mut().find(|known| &known.snapshot.run == run) else {
             return Err(Error::new(ErrorKind::NotFound, "no such run"));

@@ -279,7 +279,7 @@ impl State {
     /// Counts as one list: unfinished runs come closer to their next step, new runs closer to being listed.
     pub(super) fn run_rows(&mut self, schedule: &str) -> Result<Vec<Row>, Refusal> {
         let mut due = Vec::new();
-        for run in self.schedule(schedule)?.runs.iter_mut().filter(|run| run.unseen_lists == 0) {
+        for run in self.schedule(schedule)?.runs.iter_mut().filter(|run| run.is_listed()) {
             if run.course.list() && is_active(&run.state) {
                 due.push(run.id.clone());
             }
@@ -288,7 +288,7 @@ impl State {
             self.poll_run(schedule, &run)?;
         }
         let runs = &mut self.schedule(schedule)?.runs;
-        let rows = runs.iter().filter(|run| run.unseen_lists == 0).map(|run| Row {
+        let rows = runs.iter().filter(|run| run.is_listed()).map(|run| Row {
             created: run.created,
             updated: run.ended.unwrap_or(run.created).trunc_subsecs(0),
             facts: vec![
@@ -348,6 +348,7 @@ impl FakeState for State {
     const VERBS: &'static [&'static str] = &[
         "Plan::code",
         "Plan::after_lists",
+        "Plan::listed_after",
         "NewRun::took",
         "NewRun::triggered",
         "NewRun::reason",
@@ -554,6 +555,10 @@ impl Schedule {
 }
 
 impl Run {
+    fn is_listed(&self) -> bool {
+        self.unseen_lists == 0 && self.course.listed_at.has_come()
+    }
+
     fn path(&self) -> String {
         let (schedule, run) = (segment(&self.schedule), segment(&self.id));
         format!("/schedules/{schedule}/runs/{run}")

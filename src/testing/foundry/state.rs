@@ -12,7 +12,7 @@ use super::responses::{ParsedRequest, Refusal, Reply, complete, not_found};
 use super::routes::route;
 use super::{FakeFoundry, UnionForm, responses};
 use crate::testing::kit::{
-    Course, End, FakeState, Kit, NewRun, OAuthError, Plan, Response, TokenForm,
+    Course, End, FakeState, Kit, ListedAt, NewRun, OAuthError, Plan, Response, TokenForm,
 };
 
 /// The user who does what callers of the API do not do.
@@ -43,6 +43,7 @@ struct Run {
     result: Option<(&'static str, Object)>,
     /// How many more lists come before the first with the result.
     unseen_lists: usize,
+    listed_at: ListedAt,
 }
 
 pub(super) struct Build {
@@ -150,6 +151,7 @@ impl State {
         let now = self.kit.now();
         let mut run = self.new_run(schedule, Some(by), now)?;
         run.unseen_lists = plan.lists.unwrap_or(self.result_after_lists);
+        run.listed_at = ListedAt::of(&plan);
         run.result = Some(self.carry_out(&run, plan, now)?);
         let shown = run.shown.clone();
         self.runs.push(run);
@@ -170,7 +172,7 @@ impl State {
             "createdTime": time(created),
         }));
         shown.extend(by.map(|by| ("createdBy".to_owned(), by.into())));
-        Ok(Run { shown, result: None, unseen_lists: 0 })
+        Ok(Run { shown, result: None, unseen_lists: 0, listed_at: ListedAt::default() })
     }
 
     /// The result of a run. Its build exists at once, even if lists do not show it yet.
@@ -268,7 +270,8 @@ impl State {
 
     /// The RIDs of a schedule's runs, the newest first.
     pub(super) fn run_rids(&self, schedule: &str) -> Vec<String> {
-        let runs = self.runs.iter().rev().map(|run| &run.shown);
+        let runs = self.runs.iter().rev().filter(|run| run.listed_at.has_come());
+        let runs = runs.map(|run| &run.shown);
         let mut runs: Vec<_> = runs.filter(|run| text(run, "scheduleRid") == schedule).collect();
         runs.sort_by_key(|run| Reverse(text(run, "createdTime")));
         runs.into_iter().map(|run| text(run, "rid").to_owned()).collect()
@@ -307,6 +310,7 @@ impl FakeState for State {
     const VERBS: &'static [&'static str] = &[
         "Plan::code",
         "Plan::after_lists",
+        "Plan::listed_after",
         "NewRun::took",
         "NewRun::triggered",
         "NewRun::reason",

@@ -9,16 +9,17 @@ mod state;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::lock;
-use crate::client::{Api, Client, ClientBuilder};
+use super::{ManualClock, lock};
+use crate::client::{Api, Client, ClientBuilder, Clock as _};
 
 pub use self::parsed_request::SeenRequest;
 pub(super) use self::parsed_request::{OAuthError, ParsedRequest, TokenForm, segment};
-pub(super) use self::plan::{Course, End, LISTS_PER_POLL, Rows};
+pub(super) use self::plan::{Course, End, LISTS_PER_POLL, ListedAt, Rows};
 pub use self::plan::{NewRun, Plan};
 pub(super) use self::response::{Body, Response};
 pub(super) use self::state::{FakeState, Kit, Lost, Reply};
@@ -198,6 +199,15 @@ impl<V: FakeVendor> FakeServer<V> {
     }
 }
 
+/// Time.
+impl<V: FakeVendor> FakeServer<V> {
+    /// Takes the time from this clock: for the `Date` of responses and for what is created from now on. Give it the clock of
+    /// the client, so that both agree after a pause.
+    pub fn use_clock(&self, clock: &ManualClock) {
+        self.with_kit(|kit| kit.clock = Some(clock.clone()));
+    }
+}
+
 /// How runs go that are triggered through the API.
 impl<V: StartsRuns> FakeServer<V> {
     /// Plans one triggered run. Plans are used in the order given; without one, [`Plan::succeeds`] applies.
@@ -208,6 +218,12 @@ impl<V: StartsRuns> FakeServer<V> {
     pub fn next_run(&self, plan: Plan) {
         plan.check::<V::State>();
         self.with_kit(|kit| kit.plans.push_back(plan));
+    }
+
+    /// For how long after their start lists leave out the runs that are triggered from now on, in real time. Default 0; a
+    /// plan may [say more](Plan::listed_after).
+    pub fn list_runs_after(&self, delay: Duration) {
+        self.with_kit(|kit| kit.late = delay);
     }
 
     /// How many triggers of this target were carried out, also when their response was lost.
@@ -304,5 +320,12 @@ fn respond<S: FakeState>(state: &mut S, call: &ParsedRequest<S>) -> ResponseTemp
         let fault = kit.use_up_response();
         fault.unwrap_or_else(|| state.serve(call))
     };
-    state.complete(call, reply).into_template()
+    let response = state.complete(call, reply).into_template();
+    match &state.kit().clock {
+        Some(clock) => {
+            let date = clock.utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            response.insert_header("date", date)
+        }
+        None => response,
+    }
 }

@@ -32,6 +32,7 @@ pub(in crate::testing) const LISTS_PER_POLL: u32 = 5;
 /// | [`code`](Self::code) | yes | | yes | yes | yes |
 /// | [`reason`](Self::reason) | | yes | | | |
 /// | [`after_lists`](Self::after_lists) | yes | | yes | | |
+/// | [`listed_after`](Self::listed_after) | yes | | yes | yes | yes |
 /// | [`rows`](Self::rows), [`table`](Self::table), [`split_by`](Self::split_by) | | | | | yes |
 #[derive(Clone, Debug)]
 #[must_use = "a plan does nothing until a fake has it"]
@@ -41,6 +42,7 @@ pub struct Plan {
     pub(in crate::testing) reason: Option<String>,
     pub(in crate::testing) code: Option<String>,
     pub(in crate::testing) lists: Option<usize>,
+    pub(in crate::testing) late: Duration,
     pub(in crate::testing) rows: Rows,
     /// What the last dimension of the rows is split into.
     pub(in crate::testing) split: Vec<String>,
@@ -97,6 +99,7 @@ impl Plan {
             reason: None,
             code: None,
             lists: None,
+            late: Duration::ZERO,
             rows: Rows::Made(3),
             split: Vec::new(),
             verbs: Vec::new(),
@@ -174,6 +177,13 @@ impl Plan {
         self.with("Plan::after_lists")
     }
 
+    /// For how long after its start lists leave it out, in real time. If not set, the [setting of the
+    /// fake](super::FakeServer::list_runs_after) applies.
+    pub fn listed_after(mut self, delay: Duration) -> Self {
+        self.late = delay;
+        self.with("Plan::listed_after")
+    }
+
     /// How many rows it finds, made from the fields of the query. Default 3; with 0 there are no headers either.
     pub fn rows(mut self, rows: usize) -> Self {
         self.rows = Rows::Made(rows);
@@ -229,6 +239,22 @@ pub(in crate::testing) struct Course {
     pub(in crate::testing) polls: u32,
     /// How many lists contained it while it went on.
     lists: u32,
+    /// From when on lists contain it.
+    pub(in crate::testing) listed_at: ListedAt,
+}
+
+/// From when on lists contain a run.
+#[derive(Clone, Copy, Default)]
+pub(in crate::testing) struct ListedAt(DateTime<Utc>);
+
+impl ListedAt {
+    pub(in crate::testing) fn of(plan: &Plan) -> Self {
+        Self(if plan.late.is_zero() { DateTime::UNIX_EPOCH } else { Utc::now() + plan.late })
+    }
+
+    pub(in crate::testing) fn has_come(self) -> bool {
+        Utc::now() >= self.0
+    }
 }
 
 impl Course {
@@ -238,7 +264,7 @@ impl Course {
             Planned::EndsIn(state) => Some(state.clone()),
             Planned::Never => None,
         };
-        Self { plan, end, polls: 0, lists: 0 }
+        Self { listed_at: ListedAt::of(&plan), plan, end, polls: 0, lists: 0 }
     }
 
     /// The state in which it ends some day.

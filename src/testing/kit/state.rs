@@ -1,9 +1,13 @@
 //! What a vendor adds to a fake server, and the part of its state that is the same for all vendors.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
+
+use crate::client::Clock;
+use crate::testing::ManualClock;
 
 use super::{End, NewRun, OAuthError, ParsedRequest, Plan, Response, SeenRequest, TokenForm};
 
@@ -142,9 +146,13 @@ pub struct Kit<S: FakeState> {
     pub tokens: Vec<String>,
     pub expired_tokens: Vec<String>,
     pub(super) plans: VecDeque<Plan>,
+    /// For how long lists leave out a run that was triggered.
+    pub(super) late: Duration,
     triggers: BTreeMap<String, usize>,
     /// Whether runs stay as they are.
     pub held: bool,
+    /// Shows the time, if it is not that of the machine.
+    pub(super) clock: Option<ManualClock>,
     serial: u64,
     last: DateTime<Utc>,
 }
@@ -160,8 +168,10 @@ impl<S: FakeState> Default for Kit<S> {
             tokens: Vec::new(),
             expired_tokens: Vec::new(),
             plans: VecDeque::new(),
+            late: Duration::ZERO,
             triggers: BTreeMap::new(),
             held: false,
+            clock: None,
             serial: 0,
             last: DateTime::UNIX_EPOCH,
         }
@@ -172,7 +182,8 @@ impl<S: FakeState> Kit<S> {
     /// The time, in milliseconds. Never the same twice, so that the order of things is certain.
     pub fn now(&mut self) -> DateTime<Utc> {
         let next = self.last + TimeDelta::milliseconds(1);
-        self.last = Utc::now().trunc_subsecs(3).max(next);
+        let now = self.clock.as_ref().map_or_else(Utc::now, Clock::utc);
+        self.last = now.trunc_subsecs(3).max(next);
         self.last
     }
 
@@ -207,7 +218,9 @@ impl<S: FakeState> Kit<S> {
 
     /// The plan of a run that is starting.
     pub fn next_plan(&mut self) -> Plan {
-        self.plans.pop_front().unwrap_or_default()
+        let mut plan = self.plans.pop_front().unwrap_or_default();
+        plan.late = plan.late.max(self.late);
+        plan
     }
 
     /// Counts a trigger of this target.

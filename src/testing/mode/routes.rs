@@ -117,7 +117,8 @@ fn runs(state: &mut State, call: &ParsedRequest, kind: &str, token: &str) -> Rep
                 state.poll(kind, token, &run)?;
             }
             let report = state.report(kind, token)?;
-            let rows = report.runs.iter().map(|run| Row {
+            let listed = report.runs.iter().filter(|run| run.is_listed());
+            let rows = listed.map(|run| Row {
                 created: run.created,
                 updated: run.updated,
                 shown: state.form.run(report, run, kind == "datasets"),

@@ -308,6 +308,7 @@ impl FakeState for State {
     const TARGET: &'static str = "report";
     const VERBS: &'static [&'static str] = &[
         "Plan::code",
+        "Plan::listed_after",
         "NewRun::took",
         "NewRun::triggered",
         "NewRun::reason",
@@ -457,6 +458,10 @@ impl Report {
 }
 
 impl Run {
+    pub(super) fn is_listed(&self) -> bool {
+        self.course.listed_at.has_come()
+    }
+
     fn set_state(&mut self, state: &str) {
         state.clone_into(&mut self.state);
     }

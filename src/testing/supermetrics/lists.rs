@@ -53,7 +53,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
     let wanted = state.runs.iter().filter(|run| {
         let source = text(&run.query, "ds_id").unwrap_or_default();
         let in_time = since <= run.asked && run.asked <= until;
-        in_time && among(&sources, source) && among(&states, &run.state)
+        in_time && run.is_listed() && among(&sources, source) && among(&states, &run.state)
     });
     let mut wanted: Vec<_> = wanted.collect();
     wanted.sort_by_key(|run| std::cmp::Reverse(run.asked));

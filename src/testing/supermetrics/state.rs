@@ -178,6 +178,10 @@ impl State {
 }
 
 impl Run {
+    pub(super) fn is_listed(&self) -> bool {
+        self.course.listed_at.has_come()
+    }
+
     fn new(
         schedule_id: String,
         query: Object,
@@ -258,6 +262,7 @@ impl FakeState for State {
     const TARGET: &'static str = "data source";
     const VERBS: &'static [&'static str] = &[
         "Plan::code",
+        "Plan::listed_after",
         "Plan::rows",
         "Plan::table",
         "Plan::split_by",

@@ -1,10 +1,17 @@
-//! A trigger is lost: did it run? For each vendor whose API starts runs.
+//! A trigger is lost, or its process dies: did it run? For each vendor whose API starts runs.
 #![cfg(all(feature = "adobe", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may panic")]
+
+mod accounts;
+mod drops;
+mod intents;
+mod lists;
+mod lost;
 
 use std::future::{IntoFuture as _, poll_fn};
 use std::sync::Arc;
 
+use scheduled_runs::client::Clock as _;
 use scheduled_runs::run::Trigger;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::foundry::FakeFoundry;
@@ -12,19 +19,28 @@ use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
 use scheduled_runs::{
-    Error, ErrorKind, Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, foundry,
-    mode, supermetrics,
+    Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, foundry, mode, supermetrics,
 };
+
+type Provider = Arc<dyn RunProvider>;
 
 /// One vendor: its provider, and what happens behind its back.
 struct Subject {
-    provider: Arc<dyn RunProvider>,
+    provider: Provider,
+    /// The clock of this provider and of the vendor.
+    clock: ManualClock,
+    /// A client of another process, with the clock of another machine.
+    another: Box<dyn Fn(&ManualClock) -> Provider>,
     target: Target,
     lose_answer: Box<dyn Fn()>,
     lose_request: Box<dyn Fn()>,
     /// Triggers that were carried out.
     triggers: Box<dyn Fn() -> usize>,
     requests: Box<dyn Fn() -> Vec<SeenRequest>>,
+    /// The next request is answered with 429 and this `Retry-After`.
+    ask_for_pause: Box<dyn Fn(&str)>,
+    /// The vendor's clock is this one from now on.
+    vendors_clock: Box<dyn Fn(&ManualClock)>,
     /// Somebody else starts a run in the same way.
     somebody_starts: Box<dyn Fn() -> String>,
     /// The schedule starts a run; at a vendor without schedules, somebody else in another way.
@@ -34,7 +50,9 @@ struct Subject {
 macro_rules! subject {
     ($fake:ident, $target:expr, $triggers:expr, $somebody:expr, $schedule:expr) => {{
         let fake = Arc::new($fake::start().await);
-        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        let clock = ManualClock::new();
+        fake.use_clock(&clock);
+        let client = fake.client_builder().clock(clock.clone()).build().unwrap();
         let on = |act: fn(&$fake)| {
             let fake = Arc::clone(&fake);
             Box::new(move || act(&fake)) as Box<dyn Fn()>
@@ -45,6 +63,13 @@ macro_rules! subject {
         };
         Subject {
             provider: Arc::new(client),
+            clock,
+            another: {
+                let fake = Arc::clone(&fake);
+                Box::new(move |clock| {
+                    Arc::new(fake.client_builder().clock(clock.clone()).build().unwrap())
+                })
+            },
             target: $target,
             lose_answer: on($fake::lose_next_trigger_response),
             lose_request: on($fake::lose_next_trigger),
@@ -55,6 +80,14 @@ macro_rules! subject {
             requests: {
                 let fake = Arc::clone(&fake);
                 Box::new(move || fake.requests())
+            },
+            ask_for_pause: {
+                let fake = Arc::clone(&fake);
+                Box::new(move |pause| fake.respond_next_with(429, &[("retry-after", pause)], ""))
+            },
+            vendors_clock: {
+                let fake = Arc::clone(&fake);
+                Box::new(move |clock| fake.use_clock(clock))
             },
             somebody_starts: starts($somebody),
             schedule_starts: starts($schedule),
@@ -111,7 +144,7 @@ fn query() -> supermetrics::Query {
 }
 
 impl Subject {
-    fn trigger(&self) -> Trigger<'_, Arc<dyn RunProvider>> {
+    fn trigger(&self) -> Trigger<'_, Provider> {
         self.provider.trigger(&self.target).verify()
     }
 
@@ -140,6 +173,17 @@ impl Subject {
         (ours, other.unwrap())
     }
 
+    fn names_runs(&self) -> bool {
+        self.provider.capabilities().caller_names_run
+    }
+
+    /// Another process, on a machine whose clock shows so much more (or, if negative, less) than ours.
+    fn elsewhere(&self, ahead: i64) -> (Provider, ManualClock) {
+        let clock = ManualClock::new();
+        clock.set_utc(self.clock.utc() + chrono::TimeDelta::seconds(ahead));
+        ((self.another)(&clock), clock)
+    }
+
     fn vendor(&self) -> String {
         self.provider.vendor().to_string()
     }
@@ -150,100 +194,4 @@ async fn everywhere(check: impl AsyncFn(Subject)) {
     check(at_foundry().await).await;
     check(at_mode().await).await;
     check(at_supermetrics().await).await;
-}
-
-fn not_started(error: &Error) {
-    assert!(error.verified_not_started(), "{}", error.report());
-    // What is lost may still arrive.
-    assert!(error.may_have_run(), "{}", error.report());
-}
-
-#[tokio::test]
-async fn a_trigger_that_arrived_is_found() {
-    everywhere(async |subject| {
-        (subject.lose_answer)();
-        let run = subject.trigger().await.unwrap_or_else(|error| panic!("{}", error.report()));
-        assert_eq!(((subject.triggers)(), subject.sent()), (1, 1), "{}", subject.vendor());
-        assert_eq!(run.target(), &subject.target);
-        subject.provider.snapshot(&run).await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_trigger_that_never_arrived_has_started_nothing_and_is_sent_again_on_request_only() {
-    everywhere(async |subject| {
-        (subject.lose_request)();
-        not_started(&subject.trigger().await.unwrap_err());
-        assert_eq!(((subject.triggers)(), subject.sent()), (0, 1), "{}", subject.vendor());
-
-        (subject.lose_request)();
-        let run = subject.trigger().retry_if_not_started().await.unwrap();
-        assert_eq!(((subject.triggers)(), subject.sent()), (1, 3), "{}", subject.vendor());
-        subject.provider.snapshot(&run).await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn two_triggers_at_once_are_told_apart_or_both_named() {
-    everywhere(async |subject| {
-        (subject.lose_answer)();
-        let (ours, theirs) = subject.trigger_while(&subject.somebody_starts).await;
-        if subject.provider.capabilities().caller_names_run {
-            let ours = ours.unwrap();
-            assert_ne!(ours, theirs);
-            subject.provider.snapshot(&ours).await.unwrap();
-            return;
-        }
-        let error = ours.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
-        assert_eq!(error.candidates().len(), 2, "{}", error.report());
-        assert!(error.candidates().contains(&theirs), "{}", error.report());
-        assert_eq!(subject.sent(), 1);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_of_the_schedule_at_the_same_moment_is_not_taken_for_the_one_that_arrived() {
-    everywhere(async |subject| {
-        (subject.lose_answer)();
-        let (ours, theirs) = subject.trigger_while(&subject.schedule_starts).await;
-        let ours = ours.unwrap_or_else(|error| panic!("{}", error.report()));
-        assert_ne!(ours, theirs, "{}", subject.vendor());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_of_the_schedule_at_the_same_moment_is_not_taken_for_the_one_that_never_arrived() {
-    everywhere(async |subject| {
-        (subject.lose_request)();
-        let (ours, theirs) = subject.trigger_while(&subject.schedule_starts).await;
-        let error = ours.unwrap_err();
-        if subject.provider.vendor() != mode::VENDOR {
-            return not_started(&error);
-        }
-        // How to tell is not documented: it is not ours, but nobody says that nothing has started.
-        assert_eq!((error.kind(), error.candidates()), (ErrorKind::Ambiguous, &[theirs][..]));
-        assert!(error.may_have_run() && !error.verified_not_started());
-        let expected =
-            "every run of mode:d4e81f02a7c6 that started within 60 s seems to be somebody else's";
-        assert!(error.to_string().contains(expected), "{error}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_id_of_the_callers_own_is_not_looked_for_as_an_earlier_run_may_have_it() {
-    let fake = FakeSupermetrics::start().await;
-    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
-    let target = supermetrics::target(&query().schedule_id("mine"));
-    let earlier = client.trigger(&target).await.unwrap();
-    assert_eq!(earlier.id(), "mine");
-    fake.lose_next_request();
-    let lost = client.trigger(&target).verify().await.unwrap_err();
-    assert!(lost.may_have_run() && !lost.verified_not_started(), "{}", lost.report());
-    assert_eq!((lost.run(), fake.triggers(FakeSupermetrics::DATA_SOURCE)), (None, 1));
 }
