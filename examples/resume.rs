@@ -1,25 +1,28 @@
-//! Waits that survive their process: each run is written to a file before the program waits for it, and a second process resumes
-//! the waits for the runs that have not ended.
+//! Starts and waits that survive their process: each start is written to a file before it is sent, and its run as soon as it is
+//! known. A second process finds out what became of the starts, and resumes the waits for the runs that have not ended.
 //!
 //! `cargo run --example resume` needs no account: it starts a fake, then itself as a process that crashes, then itself again. If
 //! you set the vendor's environment variables, which it prints, it triggers three runs of the target that you name, or resumes the
 //! waits for those in the file; `--crash` makes it end before all runs have ended.
 //!
-//! Each line of the file is a printed `RunRef`. A process that dies between the trigger and the write loses one run. The vendor's
-//! list still has that run, and at a vendor where the caller chooses the run's id, the id could be written before the trigger.
+//! Each line of the file is a printed `StartIntent` or `RunRef`. One process at a time uses the file.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use scheduled_runs::{Error, ErrorKind, Phase, Result, RunProviderExt, RunRef};
+use scheduled_runs::{
+    Error, ErrorKind, Phase, Result, RunProviderExt, RunRef, StartIntent, Target,
+};
 
 use shared::progress::ended;
 use shared::vendors::{Connected, Fake, Plan, connect, parse};
@@ -73,16 +76,18 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
     let (vendor, target) = parse(argument)?;
     let mut store = Store::open(file)?;
     // To resume, a user need not name a target.
-    let stored = store.runs.iter().find(|run| run.vendor().as_str() == vendor);
-    let target = target.or_else(|| stored.map(|run| run.target().clone()));
+    let mut stored = store.entries.iter().map(Entry::target);
+    let target = target.or_else(|| stored.find(|it| it.vendor().as_str() == vendor).cloned());
     let connected = connect(&vendor, target).await?;
     if let Some(fake) = &connected.fake {
         return show(&connected, &**fake).await;
     }
-    if store.runs.is_empty() {
+    if store.entries.is_empty() {
         trigger(&connected, &mut store).await?;
     } else {
-        println!("{} has {} unfinished runs; waiting for them.", file.display(), store.runs.len());
+        let (file, left) = (file.display(), store.entries.len());
+        println!("{file} has {left} unfinished starts and runs; waiting for them.");
+        recover(&mut store).await?;
     }
     wait(store, crash).await
 }
@@ -90,9 +95,34 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
 async fn trigger(connected: &Connected, store: &mut Store) -> Result<()> {
     let Connected { provider, target, .. } = connected;
     for number in 1..=RUNS {
-        let run = provider.trigger(target).verify().await?;
-        store.add(&run)?;
+        let prepared = provider.prepare(target).await?;
+        let intent = Entry::Start(prepared.intent().clone());
+        store.add(intent.clone())?;
+        let run = prepared.start().await?;
         println!("Started run {number} and wrote it to {}: {}", store.file.display(), run.id());
+        store.replace(&intent, Some(Entry::Run(run)))?;
+    }
+    Ok(())
+}
+
+/// Finds out what became of the starts whose run is not known, which takes some minutes if the vendor's list decides.
+async fn recover(store: &mut Store) -> Result<()> {
+    for entry in store.entries.clone() {
+        let Entry::Start(intent) = &entry else { continue };
+        let target = intent.target();
+        let connected = connect(target.vendor().as_str(), Some(target.clone())).await?;
+        println!(
+            "A start of {} at {} was cut short; looking for its run.",
+            target.id(),
+            intent.prepared()
+        );
+        let others = store.runs();
+        let run = connected.provider.recover(intent).excluding(others).decide().await?;
+        match &run {
+            Some(run) => println!("It started run {}.", run.id()),
+            None => println!("It started nothing; removed from the file."),
+        }
+        store.replace(&entry, run.map(Entry::Run))?;
     }
     Ok(())
 }
@@ -100,8 +130,8 @@ async fn trigger(connected: &Connected, store: &mut Store) -> Result<()> {
 /// Waits for every run in the file, and removes those that have ended. The runs may be of several vendors.
 async fn wait(mut store: Store, crash: bool) -> Result<bool> {
     let mut vendors: BTreeMap<_, Vec<RunRef>> = BTreeMap::new();
-    for run in &store.runs {
-        vendors.entry(run.vendor().clone()).or_default().push(run.clone());
+    for run in store.runs() {
+        vendors.entry(run.vendor().clone()).or_default().push(run);
     }
     let mut providers = Vec::new();
     for (vendor, runs) in vendors {
@@ -121,14 +151,14 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
                     println!("  {why}");
                 }
                 succeeded &= run.phase == Phase::Succeeded;
-                store.remove(&run.run)?;
+                store.replace(&Entry::Run(run.run), None)?;
             }
             // The vendor no longer knows the run: no later process can learn how it ended.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 eprintln!("{error}; removed from the file");
                 succeeded = false;
                 if let Some(run) = error.run() {
-                    store.remove(run)?;
+                    store.replace(&Entry::Run(run.clone()), None)?;
                 }
             }
             Err(error) => {
@@ -137,7 +167,7 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
             }
         }
         if crash {
-            println!("Crash! {} runs are left in the file.", store.runs.len());
+            println!("Crash! {} runs are left in the file.", store.entries.len());
             std::process::exit(1);
         }
     }
@@ -158,13 +188,13 @@ async fn show(connected: &Connected, fake: &dyn Fake) -> Result<bool> {
     heading("A process that crashes");
     let crashed = run_again(connected, fake, &file, &["--crash"]).await?;
     heading("What is left in the file");
-    let left = Store::open(&file)?.runs;
-    for run in &left {
-        println!("{}", shared::short(&run.to_string()));
+    let left = Store::open(&file)?.entries;
+    for entry in &left {
+        println!("{}", shared::short(&entry.to_string()));
     }
     heading("Another process");
     let resumed = run_again(connected, fake, &file, &[]).await?;
-    let rest = Store::open(&file)?.runs.len();
+    let rest = Store::open(&file)?.entries.len();
     fs::remove_file(&file).map_err(|error| at(&file, error))?;
     heading("Summary");
     println!(
@@ -188,10 +218,48 @@ async fn run_again(
     Ok(status.map_err(|error| at(&program, error))?.success())
 }
 
-/// A file of the runs that are not known to have ended.
+/// A line of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    /// A start whose run is not known.
+    Start(StartIntent),
+    /// A run that is not known to have ended.
+    Run(RunRef),
+}
+
+impl Entry {
+    fn target(&self) -> &Target {
+        match self {
+            Self::Start(intent) => intent.target(),
+            Self::Run(run) => run.target(),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(intent) => intent.fmt(f),
+            Self::Run(run) => run.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Entry {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        if line.starts_with('{') {
+            line.parse().map(Self::Start)
+        } else {
+            line.parse().map(Self::Run)
+        }
+    }
+}
+
 struct Store {
     file: PathBuf,
-    runs: Vec<RunRef>,
+    entries: Vec<Entry>,
 }
 
 impl Store {
@@ -202,29 +270,35 @@ impl Store {
             Err(error) => return Err(at(file, error)),
         };
         let lines = text.lines().filter(|line| !line.trim().is_empty());
-        let runs = lines.map(str::parse).collect::<Result<_>>()?;
-        Ok(Self { file: file.to_owned(), runs })
+        let entries = lines.map(str::parse).collect::<Result<_>>()?;
+        Ok(Self { file: file.to_owned(), entries })
     }
 
-    /// Appends the run. When this returns, the run is on the disk.
-    fn add(&mut self, run: &RunRef) -> Result<()> {
-        let append = || {
-            let mut file = OpenOptions::new().create(true).append(true).open(&self.file)?;
-            writeln!(file, "{run}")?;
-            file.sync_all()
-        };
-        append().map_err(|error| at(&self.file, error))?;
-        self.runs.push(run.clone());
-        Ok(())
+    fn runs(&self) -> Vec<RunRef> {
+        let run =
+            |entry: &Entry| if let Entry::Run(run) = entry { Some(run.clone()) } else { None };
+        self.entries.iter().filter_map(run).collect()
     }
 
-    /// Writes the other runs to a new file and replaces the old one with it, so that a crash leaves one of the two complete.
-    fn remove(&mut self, run: &RunRef) -> Result<()> {
-        self.runs.retain(|known| known != run);
+    /// Adds a line. When this returns, it is on the disk.
+    fn add(&mut self, entry: Entry) -> Result<()> {
+        self.entries.push(entry);
+        self.write()
+    }
+
+    /// Replaces a line by what it became.
+    fn replace(&mut self, old: &Entry, new: Option<Entry>) -> Result<()> {
+        self.entries.retain(|known| known != old);
+        self.entries.extend(new);
+        self.write()
+    }
+
+    /// Writes a new file and replaces the old one with it, so that a crash leaves one of the two complete.
+    fn write(&self) -> Result<()> {
         let new = self.file.with_extension("new");
         let replace = || {
             let mut file = File::create(&new)?;
-            self.runs.iter().try_for_each(|run| writeln!(file, "{run}"))?;
+            self.entries.iter().try_for_each(|entry| writeln!(file, "{entry}"))?;
             file.sync_all()?;
             fs::rename(&new, &self.file)
         };
