@@ -60,7 +60,7 @@ const RUNS: &str = r#"{"runsSchedules":[{"id":"a"},{"id":"b"}]}"#;
 const TAKEN: &str = r#"{"message":"taken","statusCode":202}"#;
 
 #[test]
-fn every_fault_from_1_to_60_has_a_test_of_its_number() {
+fn every_fault_has_a_test_of_its_number() {
     let sources = [
         include_str!("answers.rs"),
         include_str!("compressed.rs"),
@@ -77,7 +77,8 @@ fn every_fault_from_1_to_60_has_a_test_of_its_number() {
     ];
     let tests = sources.iter().flat_map(|source| source.split("fn fault_").skip(1));
     let tested: BTreeSet<u8> = tests.filter_map(|name| name.get(..2)?.parse().ok()).collect();
-    assert_eq!(tested, (1..=60).collect());
+    // 66 to 69 are those of the test `did_it_run`.
+    assert_eq!(tested, (1..=60).chain([73]).collect());
 }
 
 /// A client with secrets of every kind, whose pauses take no time.

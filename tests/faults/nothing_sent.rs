@@ -180,3 +180,20 @@ async fn fault_06_a_pooled_connection_that_died_while_idle_is_replaced_without_a
     let methods: Vec<_> = server.requests().iter().map(|seen| seen.method().to_owned()).collect();
     assert_eq!((methods, server.connections()), (vec!["GET".into(), "POST".into()], 2));
 }
+
+#[tokio::test]
+async fn fault_73_a_trigger_has_a_connection_of_its_own_and_meets_none_that_was_idle() {
+    let (runs, taken) = (Answer::json("200 OK", RUNS), Answer::json("202 Accepted", TAKEN));
+    let server = Server::start([runs.clone(), taken.clone(), taken, runs]).await;
+    let client = client_of(&server);
+    let mut connections = Vec::new();
+    for is_trigger in [false, true, true, false] {
+        if is_trigger {
+            client.send(trigger()).await.unwrap();
+        } else {
+            client.send(read()).await.unwrap();
+        }
+        connections.push(server.connections());
+    }
+    assert_eq!(connections, [1, 2, 3, 3], "reads share one");
+}
