@@ -33,7 +33,6 @@ pub(crate) enum Plan {
     Fails,
     NeverEnds,
     /// It succeeds after so many polls.
-    /// What an example can do with a fake.
     Takes(u32),
 }
 
@@ -48,6 +47,7 @@ impl Plan {
     }
 }
 
+/// What an example can do with a fake.
 pub(crate) trait Fake {
     /// Plans the next run. For a vendor that cannot trigger runs, the run starts now, as if by its schedule.
     fn next_run(&self, plan: Plan);
