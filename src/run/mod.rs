@@ -5,6 +5,8 @@
 
 mod ext;
 mod intent;
+#[cfg(test)]
+mod interleavings;
 pub(crate) mod model;
 mod parse;
 mod provider;

@@ -164,14 +164,20 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
     }
 
     fn undecided(&self, now: Moment) -> Recovery {
-        let left = TimeDelta::from_std(self.intent.undecided_for(now)).unwrap_or(TimeDelta::MAX);
+        // Vendors tell the time in whole seconds: what is left of one is not worth a look.
+        let left = self.intent.undecided_for(now).max(PAUSE);
+        let left = TimeDelta::from_std(left).unwrap_or(TimeDelta::MAX);
         let again_at = now.local.checked_add_signed(left).unwrap_or(DateTime::<Utc>::MAX_UTC);
         Recovery::Undecided { again_at }
     }
 }
 
 /// What a list shows in which everything stands that this start can have started.
-fn decided_by(intent: &StartIntent, others: &HashSet<RunRef>, mut look: Look) -> Result<Recovery> {
+pub(super) fn decided_by(
+    intent: &StartIntent,
+    others: &HashSet<RunRef>,
+    mut look: Look,
+) -> Result<Recovery> {
     let target = intent.target();
     if let Some(run) = intent.run() {
         return match look.ours.contains_key(&run) {
