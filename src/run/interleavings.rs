@@ -214,6 +214,7 @@ impl Next {
 }
 
 /// The world, and the protocol as the workers execute it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a yes or no of its own")]
 struct Model {
     /// How long a recovery waits, according to the intents.
     bounds: Bounds,
@@ -431,9 +432,10 @@ impl Model {
     /// The run that this start makes. An id that the vendor chooses may be the same for each: the search ends at the second run.
     fn reference(&self, started_by: Intent) -> RunRef {
         let Intent { worker, prepared, .. } = started_by;
-        match self.caller_names_run {
-            true => target().run(format!("{}-{prepared}", WORKERS[worker])),
-            false => target().run("chosen-by-vendor"),
+        if self.caller_names_run {
+            target().run(format!("{}-{prepared}", WORKERS[worker]))
+        } else {
+            target().run("chosen-by-vendor")
         }
     }
 
@@ -504,18 +506,17 @@ fn story(found: &[Found], last: usize, why: &str) -> String {
     let mut lines = vec![why.to_owned()];
     let mut number = Some(last);
     while let Some((state, before, (who, does))) = number.map(|number| found[number]) {
-        lines.push(match before {
-            Some(_) => format!("{:>2} s  {who} {does}", state.now),
-            None => {
-                let clock = |worker: &Worker| {
-                    let still =
-                        if worker.stands_still { ", monotonic clock stands still" } else { "" };
-                    format!("wall clock {:+} s{still}", worker.ahead)
-                };
-                let [a, b] = &state.workers;
-                format!("A: {}; B: {}", clock(a), clock(b))
-            }
-        });
+        let line = if before.is_some() {
+            format!("{:>2} s  {who} {does}", state.now)
+        } else {
+            let clock = |worker: &Worker| {
+                let still = if worker.stands_still { ", monotonic clock stands still" } else { "" };
+                format!("wall clock {:+} s{still}", worker.ahead)
+            };
+            let [a, b] = &state.workers;
+            format!("A: {}; B: {}", clock(a), clock(b))
+        };
+        lines.push(line);
         number = before;
     }
     lines.reverse();
