@@ -86,6 +86,9 @@ operation! {
     /// Starts a run of a schedule now, in addition to its timetable. The response does not name the run:
     /// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) sends this request and finds the run.
     ///
+    /// [`RunProviderExt::prepare`](crate::RunProviderExt::prepare) starts a run so that it is found even if the process dies or the
+    /// future is dropped.
+    ///
     /// Refused if the schedule is disabled. Source: Query Service API, "Scheduled query runs", `POST /schedules/{id}/runs`.
     ///
     /// ```

@@ -49,8 +49,9 @@ pub trait Api: Send + Sync + 'static {
     }
 }
 
-/// The account, where each has a URL of its own: host, port and path.
-pub(crate) fn account_at(url: &Url) -> String {
+/// Names an account that has a URL of its own by its host, port and path, as [`Api::scope`] does by default.
+#[must_use]
+pub fn account_at(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{host}{port}{}", url.path().trim_end_matches('/'))

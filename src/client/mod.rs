@@ -56,7 +56,7 @@ pub use self::credential::{
 };
 pub use self::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 pub use self::endpoint::{
-    Api, CountedList, Endpoint, ListSettings, OffsetPages, PagedEndpoint, Service,
+    Api, CountedList, Endpoint, ListSettings, OffsetPages, PagedEndpoint, Service, account_at,
 };
 pub use self::lease::Lease;
 pub use self::limits::{CallLimits, CallOptions, Limits};
@@ -72,7 +72,6 @@ pub use self::transport::{
 pub use crate::vendor::Vendor;
 
 pub(crate) use self::clock::within;
-pub(crate) use self::endpoint::account_at;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
 
@@ -132,7 +131,8 @@ impl<A: Api> Client<A> {
     }
 
     /// The target, in the account that this client works in.
-    pub(crate) fn scoped(&self, target: Target) -> Target {
+    #[must_use]
+    pub fn scoped(&self, target: Target) -> Target {
         match self.scope() {
             Some(scope) => target.scoped(scope),
             None => target,

@@ -213,7 +213,9 @@ macro_rules! __operation {
 
     (@sentence Safe) => { "Safe to retry." };
     (@sentence Idempotent) => { "Safe to retry: sent a second time, it changes nothing more." };
-    (@sentence $other:ident) => { "Never sent again once it may have arrived." };
+    (@sentence $other:ident) => {
+        "Never sent again once it may have arrived. If its future is dropped, it may have been carried out."
+    };
 
     (@idempotency Safe) => { $crate::client::Idempotency::Safe };
     (@idempotency Idempotent) => { $crate::client::Idempotency::Idempotent };

@@ -13,6 +13,9 @@ use crate::wire::{open_enum, open_union, time};
 operation! {
     /// Starts a run of a schedule now, in addition to its trigger. The response names the run.
     ///
+    /// [`RunProviderExt::prepare`](crate::RunProviderExt::prepare) starts a run so that it is found even if the process dies or the
+    /// future is dropped.
+    ///
     /// If a run of the schedule is in progress, this fails with
     /// [`SCHEDULE_ALREADY_RUNNING`](super::error_name::SCHEDULE_ALREADY_RUNNING). Source: Foundry API reference,
     /// Orchestration v2, "Run Schedule".

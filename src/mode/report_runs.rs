@@ -45,6 +45,9 @@ operation! {
     /// Runs a report now, with the default values of the parameters that are not set. The response is the new run, usually in
     /// state [`Enqueued`](RunState::Enqueued).
     ///
+    /// [`RunProviderExt::prepare`](crate::RunProviderExt::prepare) starts a run so that it is found even if the process dies or the
+    /// future is dropped.
+    ///
     /// To wait until it has ended, pass `mode::target(report).run(run.token.as_str())` to
     /// [`RunProviderExt::wait`](crate::RunProviderExt::wait). The vendor refuses it for a report with
     /// [`manual_run_disabled`](Report::manual_run_disabled).

@@ -110,7 +110,8 @@ pub trait RunProviderExt: RunProvider {
         WaitAll::new(self, runs.into_iter().collect())
     }
 
-    /// Starts a run and waits for its end.
+    /// Starts a run and waits for its end. A run that is lost from sight because the process dies, or the future is dropped, before
+    /// it is known is found only if the start was [prepared](Self::prepare).
     fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
         self.trigger(target).wait()
     }

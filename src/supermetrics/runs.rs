@@ -91,7 +91,8 @@ impl Endpoint for RunQuery {
 /// Starts a query and does not wait: the response has the state and the id of the run.
 ///
 /// [`RunProviderExt::trigger`](crate::RunProviderExt::trigger) starts a run of a [target](super::target) this way, and
-/// also chooses its id.
+/// also chooses its id. [`RunProviderExt::prepare`](crate::RunProviderExt::prepare) starts it so that it is found even if the
+/// process dies or the future is dropped.
 ///
 /// Source: Supermetrics API, "Async queries": `GET|POST /query/data/{format}` with `sync_timeout=0`.
 ///
