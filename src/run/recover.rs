@@ -38,6 +38,9 @@ pub enum Recovery {
 /// intent allows for sending the trigger, for its arrival, for clocks that differ, and for the list: 3 minutes by default. That
 /// nothing was started is said after two looks at it, a second apart.
 ///
+/// If the stored intent has been replaced meanwhile, ask about the new one: to the old one, a run of the new one may look like
+/// somebody else's.
+///
 /// # Errors
 /// [`ErrorKind::Ambiguous`] with [`candidates`](crate::Error::candidates) if several runs may be ours, or none can be told apart;
 /// [`ErrorKind::Config`] for an intent of another vendor or account; else as [`RunProvider::recent_runs`] and

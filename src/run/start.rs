@@ -340,7 +340,7 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
         self
     }
 
-    /// How much the clocks of the machine that starts and the machine that recovers may differ. Default 30 s.
+    /// How much the clocks of the machine that starts, the machine that recovers and the vendor may differ. Default 30 s.
     pub fn clock_skew(mut self, most: Duration) -> Self {
         self.bounds.skew = most;
         self
