@@ -65,3 +65,22 @@ pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     now.checked_add(duration).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
+
+/// For tests: a clock whose two times are set one by one.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Hands(pub(crate) Instant, pub(crate) DateTime<Utc>);
+
+#[cfg(test)]
+#[async_trait]
+impl Clock for Hands {
+    fn now(&self) -> Instant {
+        self.0
+    }
+
+    fn utc(&self) -> DateTime<Utc> {
+        self.1
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}

@@ -68,24 +68,8 @@ impl Expiry {
 mod tests {
     use chrono::TimeDelta;
 
+    use super::clock::Hands;
     use super::*;
-
-    /// A clock whose two times are set one by one.
-    #[derive(Debug)]
-    struct Hands(Instant, DateTime<Utc>);
-
-    #[async_trait::async_trait]
-    impl Clock for Hands {
-        fn now(&self) -> Instant {
-            self.0
-        }
-
-        fn utc(&self) -> DateTime<Utc> {
-            self.1
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
 
     #[test]
     fn whichever_clock_says_first_that_the_lease_is_over_is_believed() {

@@ -71,6 +71,8 @@ pub use self::transport::{
 };
 pub use crate::vendor::Vendor;
 
+#[cfg(test)]
+pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::within;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;

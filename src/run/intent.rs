@@ -148,7 +148,13 @@ impl StartIntent {
 
     /// Whether this machine's clock was not set back since the intent was prepared, as far as the skew allows to tell.
     pub(super) fn believes(&self, local: DateTime<Utc>) -> bool {
-        (self.prepared - local).to_std().unwrap_or_default() <= self.bounds.skew
+        self.passed(self.prepared, local).is_some()
+    }
+
+    /// The time between two readings of a clock, unless the clock was set back in between.
+    fn passed(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Duration> {
+        let late = (from - to).to_std().unwrap_or_default();
+        (late <= self.bounds.skew).then(|| (to - from).to_std().unwrap_or_default())
     }
 
     /// How long it is still too early to decide what became of it. Zero if it is decided by what the vendor lists now.
@@ -157,12 +163,9 @@ impl StartIntent {
     /// too early. A clock that shows a time before the intent was set back, and is not asked. The time that this process itself
     /// has had the intent has passed in any case.
     pub(super) fn undecided_for(&self, now: Moment) -> Duration {
-        let passed = |from: DateTime<Utc>, to: DateTime<Utc>| {
-            let late = (from - to).to_std().unwrap_or_default();
-            (late <= self.bounds.skew).then(|| (to - from).to_std().unwrap_or_default())
-        };
-        let local = passed(self.prepared, now.local);
-        let server = self.server_time.zip(now.server).and_then(|(from, to)| passed(from, to));
+        let local = self.passed(self.prepared, now.local);
+        let server = self.server_time.zip(now.server);
+        let server = server.and_then(|(from, to)| self.passed(from, to));
         let least = local.into_iter().chain(server).min().unwrap_or_default();
         self.bounds.total().saturating_sub(least.max(now.held))
     }

@@ -26,7 +26,7 @@ use super::intent::{Bounds, KnownRuns, Moment, StartIntent};
 use super::model::{RunRef, Target};
 use super::recover::{Recovery, decided_by};
 use super::search::Look;
-use crate::client::{Clock, Lease, SystemClock};
+use crate::client::{Clock, Hands, Lease, SystemClock};
 use crate::vendor::Vendor;
 
 // What the world keeps to, in seconds. Time passes second by second.
@@ -574,23 +574,6 @@ impl Hasher for Mixer {
     fn finish(&self) -> u64 {
         self.0 ^ (self.0 >> 32)
     }
-}
-
-/// A clock whose two times are set one by one.
-#[derive(Debug)]
-struct Hands(Instant, DateTime<Utc>);
-
-#[async_trait::async_trait]
-impl Clock for Hands {
-    fn now(&self) -> Instant {
-        self.0
-    }
-
-    fn utc(&self) -> DateTime<Utc> {
-        self.1
-    }
-
-    async fn sleep(&self, _: Duration) {}
 }
 
 fn holds(model: &Model) {
