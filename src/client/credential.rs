@@ -57,6 +57,12 @@ pub trait Credential: Debug + Send + Sync {
         let _ = (rejected, context);
         Ok(false)
     }
+
+    /// Whether the credential can be renewed at all. If so, a wait for the end of a run tolerates that the vendor refuses it for
+    /// some minutes, as it tolerates an outage. Default false.
+    fn is_renewable(&self) -> bool {
+        false
+    }
 }
 
 /// What a [`Credential`] may use to get a token: the client's transport, limits, retry table and clock.
@@ -423,5 +429,9 @@ impl<S: TokenSource> Credential for CachedToken<S> {
         state.held = Some(self.fetch(context).await?);
         state.replaced = Some(now);
         Ok(true)
+    }
+
+    fn is_renewable(&self) -> bool {
+        true
     }
 }

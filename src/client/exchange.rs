@@ -234,18 +234,13 @@ async fn permit(session: Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
     let Some(rate) = rate else { return Ok(()) };
-    let now = core.clock.now();
-    let Some(at) = core.pacer.take(rate, now, session.deadline) else {
-        let mut late = Error::timeout(TimeoutPhase::Call);
-        let message = "the vendor's rate limit admits no request before the call's deadline";
-        late.set().kind(ErrorKind::Timeout, message);
-        return Err(late);
-    };
-    let pause = at.saturating_duration_since(now);
-    if !pause.is_zero() {
-        core.clock.sleep(pause).await;
+    if core.pacer.permit(rate, &*core.clock, session.deadline).await {
+        return Ok(());
     }
-    Ok(())
+    let mut late = Error::timeout(TimeoutPhase::Call);
+    let message = "the vendor's rate limit admits no request before the call's deadline";
+    late.set().kind(ErrorKind::Timeout, message);
+    Err(late)
 }
 
 fn too_late(error: Error) -> Error {
@@ -270,7 +265,7 @@ fn finish(
     attempts: Vec<Attempt>,
 ) -> Error {
     let mut error = error.with_operation(request.operation());
-    error.set().call(CallFacts {
+    error.set().longest_pause(session.core.retry.server_pause()).call(CallFacts {
         vendor: session.core.vendor.clone(),
         request: request.line().into(),
         curl: request.curl().to_string().into(),
@@ -407,7 +402,13 @@ fn judge(
             message = format!("{bare}{and}{message}").into();
         }
         let mut error = Error::new(refusal.kind, message);
-        error.set().vendor_error(refusal.error).retry_after(asked.max(refusal.pause));
+        let is_renewable = refusal.advice == Advice::Refresh
+            && session.credential.is_some_and(Credential::is_renewable);
+        error
+            .set()
+            .vendor_error(refusal.error)
+            .retry_after(asked.max(refusal.pause))
+            .renewable(is_renewable);
         return Err(FailedAttempt {
             ending: Ending::Answered(refusal.status, refusal.advice),
             error,
@@ -481,7 +482,9 @@ async fn guarded<T>(session: Session<'_>, work: impl Future<Output = Result<T>>)
         }
         Some(Ok(Err(error))) => {
             let message = format!("the credential gave no token: {error}");
-            Err(Error::new(ErrorKind::Auth, message).with_source(error))
+            let mut no_token = Error::new(ErrorKind::Auth, message);
+            no_token.set().retry_after(error.retry_after());
+            Err(no_token.with_source(error))
         }
         Some(Ok(Ok(done))) => Ok(done),
     }

@@ -1,10 +1,11 @@
-//! How many requests a vendor takes in a time, and when the next one may go. Pure: no clock.
+//! How many requests a vendor takes in a time, and when the next one may go.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::clock;
+use super::clock::{Clock, after, within};
 
 /// A rate limit: so many requests of one kind in any span of time. A [`Dialect`](super::Dialect) declares it; one client keeps to it, and
 /// requests beyond it wait before they are sent.
@@ -27,65 +28,141 @@ impl Rate {
     }
 }
 
-/// When the last requests of each kind were sent, or will be.
+/// The callers that wait for a rate limit, by kind of request.
 #[derive(Debug, Default)]
-pub(super) struct Pacer(Mutex<Vec<(&'static str, VecDeque<Instant>)>>);
+pub(super) struct Pacer(Mutex<Vec<(&'static str, Arc<Queue>)>>);
+
+/// First come, first served. The first caller waits for the rate, all others for the first, so that one that is dropped leaves
+/// nothing behind.
+#[derive(Debug, Default)]
+struct Queue {
+    /// When the last requests were sent.
+    sent: tokio::sync::Mutex<VecDeque<Instant>>,
+    waiting: AtomicUsize,
+}
 
 impl Pacer {
-    /// The time at which one more request may go, which is then taken; `None` if that is later than `latest`.
-    pub(super) fn take(&self, rate: Rate, now: Instant, latest: Instant) -> Option<Instant> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kinds.iter().position(|(kind, _)| *kind == rate.kind);
-        let place = known.unwrap_or_else(|| {
-            kinds.push((rate.kind, VecDeque::with_capacity(rate.requests)));
-            kinds.len() - 1
-        });
-        let (_, times) = kinds.get_mut(place)?;
-        let full = times.len() >= rate.requests;
-        let oldest = times.front().filter(|_| full);
-        let at = oldest.map_or(now, |oldest| clock::after(*oldest, rate.per).max(now));
+    /// Waits until one more request may be sent, and counts it. False, without a wait, if that is after `latest`.
+    pub(super) async fn permit(&self, rate: Rate, clock: &dyn Clock, latest: Instant) -> bool {
+        let queue = self.queue(rate.kind);
+        let ahead = Ahead(&queue.waiting, queue.waiting.fetch_add(1, Ordering::Relaxed));
+        // Those ahead take this long at least.
+        let spans = u32::try_from(ahead.1 / rate.requests).unwrap_or(u32::MAX);
+        let left = latest.saturating_duration_since(clock.now());
+        if rate.per.saturating_mul(spans) > left {
+            return false;
+        }
+        let Some(mut sent) = within(left, queue.sent.lock()).await else { return false };
+        let now = clock.now();
+        let oldest = sent.front().filter(|_| sent.len() >= rate.requests);
+        let at = oldest.map_or(now, |oldest| after(*oldest, rate.per).max(now));
         if at > latest {
-            return None;
+            return false;
         }
-        if full {
-            times.pop_front();
+        if at > now {
+            clock.sleep(at.saturating_duration_since(now)).await;
         }
-        times.push_back(at);
-        Some(at)
+        if sent.len() >= rate.requests {
+            sent.pop_front();
+        }
+        sent.push_back(clock.now());
+        true
+    }
+
+    fn queue(&self, kind: &'static str) -> Arc<Queue> {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, queue)) = kinds.iter().find(|(known, _)| *known == kind) {
+            return Arc::clone(queue);
+        }
+        let queue = Arc::<Queue>::default();
+        kinds.push((kind, Arc::clone(&queue)));
+        queue
+    }
+}
+
+/// A caller in the queue, and how many are ahead of it.
+struct Ahead<'q>(&'q AtomicUsize, usize);
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::client::{Clock as _, SystemClock};
+    use std::task::Poll;
 
-    #[test]
-    fn no_span_of_time_holds_more_requests_than_the_rate() {
-        let rate = Rate::new("reads", 4, Duration::from_secs(1));
-        let (pacer, start) = (Pacer::default(), SystemClock.now());
-        let end = start + Duration::from_secs(3600);
-        // Bursts and pauses, as callers make them.
-        let mut now = start;
-        let mut times = Vec::new();
-        for number in 0..500_u64 {
-            now += Duration::from_millis(number * 37 % 500);
-            times.push(pacer.take(rate, now, end).unwrap());
-        }
-        assert!(times.is_sorted());
-        assert!(times.windows(5).all(|five| five[4] - five[0] >= rate.per));
+    use futures_util::{FutureExt as _, StreamExt as _, poll, stream::FuturesOrdered};
+
+    use super::*;
+    use crate::client::SystemClock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The time since `begun`.
+    fn at(begun: Instant) -> Duration {
+        SystemClock.now() - begun
     }
 
-    #[test]
-    fn kinds_do_not_wait_for_each_other_and_nobody_waits_in_vain() {
-        let (pacer, now) = (Pacer::default(), SystemClock.now());
-        let (one, other) = (Duration::from_secs(1), Duration::from_secs(9));
-        let (slow, fast) = (Rate::new("slow", 0, other), Rate::new("fast", 2, one));
-        assert_eq!(pacer.take(slow, now, now), Some(now));
-        assert_eq!(pacer.take(slow, now, now + one), None, "it would be too late");
-        assert_eq!(pacer.take(fast, now, now), Some(now));
-        assert_eq!(pacer.take(fast, now, now), Some(now));
-        assert_eq!(pacer.take(fast, now, now + one), Some(now + one));
-        assert_eq!(pacer.take(slow, now, now + other), Some(now + other), "nothing was taken");
+    #[tokio::test(start_paused = true)]
+    async fn no_span_of_time_holds_more_requests_than_the_rate() {
+        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let (rate, end) = (Rate::new("reads", 4, SECOND), begun + 3600 * SECOND);
+        // Bursts and pauses, as callers make them.
+        let mut calls = FuturesOrdered::new();
+        for number in 0..500_u64 {
+            let pause = Duration::from_millis(number * 37 % 500);
+            let pacer = &pacer;
+            calls.push_back(async move {
+                SystemClock.sleep(pause).await;
+                assert!(pacer.permit(rate, &SystemClock, end).await);
+                SystemClock.now()
+            });
+        }
+        let mut times: Vec<_> = calls.collect().await;
+        times.sort();
+        assert!(times.windows(5).all(|five| five[4] - five[0] >= rate.per));
+        let last = times[499] - begun;
+        assert!(last < 126 * SECOND, "as fast as the rate allows: {last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn kinds_do_not_wait_for_each_other_and_nobody_waits_in_vain() {
+        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let (slow, fast) = (Rate::new("slow", 0, 9 * SECOND), Rate::new("fast", 2, SECOND));
+        let permit = |rate, within| pacer.permit(rate, &SystemClock, begun + within);
+        assert!(permit(slow, Duration::ZERO).await);
+        assert!(!permit(slow, SECOND).await, "it would be too late");
+        assert_eq!(at(begun), Duration::ZERO, "and is refused at once");
+        for second in [0, 0, 1] {
+            assert!(permit(fast, SECOND).await);
+            assert_eq!(at(begun), second * SECOND);
+        }
+        let mut first = Box::pin(permit(slow, 9 * SECOND));
+        assert_eq!(poll!(&mut first), Poll::Pending);
+        // The one ahead takes all the time that this one has.
+        assert_eq!(permit(slow, 9 * SECOND).now_or_never(), Some(false));
+        assert!(first.await);
+        assert_eq!(at(begun), 9 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_are_dropped_while_they_wait_give_their_turns_back() {
+        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let rate = Rate::new("polls", 4, SECOND);
+        let end = begun + 3600 * SECOND;
+        let mut calls: Vec<_> =
+            (0..400).map(|_| Box::pin(pacer.permit(rate, &SystemClock, end))).collect();
+        let mut sent = 0;
+        for call in &mut calls {
+            sent += usize::from(poll!(call).is_ready());
+        }
+        assert_eq!(sent, 4);
+        // The last one stays, and a new one comes.
+        let last = calls.pop().unwrap();
+        drop(calls);
+        assert!(last.await && pacer.permit(rate, &SystemClock, begun + SECOND).await);
+        assert_eq!(at(begun), SECOND);
     }
 }

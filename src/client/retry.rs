@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::dialect::Advice;
 use super::request::Idempotency;
+use crate::error::LONGEST_SERVER_PAUSE;
 
 /// How often and how patiently one client retries calls.
 ///
@@ -43,7 +44,7 @@ impl Default for RetryPolicy {
             base: Duration::from_millis(100),
             rate_limited_base: Duration::from_secs(1),
             cap: Duration::from_secs(20),
-            longest_server_pause: Duration::from_secs(60),
+            longest_server_pause: LONGEST_SERVER_PAUSE,
             budget: 500,
         }
     }
@@ -82,7 +83,7 @@ impl RetryPolicy {
     /// Longest pause the client takes because a server asked for it. Default 60 s; zero means "never wait for a server".
     ///
     /// A longer `Retry-After` is not slept: the call fails at once and [`Error::retry_after`](crate::Error::retry_after)
-    /// holds the pause asked for.
+    /// holds the pause asked for. A wait for the end of a run sleeps this long instead, then it polls again.
     #[must_use]
     pub fn longest_server_pause(mut self, pause: Duration) -> Self {
         self.longest_server_pause = pause;
@@ -95,6 +96,10 @@ impl RetryPolicy {
     pub fn budget(mut self, tokens: u32) -> Self {
         self.budget = tokens;
         self
+    }
+
+    pub(super) fn server_pause(&self) -> Duration {
+        self.longest_server_pause
     }
 
     pub(crate) fn attempts(&self) -> u32 {

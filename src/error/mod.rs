@@ -8,6 +8,7 @@ mod vendor;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Bytes of a response that an error keeps for [`Error::body`].
 const BODY_KEPT: usize = 64 * 1024;
 
+/// The longest pause that a server may ask for, unless a client's policy says otherwise.
+pub(crate) const LONGEST_SERVER_PAUSE: Duration = Duration::from_secs(60);
+
 /// Why a call, a page walk or a wait did not do what was asked.
 ///
 /// Branch on [`kind`](Self::kind) and on the predicates, never on the text. One pointer wide.
@@ -37,16 +41,22 @@ const BODY_KEPT: usize = 64 * 1024;
 /// attempts: `acme.runs.list: token has expired (HTTP 401, code 401013, request id 4f1c) after 2 attempts`.
 /// Neither the text, nor `Debug`, nor any [`source`](StdError::source) holds a credential, a whole URL or the response's body:
 /// these are in [`headers`](Self::headers) and [`body`](Self::body) only.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     operation: Option<&'static str>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     timeout: Option<TimeoutPhase>,
     vendor_error: Option<Box<VendorError>>,
     retry_after: Option<Duration>,
+    /// The longest pause that the client's policy lets a server ask for.
+    longest_pause: Duration,
+    /// The vendor refused a credential that can be renewed.
+    renewable: bool,
     decode_path: Option<Box<str>>,
     cut_short: bool,
     cursor: Option<Cursor>,
@@ -56,6 +66,7 @@ struct Inner {
 }
 
 /// What is known about the call that failed, as text that holds no secret.
+#[derive(Clone)]
 pub(crate) struct CallFacts {
     pub(crate) vendor: Vendor,
     /// Method and URL.
@@ -67,7 +78,7 @@ pub(crate) struct CallFacts {
 }
 
 /// What is known about the last response.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct ResponseFacts {
     status: Option<StatusCode>,
     headers: Option<Box<HeaderMap>>,
@@ -76,7 +87,7 @@ struct ResponseFacts {
 }
 
 /// What is known about the run that the error is about.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct RunFacts {
     /// Of a trigger that came before this error, and that this error says nothing about by itself.
     triggered: Option<Delivery>,
@@ -100,6 +111,8 @@ impl Error {
             timeout: None,
             vendor_error: None,
             retry_after: None,
+            longest_pause: LONGEST_SERVER_PAUSE,
+            renewable: false,
             decode_path: None,
             cut_short: false,
             cursor: None,
@@ -131,7 +144,7 @@ impl Error {
     /// Attaches the cause. It is printed by error reporters: it must hold no secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
@@ -227,6 +240,14 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The pause that the server asked for, or the client's
+    /// [`longest_server_pause`](crate::client::RetryPolicy::longest_server_pause) if that is shorter. Loops that poll should sleep
+    /// this long, so that a wrong header does not stop them for a day.
+    #[must_use]
+    pub fn server_pause(&self) -> Option<Duration> {
+        self.0.retry_after.map(|asked| asked.min(self.0.longest_pause))
+    }
+
     /// Every attempt of the call, first to last. Empty if there was none.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
@@ -307,6 +328,11 @@ impl Error {
             || (self.kind() == ErrorKind::Auth && cause().is_some_and(Self::is_transient))
     }
 
+    /// Whether the vendor refused a credential that can be renewed, so that a later call may carry a good one.
+    pub(crate) fn is_renewable(&self) -> bool {
+        self.0.renewable
+    }
+
     fn is_not_idempotent(&self) -> bool {
         self.0.call.as_ref().is_some_and(|call| call.not_idempotent)
     }
@@ -370,6 +396,16 @@ impl Set<'_> {
 
     pub(crate) fn retry_after(self, pause: Option<Duration>) -> Self {
         self.0.retry_after = pause;
+        self
+    }
+
+    pub(crate) fn longest_pause(self, pause: Duration) -> Self {
+        self.0.longest_pause = pause;
+        self
+    }
+
+    pub(crate) fn renewable(self, renewable: bool) -> Self {
+        self.0.renewable = renewable;
         self
     }
 

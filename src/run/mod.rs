@@ -9,6 +9,7 @@ mod intent;
 mod interleavings;
 pub(crate) mod model;
 mod parse;
+mod polls;
 mod provider;
 mod recover;
 mod search;

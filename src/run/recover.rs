@@ -100,7 +100,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
                     if !error.is_transient() || failing >= longest {
                         return Err(error);
                     }
-                    error.retry_after().unwrap_or_default()
+                    error.server_pause().unwrap_or_default()
                 }
             };
             // A wall clock that jumps does not make it sleep longer than the intent could take.

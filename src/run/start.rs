@@ -291,7 +291,7 @@ impl Search {
     }
 
     fn pause_after(&self, error: &Error) -> Duration {
-        self.every.max(error.retry_after().unwrap_or_default())
+        self.every.max(error.server_pause().unwrap_or_default())
     }
 
     async fn sleep(&self, pause: Duration) {

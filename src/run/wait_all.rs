@@ -1,29 +1,34 @@
 //! Waiting for the ends of many runs at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
 use super::model::{Phase, RunRef, RunSnapshot, Target};
+use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
-use super::wait::{FIRST_POLL, Settings, wait_setters};
-use crate::client::{CallLimits, CallOptions, Clock, draw};
-use crate::error::{Error, ErrorKind, Result};
+use crate::client::{CallLimits, CallOptions, Clock, after, draw, within};
+use crate::error::{Error, Result, TimeoutPhase};
 
-/// Runs that are fetched alone, at the same time.
-const CONCURRENT_POLLS: usize = 8;
+/// Targets that are polled at the same time; as many as a client has requests in flight by default.
+const CONCURRENT_POLLS: usize = 64;
+
+/// Runs of one target that are fetched alone at the same time.
+const CONCURRENT_POLLS_OF_A_TARGET: usize = 8;
 
 /// A wait for the ends of many runs, made by [`RunProviderExt::wait_all`](super::RunProviderExt::wait_all).
 ///
-/// It works in rounds: it polls all runs that have not ended, then it sleeps. Runs of one target are fetched together if the
-/// vendor has a list; a single run, and a run that the list leaves out, is fetched alone. A thousand runs of one schedule cost a
-/// few requests a round.
+/// It works in rounds: it polls all runs that have not ended, side by side, then it sleeps. Runs of one target are fetched
+/// together if the vendor has a list; a single run, and a run that the list leaves out, is fetched alone. A thousand runs of one
+/// schedule cost a few requests a round. A target that responds slowly, or whose server asks for a pause, delays only its own runs.
 #[must_use = "a wait does nothing until its ends are polled"]
 pub struct WaitAll<'p, P: ?Sized> {
     provider: &'p P,
@@ -56,7 +61,7 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
         let clock = self.provider.clock();
         let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
         let pending: BTreeMap<_, _> =
-            self.runs.into_iter().map(|run| (run, Pending::default())).collect();
+            self.runs.into_iter().map(|run| (run, Awaited::default())).collect();
         let round = Round {
             provider: self.provider,
             settings: self.settings,
@@ -64,8 +69,10 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             begun: clock.now(),
             clock,
             rounds: 0,
-            asked: Duration::ZERO,
             pending,
+            polls: FuturesUnordered::new(),
+            busy: BTreeSet::new(),
+            held: BTreeMap::new(),
             ended: VecDeque::new(),
         };
         Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
@@ -77,14 +84,6 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     }
 }
 
-/// What is known about a run that has not ended.
-#[derive(Default)]
-struct Pending {
-    last: Option<RunSnapshot>,
-    /// Polls that failed in a row.
-    failed: u32,
-}
-
 /// All runs that have not ended, round after round.
 struct Round<'p, P: ?Sized> {
     provider: &'p P,
@@ -93,12 +92,18 @@ struct Round<'p, P: ?Sized> {
     clock: Arc<dyn Clock>,
     begun: Instant,
     rounds: u32,
-    /// The pause that the vendor asked for in the last round.
-    asked: Duration,
-    pending: BTreeMap<RunRef, Pending>,
+    pending: BTreeMap<RunRef, Awaited>,
+    /// The polls that are under way, one for each target.
+    polls: FuturesUnordered<BoxFuture<'p, (Target, Polled)>>,
+    busy: BTreeSet<Target>,
+    /// Targets that are not polled before this time: their server asked for a pause.
+    held: BTreeMap<Target, Instant>,
     /// Runs that ended in the last round and were not returned yet.
     ended: VecDeque<Result<RunSnapshot>>,
 }
+
+/// What a poll of a target's runs brought. A run for which there was no time left is missing.
+type Polled = Vec<(RunRef, Result<RunSnapshot>)>;
 
 impl<P: RunProvider + ?Sized> Round<'_, P> {
     fn left(&self) -> Duration {
@@ -107,118 +112,145 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
 
     /// Sleeps for the interval that is due, then polls every run.
     async fn poll(&mut self) {
+        let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
         if self.rounds > 0 {
-            let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
-            self.clock.sleep(interval.max(self.asked).min(self.left())).await;
+            // Polls that are still under way have taken the whole interval.
+            if self.polls.is_empty() {
+                self.clock.sleep(interval.min(self.left())).await;
+            }
             if self.left().is_zero() {
                 self.out_of_time();
                 return;
             }
         }
+        let now = self.clock.now();
         let left = self.left().max(if self.rounds == 0 { FIRST_POLL } else { Duration::ZERO });
+        let until = after(now, left);
         self.rounds = self.rounds.saturating_add(1);
-        self.asked = Duration::ZERO;
-        for (run, polled) in self.poll_all(left).await {
-            self.take_in(&run, polled);
-        }
+        self.held.retain(|_, until| *until > now);
+        // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
+        let patience = interval.max(FIRST_POLL).min(left);
+        let _ = within(patience, self.poll_due(until)).await;
         // Runs that ended between two rounds are ordered by the vendor's own times.
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
     }
 
-    async fn poll_all(&mut self, left: Duration) -> Vec<(RunRef, Result<RunSnapshot>)> {
-        let limits = &CallLimits::from(self.settings.options.clone()).time_left(left);
-        let (provider, lists) = (self.provider, self.provider.capabilities().list);
-        let mut polled = Vec::with_capacity(self.pending.len());
-        let mut alone = Vec::new();
-        for (target, runs) in self.by_target() {
-            let listed = match &*runs {
-                [_, _, ..] if lists => provider.fetch_runs(&target, &runs, limits).await,
-                _ => Ok(Vec::new()),
-            };
-            match listed {
-                Ok(listed) => {
-                    let listed = listed.into_iter().filter(|run| !lacks_its_reason(run));
-                    let mut listed: BTreeMap<_, _> =
-                        listed.map(|run| (run.run.clone(), run)).collect();
-                    for run in runs {
-                        match listed.remove(&run) {
-                            Some(snapshot) => polled.push((run, Ok(snapshot))),
-                            None => alone.push(run),
-                        }
-                    }
-                }
-                Err(error) if error.is_transient() => {
-                    self.asked = self.asked.max(error.retry_after().unwrap_or_default());
-                    let (kind, text) = (error.kind(), error.to_string());
-                    let failed = |run| (run, Err(Error::new(kind, text.clone())));
-                    polled.extend(runs.into_iter().map(failed));
-                }
-                // A list that is refused says nothing about the runs.
-                Err(_) => alone.extend(runs),
+    /// Polls all targets that are due, and takes in what the polls bring, also those of earlier rounds.
+    async fn poll_due(&mut self, until: Instant) {
+        let mut due = self.due();
+        loop {
+            while self.polls.len() < CONCURRENT_POLLS
+                && self.clock.now() < until
+                && let Some((target, runs)) = due.pop_first()
+            {
+                self.busy.insert(target.clone());
+                let options = self.settings.options.clone();
+                let (provider, clock) = (self.provider, Arc::clone(&self.clock));
+                self.polls.push(Box::pin(async move {
+                    let polled =
+                        poll_target(provider, &target, runs, options, &*clock, until).await;
+                    (target, polled)
+                }));
+            }
+            let Some((target, polled)) = self.polls.next().await else { return };
+            self.busy.remove(&target);
+            for (run, polled) in polled {
+                self.take_in(&run, polled);
             }
         }
-        let fetched = stream::iter(alone).map(|run| async move {
-            let snapshot = provider.fetch_run(&run, limits).await;
-            (run, snapshot)
-        });
-        polled.extend(fetched.buffer_unordered(CONCURRENT_POLLS).collect::<Vec<_>>().await);
-        polled
     }
 
-    fn by_target(&self) -> BTreeMap<Target, Vec<RunRef>> {
-        let mut targets: BTreeMap<Target, Vec<RunRef>> = BTreeMap::new();
+    /// The targets to poll in this round, each with its runs.
+    fn due(&self) -> BTreeMap<Target, Vec<RunRef>> {
+        let mut due: BTreeMap<Target, Vec<RunRef>> = BTreeMap::new();
         for run in self.pending.keys() {
-            targets.entry(run.target().clone()).or_default().push(run.clone());
+            let target = run.target();
+            if !self.busy.contains(target) && !self.held.contains_key(target) {
+                due.entry(target.clone()).or_default().push(run.clone());
+            }
         }
-        targets
+        due
     }
 
     fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>) {
-        let Some(pending) = self.pending.get_mut(run) else { return };
-        let end = match polled {
-            Ok(snapshot) => {
-                if let Some(report) = &mut self.settings.on_update {
-                    report(&snapshot);
-                }
-                trace::polled(pending.last.as_ref(), &snapshot);
-                if !snapshot.phase.is_terminal() {
-                    *pending = Pending { last: Some(snapshot), failed: 0 };
-                    return;
-                }
-                Ok(snapshot)
-            }
-            Err(error) if error.is_transient() && pending.failed < self.settings.tolerate => {
-                pending.failed += 1;
-                trace::poll_failed(&error, pending.failed);
-                self.asked = self.asked.max(error.retry_after().unwrap_or_default());
-                return;
-            }
-            Err(error) => Err(about(run.clone(), pending.last.take(), error)),
+        let Some(awaited) = self.pending.get_mut(run) else { return };
+        let now = self.clock.now();
+        if let Some(pause) = polled.as_ref().err().and_then(Error::server_pause) {
+            let until = self.held.entry(run.target().clone()).or_insert(now);
+            *until = after(now, pause).max(*until);
+        }
+        let end = match awaited.take_in(polled, self.begun, now, &mut self.settings) {
+            Some(Ok(snapshot)) if snapshot.phase.is_terminal() => Ok(snapshot),
+            Some(Err(error)) => Err(awaited.about_the_run(run, error)),
+            Some(Ok(_)) | None => return,
         };
         self.pending.remove(run);
         self.ended.push_back(end);
     }
 
     fn out_of_time(&mut self) {
-        let seconds = self.settings.timeout.as_secs();
-        for (run, pending) in std::mem::take(&mut self.pending) {
-            let message = format!(
-                "run {run} has not ended within {seconds} s; it is still running at the vendor"
-            );
-            let error = Error::new(ErrorKind::WaitTimeout, message);
-            self.ended.push_back(Err(about(run, pending.last, error)));
+        self.polls.clear();
+        for (run, mut awaited) in std::mem::take(&mut self.pending) {
+            let error = awaited.out_of_time(&run, self.settings.timeout, STILL_RUNNING);
+            self.ended.push_back(Err(error));
         }
     }
+}
+
+/// Fetches the runs of one target: together, and alone those that the list leaves out. No request begins after `until`.
+async fn poll_target<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: &Target,
+    runs: Vec<RunRef>,
+    options: CallOptions,
+    clock: &dyn Clock,
+    until: Instant,
+) -> Polled {
+    let left = || until.saturating_duration_since(clock.now());
+    let limits = || CallLimits::from(options.clone()).time_left(left());
+    let mut polled = Polled::with_capacity(runs.len());
+    let mut alone = runs;
+    if alone.len() > 1 && provider.capabilities().list {
+        let listed = in_time(left(), provider.fetch_runs(target, &alone, &limits())).await;
+        match listed {
+            Ok(listed) => {
+                let listed = listed.into_iter().filter(|run| !lacks_its_reason(run));
+                let mut listed: BTreeMap<_, _> = listed.map(|run| (run.run.clone(), run)).collect();
+                alone.retain(|run| match listed.remove(run) {
+                    Some(snapshot) => {
+                        polled.push((run.clone(), Ok(snapshot)));
+                        false
+                    }
+                    None => true,
+                });
+            }
+            Err(error) if error.is_transient() || error.is_renewable() => {
+                return alone.into_iter().map(|run| (run, Err(error.clone()))).collect();
+            }
+            // A list that is refused says nothing about the runs.
+            Err(_) => {}
+        }
+    }
+    let fetched = stream::iter(alone).map(|run| async {
+        let left = left();
+        if left.is_zero() {
+            return None;
+        }
+        let snapshot = in_time(left, provider.fetch_run(&run, &limits())).await;
+        Some((run, snapshot))
+    });
+    let mut fetched = fetched.buffer_unordered(CONCURRENT_POLLS_OF_A_TARGET);
+    while let Some(fetched) = fetched.next().await {
+        polled.extend(fetched);
+    }
+    polled
+}
+
+async fn in_time<T>(left: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+    within(left, call).await.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)))
 }
 
 /// Lists leave the reason of a failed run out.
 fn lacks_its_reason(run: &RunSnapshot) -> bool {
     run.phase == Phase::Failed && run.failure.is_none()
-}
-
-fn about(run: RunRef, last: Option<RunSnapshot>, error: Error) -> Error {
-    match last {
-        Some(last) => error.with_snapshot(last),
-        None => error.with_run(run),
-    }
 }

@@ -201,7 +201,7 @@ impl Work {
 
 fn later(job: &Job, error: &Error) -> Next {
     report(job, &format!("later, because of: {error}"));
-    Next::After(error.retry_after().unwrap_or_default())
+    Next::After(error.server_pause().unwrap_or_default())
 }
 
 #[allow(clippy::print_stdout, reason = "an example talks to a person")]

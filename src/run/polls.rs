@@ -1,0 +1,265 @@
+//! What waits for one run and for many have in common: intervals, limits, and which failed polls they sit out.
+
+use std::time::{Duration, Instant};
+
+use super::model::{RunRef, RunSnapshot};
+use super::trace;
+use crate::client::CallOptions;
+use crate::error::{Delivery, Error, ErrorKind, Result};
+
+/// Least time for the first poll.
+pub(super) const FIRST_POLL: Duration = Duration::from_secs(1);
+
+/// What is said of a run whose wait ran out of time.
+pub(super) const STILL_RUNNING: &str = "it is still running at the vendor";
+
+/// For how long a vendor may not know a run that was just triggered.
+const APPEARS_WITHIN: Duration = Duration::from_secs(60);
+
+type OnUpdate<'p> = Box<dyn FnMut(&RunSnapshot) + Send + 'p>;
+
+/// The settings that [`wait_setters`] sets.
+pub(super) struct Settings<'p> {
+    pub(super) intervals: Intervals,
+    pub(super) timeout: Duration,
+    pub(super) tolerance: Tolerance,
+    pub(super) appears_within: Option<Duration>,
+    pub(super) on_update: Option<OnUpdate<'p>>,
+    pub(super) options: CallOptions,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            intervals: Intervals::default(),
+            timeout: Duration::from_secs(24 * 3600),
+            tolerance: Tolerance::Time(Duration::from_secs(600)),
+            appears_within: None,
+            on_update: None,
+            options: CallOptions::default(),
+        }
+    }
+}
+
+/// How much failure in a row a wait sits out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tolerance {
+    /// From the first poll that failed to the last.
+    Time(Duration),
+    /// Polls.
+    Polls(u32),
+}
+
+/// The intervals between the polls of a wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Intervals {
+    pub(super) every: Duration,
+    pub(super) factor: f64,
+    pub(super) cap: Duration,
+    pub(super) jitter: f64,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(5), factor: 1.0, cap: Duration::MAX, jitter: 0.0 }
+    }
+}
+
+impl Intervals {
+    /// The interval after so many polls. `draw` is random in 0..1.
+    pub(super) fn after(self, polls: u32, floor: Duration, draw: f64) -> Duration {
+        let doublings = i32::try_from(polls.saturating_sub(1)).unwrap_or(i32::MAX);
+        let cap = self.cap.max(self.every).as_secs_f64();
+        let interval = (self.every.as_secs_f64() * self.factor.max(1.0).powi(doublings)).min(cap);
+        let jitter = if self.jitter > 0.0 { self.jitter.min(1.0) } else { 0.0 };
+        let shift = 1.0 + jitter * (2.0 * draw - 1.0);
+        Duration::try_from_secs_f64(interval * shift).unwrap_or(Duration::MAX).max(floor)
+    }
+}
+
+/// The setters that waits for one run and for many have in common.
+macro_rules! wait_setters {
+    () => {
+        /// Polling interval. Default 5 s; never less than the vendor's [`poll_floor`](super::Capabilities::poll_floor).
+        pub fn every(mut self, interval: Duration) -> Self {
+            self.settings.intervals.every = interval;
+            self
+        }
+
+        /// Makes each polling interval `factor` times as long as the one before, up to `longest`. By default all are equal. A
+        /// factor below 1 counts as 1.
+        pub fn backoff(mut self, factor: f64, longest: Duration) -> Self {
+            (self.settings.intervals.factor, self.settings.intervals.cap) = (factor, longest);
+            self
+        }
+
+        /// Jitter: lengthens or shortens each polling interval by a random part of it, at most this share. With 0.2, an interval
+        /// of 5 s becomes 4 to 6 s. Default 0, at most 1. For many waits that begin at the same time.
+        pub fn jitter(mut self, share: f64) -> Self {
+            self.settings.intervals.jitter = share;
+            self
+        }
+
+        /// Longest wait, counted from the first poll, which is made in any case. Default 24 hours. Then the wait fails with
+        /// [`ErrorKind::WaitTimeout`], which holds the last snapshot; the run keeps running.
+        pub fn timeout(mut self, limit: Duration) -> Self {
+            self.settings.timeout = limit;
+            self
+        }
+
+        /// For how long all polls may fail before the wait fails, from the first one that failed to the last. Default 10 minutes.
+        /// Only outages are tolerated: failures of network, load and server, and, once a poll has succeeded, a refused credential
+        /// that can be renewed. A run that is not found, or is not yours, ends the wait at once.
+        pub fn tolerate_for(mut self, time: Duration) -> Self {
+            self.settings.tolerance = $crate::run::polls::Tolerance::Time(time);
+            self
+        }
+
+        /// How many polls in a row may fail before the wait fails, instead of a [time](Self::tolerate_for); the last of the two
+        /// setters counts. 0 ends the wait with the first poll that fails.
+        pub fn tolerate(mut self, polls: u32) -> Self {
+            self.settings.tolerance = $crate::run::polls::Tolerance::Polls(polls);
+            self
+        }
+
+        /// For how long after the beginning of the wait the vendor may not know the run yet: until then, a run that is not found is
+        /// polled again. Default 60 s if this wait triggered the run, otherwise zero. Set it to wait for a run that was started
+        /// a moment ago: vendors list a new run with some delay.
+        pub fn appears_within(mut self, time: Duration) -> Self {
+            self.settings.appears_within = Some(time);
+            self
+        }
+
+        /// Called with every snapshot, the last one included.
+        pub fn on_update(mut self, report: impl FnMut(&RunSnapshot) + Send + 'p) -> Self {
+            self.settings.on_update = Some(Box::new(report));
+            self
+        }
+
+        /// Limits for each poll.
+        pub fn options(mut self, options: CallOptions) -> Self {
+            self.settings.options = options;
+            self
+        }
+    };
+}
+
+pub(super) use wait_setters;
+
+/// A run whose end is awaited: what is known about it, and how long its polls have failed.
+#[derive(Default)]
+pub(super) struct Awaited {
+    last: Option<RunSnapshot>,
+    failing: Option<Failing>,
+    /// This wait triggered the run.
+    triggered: bool,
+}
+
+/// Polls that failed in a row.
+struct Failing {
+    since: Instant,
+    polls: u32,
+    last: Error,
+}
+
+impl Awaited {
+    pub(super) fn new(triggered: bool) -> Self {
+        Self { triggered, ..Self::default() }
+    }
+
+    /// Takes in what a poll brought: the snapshot, an error that ends the wait, or nothing if the failure is tolerated. `begun`
+    /// is when the wait began.
+    pub(super) fn take_in(
+        &mut self,
+        polled: Result<RunSnapshot>,
+        begun: Instant,
+        now: Instant,
+        settings: &mut Settings<'_>,
+    ) -> Option<Result<RunSnapshot>> {
+        let error = match polled {
+            Ok(snapshot) => {
+                if let Some(report) = &mut settings.on_update {
+                    report(&snapshot);
+                }
+                trace::polled(self.last.as_ref(), &snapshot);
+                self.failing = None;
+                self.last = Some(snapshot.clone());
+                return Some(Ok(snapshot));
+            }
+            Err(error) => error,
+        };
+        let (since, before) =
+            self.failing.as_ref().map_or((now, 0), |failing| (failing.since, failing.polls));
+        let (age, failing_for) =
+            (now.saturating_duration_since(begun), now.saturating_duration_since(since));
+        let tolerated = if error.kind() == ErrorKind::NotFound {
+            let default = if self.triggered { APPEARS_WITHIN } else { Duration::ZERO };
+            age < settings.appears_within.unwrap_or(default)
+        } else {
+            // A credential that was never good is not an outage.
+            let was_good = self.triggered || self.last.is_some();
+            (error.is_transient() || (was_good && error.is_renewable()))
+                // A wait that is over says so, and what has failed last.
+                && (age >= settings.timeout
+                    || match settings.tolerance {
+                        Tolerance::Time(limit) => failing_for < limit,
+                        Tolerance::Polls(most) => before < most,
+                    })
+        };
+        if !tolerated {
+            return Some(Err(error));
+        }
+        let polls = before.saturating_add(1);
+        trace::poll_failed(&error, polls);
+        self.failing = Some(Failing { since, polls, last: error });
+        None
+    }
+
+    /// The error of a wait that ran out of time; `then` says what happened to the run.
+    pub(super) fn out_of_time(&mut self, run: &RunRef, limit: Duration, then: &str) -> Error {
+        let message = format!("run {run} has not ended within {} s; {then}", limit.as_secs());
+        let error = match self.failing.take() {
+            Some(Failing { polls, last, .. }) => {
+                let message = format!("{message}; the last polls failed, {polls} in a row");
+                Error::new(ErrorKind::WaitTimeout, message).with_source(last)
+            }
+            None => Error::new(ErrorKind::WaitTimeout, message),
+        };
+        self.about_the_run(run, error)
+    }
+
+    /// Adds what is known about the run, and that this wait triggered it.
+    pub(super) fn about_the_run(&mut self, run: &RunRef, error: Error) -> Error {
+        let error = match self.last.take() {
+            Some(last) => error.with_snapshot(last),
+            None => error.with_run(run.clone()),
+        };
+        if self.triggered { error.after_trigger(Delivery::Answered) } else { error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_grow_up_to_their_cap_and_never_fall_below_the_floor() {
+        let millis = |intervals: Intervals, polls, draw| {
+            intervals.after(polls, Duration::from_secs(1), draw).as_millis()
+        };
+        let every = Duration::from_secs(4);
+        let even = Intervals { every, ..Intervals::default() };
+        assert_eq!([1, 2, 9, u32::MAX].map(|polls| millis(even, polls, 0.9)), [4000; 4]);
+        let growing = Intervals { factor: 1.5, cap: Duration::from_secs(10), ..even };
+        let grown = [1, 2, 3, 4, u32::MAX].map(|polls| millis(growing, polls, 0.0));
+        assert_eq!(grown, [4000, 6000, 9000, 10_000, 10_000]);
+        let jittered = Intervals { jitter: 0.25, ..even };
+        assert_eq!([0.0, 0.5, 1.0].map(|draw| millis(jittered, 1, draw)), [3000, 4000, 5000]);
+        let odd =
+            Intervals { factor: f64::NAN, jitter: f64::INFINITY, cap: Duration::ZERO, ..even };
+        assert_eq!([0.0, 0.5].map(|draw| millis(odd, 7, draw)), [1000, 4000]);
+        assert_eq!(millis(Intervals { jitter: f64::NAN, ..even }, 1, 0.9), 4000);
+        let endless = Intervals { every: Duration::MAX, factor: f64::INFINITY, ..even };
+        assert_eq!(endless.after(9, Duration::ZERO, 0.5), Duration::MAX);
+    }
+}
