@@ -598,11 +598,24 @@ async fn client_credentials_buy_a_token_that_is_kept_as_long_as_it_is_valid() {
         (3, &"Bearer canary-1".parse().unwrap())
     );
 
-    // No lifetime in the response, and none by default.
+    // No lifetime in the response, and none by default: the token is used until it is refused.
     clock.advance(Duration::from_secs(100));
-    script.respond(200, r#"{"access_token":"canary-2"}"#);
-    let error = client.send(Create::new("numbers")).await.unwrap_err();
-    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Auth, 4));
-    assert!(error.to_string().contains("how long the token is valid"), "{error}");
-    assert!(!error.report().contains("canary"), "{}", error.report());
+    script.respond(200, r#"{"access_token":"canary-2","expires_in":0}"#);
+    script.respond(200, "3");
+    script.respond(200, "4");
+    script.respond(401, "");
+    script.respond(200, r#"{"access_token":"canary-3","expires_in":null}"#);
+    script.respond(200, "5");
+    for _ in 3..=5 {
+        client.send(Create::new("numbers")).await.unwrap();
+    }
+    let tokens: Vec<_> = script.sent()[3..]
+        .iter()
+        .map(|sent| {
+            sent.headers().get("authorization").map(|token| token.to_str().unwrap().to_owned())
+        })
+        .collect();
+    let [second, third] =
+        ["Bearer canary-2", "Bearer canary-3"].map(|token| Some(token.to_owned()));
+    assert_eq!(tokens, [None, second.clone(), second.clone(), second, None, third]);
 }

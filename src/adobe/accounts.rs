@@ -172,7 +172,8 @@ operation! {
     ///
     /// The response to a second delete is not documented. Source: Query Service API, "Accounts", `DELETE /accounts/{id}`.
     DeleteAccount { id: AccountId }
-    for Adobe, "adobe.accounts.delete", NotIdempotent: DELETE "accounts" / {id} -> DeletedAccount
+    for Adobe, "adobe.accounts.delete", NotIdempotent: DELETE "accounts" / {id} -> DeletedAccount,
+    decode json::accepted
 }
 
 /// The values that creating and changing an account can set.

@@ -99,7 +99,7 @@ impl Endpoint for ListAlerts {
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<Alert>> {
-        let list: AlertList = json::decode(meta, body)?;
+        let list: AlertList = json::decode(meta, &json::or_empty(body))?;
         let next = list.links.get("next").filter(|_| !list.items.is_empty());
         let page = next.and_then(|link| {
             let mut members = LinkPolicy::query_of(&link.href).into_iter();
@@ -133,7 +133,7 @@ struct AlertList {
 }
 
 fn alerts(meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
-    Ok(json::decode::<AlertList>(meta, body)?.items)
+    Ok(json::decode::<AlertList>(meta, &json::or_empty(body))?.items)
 }
 
 /// A condition on the alerts of a list.
@@ -304,7 +304,8 @@ operation! {
     /// A second delete would be refused with 404 although the first one worked. Source: Query Service API,
     /// "Alert subscriptions", `DELETE /alert-subscriptions/{asset}/{type}`.
     DeleteAlert { asset: AssetId, alert_type: AlertType }
-    for Adobe, "adobe.alerts.delete", NotIdempotent: DELETE ALERTS / {asset} / {alert_type} -> Accepted
+    for Adobe, "adobe.alerts.delete", NotIdempotent: DELETE ALERTS / {asset} / {alert_type} -> Accepted,
+    decode json::accepted
 }
 
 id! {

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::Adobe;
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::wire::lenient;
 
@@ -72,7 +72,8 @@ operation! {
     ///
     /// Source: Data Distiller Authorization API, "IP Access", `DELETE /security/ip-access`.
     DeleteIpAccess {}
-    for Adobe, "adobe.ip_access.delete", NotIdempotent: DELETE "security" / "ip-access" -> DeletedIpAccess
+    for Adobe, "adobe.ip_access.delete", NotIdempotent: DELETE "security" / "ip-access" -> DeletedIpAccess,
+    decode json::accepted
 }
 
 operation! {

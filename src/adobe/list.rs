@@ -140,7 +140,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let list: ListResponse<T> = json::decode(meta, body)?;
+        let list: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
         Ok(self.page_of(list.items, &list.page.unwrap_or_default(), &list.links))
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::ids::{QueryId, RunId, ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::{Accepted, Adobe};
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::run::Phase;
@@ -252,7 +252,8 @@ operation! {
     /// `PATCH /queries/{id}` with the object `{"op":"cancel"}`.
     CancelQuery { query: QueryId }
     for Adobe, "adobe.queries.cancel", NotIdempotent: PATCH "queries" / {query} -> Accepted,
-    with |_, request| request.json(&Patch::Bare(Operation::Cancel))
+    with |_, request| request.json(&Patch::Bare(Operation::Cancel)),
+    decode json::accepted
 }
 
 operation! {
@@ -262,7 +263,8 @@ operation! {
     /// Source: Query Service API, "Queries", `PATCH /queries/{id}` with the object `{"op":"soft_delete"}`.
     SoftDeleteQuery { query: QueryId }
     for Adobe, "adobe.queries.soft_delete", NotIdempotent: PATCH "queries" / {query} -> Accepted,
-    with |_, request| request.json(&Patch::Bare(Operation::SoftDelete))
+    with |_, request| request.json(&Patch::Bare(Operation::SoftDelete)),
+    decode json::accepted
 }
 
 /// What to run: SQL or a template, and what to do with the result.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::ids::{RunId, ScheduleId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::{Accepted, Adobe};
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::open_enum;
@@ -102,7 +102,8 @@ operation! {
     /// # Ok::<_, scheduled_runs::Error>(())
     /// ```
     TriggerRun { schedule: ScheduleId }
-    for Adobe, "adobe.runs.trigger", NotIdempotent: POST "schedules" / {schedule} / "runs" -> Accepted
+    for Adobe, "adobe.runs.trigger", NotIdempotent: POST "schedules" / {schedule} / "runs" -> Accepted,
+    decode json::accepted
 }
 
 operation! {
@@ -132,7 +133,8 @@ operation! {
     /// ```
     CancelRun { schedule: ScheduleId, run: RunId }
     for Adobe, "adobe.runs.cancel", NotIdempotent: PATCH "schedules" / {schedule} / "runs" / {run} -> Accepted,
-    with |_, request| request.json(&Patch::Bare(Operation::Cancel))
+    with |_, request| request.json(&Patch::Bare(Operation::Cancel)),
+    decode json::accepted
 }
 
 impl RunId {

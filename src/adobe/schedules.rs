@@ -9,7 +9,7 @@ use super::ids::{ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
 use super::queries::QueryDef;
 use super::{Accepted, Adobe, Client};
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::Page;
 use crate::wire::open_enum;
@@ -169,7 +169,8 @@ operation! {
     /// "Scheduled queries", `PATCH /schedules/{id}`.
     EnableSchedule { schedule: ScheduleId }
     for Adobe, "adobe.schedules.enable", NotIdempotent: PATCH "schedules" / {schedule} -> Accepted,
-    with |_, request| request.json(&replace("/state", "enable"))
+    with |_, request| request.json(&replace("/state", "enable")),
+    decode json::accepted
 }
 
 operation! {
@@ -179,7 +180,8 @@ operation! {
     /// "Scheduled queries", `PATCH /schedules/{id}`.
     DisableSchedule { schedule: ScheduleId }
     for Adobe, "adobe.schedules.disable", NotIdempotent: PATCH "schedules" / {schedule} -> Accepted,
-    with |_, request| request.json(&replace("/state", "disable"))
+    with |_, request| request.json(&replace("/state", "disable")),
+    decode json::accepted
 }
 
 operation! {
@@ -205,7 +207,8 @@ operation! {
     /// A second delete would be refused with 404 although the first one worked. Source: Query Service API,
     /// "Scheduled queries", `DELETE /schedules/{id}`.
     DeleteSchedule { schedule: ScheduleId }
-    for Adobe, "adobe.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> Accepted
+    for Adobe, "adobe.schedules.delete", NotIdempotent: DELETE "schedules" / {schedule} -> Accepted,
+    decode json::accepted
 }
 
 impl Client {

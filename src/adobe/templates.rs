@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::TemplateId;
 use super::list::{ListQuery, check_clause, clause, list_setters};
 use super::{Accepted, Adobe};
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::{lenient, time};
@@ -134,7 +134,8 @@ operation! {
     /// A second delete would be refused with 404 although the first one worked. Source: Query Service API, "Query templates",
     /// `DELETE /query-templates/{id}`.
     DeleteTemplate { template: TemplateId }
-    for Adobe, "adobe.templates.delete", NotIdempotent: DELETE "query-templates" / {template} -> Accepted
+    for Adobe, "adobe.templates.delete", NotIdempotent: DELETE "query-templates" / {template} -> Accepted,
+    decode json::accepted
 }
 
 /// The content of a template: a name, SQL, and default values of its parameters.

@@ -13,12 +13,12 @@ use url::Url;
 use super::dialect::{LoginDialect, is_form};
 use super::fields::integer;
 use super::request::{PortalUrl, is_admin};
+use crate::client::oauth::Issued;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
     TokenSource, header_value, json,
 };
 use crate::error::{Error, Result};
-use crate::wire::lenient;
 
 /// The header of tokens. Source: ArcGIS developer guide, "HTTP authorization headers": unlike `Authorization`, it works together
 /// with a web server's own sign-in.
@@ -245,14 +245,6 @@ impl TokenSource for AppLogin {
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
-        #[derive(Deserialize)]
-        struct TokenResponse {
-            access_token: SecretString,
-            /// In seconds, although it is requested in minutes.
-            #[serde(default, deserialize_with = "lenient::count")]
-            expires_in: Option<u64>,
-        }
-
         let expiration = minutes(self.expiration)?;
         let secret = self.client_secret.expose_secret();
         let form = [
@@ -271,9 +263,9 @@ impl TokenSource for AppLogin {
         )?;
         let advice = "the portal issued no token; check client id and client secret, that the application is registered with this portal, and the base URL";
         let (meta, body) = context.send(request, &LoginDialect { advice }).await?;
-        let response: TokenResponse = json::decode(&meta, &body)?;
-        let lifetime = response.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        Ok(Token::new(response.access_token, lifetime.or(self.expiration).unwrap_or(LIFETIME)))
+        // In seconds, although it is requested in minutes.
+        let issued: Issued = json::decode(&meta, &body)?;
+        Ok(issued.token(self.expiration.or(Some(LIFETIME)), Duration::MAX))
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {

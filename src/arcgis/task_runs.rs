@@ -9,7 +9,7 @@ use super::request::{Changed, dated};
 use super::tasks::Task;
 use super::time::{self, Dated, Time};
 use super::user_tasks::UserTask;
-use crate::client::{RequestBuilder, operation};
+use crate::client::{RequestBuilder, json, operation};
 use crate::paging::Page;
 
 operation! {
@@ -107,7 +107,8 @@ operation! {
     state { result: Option<String> }
     for ArcGis, "arcgis.task_runs.update", Idempotent:
     POST "admin" / "system" / "tasks" / {task} / "runs" / {run} / "update" -> Changed,
-    with |this, request| record(request, &this.status, this.result.as_deref())
+    with |this, request| record(request, &this.status, this.result.as_deref()),
+    decode json::accepted
 }
 
 impl UpdateTaskRun {
@@ -123,7 +124,8 @@ operation! {
     state { result: Option<String> }
     for ArcGis, "arcgis.user_task_runs.update", Idempotent:
     POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "runs" / {run} / "update" -> Changed,
-    with |this, request| record(request, &this.status, this.result.as_deref())
+    with |this, request| record(request, &this.status, this.result.as_deref()),
+    decode json::accepted
 }
 
 impl UpdateUserTaskRun {
@@ -137,7 +139,8 @@ operation! {
     /// the page's sample lacks `/admin`.
     DeleteTaskRun { task: TaskId, run: RunId }
     for ArcGis, "arcgis.task_runs.delete", NotIdempotent:
-    POST "admin" / "system" / "tasks" / {task} / "runs" / {run} / "delete" -> Changed
+    POST "admin" / "system" / "tasks" / {task} / "runs" / {run} / "delete" -> Changed,
+    decode json::accepted
 }
 
 operation! {
@@ -146,7 +149,8 @@ operation! {
     /// Source: ArcGIS REST API, "Delete Run", `POST …/users/{user}/tasks/{task}/runs/{run}/delete`, since 10.8.1.
     DeleteUserTaskRun { user: Username, task: TaskId, run: RunId }
     for ArcGis, "arcgis.user_task_runs.delete", NotIdempotent:
-    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "runs" / {run} / "delete" -> Changed
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "runs" / {run} / "delete" -> Changed,
+    decode json::accepted
 }
 
 /// The form of both updates.

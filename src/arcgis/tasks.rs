@@ -12,7 +12,7 @@ use super::list::{Paging, list_setters};
 use super::parameters::Parameters;
 use super::request::{Changed, dated};
 use super::time::{Dated, Time};
-use crate::client::operation;
+use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 
@@ -72,7 +72,8 @@ operation! {
     CreateTask {} without new
     state { definition: Definition }
     for ArcGis, "arcgis.tasks.create", NotIdempotent: POST "admin" / "system" / "tasks" / "createTask" -> Changed,
-    with |this, request| this.definition.write(request, [])
+    with |this, request| this.definition.write(request, []),
+    decode json::accepted
 }
 
 impl CreateTask {
@@ -93,7 +94,8 @@ operation! {
     UpdateTask { task: TaskId } without new
     state { definition: Definition }
     for ArcGis, "arcgis.tasks.update", Idempotent: POST "admin" / "system" / "tasks" / {task} / "update" -> Changed,
-    with |this, request| this.definition.write(request, [])
+    with |this, request| this.definition.write(request, []),
+    decode json::accepted
 }
 
 impl UpdateTask {
@@ -149,7 +151,8 @@ operation! {
     ///
     /// Source: Enterprise Administrator API, "Enable Task", `POST /admin/system/tasks/{task}/enable`, since 10.9.
     EnableTask { task: TaskId }
-    for ArcGis, "arcgis.tasks.enable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "enable" -> Changed
+    for ArcGis, "arcgis.tasks.enable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "enable" -> Changed,
+    decode json::accepted
 }
 
 operation! {
@@ -157,7 +160,8 @@ operation! {
     ///
     /// Source: Enterprise Administrator API, "Disable Task", `POST /admin/system/tasks/{task}/disable`, since 10.9.
     DisableTask { task: TaskId }
-    for ArcGis, "arcgis.tasks.disable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "disable" -> Changed
+    for ArcGis, "arcgis.tasks.disable", Idempotent: POST "admin" / "system" / "tasks" / {task} / "disable" -> Changed,
+    decode json::accepted
 }
 
 operation! {
@@ -165,7 +169,8 @@ operation! {
     ///
     /// Source: Enterprise Administrator API, "Delete Task", `POST /admin/system/tasks/{task}/delete`, since 10.9.
     DeleteTask { task: TaskId }
-    for ArcGis, "arcgis.tasks.delete", NotIdempotent: POST "admin" / "system" / "tasks" / {task} / "delete" -> Changed
+    for ArcGis, "arcgis.tasks.delete", NotIdempotent: POST "admin" / "system" / "tasks" / {task} / "delete" -> Changed,
+    decode json::accepted
 }
 
 /// A scheduled task of a deployment.

@@ -12,7 +12,7 @@ use super::list::{Paging, list_setters};
 use super::parameters::Parameters;
 use super::request::{Changed, dated};
 use super::time::{Dated, Time};
-use crate::client::{RequestBuilder, operation};
+use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 
@@ -138,7 +138,8 @@ operation! {
     for ArcGis, "arcgis.user_tasks.create", NotIdempotent:
     POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / "createTask" -> Changed,
     // The vendor's own client sends `taskURL` here, and `taskUrl` in an update.
-    with |this, request| this.definition.write(request, this.task_url.clone().map(|url| ("taskURL", url)))
+    with |this, request| this.definition.write(request, this.task_url.clone().map(|url| ("taskURL", url))),
+    decode json::accepted
 }
 
 impl CreateUserTask {
@@ -179,7 +180,8 @@ operation! {
         let active = this.active.map(|active| ("isActive", active.to_string()));
         let task_url = this.task_url.clone().map(|url| ("taskUrl", url));
         this.definition.write(request, active.into_iter().chain(task_url))
-    }
+    },
+    decode json::accepted
 }
 
 impl UpdateUserTask {
@@ -268,7 +270,8 @@ operation! {
     /// Source: ArcGIS REST API, "Enable Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/enable`, since 10.8.1.
     EnableUserTask { user: Username, task: TaskId }
     for ArcGis, "arcgis.user_tasks.enable", Idempotent:
-    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "enable" -> Changed
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "enable" -> Changed,
+    decode json::accepted
 }
 
 operation! {
@@ -277,7 +280,8 @@ operation! {
     /// Source: ArcGIS REST API, "Disable Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/disable`, since 10.8.1.
     DisableUserTask { user: Username, task: TaskId }
     for ArcGis, "arcgis.user_tasks.disable", Idempotent:
-    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "disable" -> Changed
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "disable" -> Changed,
+    decode json::accepted
 }
 
 operation! {
@@ -286,7 +290,8 @@ operation! {
     /// Source: ArcGIS REST API, "Delete Task", `POST /sharing/rest/community/users/{user}/tasks/{task}/delete`, since 10.8.1.
     DeleteUserTask { user: Username, task: TaskId }
     for ArcGis, "arcgis.user_tasks.delete", NotIdempotent:
-    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "delete" -> Changed
+    POST "sharing" / "rest" / "community" / "users" / {user} / "tasks" / {task} / "delete" -> Changed,
+    decode json::accepted
 }
 
 /// A scheduled task of a user.

@@ -23,23 +23,21 @@ pub struct RawResponse<'a> {
     pub status: StatusCode,
     /// Headers.
     pub headers: &'a HeaderMap,
-    /// Body, whole.
+    /// Body, whole, without the byte order mark that some gateways put before JSON and HTML.
     pub body: &'a Bytes,
 }
 
 impl<'a> RawResponse<'a> {
-    /// Whether the body begins with this text, after a byte order mark and white space.
+    /// Whether the body begins with this text, after white space.
     #[must_use]
     pub fn begins_with(&self, text: &str) -> bool {
-        let body = self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(self.body);
-        body.trim_ascii_start().starts_with(text.as_bytes())
+        self.body.trim_ascii_start().starts_with(text.as_bytes())
     }
 
-    /// The body as text, without byte order mark and white space before it; empty if it is not text.
+    /// The body as text, without white space before it; empty if it is not text.
     #[must_use]
     pub fn text(&self) -> &'a str {
-        let text = str::from_utf8(self.body).unwrap_or_default();
-        text.trim_start_matches('\u{feff}').trim_start()
+        str::from_utf8(self.body).unwrap_or_default().trim_start()
     }
 }
 
@@ -95,7 +93,9 @@ impl Refusal {
             403 => (ErrorKind::Denied, Advice::None),
             404 | 410 => (ErrorKind::NotFound, Advice::None),
             429 => (ErrorKind::RateLimited, Advice::None),
-            408 | 500..=599 => (ErrorKind::Server, Advice::None),
+            // Without the vendor's words, 444, 460 and 499 are those of a proxy that has given up on its client.
+            444 | 460 | 499 if error.is_none() => (ErrorKind::Server, Advice::None),
+            408 | 425 | 500..=599 => (ErrorKind::Server, Advice::None),
             _ => (ErrorKind::Rejected, Advice::None),
         };
         Self {
@@ -198,6 +198,9 @@ mod tests {
             (403, ErrorKind::Denied),
             (404, ErrorKind::NotFound),
             (408, ErrorKind::Server),
+            (425, ErrorKind::Server),
+            (444, ErrorKind::Server),
+            (499, ErrorKind::Server),
             (409, ErrorKind::Rejected),
             (410, ErrorKind::NotFound),
             (429, ErrorKind::RateLimited),

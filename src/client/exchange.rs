@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::Semaphore;
@@ -349,6 +349,7 @@ async fn attempt(
     };
 
     let (head, body) = received.into_parts();
+    let body = without_mark(body);
     let mut meta = Meta::new(request, head);
     meta.request_id = request_id(session, request, &meta.headers);
     record.delivery = Delivery::Answered;
@@ -384,6 +385,18 @@ fn judge(
     accept: Accept<'_>,
 ) -> Result<(), FailedAttempt> {
     let status = meta.status;
+    let unreadable = Ending::Unreadable(Some(status));
+    if matches!(status.as_u16(), 100..=199 | 206) {
+        let message =
+            "the response is a part of a file or of another protocol, which nobody requested";
+        let error = Error::new(ErrorKind::UnexpectedContent, message);
+        return Err(FailedAttempt { ending: unreadable, error });
+    }
+    if status.is_success() && body.is_empty() && meta.end_unmarked && !meta.may_be_empty {
+        let message = "the connection ended after the head of the response";
+        let error = Error::new(ErrorKind::Interrupted, message);
+        return Err(FailedAttempt { ending: Ending::Lost, error });
+    }
     if status.is_redirection() {
         let ending = Ending::Answered(status, Advice::None);
         return Err(FailedAttempt { ending, error: redirected(session, request, meta) });
@@ -419,7 +432,7 @@ fn judge(
             "the response is compressed ({coding}) although that was not asked for; a transport made from your own builder can unpack it"
         );
         let error = Error::new(ErrorKind::UnexpectedContent, message);
-        return Err(FailedAttempt { ending: Ending::Unreadable(Some(status)), error });
+        return Err(FailedAttempt { ending: unreadable, error });
     }
     accept(meta, body).map_err(|mut error| {
         // JSON that ends too early, in a body whose end nothing marked, is a broken connection.
@@ -427,8 +440,17 @@ fn judge(
             error.set().kind(ErrorKind::Interrupted, "");
             return FailedAttempt { ending: Ending::Lost, error };
         }
-        FailedAttempt { ending: Ending::Unreadable(Some(status)), error }
+        FailedAttempt { ending: unreadable, error }
     })
+}
+
+/// Some gateways put a byte order mark before JSON and HTML. A file that is not one of these keeps it.
+fn without_mark(mut body: Bytes) -> Bytes {
+    let marked = body.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::trim_ascii_start);
+    if marked.is_some_and(|text| matches!(text.first(), Some(b'{' | b'[' | b'<'))) {
+        body.advance(3);
+    }
+    body
 }
 
 /// How a body is still packed. A transport that unpacks takes the header away.

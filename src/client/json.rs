@@ -25,8 +25,6 @@ use crate::wire::place::Path;
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     let text =
         str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
-    // Some gateways put a byte order mark first.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value =
         serde_json::from_str(text).map_err(|error| meta.scrub(explain(meta, text, &error)))?;
     if let Some(reporter) = meta.extension::<DriftReporter>() {
@@ -41,6 +39,32 @@ pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
 /// As [`decode`], if the body is not empty.
 pub fn decode_optional<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Option<T>> {
     if body.trim_ascii().is_empty() { Ok(None) } else { decode(meta, body) }
+}
+
+/// The body, or an object without members in place of an empty body or `null`: for lists, and for changes of which the vendor may
+/// only say that it accepts them.
+///
+/// ```
+/// use bytes::Bytes;
+/// use scheduled_runs::client::json;
+///
+/// assert_eq!(json::or_empty(&Bytes::from(" ")), "{}");
+/// assert_eq!(json::or_empty(&Bytes::from("[1]")), "[1]");
+/// ```
+#[must_use]
+pub fn or_empty(body: &Bytes) -> Bytes {
+    match body.trim_ascii() {
+        b"" | b"null" => Bytes::from_static(b"{}"),
+        _ => body.clone(),
+    }
+}
+
+/// Reads the response to a change that was accepted, with a body or without one.
+///
+/// # Errors
+/// As [`decode`], if there is a body.
+pub fn accepted<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    decode(meta, &or_empty(body))
 }
 
 /// Reads a response whose content does not matter: empty, or any JSON, but not the page of a proxy.
@@ -155,11 +179,6 @@ mod tests {
         let mut response = http::Response::new(Bytes::new());
         response.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
         decode(&Meta::of_test(&response), &body.into())
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_skipped() {
-        assert_eq!(read("\u{feff}{\"runs\":[{\"id\":7}]}").unwrap().runs[0].id, 7);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -172,7 +172,7 @@ impl ClientCredentials {
         self
     }
 
-    /// How long a token is valid if the response does not say. If not set, such a response is an error.
+    /// How long a token is valid if the response does not say. If not set, such a token is used until the vendor refuses it.
     #[must_use]
     pub fn default_lifetime(mut self, lifetime: Duration) -> Self {
         self.default_lifetime = Some(lifetime);
@@ -210,12 +210,22 @@ impl fmt::Debug for ClientCredentials {
     }
 }
 
+/// The response of a token endpoint.
 #[derive(Deserialize)]
-struct TokenResponse {
+pub(crate) struct Issued {
     access_token: SecretString,
-    /// Seconds.
-    #[serde(default, deserialize_with = "lenient::count")]
-    expires_in: Option<u64>,
+    /// Seconds. Vendors also send text, fractions and exponents. What cannot be read, zero and negative numbers are unknown.
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    expires_in: Option<Duration>,
+}
+
+impl Issued {
+    /// The token, with this lifetime if the response does not say.
+    pub(crate) fn token(self, default: Option<Duration>, most: Duration) -> Token {
+        let lifetime = self.expires_in.filter(|lifetime| !lifetime.is_zero()).or(default);
+        // A token of unknown lifetime is used until it is refused.
+        Token::new(self.access_token, lifetime.unwrap_or(Duration::MAX).min(most))
+    }
 }
 
 #[async_trait]
@@ -255,13 +265,8 @@ impl TokenSource for ClientCredentials {
             Basic::new(encoded(id), encoded(secret)).apply(&mut request, context).await?;
         }
         let (meta, body) = context.send(request, &self.dialect).await?;
-        let response: TokenResponse = json::decode(&meta, &body)?;
-        let lifetime = response.expires_in.map(Duration::from_secs).or(self.default_lifetime);
-        let lifetime = lifetime.ok_or_else(|| {
-            let message = "the token response does not say how long the token is valid";
-            Error::new(ErrorKind::Decode, message).with_operation(self.operation)
-        })?;
-        Ok(Token::new(response.access_token, lifetime.min(self.max_lifetime)))
+        let issued: Issued = json::decode(&meta, &body)?;
+        Ok(issued.token(self.default_lifetime, self.max_lifetime))
     }
 
     fn apply(&self, request: &mut ApiRequest, token: &str) -> Result<()> {
@@ -272,7 +277,8 @@ impl TokenSource for ClientCredentials {
 
 /// Judges the responses of a token endpoint.
 ///
-/// The statuses 400, 401 and 403 mean that client id, secret or scope are wrong: an [`ErrorKind::Auth`] that is not retried.
+/// The statuses 400, 401 and 403 mean that client id, secret or scope are wrong: an [`ErrorKind::Auth`] that is not retried. An
+/// error inside a success, without a token, means the same.
 #[derive(Clone, Debug)]
 pub struct OAuthDialect {
     read_error: fn(&RawResponse<'_>) -> Option<VendorError>,
@@ -295,16 +301,23 @@ impl Default for OAuthDialect {
 
 impl Dialect for OAuthDialect {
     fn judge(&self, response: &RawResponse<'_>) -> Verdict {
-        if response.status.is_success() {
-            return Verdict::Success;
-        }
-        let refusal = Refusal::by_status(response.status, (self.read_error)(response));
+        let error = (self.read_error)(response);
+        let status = match response.status.is_success() {
+            true if error.is_none() || has_token(response) => return Verdict::Success,
+            true => StatusCode::BAD_REQUEST,
+            false => response.status,
+        };
+        let refusal = Refusal::by_status(status, error);
         // Section 5.2: a wrong client id or secret is a 400 or 401, and the next attempt would fail like this one.
-        Verdict::Refused(match response.status.as_u16() {
+        Verdict::Refused(match status.as_u16() {
             400 | 401 | 403 => refusal.kind(ErrorKind::Auth).advice(Advice::Permanent),
             _ => refusal,
         })
     }
+}
+
+fn has_token(response: &RawResponse<'_>) -> bool {
+    serde_json::from_str::<Issued>(response.text()).is_ok()
 }
 
 /// Reads the error body that the standard defines: `error` becomes the code, `error_description` the message.
@@ -333,7 +346,7 @@ pub fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
+    use http::HeaderMap;
 
     fn judge(status: u16, body: &str) -> Refusal {
         let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
@@ -361,6 +374,46 @@ mod tests {
             assert_eq!(judge(400, body).error, None, "{body:?}");
         }
         assert_eq!(judge(503, "").kind, ErrorKind::Server);
+    }
+
+    #[test]
+    fn an_error_inside_a_success_is_the_vendors_error_unless_there_is_a_token() {
+        let refusal =
+            judge(200, r#"{"error":"invalid_scope","error_description":"no such scope"}"#);
+        assert_eq!((refusal.kind, refusal.advice), (ErrorKind::Auth, Advice::Permanent));
+        assert_eq!(refusal.error.unwrap().code.as_deref(), Some("invalid_scope"));
+        let (headers, status) = (HeaderMap::new(), StatusCode::OK);
+        for body in [r#"{"access_token":"t","error":"none"}"#, r#"{"access_token":"t"}"#, "{}"] {
+            let body = Bytes::from_static(body.as_bytes());
+            let response =
+                RawResponse { operation: "test", status, headers: &headers, body: &body };
+            assert!(
+                matches!(OAuthDialect::default().judge(&response), Verdict::Success),
+                "{body:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_read_in_any_spelling_and_unknown_otherwise() {
+        let lifetime = |expires_in: &str| {
+            let json = format!(r#"{{"access_token":"t"{expires_in}}}"#);
+            let issued: Issued = serde_json::from_str(&json).unwrap();
+            issued.expires_in.filter(|lifetime| !lifetime.is_zero()).map(|life| life.as_secs())
+        };
+        for (value, seconds) in [
+            ("3600", 3600),
+            ("\"3600\"", 3600),
+            ("3600.0", 3600),
+            ("8.64e4", 86_400),
+            ("\"3.6e3\"", 3600),
+        ] {
+            assert_eq!(lifetime(&format!(r#","expires_in":{value}"#)), Some(seconds), "{value}");
+        }
+        for value in ["null", "0", "-1", "\"\"", "\"soon\"", "true", "[3600]", "{}", "\"NaN\""] {
+            assert_eq!(lifetime(&format!(r#","expires_in":{value}"#)), None, "{value}");
+        }
+        assert_eq!(lifetime(""), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Extensions, HeaderMap, StatusCode, header};
+use http::{Extensions, HeaderMap, StatusCode, Version, header};
 
 use super::request::ApiRequest;
 use super::retry;
@@ -27,6 +27,8 @@ pub struct Meta {
     pub attempts: Vec<Attempt>,
     /// No length and no last chunk marked the end of the body: it may have been cut short.
     pub(crate) end_unmarked: bool,
+    /// The response has no body by definition, or one whose end HTTP/2 marks.
+    pub(crate) may_be_empty: bool,
     /// What the request's endpoint and dialect noted on it.
     extensions: Extensions,
     /// For the report.
@@ -35,7 +37,7 @@ pub struct Meta {
 
 impl Meta {
     pub(crate) fn new(request: &ApiRequest, head: http::response::Parts) -> Self {
-        let http::response::Parts { status, headers, .. } = head;
+        let http::response::Parts { status, version, headers, .. } = head;
         Self {
             operation: request.operation(),
             status,
@@ -44,6 +46,7 @@ impl Meta {
             // HTTP/2 marks it, but hyper takes a stream that is reset with `NO_ERROR` for one that has ended.
             end_unmarked: !headers.contains_key(header::CONTENT_LENGTH)
                 && !headers.contains_key(header::TRANSFER_ENCODING),
+            may_be_empty: version > Version::HTTP_11 || status == StatusCode::NO_CONTENT,
             headers,
             extensions: request.extensions().clone(),
             sent: None,
@@ -136,7 +139,7 @@ impl<T> Response<T> {
         text
     }
 
-    /// The response's body as it came.
+    /// The response's body as it came, but for a byte order mark before JSON.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
 
 use super::dialect::Advice;
@@ -165,14 +165,15 @@ impl Ending {
         match self {
             Self::NotSent | Self::Refused => false,
             Self::Lost | Self::Unreadable(None) => true,
-            Self::Unreadable(Some(status)) => status.is_success(),
+            Self::Unreadable(Some(status)) => status.is_success() || status.is_informational(),
             Self::Answered(status, Advice::None) => {
                 // 302 and 303 may be the vendor's way to say "done, look there". A failure that stands for a success is
                 // one that nobody understands; so is a status that no standard has, such as a gateway's own for "the
-                // server behind me did not respond in time" (520 to 530, 598, 599).
+                // server behind me did not respond in time" (520 to 530, 598, 599) or for "the client in front of me has gone"
+                // (444, 460, 499).
                 let clear = matches!(
                     status.as_u16(),
-                    300 | 301 | 304..=407 | 409..=499 | 501 | 505 | 511
+                    300 | 301 | 304..=407 | 409..=431 | 451 | 494..=498 | 501 | 505 | 511
                 );
                 !clear
             }
@@ -185,7 +186,7 @@ impl Ending {
             Self::NotSent | Self::Lost => true,
             Self::Refused | Self::Unreadable(_) => false,
             Self::Answered(status, Advice::None) => {
-                matches!(status.as_u16(), 408 | 429 | 500 | 502..=504)
+                matches!(status.as_u16(), 408 | 425 | 429 | 444 | 460 | 499 | 500 | 502..=504)
             }
             Self::Answered(_, Advice::NotAccepted) => true,
             Self::Answered(_, Advice::Permanent | Advice::Refresh) => false,
@@ -214,22 +215,47 @@ pub(crate) fn draw() -> f64 {
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let date = server_date(headers).unwrap_or(now);
     let pause = |text: &str| {
-        let text = text.trim();
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Too many digits is a long time, not an unreadable one.
-            return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
-        }
-        let until = DateTime::parse_from_rfc2822(text).ok()?;
-        Some((until.to_utc() - date).to_std().unwrap_or_default())
+        let until = || Some((http_date(text)? - date).to_std().unwrap_or_default());
+        seconds(text).or_else(until)
     };
     let values = headers.get_all(header::RETRY_AFTER);
     values.iter().filter_map(|value| pause(value.to_str().ok()?)).max()
 }
 
+/// Whole seconds, rounded up: of `120`, and of `299.997`, `30s` and `1500ms`, which no standard has.
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let per_second = match unit.to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1,
+        "ms" | "millis" | "milliseconds" => 1000,
+        _ => return None,
+    };
+    let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    // Too many digits is a long time, not an unreadable one.
+    let whole = whole.parse().unwrap_or(u64::from(u32::MAX));
+    let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    Some(Duration::from_secs(whole.saturating_add(more).div_ceil(per_second)))
+}
+
 /// The server's own time, from the `Date` header.
 pub(crate) fn server_date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let text = headers.get(header::DATE)?.to_str().ok()?;
-    Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
+    http_date(headers.get(header::DATE)?.to_str().ok()?)
+}
+
+/// A date in any of the three forms that recipients must read (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    if let Ok(date) = DateTime::parse_from_rfc2822(text) {
+        return Some(date.to_utc());
+    }
+    let date = |form: &&str| NaiveDateTime::parse_from_str(text.trim(), form).ok();
+    OBSOLETE.iter().find_map(date).map(|date| date.and_utc())
 }
 
 /// Keeps a thousand failing calls from becoming three thousand requests.
@@ -288,9 +314,10 @@ mod tests {
             (Ending::Lost, Retry, GiveUp),
             (Ending::Unreadable(None), GiveUp, GiveUp),
             (Ending::Unreadable(Some(status(200))), GiveUp, GiveUp),
+            (Ending::Answered(status(425), Advice::None), Retry, Retry),
             (Ending::Answered(status(429), Advice::None), Retry, Retry),
         ];
-        for code in [408, 500, 502, 503, 504] {
+        for code in [408, 444, 460, 499, 500, 502, 503, 504] {
             table.push((Ending::Answered(status(code), Advice::None), Retry, GiveUp));
         }
         for code in [
@@ -317,16 +344,20 @@ mod tests {
 
     #[test]
     fn what_may_have_run() {
-        for ending in
-            [Ending::Lost, Ending::Unreadable(None), Ending::Unreadable(Some(status(202)))]
+        for ending in [101, 202]
+            .map(|code| Ending::Unreadable(Some(status(code))))
+            .into_iter()
+            .chain([Ending::Lost, Ending::Unreadable(None)])
         {
             assert!(ending.may_have_run(), "{ending:?}");
         }
-        for code in [200, 202, 408, 500, 502, 503, 504, 507, 520, 524, 529, 599, 999] {
+        for code in
+            [200, 202, 408, 432, 444, 460, 499, 500, 502, 503, 504, 507, 520, 524, 529, 599, 999]
+        {
             assert!(Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
             assert!(!Ending::Answered(status(code), Advice::NotAccepted).may_have_run(), "{code}");
         }
-        for code in [307, 400, 401, 403, 404, 409, 422, 429, 498, 501, 505, 511] {
+        for code in [307, 400, 401, 403, 404, 409, 422, 425, 429, 431, 451, 498, 501, 505, 511] {
             assert!(!Ending::Answered(status(code), Advice::None).may_have_run(), "{code}");
         }
         assert!(!Ending::NotSent.may_have_run());
@@ -350,7 +381,17 @@ mod tests {
         assert_eq!(read(&[" 7 "], None), Some(7));
         assert_eq!(read(&["86400"], None), Some(86_400));
         assert_eq!(read(&["99999999999999999999"], None), Some(u64::from(u32::MAX)));
-        for unreadable in ["-1", "soon", "", "1.5", "0x2"] {
+        for (text, pause) in [
+            ("299.997", 300),
+            ("2.0", 2),
+            ("30s", 30),
+            ("30 seconds", 30),
+            ("0.2 s", 1),
+            ("1500ms", 2),
+        ] {
+            assert_eq!(read(&[text], None), Some(pause), "{text:?}");
+        }
+        for unreadable in ["-1", "soon", "", "1.", ".5", "1e3", "s", "3 weeks", "0x2", "1.5.2"] {
             assert_eq!(read(&[unreadable], None), None, "{unreadable:?}");
         }
         // A date counts against the response's own date, not against our clock.
@@ -358,6 +399,14 @@ mod tests {
         assert_eq!(read(&["Sun, 01 Mar 2026 13:00:09 GMT"], hour_off), Some(9));
         assert_eq!(read(&["Sun, 01 Mar 2026 12:00:09 GMT"], None), Some(9));
         assert_eq!(read(&["Sun, 01 Mar 2020 12:00:09 GMT"], None), Some(0));
+        // The two obsolete forms, in either header.
+        for (at, date) in [
+            ("Sunday, 01-Mar-26 13:00:09 GMT", "Sun Mar  1 13:00:00 2026"),
+            ("Sun Mar  1 13:00:09 2026", "Sunday, 01-Mar-26 13:00:00 GMT"),
+        ] {
+            assert_eq!(read(&[at], hour_off), Some(9), "{at}");
+            assert_eq!(read(&[at], Some(date)), Some(9), "{date}");
+        }
         assert_eq!(read(&["2", "5", "x"], None), Some(5));
         assert_eq!(read(&[], None), None);
     }

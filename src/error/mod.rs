@@ -310,8 +310,9 @@ impl Error {
 
     /// Whether the call may have started, changed or deleted something at the vendor although it failed.
     ///
-    /// Always false for calls that are safe to retry. It errs on the side of `true`: a lost or unreadable response, every 408, and
-    /// every 5xx but 501, 505 and 511 that does not say "not accepted" count as "may have".
+    /// Always false for calls that are safe to retry. It errs on the side of `true`: a lost or unreadable response, every 408, every
+    /// 4xx that a gateway may send after it has passed the request on (444, 460, 499, and those that no standard has), and every 5xx
+    /// but 501, 505 and 511 that does not say "not accepted" count as "may have".
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         self.0.about.triggered.is_some_and(|delivery| delivery > Delivery::NotSent)

@@ -273,7 +273,7 @@ mod tests {
             (502, ErrorKind::Server, Advice::None),
             (503, ErrorKind::Server, Advice::NotAccepted),
         ] {
-            for body in ["", "busy", "<html>", "[]", "null", "\u{feff}"] {
+            for body in ["", "busy", "<html>", "[]", "null"] {
                 let refusal = judge(status, body);
                 assert_eq!((refusal.kind, refusal.advice), (kind, advice), "{status} {body:?}");
                 assert_eq!(refusal.error, None);

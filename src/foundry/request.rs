@@ -59,8 +59,8 @@ pub(super) fn found<K: DeserializeOwned + Ord, T: DeserializeOwned>(
         data: Option<BTreeMap<K, T>>,
     }
 
-    let batch: Option<Batch<K, T>> = json::decode_optional(meta, body)?;
-    Ok(batch.and_then(|batch| batch.data).unwrap_or_default())
+    let batch: Batch<K, T> = json::decode(meta, &json::or_empty(body))?;
+    Ok(batch.data.unwrap_or_default())
 }
 
 /// The size of a list's pages, and which page to get.
@@ -102,9 +102,7 @@ impl<T: DeserializeOwned> ListSettings<T> for Paging {
             next_page_token: Option<Box<str>>,
         }
 
-        let Some(list) = json::decode_optional::<List<T>>(meta, body)? else {
-            return Ok(Page::new(Vec::new(), None));
-        };
+        let list: List<T> = json::decode(meta, &json::or_empty(body))?;
         let next = list.next_page_token.filter(|token| !token.is_empty());
         Ok(Page::new(list.data, next.map(Cursor::new)))
     }

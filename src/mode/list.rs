@@ -169,7 +169,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let list: ListBody<T> = json::decode(meta, body)?;
+        let list: ListBody<T> = json::decode(meta, &json::or_empty(body))?;
         let items = list.embedded.map(|embedded| embedded.items).unwrap_or_default();
         self.page_of(items, &list.pagination.unwrap_or_default(), &list.links, key)
     }

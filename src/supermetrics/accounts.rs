@@ -63,7 +63,7 @@ fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
         #[serde(default, deserialize_with = "lenient::list")]
         data: Vec<Entry>,
     }
-    let list: LoginList = json::decode(meta, body)?;
+    let list: LoginList = json::decode(meta, &json::or_empty(body))?;
     Ok(list.data.into_iter().map(Entry::login).collect())
 }
 

@@ -370,7 +370,7 @@ mod tests {
             r#"{"error":{"code":"X"},"data":[["a"]]}"#,
             r#"{"error":"LINK_GONE"}"#,
             r#"{"meta":{"error":{"message":"no"}}}"#,
-            "\u{feff} {\"error\":{\"code\":\"X\"}}",
+            " {\"error\":{\"code\":\"X\"}}",
             r#"{"type":"https://x/y","title":"T","status":403,"detail":"no"}"#,
         ] {
             assert!(judge(200, error).is_some(), "{error}");

@@ -88,7 +88,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let response: ListResponse<T> = json::decode(meta, body)?;
+        let response: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
         let total = response.meta.and_then(|meta| meta.paginate?.total);
         let items = response.data;
         let read = self.end(&items);

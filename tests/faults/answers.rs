@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use scheduled_runs::adobe::{GetRun, Run, RunState};
+use scheduled_runs::adobe::{self, GetRun, Run, RunState};
 use scheduled_runs::client::{
     Advice, Api, Dialect, Limits, RawResponse as Judged, Refusal, Service, Vendor, Verdict,
 };
@@ -317,22 +317,48 @@ async fn fault_34_a_busy_vendor_that_says_so_inside_a_success_is_waited_for() {
 }
 
 #[tokio::test]
-async fn fault_35_nothing_where_an_object_is_due_is_no_answer() {
-    for (status, body) in [(200, ""), (200, "null"), (204, ""), (200, " \r\n"), (200, "[]x")] {
+async fn fault_35_nothing_is_an_empty_list_an_accepted_change_and_no_object() {
+    for (status, body) in [(200, ""), (200, "null"), (204, ""), (200, " \r\n"), (202, "")] {
         let (script, _, client) = scripted();
-        script.respond(status, body);
-        let error = client.send(read()).await.unwrap_err();
-        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1), "{body:?}");
-        assert_no_canary(&error, &client);
-
-        // The vendor took the trigger: it has run, whatever its answer looks like.
-        let (script, _, client) = scripted();
-        script.respond(status, body);
-        let error = client.send(trigger()).await.unwrap_err();
-        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1), "{body:?}");
-        assert!(error.may_have_run());
+        (0..3).for_each(|_| script.respond(status, body));
+        let page = client.send(read()).await.unwrap();
+        assert!(page.items.is_empty() && page.next.is_none(), "{body:?}");
+        let accepted = client.send(trigger()).await.unwrap();
+        assert_eq!(accepted.message, None, "{body:?}");
+        let error = client.send(GetRun::new("nightly", "r")).await.unwrap_err();
+        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 3), "{body:?}");
         assert_no_canary(&error, &client);
     }
+}
+
+#[tokio::test]
+async fn fault_35_the_run_of_a_trigger_that_was_accepted_without_a_word_is_looked_for() {
+    for status in [200, 202, 204] {
+        let (script, _, client) = scripted();
+        script.respond(200, r#"{"runsSchedules":[]}"#);
+        script.respond(status, "");
+        for _ in 0..100 {
+            script.respond(200, r#"{"runsSchedules":[{"id":"new","externalTrigger":true}]}"#);
+        }
+        let run = client.trigger(&adobe::target("nightly")).await.unwrap();
+        assert_eq!(run.id(), "new");
+        let sent = script.sent();
+        assert_eq!(sent.iter().filter(|sent| sent.method() == Method::POST).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn fault_35_what_is_not_json_is_no_answer() {
+    let (script, _, client) = scripted();
+    (0..2).for_each(|_| script.respond(200, "[]x"));
+    let error = client.send(read()).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 1));
+    assert_no_canary(&error, &client);
+    // The vendor took the trigger: it has run, whatever its answer looks like.
+    let error = client.send(trigger()).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Decode, 2));
+    assert!(error.may_have_run());
+    assert_no_canary(&error, &client);
 }
 
 #[tokio::test]
@@ -431,7 +457,7 @@ async fn fault_38_a_state_without_a_name_is_kept_and_is_not_the_end() {
 
     let (script, _, client) = scripted();
     script.respond(200, answer);
-    let run = client.snapshot(&scheduled_runs::adobe::target("nightly").run("r1")).await.unwrap();
+    let run = client.snapshot(&adobe::target("nightly").run("r1")).await.unwrap();
     assert_eq!((run.phase, run.phase.is_terminal()), (Phase::Unknown, false));
     assert_eq!((run.state.as_deref(), script.sent().len()), (Some("PAUSED_FOR_LUNCH"), 1));
 }
@@ -509,5 +535,56 @@ async fn fault_39_no_number_is_rounded_without_a_word() {
         let error = client.send(GetRun::new("nightly", "r1")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
         assert_no_canary(&error, &client);
+    }
+}
+
+#[tokio::test]
+async fn fault_74_what_a_gateway_says_after_passing_a_trigger_on_leaves_it_in_doubt() {
+    for status in [499, 444, 460, 432, 599] {
+        let answer =
+            Answer::new(format!("HTTP/1.1 {status} Gone\r\ncontent-length: 0\r\n\r\n"), Then::Keep);
+        let transient = matches!(status, 444 | 460 | 499 | 599);
+        let kind = if transient { ErrorKind::Server } else { ErrorKind::Rejected };
+        let reads = if matches!(status, 444 | 460 | 499) { 3 } else { 1 };
+        let errors = assert_both_fail(answer, limits(), kind, reads, true).await;
+        assert!(errors.iter().all(|error| error.is_transient() == transient), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn fault_74_too_early_is_tried_again_by_all() {
+    let (script, _, client) = scripted();
+    for _ in 0..2 {
+        script.respond(425, "");
+    }
+    script.respond(202, crate::TAKEN);
+    client.send(trigger()).await.unwrap();
+    assert_eq!(script.sent().len(), 3);
+    (0..3).for_each(|_| script.respond(425, ""));
+    let error = client.send(trigger()).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Server, 6));
+    assert!(error.is_transient() && !error.may_have_run());
+    assert_no_canary(&error, &client);
+}
+
+#[tokio::test]
+async fn fault_74_a_part_and_another_protocol_are_not_what_was_requested() {
+    let part = format!(
+        "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-40/99\r\ncontent-length: {}\r\n\r\n{RUNS}",
+        RUNS.len()
+    );
+    let other = "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n";
+    for head in [part, other.to_owned()] {
+        let answer = Answer::new(head, Then::Keep);
+        assert_both_fail(answer, limits(), ErrorKind::UnexpectedContent, 1, true).await;
+    }
+}
+
+#[tokio::test]
+async fn fault_74_a_response_that_ends_after_its_head_is_a_broken_connection() {
+    for head in ["HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 202 Accepted\r\nconnection: close\r\n\r\n"] {
+        let answer = Answer::new(head, Then::Close);
+        let errors = assert_both_fail(answer, limits(), ErrorKind::Interrupted, 3, true).await;
+        assert!(errors.iter().all(|error| error.status().is_some()));
     }
 }

@@ -31,6 +31,8 @@ mod secrets;
 mod server;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(all(feature = "arcgis", feature = "foundry"))]
+mod tokens;
 #[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod vendors;
 mod wait;
@@ -74,6 +76,7 @@ fn every_fault_has_a_test_of_its_number() {
         include_str!("proxies.rs"),
         include_str!("secrets.rs"),
         include_str!("tls.rs"),
+        include_str!("tokens.rs"),
         include_str!("vendors.rs"),
         include_str!("wait.rs"),
         include_str!("waits.rs"),
@@ -81,7 +84,7 @@ fn every_fault_has_a_test_of_its_number() {
     let tests = sources.iter().flat_map(|source| source.split("fn fault_").skip(1));
     let tested: BTreeSet<u8> = tests.filter_map(|name| name.get(..2)?.parse().ok()).collect();
     // 66 to 69 are those of the test `did_it_run`.
-    assert_eq!(tested, (1..=65).chain([73]).collect());
+    assert_eq!(tested, (1..=65).chain(72..=74).collect());
 }
 
 /// A client with secrets of every kind, whose pauses take no time.

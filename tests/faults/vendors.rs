@@ -148,6 +148,9 @@ async fn fault_48_no_vendors_secret_is_shown_whatever_happens_to_the_call() {
             Fault::new(33, Answer::json("200 OK", page), ErrorKind::UnexpectedContent, 1, true),
             Fault::new(40, redirect("307 Temporary"), ErrorKind::CrossOrigin, 1, false),
             Fault::new(40, redirect("302 Found"), ErrorKind::CrossOrigin, 1, true),
+            Fault::new(74, Answer::json("499 Gone", ""), ErrorKind::Server, 3, true),
+            Fault::new(74, Answer::json("460 Gone", page), ErrorKind::Server, 3, true),
+            Fault::new(74, Answer::json("206 Part", "{}"), ErrorKind::UnexpectedContent, 1, true),
         ] {
             assert_kept(&transport, &way, &fault).await;
         }

@@ -144,21 +144,24 @@ impl Fate {
                     | Kind::Refused
             ),
             Self::Answered(300..=399, ..) => matches!(self, Self::Answered(302 | 303, ..)),
-            Self::Answered(200..=299, None, ..) => true,
+            Self::Answered(206, ..) | Self::Answered(200..=299, None, ..) => true,
             Self::Answered(status, meant, advice, ..) => {
                 let meant = meant.unwrap_or(*status);
                 let said = match *advice {
                     "" => meant != 401,
                     advice => advice == "none",
                 };
-                let clear = matches!(meant, 300..=301 | 304..=407 | 409..=499 | 501 | 505 | 511);
+                let clear = matches!(
+                    meant,
+                    300..=301 | 304..=407 | 409..=431 | 451 | 494..=498 | 501 | 505 | 511
+                );
                 said && !clear
             }
         }
     }
 
     fn is_success(&self) -> bool {
-        matches!(self, Self::Answered(200..=299, None, _, true, _))
+        matches!(self, Self::Answered(200..=205 | 207..=299, None, _, true, _))
     }
 
     fn put_into(&self, script: &ScriptedTransport) {
