@@ -48,7 +48,7 @@ async fn a_list_of_report_runs() {
     let page = decode(ListReportRuns::new("r"), REPORT_RUNS).await.unwrap();
     let [going_on, done] = &page.items[..] else { panic!("two runs") };
     assert_eq!(page.total, Some(5));
-    assert_eq!(page.next.as_ref().unwrap().as_str(), "page=2&pages=3");
+    assert_eq!(page.next.as_ref().unwrap().as_str(), "page=2&pages=3&size=2");
 
     assert_eq!(going_on.state, Some(RunState::RunningNotebook));
     assert_eq!(going_on.python_state, Some(PythonState::Submitted));

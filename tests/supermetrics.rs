@@ -652,8 +652,15 @@ async fn the_history_is_walked_to_its_end() {
     assert_eq!((all.len(), script.sent().len()), (5, 3));
     script.respond(200, answer(&["a", "b"], 5));
     script.respond(200, answer(&[], 5));
+    let error = client.items(ListHistory::new().limit(2)).try_collect().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.cursor().unwrap().as_str()),
+        (ErrorKind::Pagination, "offset=2")
+    );
+    // No total at all.
+    script.respond(200, json!({ "data": [{ "schedule_id": "a" }] }).to_string());
     let all = client.items(ListHistory::new().limit(2)).try_collect().await.unwrap();
-    assert_eq!(all.len(), 2, "the list became shorter");
+    assert_eq!((all.len(), script.sent().len()), (1, 6));
 }
 
 #[tokio::test]

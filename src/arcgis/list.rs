@@ -47,8 +47,8 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
         }
     }
 
-    /// The page in a response. It is the last one if it is empty, if as many items as the `total` were read, or if `nextStart`
-    /// is not beyond it: 0 and -1 end a list, and so does a `nextStart` that leads back.
+    /// The page in a response. It is the last one if as many items as the `total` were read, or if `nextStart` is not beyond it: 0
+    /// and -1 end a list, and so does a `nextStart` that leads back. A total that is smaller than what was read is wrong.
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let ItemList { items, total, start, next_start, .. } = dated(meta, &json::or_empty(body))?;
         let asked = self.position()?;
@@ -70,9 +70,13 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
         let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let here = asked.as_ref().map(|asked| asked.start).or(start);
         let read = asked.as_ref().map_or(0, |asked| asked.read).saturating_add(count);
-        let all = count == 0 || total.is_some_and(|total| total > 0 && read >= total);
-        let next = next_start.and_then(|next| u64::try_from(next).ok());
-        let next = next.filter(|next| !all && *next > here.unwrap_or(0));
+        let total = total.filter(|total| *total >= read);
+        let next = match next_start {
+            Some(next) => u64::try_from(next).ok(),
+            // Only the total says that there are more.
+            None => here.filter(|_| count > 0 && total.is_some()).map(|here| here + count),
+        };
+        let next = next.filter(|next| total != Some(read) && *next > here.unwrap_or(0));
         let next = next.map(|next| {
             let size = here.map_or(count, |here| next - here);
             let first = asked.and_then(|asked| asked.first).or_else(|| first.map(Into::into));
@@ -270,20 +274,28 @@ mod tests {
             r#","nextStart":18446744073709551615"#,
             r#","nextStart":"later""#,
             r#","total":3,"nextStart":4"#,
-            r#","total":1,"nextStart":4"#,
+            r#","total":3"#,
         ] {
             let last = runs(at, &["c"], more).unwrap();
             assert_eq!((last.items.len(), next(&last)), (1, None), "{more}");
         }
-        assert_eq!(next(&runs(at, &[], r#","start":7,"nextStart":9"#).unwrap()), None);
+        assert_eq!(next(&runs(at, &[], r#","start":2,"nextStart":0"#).unwrap()), None);
         assert_eq!(next(&runs(None, &["a"], r#","nextStart":0"#).unwrap()), None);
         // No total, or one that cannot be right.
-        for more in
-            [r#","nextStart":4"#, r#","total":0,"nextStart":4"#, r#","total":-1,"nextStart":4"#]
-        {
+        for more in [
+            r#","nextStart":4"#,
+            r#","total":0,"nextStart":4"#,
+            r#","total":-1,"nextStart":4"#,
+            r#","total":1,"nextStart":4"#,
+        ] {
             let more = runs(at, &["c"], more).unwrap();
             assert_eq!(next(&more), Some("start=4&read=3&size=2&first=a"));
         }
+        // Nothing on this page, and more on the next; and a total without `nextStart`.
+        let empty = runs(at, &[], r#","start":2,"nextStart":4"#).unwrap();
+        assert_eq!(next(&empty), Some("start=4&read=2&size=2&first=a"));
+        let counted = runs(at, &["c"], r#","total":5"#).unwrap();
+        assert_eq!(next(&counted), Some("start=3&read=3&size=1&first=a"));
         for nothing in ["{}", r#"{"result":null}"#, r#"{"runs":[],"total":0}"#] {
             let page = page::<ListTaskRuns>(None, nothing).unwrap();
             assert!(page.items.is_empty() && page.next.is_none(), "{nothing}");

@@ -126,12 +126,14 @@ pub trait PagedEndpoint: Endpoint<Output = Page<Self::Item>> {
     }
 }
 
-/// A paged operation whose later pages can be named from the first one, because the vendor counts.
+/// A paged operation whose later pages can be named from an earlier one, because the vendor counts.
+///
+/// What it says is a guess: a walk believes the cursor of each page, and drops pages that were named wrongly.
 pub trait OffsetPages: PagedEndpoint {
-    /// How many pages the whole list has, according to its first page.
+    /// How many pages there are from `first` on, according to it. `first` is any page of the list, without its items.
     fn page_count(&self, first: &Page<Self::Item>) -> usize;
 
-    /// The cursor of a page; the first page has number 0. `first` comes without its items.
+    /// The cursor of a page; `first` has number 0, and the page after it number 1.
     fn nth(&self, first: &Page<Self::Item>, number: usize) -> Cursor;
 }
 

@@ -99,6 +99,7 @@ impl<T: DeserializeOwned> ListSettings<T> for Paging {
         struct List<T> {
             #[serde(default, deserialize_with = "lenient::list")]
             data: Vec<T>,
+            #[serde(default, deserialize_with = "lenient::text")]
             next_page_token: Option<Box<str>>,
         }
 

@@ -73,7 +73,8 @@ impl Filter {
 pub(super) enum End {
     /// The vendor ignores `page`: the first response is the whole list.
     AtOnce,
-    /// With an empty page, or with one that repeats the page before: then the vendor ignores `page` after all.
+    /// With an empty page, or with one that repeats the two pages before: then the vendor ignores `page` after all. A page that
+    /// repeats one page was moved there by new items.
     #[default]
     Empty,
     /// With an empty page. Each item takes up to this many rows, so that several pages in a row may be equal.
@@ -103,7 +104,8 @@ impl ListQuery {
     /// Makes the page of the decoded response, with the cursor of the next page.
     ///
     /// Counters take precedence over links: links are known to lead past the end, where the vendor responds with 404. A short
-    /// page is not the end, because the vendor silently reduces `per_page` to 30.
+    /// page is not the end, because the vendor silently reduces `per_page` to 30. Counters that deny the items of this page are
+    /// wrong, and counters of an earlier page hold if this one has none.
     fn page_of<T>(
         &self,
         mut items: Vec<T>,
@@ -117,9 +119,20 @@ impl ListQuery {
         let repeats = if repeated { at.repeats.saturating_add(1) } else { 0 };
         let mixed = matches!(self.end, End::EmptyAfterRows(_))
             && items.last().and_then(key) != first.as_deref();
-        let next = Position { page: at.page.saturating_add(1), ..Position::default() };
-        let next = if let Some(pages) = counters.pages() {
+        let size = counters.per_page.filter(|size| *size > 0).or(at.size);
+        if let Some(jump) = at.in_pages_of(size) {
+            return Ok(Page::new(Vec::new(), Some(jump.cursor())));
+        }
+        let pages = counters.pages().or(at.pages);
+        let pages = pages.filter(|pages| items.is_empty() || *pages >= at.page);
+        let next = Position { page: at.page.saturating_add(1), size, ..Position::default() };
+        // Forwards only: a link back would repeat items.
+        let link = links.get("next_page").map(|link| page_in(&link.href));
+        let forwards = link.flatten().filter(|page| *page > at.page);
+        let next = if let Some(pages) = pages {
             (at.page < pages).then_some(Position { pages: Some(pages), ..next })
+        } else if let Some(page) = forwards {
+            Some(Position { page, linked: true, first, repeats, mixed, ..next })
         } else if items.is_empty() {
             None
         } else if repeated && at.mixed {
@@ -133,10 +146,8 @@ impl ListQuery {
                 }
                 End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
             };
-        } else if let Some(link) = links.get("next_page") {
-            // Forwards only: a link back would repeat items.
-            let page = page_in(&link.href).filter(|page| *page > at.page).unwrap_or(next.page);
-            Some(Position { page, linked: true, first, repeats, mixed, ..next })
+        } else if link.is_some() {
+            Some(Position { linked: true, first, repeats, mixed, ..next })
         } else if at.linked || matches!(self.end, End::AtOnce) {
             None
         } else {
@@ -146,8 +157,9 @@ impl ListQuery {
             let mut seen = HashSet::new();
             items.retain(|item| key(item).is_none_or(|key| seen.insert(key.to_owned())));
         }
+        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let mut page = Page::new(items, next.map(|next| next.cursor()));
-        page.total = counters.total_count;
+        page.total = counters.total_count.filter(|total| *total >= count);
         Ok(page)
     }
 }
@@ -205,7 +217,8 @@ impl End {
     /// How many pages in a row may begin with the same item as the page before them.
     fn legal_repeats(self, items: usize) -> usize {
         match self {
-            Self::AtOnce | Self::Empty => 0,
+            Self::AtOnce => 0,
+            Self::Empty => 1,
             Self::EmptyAfterRows(rows) => rows.saturating_sub(1) / items.max(1),
         }
     }
@@ -218,6 +231,8 @@ struct Position {
     page: u64,
     /// Number of pages of the whole list, if the vendor counts them.
     pages: Option<u64>,
+    /// Items per page, if the vendor says so.
+    size: Option<u64>,
     /// A link led here: this list has links, so the page without one is the last.
     linked: bool,
     /// Key of the first item of the page before, if there are no counters.
@@ -230,11 +245,28 @@ struct Position {
 
 impl Default for Position {
     fn default() -> Self {
-        Self { page: 1, pages: None, linked: false, first: None, repeats: 0, mixed: false }
+        Self {
+            page: 1,
+            pages: None,
+            size: None,
+            linked: false,
+            first: None,
+            repeats: 0,
+            mixed: false,
+        }
     }
 }
 
 impl Position {
+    /// The same item, or one shortly before it, if the vendor now has pages of another size. `None` if it has not, or if the same
+    /// page begins with the item.
+    fn in_pages_of(&self, size: Option<u64>) -> Option<Self> {
+        let (old, new) = self.size.zip(size).filter(|(old, new)| old != new)?;
+        let page = (self.page.saturating_sub(1).saturating_mul(old) / new).saturating_add(1);
+        let pages = self.pages.map(|pages| pages.saturating_mul(old).div_ceil(new));
+        (page != self.page).then(|| Self { page, pages, size: Some(new), ..self.clone() })
+    }
+
     /// `None` if the cursor is not one of this vendor's lists.
     fn of(cursor: Option<&Cursor>) -> Option<Self> {
         let mut position = Self::default();
@@ -244,6 +276,7 @@ impl Position {
             match &*name {
                 "page" => position.page = value.parse().ok()?,
                 "pages" => position.pages = Some(value.parse().ok()?),
+                "size" => position.size = Some(value.parse().ok()?),
                 "linked" => position.linked = true,
                 "first" => position.first = Some(value.into_owned()),
                 "mixed" => position.mixed = true,
@@ -259,6 +292,9 @@ impl Position {
         text.append_pair("page", &self.page.to_string());
         if let Some(pages) = self.pages {
             text.append_pair("pages", &pages.to_string());
+        }
+        if let Some(size) = self.size {
+            text.append_pair("size", &size.to_string());
         }
         if self.linked {
             text.append_pair("linked", "1");
@@ -287,7 +323,7 @@ fn page_in(href: &str) -> Option<u64> {
 struct ListBody<T> {
     #[serde(rename = "_embedded", default)]
     embedded: Option<Items<T>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object")]
     pagination: Option<Counters>,
     #[serde(rename = "_links", default)]
     links: Links,
@@ -449,14 +485,63 @@ mod tests {
         };
         let first =
             at(None, r#"{"page":1,"per_page":30,"count":1,"total_pages":3,"total_count":61}"#);
-        assert_eq!((next(&first), first.total), (Some("page=2&pages=3"), Some(61)));
+        assert_eq!((next(&first), first.total), (Some("page=2&pages=3&size=30"), Some(61)));
         let second = at(first.next.as_ref(), r#"{"total_pages":"3"}"#);
-        assert_eq!(next(&second), Some("page=3&pages=3"));
+        assert_eq!(next(&second), Some("page=3&pages=3&size=30"));
         assert_eq!(next(&at(second.next.as_ref(), r#"{"total_pages":3}"#)), None);
         // Pages are counted here, whatever page number the response contains.
         assert_eq!(next(&at(second.next.as_ref(), r#"{"page":1,"total_pages":3}"#)), None);
-        assert_eq!(next(&at(None, r#"{"total_count":61,"per_page":30}"#)), Some("page=2&pages=3"));
-        assert_eq!(next(&at(None, r#"{"total_pages":0}"#)), None);
+        assert_eq!(
+            next(&at(None, r#"{"total_count":61,"per_page":30}"#)),
+            Some("page=2&pages=3&size=30")
+        );
+    }
+
+    #[test]
+    fn counters_that_deny_what_is_there_end_no_list() {
+        let at = |cursor: &str, tokens: &[&str], counters: &str| {
+            let body = format!(r#"{{{},"pagination":{counters}}}"#, rows(tokens));
+            let cursor = (!cursor.is_empty()).then(|| Cursor::new(cursor));
+            page::<ListReportRuns>(cursor.as_ref(), End::Empty, &body).unwrap()
+        };
+        for counters in [
+            r#"{"total_pages":0}"#,
+            r#"{"total_pages":-1}"#,
+            r#"{"total_pages":"many"}"#,
+            r#"{"total_count":0,"per_page":30}"#,
+            "null",
+        ] {
+            let first = at("", &["a"], counters);
+            assert!(next(&first).unwrap().starts_with("page=2&"), "{counters}");
+            assert_eq!(first.total, None, "{counters}");
+            let last = at("page=2&first=a", &[], counters);
+            assert_eq!(next(&last), None, "{counters}");
+        }
+        assert_eq!(
+            next(&at("page=3&pages=3", &["c"], r#"{"total_pages":2}"#)),
+            Some("page=4&first=c")
+        );
+        // A page without items and counters is one of those that an earlier page has counted.
+        assert_eq!(next(&at("page=2&pages=3", &[], "null")), Some("page=3&pages=3"));
+        assert_eq!(next(&at("page=3&pages=3", &[], "null")), None);
+    }
+
+    #[test]
+    fn pages_of_another_size_begin_elsewhere() {
+        let at = |cursor: &str, size: u32| {
+            let body = format!(
+                r#"{{{},"pagination":{{"per_page":{size},"total_pages":9}}}}"#,
+                rows(&["x"])
+            );
+            let page =
+                page::<ListReportRuns>(Some(&Cursor::new(cursor)), End::Empty, &body).unwrap();
+            (page.items.len(), next(&page).map(str::to_owned))
+        };
+        // 60 items were read, and this page begins with the 41st, or with the 121st.
+        assert_eq!(at("page=3&pages=9&size=30", 20), (0, Some("page=4&pages=14&size=20".into())));
+        assert_eq!(at("page=4&pages=14&size=20", 20), (1, Some("page=5&pages=9&size=20".into())));
+        assert_eq!(at("page=3&pages=9&size=30", 60), (0, Some("page=2&pages=5&size=60".into())));
+        assert_eq!(at("page=3&pages=9&size=30", 30), (1, Some("page=4&pages=9&size=30".into())));
     }
 
     #[test]
@@ -484,8 +569,12 @@ mod tests {
         let body = |tokens: &[&str]| format!("{{{}}}", rows(tokens));
         let first = page::<ListSchedules>(None, End::Empty, &body(&["a", "b"])).unwrap();
         assert_eq!(next(&first), Some("page=2&first=a"));
-        let repeated =
+        // Once because of new items, or because the vendor ignores `page`.
+        let again =
             page::<ListSchedules>(first.next.as_ref(), End::Empty, &body(&["a", "b"])).unwrap();
+        assert_eq!(next(&again), Some("page=3&first=a&repeats=1"));
+        let repeated =
+            page::<ListSchedules>(again.next.as_ref(), End::Empty, &body(&["a", "b"])).unwrap();
         assert!(repeated.items.is_empty() && repeated.next.is_none());
         for empty in
             [body(&[]), r#"{"_embedded":{}}"#.into(), "{}".into(), r#"{"_embedded":null}"#.into()]

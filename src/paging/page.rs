@@ -69,22 +69,121 @@ impl<T> Page<T> {
     }
 }
 
-/// Drops the items of a page that the page before had, for vendors whose pages overlap. It holds the keys of the last page that
-/// had any.
+/// Where a walk over a list is, and what guards it: everything but the calls.
 #[derive(Default)]
-pub(crate) struct OverlapFilter(HashSet<Box<str>>);
+pub(crate) struct Walk {
+    pub(crate) guard: LoopGuard,
+    overlap: OverlapFilter,
+    /// Of the page that is fetched next.
+    cursor: Option<Cursor>,
+    /// The page at the cursor was admitted.
+    is_admitted: bool,
+    is_done: bool,
+    last: Option<LastPage>,
+    again: Again,
+}
+
+/// Whether the page at the cursor was read before.
+#[derive(Default)]
+enum Again {
+    #[default]
+    No,
+    /// It was, and the list continues here, or ends.
+    Then(Option<Cursor>),
+}
+
+/// The page that was taken in last.
+struct LastPage {
+    cursor: Option<Cursor>,
+    total: Option<u64>,
+    items: u64,
+}
+
+impl Walk {
+    pub(crate) fn start_at(&mut self, cursor: Cursor) {
+        self.cursor = Some(cursor);
+    }
+
+    /// The page that is fetched next. `None` means the first page, or the end.
+    pub(crate) fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Whether the next page is one that was read before.
+    pub(crate) fn reads_again(&self) -> bool {
+        matches!(self.again, Again::Then(_))
+    }
+
+    /// Whether the page at the cursor may be fetched.
+    pub(crate) fn admit(&mut self) -> Result<(), Endless> {
+        if !self.is_admitted && !self.reads_again() {
+            self.guard.admit(self.cursor.as_ref())?;
+        }
+        self.is_admitted = true;
+        Ok(())
+    }
+
+    /// Takes the page at the cursor in: drops the items that the pages before had, and moves on.
+    ///
+    /// A counted list that has become shorter may have moved items from this page into the one before, which is then read again.
+    pub(crate) fn take_in<T>(
+        &mut self,
+        page: &mut Page<T>,
+        key: impl Fn(&T) -> Option<&str>,
+    ) -> Result<(), Endless> {
+        let items = u64::try_from(page.items.len()).unwrap_or(u64::MAX);
+        let missing = self.last.as_ref().and_then(|last| last.total?.checked_sub(page.total?));
+        let missing = missing.filter(|missing| *missing > 0);
+        let is_last = page.next.is_none() && missing.is_none() && !self.reads_again();
+        let has_keys = page.items.first().is_some_and(|item| key(item).is_some());
+        self.overlap.apply(page, key, is_last);
+        self.guard.count(page.items.is_empty());
+        self.is_admitted = false;
+
+        let here = LastPage { cursor: self.cursor.take(), total: page.total, items };
+        let last = self.last.replace(here);
+        if let (Some(missing), Some(last)) = (missing, last) {
+            if missing > last.items || !has_keys || self.reads_again() {
+                let why = format!("the list lost {missing} items while it was read; read it again");
+                return Err(Endless(why));
+            }
+            self.again = Again::Then(page.next.clone());
+            self.cursor = last.cursor;
+            return Ok(());
+        }
+        self.cursor = match std::mem::take(&mut self.again) {
+            Again::No => page.next.clone(),
+            Again::Then(next) => next,
+        };
+        self.is_done = self.cursor.is_none();
+        Ok(())
+    }
+}
+
+/// Drops the items of a page that one of the two pages before had, for vendors whose pages overlap.
+#[derive(Default)]
+pub(crate) struct OverlapFilter {
+    /// The keys of the last page that had any, and those of the one before.
+    last: HashSet<Box<str>>,
+    before: HashSet<Box<str>>,
+}
 
 impl OverlapFilter {
-    /// Drops the items that the page before had. Nothing overlaps with the last page.
-    pub(crate) fn apply<T>(&mut self, page: &mut Page<T>, key: impl Fn(&T) -> Option<&str>) {
-        let followed = if page.next.is_some() { &*page.items } else { &[] };
+    /// Drops the items that the pages before had. Nothing overlaps with the last page.
+    fn apply<T>(&mut self, page: &mut Page<T>, key: impl Fn(&T) -> Option<&str>, is_last: bool) {
+        let followed = if is_last { &[] } else { &*page.items };
         let keys: HashSet<Box<str>> = followed.iter().filter_map(&key).map(Into::into).collect();
-        if !self.0.is_empty() {
-            page.items.retain(|item| key(item).is_none_or(|key| !self.0.contains(key)));
+        let is_new = |key: &str| !self.last.contains(key) && !self.before.contains(key);
+        if !self.last.is_empty() {
+            page.items.retain(|item| key(item).is_none_or(is_new));
         }
         // An empty page has no keys: the next one overlaps with what came before it.
         if !keys.is_empty() {
-            self.0 = keys;
+            self.before = std::mem::replace(&mut self.last, keys);
         }
     }
 }
@@ -105,10 +204,8 @@ pub(crate) struct LoopGuard {
 #[derive(Debug)]
 pub(crate) struct Endless(pub(crate) String);
 
-impl LoopGuard {
-    const RECENT: usize = 32;
-
-    pub(crate) fn new() -> Self {
+impl Default for LoopGuard {
+    fn default() -> Self {
         Self {
             pages: 0,
             max_pages: 100_000,
@@ -118,6 +215,10 @@ impl LoopGuard {
             anchor: None,
         }
     }
+}
+
+impl LoopGuard {
+    const RECENT: usize = 32;
 
     /// Counts a page, unless the page at this cursor must not be fetched.
     pub(crate) fn admit(&mut self, cursor: Option<&Cursor>) -> Result<(), Endless> {
@@ -161,7 +262,7 @@ mod tests {
     use super::*;
 
     fn walk(tokens: impl IntoIterator<Item = String>) -> (usize, Option<String>) {
-        let mut guard = LoopGuard::new();
+        let mut guard = LoopGuard::default();
         guard.admit(None).unwrap();
         for (admitted, token) in tokens.into_iter().enumerate() {
             if let Err(Endless(why)) = guard.admit(Some(&Cursor::new(token))) {
@@ -189,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_honest_list_is_walked_to_its_end_in_bounded_memory() {
-        let mut guard = LoopGuard::new();
+        let mut guard = LoopGuard::default();
         for page in 0..100_000 {
             guard.admit(Some(&Cursor::new(page.to_string()))).unwrap();
         }
@@ -200,8 +301,7 @@ mod tests {
 
     #[test]
     fn empty_pages_in_a_row_are_bounded_and_items_reset_the_count() {
-        let mut guard = LoopGuard::new();
-        guard.max_empty = 2;
+        let mut guard = LoopGuard { max_empty: 2, ..LoopGuard::default() };
         for page in 0..10 {
             guard.admit(Some(&Cursor::new(page.to_string()))).unwrap();
             guard.count(page % 2 == 0);

@@ -1,17 +1,16 @@
 //! Walks over lists: page by page, item by item, several pages at once.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
-use futures_util::stream::{self, FuturesOrdered, StreamExt as _};
 use tokio::task::JoinSet;
 
-use super::page::{Cursor, Endless, LoopGuard, OverlapFilter, Page};
+use super::page::{Cursor, Endless, Page, Walk};
 use crate::client::{
     Api, CallLimits, CallOptions, Client, OffsetPages, PagedEndpoint, Response, SharedDeadline,
 };
@@ -78,36 +77,48 @@ pub(crate) fn endless(operation: &'static str, Endless(why): Endless) -> Error {
 /// A list, page by page: a [`Stream`] with a `next` of its own. Made by [`Client::pages`].
 ///
 /// An empty or short page is not the end. A cursor that repeats is [`ErrorKind::Pagination`], before its page is fetched again.
-/// An error ends the stream, and [`cursor`](Self::cursor) then says where to resume. Dropping the stream cancels the request in
+/// Where the vendor counts the items, a page is read once more if the list became shorter meanwhile: items may have moved into it.
+/// An error ends the stream, and [`cursor`](Self::cursor) then says where to resume. Dropping the stream cancels the requests in
 /// flight.
 #[must_use = "a list sends nothing until it is polled"]
 pub struct Pages<E: PagedEndpoint> {
     client: Client<E::Api>,
     request: E,
     limits: CallLimits,
-    prefetch: bool,
-    state: State<E::Item>,
-    guard: LoopGuard,
-    overlap: OverlapFilter,
-    /// Of the page that is returned next.
-    cursor: Option<Cursor>,
+    walk: Walk,
+    /// The page at the walk's cursor.
+    current: Option<FetchedPage<E>>,
+    ahead: Ahead<E>,
+    failed: bool,
 }
 
-enum State<T> {
-    /// The page at `Pages::cursor` is not requested yet.
-    Idle,
-    Fetching(BoxFuture<'static, Result<Page<T>>>),
-    /// The guard refused the page.
-    Refused(Error),
-    Done,
+type FetchedPage<E> = BoxFuture<'static, Result<Page<<E as PagedEndpoint>::Item>>>;
+
+/// Pages that are requested before anybody polls for them. They are guesses: the page before says which page comes next.
+struct Ahead<E: PagedEndpoint> {
+    /// How many at once.
+    most: usize,
+    in_flight: VecDeque<(Cursor, FetchedPage<E>)>,
+    /// How to name later pages, where the vendor counts them.
+    numbers: Option<Numbers<E>>,
+    /// The page that was taken in last, without its items.
+    head: Option<Page<E::Item>>,
+    /// The page that is counted from, without its items, and the number of the next one to request.
+    from: Option<(Page<E::Item>, usize)>,
+}
+
+/// The functions of [`OffsetPages`].
+struct Numbers<E: PagedEndpoint> {
+    page_count: fn(&E, &Page<E::Item>) -> usize,
+    nth: fn(&E, &Page<E::Item>, usize) -> Cursor,
 }
 
 impl<E: PagedEndpoint> fmt::Debug for Pages<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages")
             .field("operation", &E::OPERATION)
-            .field("cursor", &self.cursor)
-            .field("pages", &self.guard.pages)
+            .field("cursor", &self.cursor())
+            .field("pages", &self.walk.guard.pages)
             .finish_non_exhaustive()
     }
 }
@@ -118,35 +129,40 @@ impl<E: PagedEndpoint> Pages<E> {
             client,
             request,
             limits: CallLimits::default(),
-            prefetch: false,
-            state: State::Idle,
-            guard: LoopGuard::new(),
-            overlap: OverlapFilter::default(),
-            cursor: None,
+            walk: Walk::default(),
+            current: None,
+            ahead: Ahead {
+                most: 0,
+                in_flight: VecDeque::new(),
+                numbers: None,
+                head: None,
+                from: None,
+            },
+            failed: false,
         }
     }
 
     /// Starts at a page that an earlier walk stopped at.
     pub fn resume_at(mut self, cursor: Cursor) -> Self {
-        self.cursor = Some(cursor);
+        self.walk.start_at(cursor);
         self
     }
 
     /// Fetches the next page while the caller works on this one. At most one page is fetched ahead.
     pub fn prefetch(mut self) -> Self {
-        self.prefetch = true;
+        self.ahead.most = 1;
         self
     }
 
     /// Most pages of one walk; more is [`ErrorKind::Pagination`]. Default 100,000.
     pub fn max_pages(mut self, pages: usize) -> Self {
-        self.guard.max_pages = pages;
+        self.walk.guard.max_pages = pages;
         self
     }
 
     /// Most empty pages in a row; more is [`ErrorKind::Pagination`]. Default 1,000.
     pub fn max_empty_pages(mut self, pages: usize) -> Self {
-        self.guard.max_empty = pages;
+        self.walk.guard.max_empty = pages;
         self
     }
 
@@ -163,77 +179,115 @@ impl<E: PagedEndpoint> Pages<E> {
 
     /// The same walk, item by item.
     pub fn items(self) -> Items<E> {
-        Items { page: Vec::new().into_iter(), at: self.cursor.clone(), pages: self }
+        Items { page: Vec::new().into_iter(), at: self.cursor().cloned(), pages: self }
     }
 
     /// Where to resume: the first page that was not returned yet. `None` means the list's beginning, or its end.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
-        self.cursor.as_ref()
+        self.walk.cursor()
     }
 
     /// The next page; `None` at the end and after an error.
     ///
     /// # Errors
-    /// As [`Client::send`]; [`ErrorKind::Pagination`] if the list does not end. [`Error::cursor`] says where to resume.
+    /// As [`Client::send`]; [`ErrorKind::Pagination`] if the list does not end, or cannot be read completely. [`Error::cursor`]
+    /// says where to resume.
     pub async fn next(&mut self) -> Option<Result<Page<E::Item>>> {
         poll_fn(|context| self.poll_page(context)).await
     }
 
     fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Page<E::Item>>>> {
-        if matches!(self.state, State::Idle) {
-            self.state = self.fetch();
+        if self.failed || self.walk.is_done() {
+            return Poll::Ready(None);
         }
-        let page = match std::mem::replace(&mut self.state, State::Done) {
-            State::Fetching(mut page) => match page.as_mut().poll(context) {
-                Poll::Ready(page) => page,
-                Poll::Pending => {
-                    self.state = State::Fetching(page);
-                    return Poll::Pending;
+        let page = match self.walk.admit() {
+            Ok(()) => {
+                if self.current.is_none() {
+                    // Only now: pages that are not polled for are held in memory.
+                    if self.ahead.numbers.is_some() {
+                        self.look_ahead();
+                    }
+                    self.current = Some(self.fetch_next());
                 }
-            },
-            State::Refused(error) => Err(error),
-            State::Idle | State::Done => return Poll::Ready(None),
-        };
-        Poll::Ready(Some(match page {
-            Ok(page) => Ok(self.take_in(page)),
-            Err(mut error) => {
-                error.set().cursor(self.cursor.clone());
-                Err(error)
+                let Some(current) = &mut self.current else { return Poll::Ready(None) };
+                let page = ready!(current.as_mut().poll(context));
+                self.current = None;
+                page.and_then(|page| self.take_in(page))
             }
-        }))
+            Err(why) => Err(endless(E::OPERATION, why)),
+        };
+        Poll::Ready(Some(page.map_err(|mut error| {
+            self.failed = true;
+            self.ahead.in_flight.clear();
+            error.set().cursor(self.cursor().cloned());
+            error
+        })))
     }
 
-    /// Starts to fetch the page at the cursor, unless the guard refuses it.
-    fn fetch(&mut self) -> State<E::Item> {
-        if let Err(why) = self.guard.admit(self.cursor.as_ref()) {
-            return State::Refused(endless(E::OPERATION, why));
+    /// The page at the cursor: the one in flight, if it is the right one.
+    fn fetch_next(&mut self) -> FetchedPage<E> {
+        if let (Some(cursor), false) = (self.walk.cursor(), self.walk.reads_again())
+            && let Some((in_flight, page)) = self.ahead.in_flight.pop_front()
+            && in_flight == *cursor
+        {
+            return page;
         }
-        let request = at(self.request.clone(), self.cursor.as_ref());
+        self.fetch(self.walk.cursor())
+    }
+
+    fn fetch(&self, cursor: Option<&Cursor>) -> FetchedPage<E> {
+        let request = at(self.request.clone(), cursor);
         let (client, limits) = (self.client.clone(), self.limits.clone());
-        State::Fetching(Box::pin(async move {
+        Box::pin(async move {
             match client.call(request.clone()).limits(limits).send().await {
                 Err(error) if request.is_past_end(&error) => Ok(Page::new(Vec::new(), None)),
                 response => Ok(response?.into_inner()),
             }
-        }))
+        })
     }
 
-    /// Takes a page in: drops the items that the page before had, and moves on to the next cursor.
-    fn take_in(&mut self, mut page: Page<E::Item>) -> Page<E::Item> {
-        self.overlap.apply(&mut page, E::key);
-        self.guard.count(page.items.is_empty());
-        self.cursor.clone_from(&page.next);
-        if page.next.is_some() {
-            self.state = State::Idle;
-            if self.prefetch {
-                self.state = match self.fetch() {
-                    State::Fetching(next) => State::Fetching(spawned(next)),
-                    refused => refused,
-                };
-            }
+    /// Takes a page in: moves on to the next cursor, and requests pages ahead.
+    fn take_in(&mut self, mut page: Page<E::Item>) -> Result<Page<E::Item>> {
+        let (next, total) = (page.next.clone(), page.total);
+        let taken = self.walk.take_in(&mut page, E::key);
+        taken.map_err(|why| endless(E::OPERATION, why))?;
+        self.ahead.head = Some(Page { items: Vec::new(), next, total });
+        if self.walk.is_done() {
+            self.ahead.in_flight.clear();
+        } else if self.ahead.most > 0 && self.ahead.numbers.is_none() && self.walk.admit().is_ok() {
+            self.look_ahead();
         }
-        page
+        Ok(page)
+    }
+
+    /// Requests the page at the cursor and, where they can be named, those after it.
+    fn look_ahead(&mut self) {
+        let head = self.ahead.head.take().filter(|_| !self.walk.reads_again());
+        let (Some(head), Some(next)) = (head, self.walk.cursor().cloned()) else { return };
+        if !self.ahead.in_flight.front().is_some_and(|(cursor, _)| *cursor == next) {
+            self.ahead.in_flight.clear();
+            let first = self.ahead.numbers.as_ref().map(|by| (by.nth)(&self.request, &head, 1));
+            self.ahead.from = (first.as_ref() == Some(&next)).then_some((head, 1));
+        }
+        let guard = &self.walk.guard;
+        let most = self.ahead.most.min(guard.max_pages.saturating_sub(guard.pages) + 1);
+        while self.ahead.in_flight.len() < most {
+            let numbered = self.ahead.from.as_mut().zip(self.ahead.numbers.as_ref());
+            let numbered = numbered
+                .filter(|((from, number), by)| *number < (by.page_count)(&self.request, from));
+            let cursor = if let Some(((from, number), by)) = numbered {
+                let cursor = (by.nth)(&self.request, from, *number);
+                *number += 1;
+                cursor
+            } else if self.ahead.in_flight.is_empty() {
+                next.clone()
+            } else {
+                return;
+            };
+            let page = spawned(self.fetch(Some(&cursor)));
+            self.ahead.in_flight.push_back((cursor, page));
+        }
     }
 }
 
@@ -255,128 +309,15 @@ impl<E: OffsetPages> Pages<E> {
     /// Fetches up to `requests` pages at once after the first, for vendors that count their pages. Order is kept, and at most
     /// `requests` pages are held.
     ///
-    /// Pages are not compared with their neighbours: a list that changes meanwhile may repeat or miss an item. If the last page
-    /// counted says that the list continues, the walk continues one page at a time. The limit on pages holds; an error ends the
-    /// stream.
-    pub fn concurrent(
-        self,
-        requests: usize,
-    ) -> impl Stream<Item = Result<Page<E::Item>>> + Send + 'static {
-        let pages = Self { prefetch: false, ..self };
-        let state = Concurrent::First;
-        let walk = ConcurrentWalk { pages, requests: requests.max(1), cut_off: false, state };
-        stream::unfold(walk, |mut walk| async move {
-            let page = walk.next().await?;
-            if page.is_err() {
-                walk.state = Concurrent::Ended;
-            }
-            Some((page, walk))
-        })
+    /// The pages and errors are those of the same walk one page at a time: a page that was requested because of a wrong count is
+    /// not used.
+    pub fn concurrent(mut self, requests: usize) -> Self {
+        self.ahead.most = requests.max(1);
+        self.ahead.numbers = Some(Numbers { page_count: E::page_count, nth: E::nth });
+        self
     }
 }
 
-/// A walk that fetches several pages at once.
-struct ConcurrentWalk<E: OffsetPages> {
-    pages: Pages<E>,
-    requests: usize,
-    /// The list has more pages than the walk may fetch.
-    cut_off: bool,
-    state: Concurrent<E>,
-}
-
-enum Concurrent<E: OffsetPages> {
-    /// Nothing is fetched yet.
-    First,
-    /// The first page has said how many there are.
-    Counted {
-        /// The first page without its items: the others are named from it.
-        first: Page<E::Item>,
-        /// The pages that are not requested yet.
-        numbers: Range<usize>,
-        in_flight: FuturesOrdered<BoxFuture<'static, Result<Page<E::Item>>>>,
-        /// Where the page that was returned last says that the list continues.
-        next: Option<Cursor>,
-    },
-    /// The list continues after the last page counted.
-    OneByOne,
-    Ended,
-}
-
-impl<E: OffsetPages> ConcurrentWalk<E> {
-    async fn next(&mut self) -> Option<Result<Page<E::Item>>> {
-        if let Concurrent::First = self.state {
-            let begin = self.pages.cursor.clone();
-            let page = fetch(&self.pages, begin.clone()).await;
-            if let Ok(first) = &page {
-                self.count(first, begin.as_ref());
-            }
-            return Some(page);
-        }
-        if let Concurrent::Counted { first, numbers, in_flight, next } = &mut self.state {
-            while in_flight.len() < self.requests
-                && let Some(number) = numbers.next()
-            {
-                let cursor = self.pages.request.nth(first, number);
-                in_flight.push_back(spawned(fetch(&self.pages, Some(cursor))));
-            }
-            if let Some(page) = in_flight.next().await {
-                *next = page.as_ref().ok().and_then(|page| page.next.clone());
-                return Some(page);
-            }
-            // All pages counted are returned.
-            self.pages.cursor = next.take();
-            self.state = Concurrent::OneByOne;
-            if self.pages.cursor.is_none() {
-                self.pages.state = State::Done;
-            }
-        }
-        if let Concurrent::OneByOne = self.state {
-            if let Some(page) = self.pages.next().await {
-                return Some(page);
-            }
-            self.state = Concurrent::Ended;
-            if self.cut_off {
-                return Some(Err(endless(E::OPERATION, self.pages.guard.too_many())));
-            }
-        }
-        None
-    }
-
-    /// Plans the pages after the first, or after the one that the walk resumed at.
-    fn count(&mut self, page: &Page<E::Item>, begin: Option<&Cursor>) {
-        let request = &self.pages.request;
-        let guard = &mut self.pages.guard;
-        let count = request.page_count(page);
-        let first = Page { items: Vec::new(), next: page.next.clone(), total: page.total };
-        let mut numbers = 0..count.min(guard.max_pages);
-        match begin {
-            None => _ = numbers.next(),
-            Some(begin) => _ = numbers.find(|number| request.nth(&first, *number) == *begin),
-        }
-        self.cut_off = count > guard.max_pages;
-        guard.pages = 1 + numbers.len();
-        let (in_flight, next) = (FuturesOrdered::new(), first.next.clone());
-        self.state = Concurrent::Counted { first, numbers, in_flight, next };
-    }
-}
-
-/// Fetches one page outside of the order of the walk.
-fn fetch<E: PagedEndpoint>(
-    pages: &Pages<E>,
-    cursor: Option<Cursor>,
-) -> impl Future<Output = Result<Page<E::Item>>> + Send + 'static {
-    let request = at(pages.request.clone(), cursor.as_ref());
-    let (client, limits) = (pages.client.clone(), pages.limits.clone());
-    async move {
-        match client.call(request).limits(limits).send().await {
-            Ok(page) => Ok(page.into_inner()),
-            Err(mut error) => {
-                error.set().cursor(cursor);
-                Err(error)
-            }
-        }
-    }
-}
 impl<E: PagedEndpoint> Stream for Pages<E> {
     type Item = Result<Page<E::Item>>;
 
@@ -449,7 +390,7 @@ impl<E: PagedEndpoint> Items<E> {
             if let Some(item) = self.page.next() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            let at = self.pages.cursor.clone();
+            let at = self.pages.cursor().cloned();
             match ready!(self.pages.poll_page(context)) {
                 Some(Ok(page)) => {
                     self.page = page.items.into_iter();
@@ -459,6 +400,14 @@ impl<E: PagedEndpoint> Items<E> {
                 None => return Poll::Ready(None),
             }
         }
+    }
+}
+
+impl<E: OffsetPages> Items<E> {
+    /// As [`Pages::concurrent`].
+    pub fn concurrent(mut self, requests: usize) -> Self {
+        self.pages = self.pages.concurrent(requests);
+        self
     }
 }
 

@@ -13,7 +13,7 @@ use super::wait::Wait;
 use super::wait_all::WaitAll;
 use crate::client::CallLimits;
 use crate::error::Result;
-use crate::paging::page::{Cursor, LoopGuard, OverlapFilter};
+use crate::paging::page::Walk;
 use crate::paging::walk::endless;
 
 /// What every [`RunProvider`] can do. Implemented for all of them.
@@ -124,32 +124,21 @@ fn walk<P: RunProvider + ?Sized>(
     provider: &P,
     target: Target,
 ) -> BoxStream<'_, Result<RunSnapshot>> {
-    struct Walk {
-        target: Target,
-        /// Of the next page.
-        cursor: Option<Cursor>,
-        ended: bool,
-        guard: LoopGuard,
-        overlap: OverlapFilter,
-    }
-    let (guard, overlap) = (LoopGuard::new(), OverlapFilter::default());
-    let begin = Walk { target, cursor: None, ended: false, guard, overlap };
-    let pages = stream::try_unfold(begin, move |mut walk| async move {
-        if walk.ended {
-            return Ok(None);
-        }
-        let cursor = walk.cursor.take();
-        walk.guard.admit(cursor.as_ref()).map_err(|why| endless("runs.list", why))?;
-        let limits = CallLimits::default();
-        let page = provider.fetch_page(&walk.target, cursor.clone(), &limits).await;
-        let mut page = page.map_err(|mut error| {
-            error.set().cursor(cursor);
-            error
-        })?;
-        walk.overlap.apply(&mut page, |run| Some(run.run.id()));
-        walk.guard.count(page.items.is_empty());
-        (walk.ended, walk.cursor) = (page.next.is_none(), page.next);
-        Ok(Some((stream::iter(page.items).map(Ok), walk)))
-    });
+    let pages =
+        stream::try_unfold((target, Walk::default()), move |(target, mut walk)| async move {
+            if walk.is_done() {
+                return Ok(None);
+            }
+            walk.admit().map_err(|why| endless("runs.list", why))?;
+            let cursor = walk.cursor().cloned();
+            let page = provider.fetch_page(&target, cursor.clone(), &CallLimits::default()).await;
+            let mut page = page.map_err(|mut error| {
+                error.set().cursor(cursor);
+                error
+            })?;
+            let taken = walk.take_in(&mut page, |run| Some(run.run.id()));
+            taken.map_err(|why| endless("runs.list", why))?;
+            Ok(Some((stream::iter(page.items).map(Ok), (target, walk))))
+        });
     pages.try_flatten().boxed()
 }

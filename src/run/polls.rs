@@ -101,7 +101,7 @@ macro_rules! wait_setters {
         }
 
         /// Longest wait, counted from the first poll, which is made in any case. Default 24 hours. Then the wait fails with
-        /// [`ErrorKind::WaitTimeout`], which holds the last snapshot; the run keeps running.
+        /// [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout), which holds the last snapshot; the run keeps running.
         pub fn timeout(mut self, limit: Duration) -> Self {
             self.settings.timeout = limit;
             self

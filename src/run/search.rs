@@ -126,7 +126,7 @@ async fn walk<P: RunProvider + ?Sized>(
     limits: &CallLimits,
     mut enough: impl FnMut(RecentRuns) -> bool,
 ) -> Result<End> {
-    let (mut guard, mut cursor, mut runs) = (LoopGuard::new(), None, 0);
+    let (mut guard, mut cursor, mut runs) = (LoopGuard::default(), None, 0);
     loop {
         guard.admit(cursor.as_ref()).map_err(|why| endless("runs.list", why))?;
         let mut recent = provider.recent_runs(target, cursor, limits).await?;

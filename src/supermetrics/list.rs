@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::parameters::Limited as _;
 use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::lenient;
 
@@ -41,8 +41,7 @@ impl ListQuery {
 
     /// Chooses the page at this cursor.
     pub(super) fn seek(&mut self, cursor: &Cursor) {
-        let offset = cursor.as_str().strip_prefix("offset=");
-        self.offset = offset.and_then(|offset| offset.parse().ok());
+        self.offset = offset_of(cursor).and_then(|offset| offset.try_into().ok());
     }
 
     /// The offset of the page's first item.
@@ -60,18 +59,25 @@ impl ListQuery {
         u32::try_from(items.len()).map_or(true, |count| count >= self.limit)
     }
 
-    /// How many pages the list has. All offsets are known if its items are counted and the first page is full.
-    pub(super) fn pages<T>(&self, first: &Page<T>) -> usize {
-        let size = usize::try_from(self.limit.max(1)).unwrap_or(usize::MAX);
-        let total = first.total.and_then(|total| usize::try_from(total).ok()).unwrap_or(0);
-        if self.is_full(&first.items) { total.div_ceil(size).max(1) } else { 1 }
+    /// How many pages there are from this one on. Their offsets are known if the items are counted and the pages so far were full.
+    pub(super) fn pages<T>(&self, page: &Page<T>) -> usize {
+        let size = u64::from(self.limit.max(1));
+        let next = page.next.as_ref().and_then(offset_of).filter(|next| next % size == 0);
+        let left = next.zip(page.total).map_or(0, |(next, total)| total.saturating_sub(next));
+        usize::try_from(left.div_ceil(size)).unwrap_or(usize::MAX).saturating_add(1)
     }
 
-    /// The cursor of the page with this number, counted from 0.
-    pub(super) fn cursor(&self, number: usize) -> Cursor {
-        let number = u64::try_from(number).unwrap_or(u64::MAX);
-        cursor_at(number.saturating_mul(u64::from(self.limit)))
+    /// The cursor of a page after this one; number 1 is the next.
+    pub(super) fn later<T>(&self, page: &Page<T>, number: usize) -> Cursor {
+        let next = page.next.as_ref().and_then(offset_of).unwrap_or_default();
+        let further = u64::try_from(number.saturating_sub(1)).unwrap_or(u64::MAX);
+        cursor_at(next.saturating_add(further.saturating_mul(u64::from(self.limit))))
     }
+}
+
+/// The offset at which the page of this cursor begins; `None` if the cursor is another vendor's.
+fn offset_of(cursor: &Cursor) -> Option<u64> {
+    cursor.as_str().strip_prefix("offset=")?.parse().ok()
 }
 
 /// The cursor of the page that begins at this offset.
@@ -89,10 +95,17 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let response: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
-        let total = response.meta.and_then(|meta| meta.paginate?.total);
         let items = response.data;
-        let read = self.end(&items);
+        let (start, read) = (self.start(), self.end(&items));
+        // A total that denies the items of this page is wrong.
+        let total = response.meta.and_then(|meta| meta.paginate?.total);
+        let total = total.filter(|total| items.is_empty() || *total >= read);
         let more = match total {
+            Some(total) if items.is_empty() && start > 0 && total > start => {
+                let message =
+                    format!("there are {total} items, but none came after the first {start}");
+                return Err(Error::new(ErrorKind::Pagination, message));
+            }
             Some(total) => !items.is_empty() && read < total,
             None => self.is_full(&items),
         };
@@ -111,8 +124,8 @@ impl<T: DeserializeOwned> CountedList<T> for ListQuery {
         self.pages(first)
     }
 
-    fn nth(&self, _: &Page<T>, number: usize) -> Cursor {
-        self.cursor(number)
+    fn nth(&self, first: &Page<T>, number: usize) -> Cursor {
+        self.later(first, number)
     }
 }
 
@@ -154,17 +167,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_side_by_side_need_a_count_and_a_full_first_page() {
+    fn pages_side_by_side_need_a_count_and_full_pages() {
         let list = ListQuery::of(10);
-        let page = |items: usize, total: Option<u64>| {
-            let mut page = Page::new(vec![(); items], None);
+        let page = |next: Option<u64>, total: Option<u64>| {
+            let mut page = Page::<()>::new(Vec::new(), next.map(cursor_at));
             page.total = total;
             page
         };
-        assert_eq!(list.pages(&page(10, Some(25))), 3);
-        assert_eq!(list.pages(&page(10, Some(10))), 1);
-        assert_eq!(list.pages(&page(10, None)), 1);
-        assert_eq!(list.pages(&page(5, Some(25))), 1, "the vendor sends less than was requested");
-        assert_eq!(list.cursor(3).as_str(), "offset=30");
+        assert_eq!(list.pages(&page(Some(10), Some(25))), 3);
+        assert_eq!(list.pages(&page(Some(20), Some(25))), 2);
+        assert_eq!(list.pages(&page(None, Some(10))), 1);
+        assert_eq!(list.pages(&page(Some(10), None)), 1);
+        assert_eq!(
+            list.pages(&page(Some(5), Some(25))),
+            1,
+            "the vendor sends less than was requested"
+        );
+        assert_eq!(list.pages(&page(Some(10), Some(u64::MAX))), 1_844_674_407_370_955_162);
+        assert_eq!(list.later(&page(Some(10), Some(25)), 1).as_str(), "offset=10");
+        assert_eq!(list.later(&page(Some(10), Some(99)), 3).as_str(), "offset=30");
     }
 }

@@ -184,8 +184,8 @@ impl CountedList<Row> for RowPages {
         self.page.pages(first)
     }
 
-    fn nth(&self, _: &Page<Row>, number: usize) -> Cursor {
-        self.page.cursor(number)
+    fn nth(&self, first: &Page<Row>, number: usize) -> Cursor {
+        self.page.later(first, number)
     }
 }
 

@@ -39,6 +39,8 @@ mod wait;
 #[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod waits;
 #[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod walks;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod ways;
 
 use std::collections::BTreeSet;
@@ -80,11 +82,12 @@ fn every_fault_has_a_test_of_its_number() {
         include_str!("vendors.rs"),
         include_str!("wait.rs"),
         include_str!("waits.rs"),
+        include_str!("walks.rs"),
     ];
     let tests = sources.iter().flat_map(|source| source.split("fn fault_").skip(1));
     let tested: BTreeSet<u8> = tests.filter_map(|name| name.get(..2)?.parse().ok()).collect();
     // 66 to 69 are those of the test `did_it_run`.
-    assert_eq!(tested, (1..=65).chain(72..=74).collect());
+    assert_eq!(tested, (1..=65).chain([70]).chain(72..=74).collect());
 }
 
 /// A client with secrets of every kind, whose pauses take no time.
