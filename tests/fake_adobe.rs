@@ -435,10 +435,13 @@ async fn a_cancel_takes_effect_with_the_next_look_and_leaves_finished_runs_alone
         assert_eq!(run["state"], shown);
         assert!(text(&run["taskStatusList"][0]["message"]).starts_with("Cancelled"));
     }
+    let queries = caller.get("/queries?property=scheduleId%3D%3Dnightly-orders").await;
+    let of_runs = queries["queries"].as_array().unwrap().iter();
+    let killed = of_runs.map(|query| (query["state"].as_str(), query["errors"] == json!([])));
     assert_eq!(
-        caller.ids("/queries", "queries").await.len(),
-        1,
-        "a cancelled run has no error to explain"
+        killed.collect::<Vec<_>>(),
+        [(Some("KILLED"), true), (Some("KILLED"), true), (Some("FAILED"), false)],
+        "the query of a cancelled run says so, and has no error to explain"
     );
     let done =
         caller.ids("/schedules/nightly-orders/runs?limit=1", "runsSchedules").await.remove(0);

@@ -63,11 +63,8 @@ async fn a_plan_means_the_same_at_every_vendor() {
     };
     assert_eq!(ends(FakeSupermetrics::start().await, query, &plans).await, expected);
 
-    // What Adobe calls a cancelled run is not documented, so it is a setting of the fake.
     let nightly = |_| adobe::target("nightly-orders");
-    let fake = FakeAdobe::start().await;
-    fake.cancelled_state("KILLED");
-    assert_eq!(ends(fake, nightly, &plans).await, expected);
+    assert_eq!(ends(FakeAdobe::start().await, nightly, &plans).await, expected);
 
     // Nothing can be triggered or cancelled at ArcGIS.
     let fake = FakeArcGis::start().await;
