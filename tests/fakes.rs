@@ -90,6 +90,21 @@ async fn a_plan_may_name_any_state_of_the_vendor() {
 }
 
 #[tokio::test]
+async fn a_fake_starts_on_the_port_that_is_chosen_and_says_if_it_is_taken() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    let error = FakeMode::start_on(port).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let message = format!("port {port} of 127.0.0.1 cannot be used: ");
+    assert!(error.to_string().starts_with(&message), "{error}");
+    drop(free);
+    let chosen = FakeAdobe::start_on(port).await.unwrap();
+    assert_eq!(chosen.base_url(), format!("http://127.0.0.1:{port}/data/foundation/query"));
+    let client = chosen.client_builder().build().unwrap();
+    assert_eq!(client.send(adobe::ListSchedules::new()).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test]
 async fn lists_before_a_run_is_shown_can_be_planned_for_one_run() {
     let fake = FakeAdobe::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
