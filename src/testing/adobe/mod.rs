@@ -128,7 +128,14 @@ impl FakeAdobe {
 
     /// How lists announce their next page. Default [`LinkForm::Object`].
     pub fn link_form(&self, form: LinkForm) {
-        self.lock().link_form = form;
+        self.lock().links.form = form;
+    }
+
+    /// Whether templates and alerts link on from their last page, as in the vendor's samples: a page of templates to its own last
+    /// item, so that pages overlap and the last one links to itself; a page of alerts to the next number, where there are none.
+    /// Default `false`, since the vendor's own client never ends on such lists.
+    pub fn next_link_past_end(&self, linked: bool) {
+        self.lock().links.past_end = linked;
     }
 
     /// Whether the query filter `scheduleRunId` takes run IDs as they are. Default `false`: only decoded ones match.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::FakeAdobe;
 use super::alerts::Alert;
-use super::lists::{LinkForm, Row};
+use super::lists::{Links, Row};
 use super::responses::{self, ParsedRequest, Refusal, Reply, not_found};
 use super::routes::route;
 use super::templates::Template;
@@ -33,7 +33,7 @@ pub struct State {
     /// The rows that accelerated queries find.
     pub(super) accelerated: Vec<crate::adobe::Row>,
     pub(super) unseen_lists: usize,
-    pub(super) link_form: LinkForm,
+    pub(super) links: Links,
     pub(super) filter_by_encoded_id: bool,
     pub(super) after_cancel: String,
 }
