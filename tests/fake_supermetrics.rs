@@ -27,7 +27,9 @@ struct Caller {
 
 impl Caller {
     async fn new() -> Self {
-        Self { fake: FakeSupermetrics::start().await, http: Client::new() }
+        let fake = FakeSupermetrics::start().await;
+        fake.add_data_source("GA");
+        Self { fake, http: Client::new() }
     }
 
     fn origin(&self) -> String {
@@ -458,6 +460,19 @@ async fn a_wrong_login_and_a_foreign_data_source_are_told_apart_from_a_wrong_key
     let unlicensed = json!({ "ds_id": FakeSupermetrics::UNLICENSED_DATA_SOURCE });
     let licence = (500, "LICENSE_ACCESS_DATA_SOURCE".to_owned());
     assert_eq!(caller.refusal(&data(&unlicensed)).await, licence);
+    // What does not exist is neither, wherever it is named.
+    let refused = (400, "BAD_REQUEST".to_owned());
+    assert_eq!(caller.refusal(&data(&json!({ "ds_id": "FA" }))).await, refused);
+    for path in ["/query/accounts?ds_id=FA", "/query/fields?ds_id=FA", "/query/segments?ds_id=FA"] {
+        assert_eq!(caller.refusal(path).await, refused, "{path}");
+    }
+    let batch = json!({ "queries": [{ "ds_id": "GA" }, { "ds_id": "FA" }] });
+    let batch = caller.request("POST", "/query/batch").json(&batch).send().await.unwrap();
+    assert_eq!((batch.status().as_u16(), caller.fake.batches()), (400, 0));
+    caller.fake.add_data_source("FA");
+    for path in ["/query/accounts?ds_id=FA", "/query/fields?ds_id=fa"] {
+        assert_eq!(caller.call("GET", path).await.0, 200, "{path}");
+    }
     assert_eq!(caller.triggers(), 0);
 }
 
