@@ -4,7 +4,8 @@
 //! query with its short URL, and batches. It keeps what callers start, and it is strict: it refuses a parameter that the
 //! API does not define, and a value outside its limits. Nothing moves by itself. A run takes a step at every poll of its
 //! status or its batch, at every data call that waits for it (`sync_timeout` above 0), and at every fifth history, so
-//! tests need no sleep. A data call that does not wait shows a run as it is.
+//! tests need no sleep. A data call without `sync_timeout` waits for half an hour, that is to the end; one that does not wait
+//! shows a run as it is.
 //!
 //! The API is below `/enterprise/v2`, below `/v2`, and at the root, where `/me` is, too.
 //!

@@ -150,8 +150,10 @@ fn data(state: &mut State, sent: &Sent<'_>, asked: &DataCall) -> Reply {
             index
         }
     };
-    if number(query, "sync_timeout").is_none_or(|seconds| seconds > 0) {
-        state.poll(index);
+    match number(query, "sync_timeout") {
+        None => state.poll_to_end(index),
+        Some(0) => {}
+        Some(_) => state.poll(index),
     }
     state.shown(index, &Page::between(sent, &asked.given), true)
 }

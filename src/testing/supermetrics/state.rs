@@ -139,6 +139,14 @@ impl State {
         }
     }
 
+    /// Waits for as long as the API does by default, half an hour, with a poll each second. A run that never ends gets one poll.
+    pub(super) fn poll_to_end(&mut self, index: usize) {
+        let ends = self.runs.get(index).is_some_and(|run| run.course.end().is_some());
+        for _ in 0..if ends { 1800 } else { 1 } {
+            self.poll(index);
+        }
+    }
+
     /// Counts as one list of all runs: each unfinished one comes closer to its next step.
     pub(super) fn listed(&mut self) {
         for index in 0..self.runs.len() {
