@@ -61,9 +61,10 @@ async fn main() -> ExitCode {
             _ => return refuse(&format!("unknown option {argument}")),
         }
     }
-    let fakes = match start(ports).await {
-        Ok(fakes) => fakes,
-        Err(error) => {
+    // From here on a signal ends the program without an error.
+    let (stopped, fakes) = match (stop_signals(), start(ports).await) {
+        (Ok(stopped), Ok(fakes)) => (stopped, fakes),
+        (Err(error), _) | (_, Err(error)) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
@@ -73,13 +74,8 @@ async fn main() -> ExitCode {
     } else {
         show(&fakes);
     }
-    match stopped().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cannot wait for signals: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    stopped.await;
+    ExitCode::SUCCESS
 }
 
 fn refuse(why: &str) -> ExitCode {
@@ -169,16 +165,22 @@ fn as_json(fakes: &[Started]) -> Value {
 }
 
 #[cfg(unix)]
-async fn stopped() -> io::Result<()> {
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminated.recv() => Ok(()),
-    }
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
 }
 
 #[cfg(not(unix))]
-async fn stopped() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+#[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -80,11 +80,15 @@ impl<'c> Sent<'c> {
         self.format.as_deref() == Some("pjson")
     }
 
-    /// Checks that the request asks for JSON, and that it can be parsed.
+    /// Checks that the request can be parsed.
+    pub(super) fn check_form(&self, strict: bool) -> Result<(), Refusal> {
+        let fault = self.fault.or(self.risk.filter(|_| strict));
+        fault.map_or(Ok(()), |fault| Err(Refusal::bad_request(fault)))
+    }
+
+    /// Checks that the request asks for JSON, too.
     pub(super) fn check(&self, api: Api, strict: bool) -> Result<(), Refusal> {
-        if let Some(fault) = self.fault.or(self.risk.filter(|_| strict)) {
-            return Err(Refusal::bad_request(fault));
-        }
+        self.check_form(strict)?;
         if matches!(self.format.as_deref(), Some("json" | "pjson")) {
             return Ok(());
         }

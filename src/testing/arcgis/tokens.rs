@@ -73,15 +73,16 @@ impl State {
 
     /// `generateToken` and `oauth2/token`.
     pub(super) fn token_request(&mut self, sent: &Sent<'_>) -> Reply {
-        sent.check(Api::Sharing, self.strict)?;
+        sent.check_form(self.strict)?;
         if sent.call.method != "POST" {
             return Err(Refusal::error(405, "Tokens are handed out by POST."));
         }
+        // Clients of OAuth 2 do not know `f`.
         if sent.parts.iter().any(|part| part == "oauth2") {
-            self.app_token(sent)
-        } else {
-            self.user_token(sent)
+            return self.app_token(sent);
         }
+        sent.check(Api::Sharing, self.strict)?;
+        self.user_token(sent)
     }
 
     fn user_token(&mut self, sent: &Sent<'_>) -> Reply {
@@ -106,7 +107,8 @@ impl State {
 
     /// For an app, which has the tasks of its owner but fewer rights.
     fn app_token(&mut self, sent: &Sent<'_>) -> Reply {
-        sent.only(&["client_id", "client_secret", "grant_type", "expiration"])?;
+        // The last one has no effect; Esri's own client sends it.
+        sent.only(&["client_id", "client_secret", "grant_type", "expiration", "redirect_uri"])?;
         let minutes = minutes(sent)?;
         if sent.field("grant_type") != Some("client_credentials") {
             return Err(Refusal::oauth("unsupported_grant_type", "only apps get tokens here"));
