@@ -10,7 +10,12 @@
     feature = "mode",
     feature = "supermetrics"
 ))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the helpers of tests may panic"
+)]
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
@@ -101,7 +106,7 @@ impl Gis {
         ];
         let request = gis.http.post(gis.fake.token_url()).header("Referer", "http");
         let (_, token) = read(form(request, &fields)).await;
-        gis.token = text(&token["token"]).to_owned();
+        text(&token["token"]).clone_into(&mut gis.token);
         gis
     }
 
@@ -208,7 +213,7 @@ async fn arcgis_signs_in_as_an_app() {
     ];
     let url = format!("{}/sharing/rest/oauth2/token", gis.fake.base_url());
     let (_, token) = read(form(gis.http.post(url), &fields)).await;
-    gis.token = text(&token["access_token"]).to_owned();
+    text(&token["access_token"]).clone_into(&mut gis.token);
     gis.connects().await;
 }
 

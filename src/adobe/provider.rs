@@ -179,7 +179,7 @@ async fn killed_since_failed(
 fn is_of(query: &Query, run: &Run) -> bool {
     let id = query.links.get("schedule_run").and_then(|link| link.id);
     id.is_some_and(|id| {
-        id == run.id.as_str() || run.id.decode().is_some_and(|decoded| id == &*decoded.text)
+        id == run.id.as_str() || run.id.decode().is_some_and(|decoded| id == *decoded.text)
     })
 }
 

@@ -39,8 +39,11 @@ impl<'c> Sent<'c> {
         } else {
             None
         };
-        let risk = (!get && !form || !get && !call.query.is_empty())
-            .then_some("the parameters of a POST belong in a form");
+        let risk = if get || (form && call.query.is_empty()) {
+            None
+        } else {
+            Some("the parameters of a POST belong in a form")
+        };
         let mut parts = call.parts(root).unwrap_or_default();
         parts.retain(|part| !part.is_empty());
         let mut sent = Self {

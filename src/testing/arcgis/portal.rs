@@ -9,7 +9,7 @@ use super::shapes::Page;
 use super::state::State;
 use super::tokens::Caller;
 use super::{Deployment, FakeArcGis};
-use crate::testing::kit::FakeState as _;
+use crate::testing::kit::{FakeState as _, Response};
 
 pub(super) const USERS: [&str; 2] = [FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE];
 /// That of the Sharing API.
@@ -18,14 +18,14 @@ pub(super) const VERSION: &str = "2025.1";
 const BEGIN: i64 = 1_767_225_600_000;
 
 /// `/sharing/rest`.
-pub(super) fn version() -> Reply {
-    Ok(data(json!({ "currentVersion": VERSION })))
+pub(super) fn version() -> Response {
+    data(json!({ "currentVersion": VERSION }))
 }
 
 /// `/sharing/rest/info`.
-pub(super) fn info(state: &State) -> Reply {
+pub(super) fn info(state: &State) -> Response {
     let (root, auth) = sign_in_at(state);
-    Ok(data(json!({ "owningSystemUrl": root, "authInfo": auth })))
+    data(json!({ "owningSystemUrl": root, "authInfo": auth }))
 }
 
 /// `/rest/info`, that of the portal's services, which clients also try without `/rest`.
@@ -106,8 +106,8 @@ fn portal(state: &State, sent: &Sent<'_>) -> Reply {
 }
 
 /// A user, as `community/self` and `community/users/<name>` show it.
-pub(super) fn user(name: &str) -> Reply {
-    Ok(data(shown_user(name)))
+pub(super) fn user(name: &str) -> Response {
+    data(shown_user(name))
 }
 
 /// The users whose names contain the first word of the search.

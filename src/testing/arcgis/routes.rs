@@ -60,8 +60,8 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
 
 fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
     match (sent.call.method.as_str(), parts) {
-        ("GET", []) => portal::version(),
-        ("GET", ["info"]) => portal::info(state),
+        ("GET", []) => Ok(portal::version()),
+        ("GET", ["info"]) => Ok(portal::info(state)),
         ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID, "allScheduledTasks"]) => {
             if !state.caller(sent, Api::Sharing)?.administrator {
                 return Err(Refusal::denied());
@@ -73,7 +73,7 @@ fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
             portal::route(state, sent, rest)
         }
         ("GET" | "POST", ["community", "self"]) => {
-            portal::user(state.caller(sent, Api::Sharing)?.user)
+            Ok(portal::user(state.caller(sent, Api::Sharing)?.user))
         }
         ("GET" | "POST", ["community", "users"]) => {
             state.caller(sent, Api::Sharing)?;
@@ -82,7 +82,7 @@ fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
         ("GET" | "POST", ["community", "users", user]) => {
             state.caller(sent, Api::Sharing)?;
             check_user(user)?;
-            portal::user(user)
+            Ok(portal::user(user))
         }
         (_, ["community", "users", user, "tasks", rest @ ..]) => {
             let caller = state.caller(sent, Api::Sharing)?;

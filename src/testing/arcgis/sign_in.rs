@@ -4,7 +4,7 @@
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::responses::{ParsedRequest, Reply};
+use super::responses::ParsedRequest;
 use super::state::State;
 use super::tokens::{DEFAULT_MINUTES, MOST_MINUTES, known_user};
 use crate::testing::kit::Response;
@@ -40,18 +40,18 @@ impl State {
     }
 
     /// Redirects with a token if name and password are right; otherwise it is the page again.
-    pub(super) fn sign_in(&mut self, call: &ParsedRequest) -> Reply {
+    pub(super) fn sign_in(&mut self, call: &ParsedRequest) -> Response {
         let form: Vec<(String, String)> = form_urlencoded::parse(&call.body).into_owned().collect();
         let field = |name: &str| {
             let found = form.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
         };
         let Some(user) = known_user(field("username"), field("password")) else {
-            return Ok(page("Invalid username or password", ""));
+            return page("Invalid username or password", "");
         };
         let asked = self.sign_ins.iter().position(|page| field("oauth_state") == Some(&page.id));
         let Some(asked) = asked.map(|asked| self.sign_ins.swap_remove(asked)) else {
-            return Ok(page("Error: Invalid oauth_state", ""));
+            return page("Error: Invalid oauth_state", "");
         };
         let minutes = field("expiration").and_then(|minutes| minutes.parse().ok());
         let minutes = minutes.unwrap_or(DEFAULT_MINUTES).clamp(1, MOST_MINUTES);
@@ -65,7 +65,7 @@ impl State {
         }
         let mut response = Response::empty(302);
         response.header("location", &format!("{}#{}", asked.redirect, result.finish()));
-        Ok(response)
+        response
     }
 }
 

@@ -426,7 +426,7 @@ impl FakeState for State {
 
     fn token(&mut self, call: &ParsedRequest) -> Reply {
         if call.path == SIGN_IN {
-            return self.sign_in(call);
+            return Ok(self.sign_in(call));
         }
         let (_, root) = api_of(&call.path).ok_or_else(Refusal::nowhere)?;
         self.token_request(&Sent::new(call, root))
