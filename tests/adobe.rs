@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt as _;
 use http::Method;
 use scheduled_runs::adobe::{
     AlertFilter, AlertStatus, AlertType, CancelQuery, Channel, CountTemplates, CreateAccount,
@@ -23,7 +24,7 @@ use scheduled_runs::testing::{ManualClock, NewRun, Plan, ScriptedTransport};
 use scheduled_runs::wire::hal::Link;
 use scheduled_runs::{
     CallLimits, CancelOutcome, Cursor, Delivery, ErrorKind, Phase, RunProvider as _,
-    RunProviderExt as _, adobe,
+    RunProviderExt as _, RunRef, adobe,
 };
 
 const NIGHTLY: &str = "nightly-orders";
@@ -294,22 +295,86 @@ async fn a_failed_run_whose_query_cannot_be_had_says_what_its_task_says() {
     assert!(failure.part.unwrap().starts_with("task "));
 }
 
+/// Cancels a run of the nightly schedule.
+async fn cancelled(fake: &FakeAdobe, client: &adobe::Client) -> RunRef {
+    fake.next_run(Plan::never_ends());
+    let run = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
+    assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
+    run
+}
+
 #[tokio::test]
-async fn a_cancelled_run_ends_whatever_the_vendor_calls_it() {
-    for (state, phase) in
-        [("FAILED", Phase::Failed), ("KILLED", Phase::Cancelled), ("Cancelled", Phase::Cancelled)]
-    {
+async fn a_cancelled_run_ends_as_cancelled_whatever_the_vendor_calls_it() {
+    for state in ["FAILED", "KILLED", "Cancelled"] {
         let (fake, client) = start().await;
         fake.cancelled_state(state);
-        fake.next_run(Plan::never_ends());
-        let run = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
-        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
-        assert_eq!(client.wait(&run).await.unwrap().phase, phase);
+        let run = cancelled(&fake, &client).await;
+        for end in [client.wait(&run).await, client.snapshot(&run).await] {
+            let end = end.unwrap();
+            assert_eq!((end.phase, end.failure), (Phase::Cancelled, None), "{state}");
+            assert!(
+                end.state.unwrap().eq_ignore_ascii_case(state),
+                "the vendor's own word is kept"
+            );
+        }
         assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
         let patches =
             seen(&fake).into_iter().filter(|request| request.starts_with("PATCH")).count();
         assert_eq!(patches, 1, "a finished run is not cancelled again");
     }
+}
+
+#[tokio::test]
+async fn lists_tell_cancelled_runs_from_failed_ones_by_one_request_more() {
+    let (fake, client) = start().await;
+    let run = cancelled(&fake, &client).await;
+    client.wait(&run).await.unwrap();
+    // The same id at another schedule, where the run has failed; and a cancelled query of no schedule.
+    let twin = fake.add_run("hourly-traffic", NewRun::new("FAILED").id(run.id()));
+    let other = client.send(CreateQuery::new(QueryDef::sql("dev:all", "SELECT 1"))).await.unwrap();
+    client.send(CancelQuery::new(other.id.clone())).await.unwrap();
+    let phases = async |schedule: &str| {
+        let runs = client.runs(&adobe::target(schedule)).try_collect::<Vec<_>>().await.unwrap();
+        let phases: Vec<_> =
+            runs.into_iter().map(|run| (run.phase, run.run.id().to_owned())).collect();
+        phases
+    };
+
+    let before = fake.requests().len();
+    let nightly = phases(NIGHTLY).await;
+    assert_eq!(nightly[0], (Phase::Cancelled, run.id().to_owned()));
+    let failed = nightly.iter().filter(|(phase, _)| *phase == Phase::Failed);
+    assert_eq!((nightly.len(), failed.count()), (7, 1), "the run that failed has failed");
+    let asked = fake.requests().split_off(before);
+    let [_, killed] = &*asked else { panic!("{asked:?}") };
+    assert_eq!(killed.path, "/queries");
+    let filter = "orderby=created&limit=1000&property=scheduleId%3D%3Dnightly-orders%2Cstate%3D%3DKILLED%2Ccreated%3E";
+    assert!(killed.query.starts_with(filter), "{}", killed.query);
+    assert!(phases("hourly-traffic").await.contains(&(Phase::Failed, twin)));
+
+    // Without a failed run there is nothing to ask, and a refusal does not spoil the list.
+    let before = fake.requests().len();
+    phases("retired-report").await;
+    assert_eq!(fake.requests().len(), before + 1);
+    let look = std::pin::pin!(phases(NIGHTLY));
+    let before = fake.requests().len();
+    let listed =
+        with_fault_after(look, || fake.requests().len() > before, || fake.fail_next(403)).await;
+    assert_eq!(listed[0], (Phase::Failed, run.id().to_owned()));
+}
+
+#[tokio::test]
+async fn a_wait_for_many_runs_tells_cancelled_runs_from_failed_ones() {
+    let (fake, client) = start().await;
+    let first = cancelled(&fake, &client).await;
+    fake.next_run(Plan::fails("out of space"));
+    let second = client.trigger(&adobe::target(NIGHTLY)).await.unwrap();
+    let runs = [first.clone(), second.clone()];
+    let ends: Vec<_> = client.wait_all(runs).ends().try_collect().await.unwrap();
+    let end = |run: &RunRef| ends.iter().find(|end| end.run == *run).unwrap();
+    assert_eq!((end(&first).phase, &end(&first).failure), (Phase::Cancelled, &None));
+    assert_eq!(end(&second).phase, Phase::Failed);
+    assert_eq!(end(&second).failure.as_ref().unwrap().message.as_deref(), Some("out of space"));
 }
 
 #[tokio::test]
@@ -558,10 +623,16 @@ async fn an_overwritten_template_is_sent_again_when_its_answer_is_lost_and_a_new
 }
 
 #[tokio::test]
-async fn a_walk_over_pages_that_overlap_brings_every_template_once() {
-    for form in [LinkForm::Object, LinkForm::Text, LinkForm::Absent] {
+async fn a_walk_over_pages_that_overlap_or_not_brings_every_template_once() {
+    for (form, overlap) in [
+        (LinkForm::Object, true),
+        (LinkForm::Text, true),
+        (LinkForm::Absent, true),
+        (LinkForm::Object, false),
+    ] {
         let (fake, client) = start().await;
         fake.link_form(form);
+        fake.next_link_past_end(overlap);
         let all: BTreeSet<String> =
             (0..7).map(|number| fake.add_template(&format!("t{number}"), "SELECT 1")).collect();
         // Seven divide into pages of two, three and seven with a last page that is full, and one that is not.
@@ -572,8 +643,13 @@ async fn a_walk_over_pages_that_overlap_brings_every_template_once() {
             let ids: BTreeSet<String> = walked.iter().map(|one| one.id.to_string()).collect();
             assert_eq!(ids, all);
         }
-        let error = client.items(ListTemplates::new().limit(1)).try_collect().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Pagination, "pages of one item get nowhere");
+        let ones = client.items(ListTemplates::new().limit(1)).try_collect().await;
+        if overlap {
+            let error = ones.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Pagination, "pages of one item get nowhere");
+        } else {
+            assert_eq!(ones.unwrap().len(), all.len());
+        }
     }
 }
 
@@ -657,7 +733,10 @@ async fn a_walk_over_numbered_pages_brings_every_alert_once_and_ends() {
         let alerts = client.items(list).try_collect().await.unwrap();
         alerts.iter().map(|alert| alert.asset_id.to_string()).collect::<Vec<_>>()
     };
-    for size in [1, 2, 4, 8, 50] {
+    for (size, linked) in
+        [(1, false), (8, false), (1, true), (2, true), (4, true), (8, true), (50, true)]
+    {
+        fake.next_link_past_end(linked);
         assert_eq!(walk(ListAlerts::new().page_size(size)).await.len(), 8, "{size}");
     }
     let failures =

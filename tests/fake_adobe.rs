@@ -435,10 +435,13 @@ async fn a_cancel_takes_effect_with_the_next_look_and_leaves_finished_runs_alone
         assert_eq!(run["state"], shown);
         assert!(text(&run["taskStatusList"][0]["message"]).starts_with("Cancelled"));
     }
+    let queries = caller.get("/queries?property=scheduleId%3D%3Dnightly-orders").await;
+    let of_runs = queries["queries"].as_array().unwrap().iter();
+    let killed = of_runs.map(|query| (query["state"].as_str(), query["errors"] == json!([])));
     assert_eq!(
-        caller.ids("/queries", "queries").await.len(),
-        1,
-        "a cancelled run has no error to explain"
+        killed.collect::<Vec<_>>(),
+        [(Some("KILLED"), true), (Some("KILLED"), true), (Some("FAILED"), false)],
+        "the query of a cancelled run says so, and has no error to explain"
     );
     let done =
         caller.ids("/schedules/nightly-orders/runs?limit=1", "runsSchedules").await.remove(0);
@@ -610,7 +613,10 @@ async fn query_filters_take_alternatives_parts_and_ranges() {
     for sql in ["SELECT a FROM x", "SELECT b FROM y"] {
         caller.send("POST", "/queries", json!({ "dbName": "dev:all", "sql": sql })).await;
     }
-    caller.send("POST", "/queries", json!({ "dbName": "dev:all", "templateId": "t-1" })).await;
+    let template = caller.fake.add_template("one", "SELECT 1");
+    let of = |template: &str| json!({ "dbName": "dev:all", "templateId": template });
+    assert_eq!(caller.send("POST", "/queries", of("none")).await.0, 400);
+    caller.send("POST", "/queries", of(&template)).await;
     let all = caller.get("/queries?orderby=created").await;
     let failed = &all["queries"][0];
     let dataset = text(&failed["_links"]["referenced_datasets"][0]["id"]);
@@ -618,7 +624,7 @@ async fn query_filters_take_alternatives_parts_and_ranges() {
         (format!("referenced_datasets=={dataset}%7C%7Cother"), 1),
         ("referenced_datasets==other".to_owned(), 0),
         ("sql~SELECT%20b".to_owned(), 1),
-        ("templateId==t-1,client==API".to_owned(), 1),
+        (format!("templateId=={template},client==API"), 1),
         ("state%3E%3DSUBMITTED".to_owned(), 3),
         ("state~FAIL".to_owned(), 1),
         (format!("id!={}", text(&failed["id"])), 3),
@@ -656,6 +662,7 @@ async fn a_new_schedule_registers_first_and_is_enabled_when_looked_at() {
     for (pointer, value) in [
         ("/query", json!({ "dbName": "dev:all" })),
         ("/query/templateId", json!("t")),
+        ("/query", json!({ "dbName": "dev:all", "templateId": "none" })),
         ("/query/queryParameters", json!({ "day": 1 })),
         ("/query/id", json!("q")),
         ("/schedule/cron", json!("0 1 * * *")),
@@ -778,11 +785,18 @@ async fn a_template_needs_name_and_sql_and_is_overwritten_whole() {
 }
 
 #[tokio::test]
-async fn templates_are_listed_newest_first_in_pages_that_overlap_and_counted() {
+async fn templates_are_listed_newest_first_in_pages_that_may_overlap_and_counted() {
     let caller = Caller::new().await;
     let mut ids: Vec<String> =
         ["a", "b", "c"].map(|name| caller.fake.add_template(name, "SELECT 1")).into();
     ids.reverse();
+    let page = caller.get("/query-templates?limit=2").await;
+    assert_eq!(page["templates"][1]["id"], ids[1]);
+    let rest = format!("/query-templates?limit=2&start={}", text(&page["_page"]["next"]));
+    let rest = caller.get(&rest).await;
+    assert_eq!((&rest["templates"][0]["id"], &rest["_links"]), (&json!(ids[2]), &json!({})));
+
+    caller.fake.next_link_past_end(true);
     let page = caller.get("/query-templates?limit=2").await;
     assert_eq!(page["_page"]["next"], page["templates"][1]["created"]);
     let next = text(&page["_page"]["next"]);
@@ -928,7 +942,7 @@ async fn alerts_are_checked_when_they_are_created_and_changed() {
 }
 
 #[tokio::test]
-async fn pages_of_alerts_have_numbers_and_always_link_on() {
+async fn pages_of_alerts_have_numbers_and_may_link_on_for_ever() {
     let caller = Caller::new().await;
     for kind in ["start", "success", "failure"] {
         caller.send("POST", "/alert-subscriptions", alert("nightly-orders", kind)).await;
@@ -944,7 +958,12 @@ async fn pages_of_alerts_have_numbers_and_always_link_on() {
         (&last["alerts"][0]["alertType"], &last["_page"]["count"]),
         (&json!("failure"), &json!(1))
     );
-    assert!(last["_links"].get("next").is_some() && last["_links"].get("prev").is_some());
+    assert!(last["_links"].get("next").is_none() && last["_links"].get("prev").is_some());
+    let full = caller.get("/alert-subscriptions?pagesize=3").await;
+    assert_eq!((&full["_page"]["count"], &full["_links"]), (&json!(3), &json!({})));
+    caller.fake.next_link_past_end(true);
+    let last = caller.get("/alert-subscriptions?pagesize=2&page=1").await;
+    assert!(last["_links"].get("next").is_some());
     let past = caller.get("/alert-subscriptions?page=1").await;
     assert_eq!(past["alerts"], json!([]));
     let one =

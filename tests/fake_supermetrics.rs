@@ -27,7 +27,9 @@ struct Caller {
 
 impl Caller {
     async fn new() -> Self {
-        Self { fake: FakeSupermetrics::start().await, http: Client::new() }
+        let fake = FakeSupermetrics::start().await;
+        fake.add_data_source("GA");
+        Self { fake, http: Client::new() }
     }
 
     fn origin(&self) -> String {
@@ -458,6 +460,19 @@ async fn a_wrong_login_and_a_foreign_data_source_are_told_apart_from_a_wrong_key
     let unlicensed = json!({ "ds_id": FakeSupermetrics::UNLICENSED_DATA_SOURCE });
     let licence = (500, "LICENSE_ACCESS_DATA_SOURCE".to_owned());
     assert_eq!(caller.refusal(&data(&unlicensed)).await, licence);
+    // What does not exist is neither, wherever it is named.
+    let refused = (400, "BAD_REQUEST".to_owned());
+    assert_eq!(caller.refusal(&data(&json!({ "ds_id": "FA" }))).await, refused);
+    for path in ["/query/accounts?ds_id=FA", "/query/fields?ds_id=FA", "/query/segments?ds_id=FA"] {
+        assert_eq!(caller.refusal(path).await, refused, "{path}");
+    }
+    let batch = json!({ "queries": [{ "ds_id": "GA" }, { "ds_id": "FA" }] });
+    let batch = caller.request("POST", "/query/batch").json(&batch).send().await.unwrap();
+    assert_eq!((batch.status().as_u16(), caller.fake.batches()), (400, 0));
+    caller.fake.add_data_source("FA");
+    for path in ["/query/accounts?ds_id=FA", "/query/fields?ds_id=fa"] {
+        assert_eq!(caller.call("GET", path).await.0, 200, "{path}");
+    }
     assert_eq!(caller.triggers(), 0);
 }
 
@@ -562,7 +577,7 @@ async fn a_failed_run_is_an_error_whenever_it_is_looked_at() {
 #[tokio::test]
 async fn a_call_that_waits_is_a_look_and_one_that_does_not_is_none() {
     let caller = Caller::new().await;
-    let waiting = data(&ga());
+    let waiting = data(&ga_with("sync_timeout", json!(30)));
     let passing = data(&ga_with("sync_timeout", json!(0)));
     for (path, state, expected) in [
         (&passing, "SCHEDULED", 202),
@@ -577,6 +592,21 @@ async fn a_call_that_waits_is_a_look_and_one_that_does_not_is_none() {
         assert_eq!((status, &body["meta"]["status_code"]), (expected, &json!(state)));
     }
     assert_eq!(caller.triggers(), 1);
+    // Without a limit of its own, a call waits to the end, if there is one.
+    let to_the_end =
+        async |id: &str| caller.call("GET", &data(&ga_with("schedule_id", json!(id)))).await;
+    for (plan, expected) in [
+        (Plan::succeeds().takes(9), (200, json!("SUCCESS"))),
+        (Plan::never_ends(), (202, json!("QUEUED"))),
+        (Plan::succeeds().takes(u32::MAX), (202, json!("RUNNING"))),
+    ] {
+        caller.fake.next_run(plan);
+        let (status, body) = to_the_end(&format!("id-{}", caller.triggers())).await;
+        assert_eq!((status, body["meta"]["status_code"].clone()), expected);
+    }
+    caller.fake.hold();
+    assert_eq!(to_the_end("held").await.0, 202);
+    caller.fake.release();
     let rows = caller.rows(Plan::succeeds().rows(2), &ga_with("filter", json!("x"))).await;
     assert_eq!(rows["data"].as_array().unwrap().len(), 3);
 
@@ -912,8 +942,9 @@ async fn the_end_of_pages_and_links_at_all_have_other_forms() {
 async fn each_format_has_its_own_body() {
     let caller = Caller::new().await;
     let fields = ["sessions", "date"];
-    let query =
+    let mut query =
         json!({ "ds_id": "GA", "start_date": "2026-03-01", "max_rows": 1, "fields": fields });
+    query["sync_timeout"] = json!(30);
     for (format, mime, expected) in [
         ("csv", "text/csv; charset=utf-8", "Sessions,Date\n10,2026-03-01\n"),
         ("tsv", "text/tab-separated-values; charset=utf-8", "Sessions\tDate\n10\t2026-03-01\n"),
@@ -1352,9 +1383,9 @@ async fn a_lost_answer_leaves_its_work_done() {
     caller.get("/query/history").await;
     assert_eq!(caller.refusal("/query/data/json").await.0, 400);
     assert!(send(&path).await.is_err());
-    assert_eq!((caller.triggers(), caller.state("mine").await), (1, "RUNNING".to_owned()));
+    assert_eq!((caller.triggers(), caller.state("mine").await), (1, "SUCCESS".to_owned()));
     caller.fake.lose_next_trigger_response();
-    assert_eq!(send(&path).await.unwrap().status(), 200, "it joins a run and starts none");
+    assert_eq!(send(&path).await.unwrap().status(), 200, "it gets the run and starts none");
     assert!(send(&data(&ga())).await.is_err());
     caller.fake.lose_next_trigger_response();
     let batch = json!({ "queries": [ga()] });

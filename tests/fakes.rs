@@ -63,11 +63,8 @@ async fn a_plan_means_the_same_at_every_vendor() {
     };
     assert_eq!(ends(FakeSupermetrics::start().await, query, &plans).await, expected);
 
-    // What Adobe calls a cancelled run is not documented, so it is a setting of the fake.
     let nightly = |_| adobe::target("nightly-orders");
-    let fake = FakeAdobe::start().await;
-    fake.cancelled_state("KILLED");
-    assert_eq!(ends(fake, nightly, &plans).await, expected);
+    assert_eq!(ends(FakeAdobe::start().await, nightly, &plans).await, expected);
 
     // Nothing can be triggered or cancelled at ArcGIS.
     let fake = FakeArcGis::start().await;
@@ -90,6 +87,21 @@ async fn a_plan_may_name_any_state_of_the_vendor() {
         ends(foundry, orders, &plans).await,
         [Phase::Skipped, Phase::Skipped, Phase::Failed]
     );
+}
+
+#[tokio::test]
+async fn a_fake_starts_on_the_port_that_is_chosen_and_says_if_it_is_taken() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    let error = FakeMode::start_on(port).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let message = format!("port {port} of 127.0.0.1 cannot be used: ");
+    assert!(error.to_string().starts_with(&message), "{error}");
+    drop(free);
+    let chosen = FakeAdobe::start_on(port).await.unwrap();
+    assert_eq!(chosen.base_url(), format!("http://127.0.0.1:{port}/data/foundation/query"));
+    let client = chosen.client_builder().build().unwrap();
+    assert_eq!(client.send(adobe::ListSchedules::new()).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]

@@ -107,7 +107,20 @@
 //! | an account needs only a description (older page) | newer pages require name and user: so does [`CreateAccount::new`] |
 //! | a success status means success | an error body of the gateway is reported as an error, whatever the status (inferred, as a precaution) |
 //!
-//! Not documented by the vendor: the state of a cancelled run, how long a new run takes to appear in lists, and the largest
+//! # Cancelled runs
+//!
+//! The vendor does not document the state of a run after a cancel. It is believed to be `FAILED`, while the query of the run says
+//! `KILLED`. So a run that failed and has a cancelled query is [`Cancelled`](crate::Phase::Cancelled), in waits, alone and in lists;
+//! its [`state`](crate::RunSnapshot::state) is still the vendor's word, `FAILED`.
+//!
+//! - A run that is fetched alone, and so each end of a wait, costs no more for it: the query also has the reason of a failed run.
+//! - A page of runs costs one request more, but only if it has a failed run. If that request fails, the cancelled runs of the page
+//!   are failed ones.
+//! - [`ListRuns`] and [`GetRun`] return what the vendor sends. There, compare [`Query::state`] with [`QueryState::Killed`].
+//!
+//! # What is not documented
+//!
+//! The state of a cancelled run and of its query, how long a new run takes to appear in lists, and the largest
 //! `limit`; the first page number of alerts, and the response to subscribing or enabling twice; whether accounts take the
 //! parameters of other lists, and whether an update without a credential keeps the old one. States that this crate does not
 //! know are kept and do not count as ended.

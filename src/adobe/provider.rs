@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use super::queries::{ListQueries, Query, QueryFilter, QueryState};
 use super::runs::{CancelRun, GetRun, ListRuns, Run, RunFilter, RunState, TaskState, TriggerRun};
@@ -20,6 +21,9 @@ const RECENT: u32 = 50;
 
 /// Runs per page of a list, for waits for many runs. The vendor documents no maximum; its own client requests up to 1,000.
 const PAGE: u32 = 100;
+
+/// Cancelled queries searched for those of a page of runs. The vendor's own client requests as many.
+const KILLED: u32 = 1_000;
 
 /// Queries searched for the one of a run: runs of different schedules have the same id if they are due at the same time.
 const SAME_ID: u32 = 100;
@@ -50,11 +54,13 @@ impl RunProvider for Client {
         let found = calls.send(GetRun::new(schedule, run.id())).await?;
         let mut snapshot = snapshot(run.target(), &found);
         if snapshot.phase == Phase::Failed {
-            snapshot.failure = failure_of_run(&calls, run.target(), &found).await;
+            (snapshot.phase, snapshot.failure) = bad_end_of_run(&calls, run.target(), &found).await;
         }
         Ok(snapshot)
     }
 
+    /// One call for the runs, and if any of them failed, one more that tells the cancelled ones among them. If that one fails, the
+    /// cancelled ones are failed runs, too.
     #[inline]
     async fn fetch_page(
         &self,
@@ -62,9 +68,17 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
+        let calls = self.share_deadline(limits);
         let request = ListRuns::new(target.id_at(self)?).newest_first().limit(PAGE);
-        let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
-        Ok(page.into_inner().map(|run| snapshot(target, &run)))
+        let page = calls.page(request, cursor.as_ref()).await?.into_inner();
+        let killed = killed_since_failed(&calls, target, &page.items).await;
+        Ok(page.map(|run| {
+            let mut snapshot = snapshot(target, &run);
+            if snapshot.phase == Phase::Failed && killed.iter().any(|query| is_of(query, &run)) {
+                snapshot.phase = Phase::Cancelled;
+            }
+            snapshot
+        }))
     }
 
     #[inline]
@@ -140,13 +154,43 @@ fn snapshot(target: &Target, run: &Run) -> RunSnapshot {
     snapshot
 }
 
-/// The reason why a run failed. The query of the run has it; the run and its tasks rarely do. If the query cannot be fetched,
-/// the call succeeds nevertheless: it is known that the run failed.
-async fn failure_of_run(
+/// Queries of this schedule that were cancelled since the oldest failed run of these was created. None if no run failed, or if they
+/// cannot be fetched.
+async fn killed_since_failed(
+    calls: &SharedDeadline<'_, Adobe>,
+    target: &Target,
+    runs: &[Run],
+) -> Vec<Query> {
+    let failed = runs.iter().filter(|run| phase(run) == Phase::Failed);
+    // Runs are listed to the second. A query is never created before its run: in samples hours later.
+    let Some(oldest) = failed.filter_map(|run| run.created).min() else { return Vec::new() };
+    let Some(before) = oldest.checked_sub_signed(TimeDelta::seconds(1)) else { return Vec::new() };
+    let request = ListQueries::new()
+        .limit(KILLED)
+        .include_hidden()
+        .include_soft_deleted()
+        .filter(QueryFilter::schedule(target.id()))
+        .filter(QueryFilter::state(QueryState::Killed))
+        .filter(QueryFilter::created_after(before));
+    calls.send(request).await.map_or_else(|_| Vec::new(), |page| page.into_inner().items)
+}
+
+/// Whether a query of a schedule is that of this run of it.
+fn is_of(query: &Query, run: &Run) -> bool {
+    let id = query.links.get("schedule_run").and_then(|link| link.id);
+    id.is_some_and(|id| {
+        id == run.id.as_str() || run.id.decode().is_some_and(|decoded| id == *decoded.text)
+    })
+}
+
+/// Whether a run that failed was cancelled, and otherwise why it failed. The query of the run has both: the state of the run is the
+/// same, and the run and its tasks rarely have a reason. If the query cannot be fetched, the call succeeds nevertheless: it is
+/// known that the run ended without success.
+async fn bad_end_of_run(
     calls: &SharedDeadline<'_, Adobe>,
     target: &Target,
     run: &Run,
-) -> Option<Failure> {
+) -> (Phase, Option<Failure>) {
     // One example of the vendor filters by the decoded run id, another one by the encoded id.
     let decoded = run.id.decode().map(|id| id.text);
     let mut not_fetched = None;
@@ -168,10 +212,14 @@ async fn failure_of_run(
             let schedule = query.links.get("schedule").and_then(|link| link.id);
             schedule.is_none_or(|schedule| schedule == target.id())
         });
+        // Whatever the others say, as in a list: an attempt may fail before the run is cancelled.
+        if of_run.clone().any(|query| query.state == Some(QueryState::Killed)) {
+            return (Phase::Cancelled, None);
+        }
         if let Some(failure) =
             of_run.clone().find_map(error_of).or_else(|| of_run.clone().find_map(bad_end_of))
         {
-            return Some(failure);
+            return (Phase::Failed, Some(failure));
         }
     }
     let task = run.tasks.iter().find(|task| task.state == Some(TaskState::Failed));
@@ -182,7 +230,7 @@ async fn failure_of_run(
             None => failure,
         })
     });
-    of_task.or(not_fetched)
+    (Phase::Failed, of_task.or(not_fetched))
 }
 
 /// The first error of a query.
@@ -196,8 +244,9 @@ fn error_of(query: &Query) -> Option<Failure> {
 
 /// The state of a query that has not succeeded.
 fn bad_end_of(query: &Query) -> Option<Failure> {
-    let state = query.state.as_ref().filter(|state| {
-        matches!(state, QueryState::Failed | QueryState::Killed | QueryState::Timeout)
-    })?;
+    let state = query
+        .state
+        .as_ref()
+        .filter(|state| matches!(state, QueryState::Failed | QueryState::Timeout))?;
     Some(Failure::new(format!("the query ended as {state}")).part(format!("query {}", query.id)))
 }

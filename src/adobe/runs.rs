@@ -117,7 +117,7 @@ operation! {
 operation! {
     /// Requests the cancellation of a run. For a run that has ended the vendor accepts it too, and nothing changes.
     ///
-    /// The state of a run afterwards is not documented, nor is the response to a second attempt. Source: Query Service API,
+    /// The state of a run afterwards is not documented (see [cancelled runs](super#cancelled-runs)), nor is the response to a second attempt. Source: Query Service API,
     /// "Scheduled query runs", `PATCH /schedules/{id}/runs/{run}` with the object `{"op":"cancel"}`.
     ///
     /// ```
@@ -220,7 +220,7 @@ open_enum! {
 
 impl RunState {
     /// The phase that this state means. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) also tells queued runs from
-    /// running ones, by their tasks.
+    /// running ones, by their tasks, and cancelled runs from failed ones, by their queries.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {

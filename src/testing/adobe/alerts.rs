@@ -37,14 +37,14 @@ pub(super) fn route(
         ("GET", []) => {
             call.no_body()?;
             let wanted = Wanted::read(&ALERTS, call)?;
-            Ok(wanted.numbered_page(state.alert_rows(|alert| Some(alert.core()))))
+            Ok(wanted.numbered_page(state.alert_rows(|alert| Some(alert.core())), state.links))
         }
         ("POST", []) => create(state, call),
         ("GET", ["user-subscriptions", email]) => {
             call.no_body()?;
             let wanted = Wanted::read(&USER_ALERTS, call)?;
             check_registered(email)?;
-            Ok(wanted.numbered_page(state.alert_rows(|alert| alert.shown_to(email))))
+            Ok(wanted.numbered_page(state.alert_rows(|alert| alert.shown_to(email)), state.links))
         }
         ("GET", [asset]) => {
             call.bare()?;

@@ -20,6 +20,14 @@ pub enum LinkForm {
     Absent,
 }
 
+/// How pages link to the next one.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Links {
+    pub(super) form: LinkForm,
+    /// Templates and alerts link on from their last page, too.
+    pub(super) past_end: bool,
+}
+
 /// One item of a list: what it is sorted and filtered by, and its JSON.
 pub(super) struct Row {
     pub(super) created: DateTime<Utc>,
@@ -41,7 +49,7 @@ pub(super) struct Kind {
     newest_first: bool,
     /// Whether pages are numbered, from 0, rather than found by the first item.
     numbered: bool,
-    /// Whether the next page begins with the last item of this one, rather than with the item after it.
+    /// Whether the next page may begin with the last item of this one, rather than with the item after it.
     overlaps: bool,
     precision: SecondsFormat,
     version: u8,
@@ -225,18 +233,18 @@ impl Wanted {
     /// The requested page. `path` is that of the list, for the link to the next page.
     ///
     /// If more items have the same time than fit a page, the next page starts where this one did.
-    pub(super) fn page(&self, path: &str, rows: Vec<Row>, form: LinkForm) -> Response {
+    pub(super) fn page(&self, path: &str, rows: Vec<Row>, links: Links) -> Response {
         let (mut rows, order) = self.select(rows);
         let text = |time: DateTime<Utc>| time.to_rfc3339_opts(self.kind.precision, true);
         let start = rows.first().map(|row| self.key(row)).or(self.start).map(text);
-        let next = if self.kind.overlaps {
+        let next = if self.kind.overlaps && links.past_end {
             rows.get(..self.limit).unwrap_or(&rows).last()
         } else {
             rows.get(self.limit)
         };
         let next = next.map(|row| text(self.key(row)));
         // As with the service, the host is another one, and limit and property are missing.
-        let links = match (&next, form) {
+        let links = match (&next, links.form) {
             (None, _) | (_, LinkForm::Absent) => json!({}),
             (Some(next), form) => {
                 let href = format!("{LINKS}{path}?orderby={order}&start={next}");
@@ -255,17 +263,19 @@ impl Wanted {
         self.body(rows, &page, &links)
     }
 
-    /// The requested page of a list with numbered pages; past the end it is empty. As in samples, there always is a next
-    /// link, and its path is wrong.
-    pub(super) fn numbered_page(&self, rows: Vec<Row>) -> Response {
+    /// The requested page of a list with numbered pages; past the end it is empty. As in samples, the path of links is wrong.
+    pub(super) fn numbered_page(&self, rows: Vec<Row>, links: Links) -> Response {
         let (rows, order) = self.select(rows);
+        let shown = self.page.saturating_add(1).saturating_mul(self.limit);
+        let goes_on = links.past_end || rows.len() > shown;
         let skipped = self.page.saturating_mul(self.limit);
         let rows: Vec<Row> = rows.into_iter().skip(skipped).take(self.limit).collect();
         let link = |page: usize| {
             let href = format!("{LINKS}/queries/alert-subscriptions?orderby={order}&page={page}");
             json!({ "href": href })
         };
-        let mut links = json!({ "next": link(self.page.saturating_add(1)) });
+        let mut links = json!({});
+        add(&mut links, goes_on.then(|| ("next", link(self.page.saturating_add(1)))));
         add(&mut links, self.page.checked_sub(1).map(|before| ("prev", link(before))));
         let page = json!({
             "orderby": order,

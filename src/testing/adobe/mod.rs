@@ -8,7 +8,7 @@
 //! contains it, so tests need no sleep.
 //!
 //! The wording of messages is the fake's own. Inferred, since it is not documented: the bodies of the service's
-//! refusals, that an ID filters runs' queries in decoded form, the state of a run after a cancel
+//! refusals, that an ID filters runs' queries in decoded form, the states of a run and of its query after a cancel
 //! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, and that enabling or subscribing twice
 //! succeeds.
 
@@ -119,14 +119,23 @@ impl FakeAdobe {
         self.lock().unseen_lists = lists;
     }
 
-    /// State of a cancelled run, which the next poll shows. Default `FAILED`.
+    /// State of a cancelled run, which the next poll shows. Default `FAILED`, as the service is believed to do: only the query of
+    /// the run says `KILLED`. So a run that is [added](Self::add_run), [planned](super::Plan::ends) or
+    /// [finished](Self::finish) as `KILLED` counts as cancelled, too.
     pub fn cancelled_state(&self, state: &str) {
         state.clone_into(&mut self.lock().after_cancel);
     }
 
     /// How lists announce their next page. Default [`LinkForm::Object`].
     pub fn link_form(&self, form: LinkForm) {
-        self.lock().link_form = form;
+        self.lock().links.form = form;
+    }
+
+    /// Whether templates and alerts link on from their last page, as in the vendor's samples: a page of templates to its own last
+    /// item, so that pages overlap and the last one links to itself; a page of alerts to the next number, where there are none.
+    /// Default `false`, since the vendor's own client never ends on such lists.
+    pub fn next_link_past_end(&self, linked: bool) {
+        self.lock().links.past_end = linked;
     }
 
     /// Whether the query filter `scheduleRunId` takes run IDs as they are. Default `false`: only decoded ones match.

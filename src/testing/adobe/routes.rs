@@ -44,11 +44,11 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
         ("GET", ["queries"]) => {
             call.no_body()?;
             let wanted = Wanted::read(&QUERIES, call)?;
-            Ok(wanted.page("/queries", state.query_rows(), state.link_form))
+            Ok(wanted.page("/queries", state.query_rows(), state.links))
         }
         ("POST", ["queries"]) => {
             let query = call.object()?;
-            check_query(&query)?;
+            check_query(state, &query)?;
             Ok(Response::json(202, state.add_query(query.into())))
         }
         ("GET", ["queries", id]) => {
@@ -66,14 +66,14 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
 fn list_schedules(state: &mut State, call: &ParsedRequest) -> Reply {
     call.no_body()?;
     let wanted = Wanted::read(&SCHEDULES, call)?;
-    Ok(wanted.page("/schedules", state.schedule_rows(), state.link_form))
+    Ok(wanted.page("/schedules", state.schedule_rows(), state.links))
 }
 
 fn create_schedule(state: &mut State, call: &ParsedRequest) -> Reply {
     let mut body = call.object()?;
     only(&body, &["query", "schedule"])?;
     let query = object(&body, "query")?;
-    check_query(query)?;
+    check_query(state, query)?;
     let name = query.get("name").and_then(Value::as_str).unwrap_or("query");
     let id = format!("{}{}", FakeAdobe::schedule_id(name), state.kit.new_uuid());
 
@@ -153,7 +153,7 @@ fn list_runs(state: &mut State, call: &ParsedRequest, id: &str) -> Reply {
     call.no_body()?;
     let wanted = Wanted::read(&RUNS, call)?;
     let rows = state.run_rows(id)?;
-    Ok(wanted.page(&format!("/schedules/{}/runs", segment(id)), rows, state.link_form))
+    Ok(wanted.page(&format!("/schedules/{}/runs", segment(id)), rows, state.links))
 }
 
 /// The response does not name the run, as that of the service does not.
@@ -213,10 +213,13 @@ pub(super) fn object<'a>(parent: &'a Object, name: &str) -> Result<&'a Object, R
 }
 
 /// Members of a query, in `POST /queries` and inside a new schedule.
-fn check_query(query: &Object) -> Result<(), Refusal> {
+fn check_query(state: &mut State, query: &Object) -> Result<(), Refusal> {
     text(query, "dbName")?;
     if query.contains_key("sql") == query.contains_key("templateId") {
         return Err(bad_request("give either sql or templateId"));
+    }
+    if query.contains_key("templateId") {
+        state.template(text(query, "templateId")?).map_err(|_| invalid("templateId"))?;
     }
     for (name, value) in query {
         match name.as_str() {

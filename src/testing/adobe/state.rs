@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::FakeAdobe;
 use super::alerts::Alert;
-use super::lists::{LinkForm, Row};
+use super::lists::{Links, Row};
 use super::responses::{self, ParsedRequest, Refusal, Reply, not_found};
 use super::routes::route;
 use super::templates::Template;
@@ -20,8 +20,8 @@ use crate::testing::kit::{
 pub(super) const LINKS: &str = "https://platform-va7.adobe.io/data/foundation/query";
 pub(super) const USER: &str = "0B1C2D3E4F5061728394A5B6@techacct.adobe.com";
 
-/// Stands for the state of a cancelled run, which is a setting.
-const CANCELLED: &str = "";
+/// The state of a cancelled run's query. That of the run itself is a setting.
+const CANCELLED: &str = "KILLED";
 
 #[derive(Default)]
 pub struct State {
@@ -33,7 +33,7 @@ pub struct State {
     /// The rows that accelerated queries find.
     pub(super) accelerated: Vec<crate::adobe::Row>,
     pub(super) unseen_lists: usize,
-    pub(super) link_form: LinkForm,
+    pub(super) links: Links,
     pub(super) filter_by_encoded_id: bool,
     pub(super) after_cancel: String,
 }
@@ -187,7 +187,7 @@ impl State {
         Ok(self.run(schedule, id)?.detail())
     }
 
-    /// Ends a run. One that failed without a cancel gets the query that says why.
+    /// Ends a run. One that failed or was cancelled gets the query that says so.
     pub(super) fn end_run(
         &mut self,
         schedule: &str,
@@ -205,7 +205,8 @@ impl State {
         let started = *run.started.get_or_insert(run.created);
         let ended = at.max(started);
         let before = run.ended.replace(ended);
-        if run.state != "FAILED" || run.cancelled || before.is_some() {
+        let cancelled = run.cancelled;
+        if before.is_some() || !cancelled && run.state != "FAILED" {
             return Ok(());
         }
         let Plan { code, reason, .. } = &run.course.plan;
@@ -214,11 +215,12 @@ impl State {
             "message": reason.as_deref().unwrap_or("the run was made to fail"),
             "errorType": "USER_ERROR",
         });
+        let errors = if cancelled { Vec::new() } else { vec![error] };
         let query = Query {
             id: self.kit.new_uuid(),
             request: self.schedule(schedule)?.query.clone(),
-            state: "FAILED".to_owned(),
-            errors: vec![error],
+            state: if cancelled { CANCELLED } else { "FAILED" }.to_owned(),
+            errors,
             created: started.trunc_subsecs(3),
             updated: ended.trunc_subsecs(3),
             run: Some((schedule.to_owned(), id.to_owned())),
@@ -381,7 +383,7 @@ impl FakeState for State {
         }
     }
 
-    /// Adds a run. One that failed gets the query that says why.
+    /// Adds a run. One that failed or was cancelled gets the query that says so.
     fn add_run(&mut self, schedule: &str, new: NewRun) -> Option<String> {
         let at = new.created.unwrap_or_else(|| self.kit.now());
         let id = self.new_run(schedule, at, new.triggered.unwrap_or(false), new.id).ok()?;

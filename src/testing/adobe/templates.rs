@@ -30,7 +30,7 @@ pub(super) fn route(
         ("GET", []) => {
             call.no_body()?;
             let wanted = Wanted::read(&TEMPLATES, call)?;
-            Ok(wanted.page("/query-templates", state.template_rows(), state.link_form))
+            Ok(wanted.page("/query-templates", state.template_rows(), state.links))
         }
         ("POST", []) => {
             let (name, sql, parameters) = read(call)?;

@@ -16,12 +16,14 @@ pub(super) struct Sent<'c> {
     pub(super) parts: Vec<String>,
     /// All tokens of the headers.
     pub(super) header_tokens: Vec<&'c str>,
-    /// The token of the form.
+    /// The token of the form, or of the URL.
     pub(super) form_token: Option<String>,
     format: Option<String>,
     /// Everything but `f` and the token, in the order sent.
     fields: Vec<(String, String)>,
     fault: Option<&'static str>,
+    /// What the vendor accepts, but advises against.
+    risk: Option<&'static str>,
 }
 
 impl<'c> Sent<'c> {
@@ -32,12 +34,15 @@ impl<'c> Sent<'c> {
         let get = call.method == "GET";
         let fault = if get && !call.body.is_empty() {
             Some("a GET has no body")
-        } else if !get && !form {
+        } else if !get && !form && !call.body.is_empty() {
             Some("a POST is application/x-www-form-urlencoded")
-        } else if !get && !call.query.is_empty() {
-            Some("the parameters of a POST belong in its body")
         } else {
             None
+        };
+        let risk = if get || (form && call.query.is_empty()) {
+            None
+        } else {
+            Some("the parameters of a POST belong in a form")
         };
         let mut parts = call.parts(root).unwrap_or_default();
         parts.retain(|part| !part.is_empty());
@@ -49,16 +54,19 @@ impl<'c> Sent<'c> {
             format: None,
             fields: Vec::new(),
             fault,
+            risk,
         };
-        let form = || form_urlencoded::parse(&call.body).into_owned().collect();
-        for (name, value) in if get { call.query.clone() } else { form() } {
+        let form = form_urlencoded::parse(if get { b"" } else { &call.body }).into_owned();
+        let in_url = call.query.iter().map(|pair| (true, pair.clone()));
+        for (in_url, (name, value)) in in_url.chain(form.map(|pair| (false, pair))) {
             let known = match name.as_str() {
                 "f" => &mut sent.format,
-                "token" if get => {
-                    sent.fault = Some("a token does not belong in a URL");
-                    continue;
+                "token" => {
+                    if in_url {
+                        sent.risk = Some("a token does not belong in a URL");
+                    }
+                    &mut sent.form_token
                 }
-                "token" => &mut sent.form_token,
                 _ => {
                     sent.fields.push((name, value));
                     continue;
@@ -75,11 +83,15 @@ impl<'c> Sent<'c> {
         self.format.as_deref() == Some("pjson")
     }
 
-    /// Checks that the request asks for JSON, and that it can be parsed.
-    pub(super) fn check(&self, api: Api) -> Result<(), Refusal> {
-        if let Some(fault) = self.fault {
-            return Err(Refusal::bad_request(fault));
-        }
+    /// Checks that the request can be parsed.
+    pub(super) fn check_form(&self, strict: bool) -> Result<(), Refusal> {
+        let fault = self.fault.or(self.risk.filter(|_| strict));
+        fault.map_or(Ok(()), |fault| Err(Refusal::bad_request(fault)))
+    }
+
+    /// Checks that the request asks for JSON, too.
+    pub(super) fn check(&self, api: Api, strict: bool) -> Result<(), Refusal> {
+        self.check_form(strict)?;
         if matches!(self.format.as_deref(), Some("json" | "pjson")) {
             return Ok(());
         }

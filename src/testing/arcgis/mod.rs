@@ -1,15 +1,14 @@
 //! A stateful fake of ArcGIS Enterprise's scheduled tasks, on loopback.
 //!
 //! [`FakeArcGis`] serves the tasks of the Enterprise Administrator API (`/admin/system/tasks`), those of users in the
-//! Sharing API (`/sharing/rest/community/users/<user>/tasks`), their runs, the limits of scheduled tasks, and both
-//! kinds of tokens. Like the vendor it sends nearly everything with HTTP 200, errors too. It keeps what callers
+//! Sharing API (`/sharing/rest/community/users/<user>/tasks`), their runs, the limits of scheduled tasks, both kinds of
+//! tokens, and what clients ask for before: the portal, its users, and the page where people sign in. Like the vendor it sends nearly everything with HTTP 200, errors too. It keeps what callers
 //! change. Nothing moves by itself: no API starts a run, so [`FakeArcGis::start_run`] acts as the schedule, and the run
 //! takes a step at every poll, alone or in a list, so tests need no sleep.
 //!
-//! It is strict, stricter than the vendor. It refuses a parameter that an operation does not have, a repeated parameter, a
-//! token in a URL, parameters of a POST anywhere but in a form, and a schedule that Quartz does not
-//! understand. A request without `f=json` or `f=pjson` gets a web page and is not carried out. A POST to
-//! `/admin` needs its token in the form.
+//! It refuses a parameter that an operation does not have, a repeated parameter, and a schedule that Quartz does not
+//! understand. A request without `f=json` or `f=pjson` gets a web page and is not carried out. What the vendor accepts but
+//! advises against is refused if the fake is [`strict`](FakeArcGis::strict).
 //!
 //! The wording of messages is the fake's own. Inferred, since it is not documented: the errors of `/admin`, the response to
 //! an administrator who creates a task, that lists of the administrator API come in pages, that runs come latest first and
@@ -20,9 +19,11 @@
 
 mod checks;
 mod cron;
+mod portal;
 mod responses;
 mod routes;
 mod shapes;
+mod sign_in;
 mod state;
 mod tokens;
 
@@ -138,6 +139,13 @@ impl FakeArcGis {
     /// Which edition this is. Default [`Deployment::Kubernetes`].
     pub fn deployment(&self, deployment: Deployment) {
         self.lock().deployment = deployment;
+    }
+
+    /// Whether requests are refused that the vendor accepts although its documentation advises against them: a token in a URL, which
+    /// ends up in logs; a POST to `/admin` or `/portaladmin` whose token is only in a header; parameters of a POST in its
+    /// URL. Default `false`, since Esri's own clients send such requests. Turn it on to check a client of your own.
+    pub fn strict(&self, strict: bool) {
+        self.lock().strict = strict;
     }
 
     /// The format of errors of the administrator APIs. Default [`AdminErrors::Messages`].

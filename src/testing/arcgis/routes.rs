@@ -6,8 +6,7 @@ use super::checks::{Draft, Sent, cannot_be};
 use super::responses::{Api, ParsedRequest, Refusal, Reply, data};
 use super::shapes::Page;
 use super::state::{Owner, State, Task};
-use super::tokens::Caller;
-use super::{Deployment, FakeArcGis};
+use super::{Deployment, FakeArcGis, portal};
 use crate::testing::kit::FakeState as _;
 
 /// The parts of a path that are not matched yet.
@@ -32,6 +31,13 @@ pub(super) fn api_of(path: &str) -> Option<(Api, &'static str)> {
 
 /// Serves everything but requests for tokens.
 pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
+    match (call.method.as_str(), call.path.strip_prefix(State::BASE_PATH)) {
+        ("GET", Some("/rest/info" | "/info")) => {
+            return portal::services_info(state, &Sent::new(call, State::BASE_PATH));
+        }
+        ("GET", Some("/sharing/rest/oauth2/authorize")) => return Ok(state.sign_in_page(call)),
+        _ => {}
+    }
     let missing = match state.deployment {
         Deployment::Kubernetes => Api::PortalAdmin,
         Deployment::WindowsOrLinux => Api::Admin,
@@ -39,7 +45,7 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
     let found = api_of(&call.path).filter(|(api, _)| *api != missing);
     let (api, root) = found.ok_or_else(Refusal::nowhere)?;
     let sent = &Sent::new(call, root);
-    sent.check(api)?;
+    sent.check(api, state.strict)?;
     let parts: Vec<&str> = sent.parts.iter().map(String::as_str).collect();
     match api {
         Api::Sharing => sharing(state, sent, &parts),
@@ -54,17 +60,8 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
 
 fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
     match (sent.call.method.as_str(), parts) {
-        ("GET", ["info"]) => {
-            sent.only(&[])?;
-            let root = format!("{}{}", state.origin, State::BASE_PATH);
-            let auth = json!({
-                "isTokenBasedSecurity": true,
-                "tokenServicesUrl": format!("{root}/sharing/rest/generateToken"),
-            });
-            Ok(data(json!({ "owningSystemUrl": root, "authInfo": auth })))
-        }
-        // The vendor's own client uses POST.
-        ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID]) => portal(state, sent),
+        ("GET", []) => Ok(portal::version()),
+        ("GET", ["info"]) => Ok(portal::info(state)),
         ("GET" | "POST", ["portals", "self" | FakeArcGis::ORG_ID, "allScheduledTasks"]) => {
             if !state.caller(sent, Api::Sharing)?.administrator {
                 return Err(Refusal::denied());
@@ -72,14 +69,27 @@ fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
             sent.only(&["itemId", "active", "types", "userFilter", "start", "num"])?;
             user_tasks(state, sent, sent.field("userFilter"), false)
         }
+        (_, ["portals", "self" | FakeArcGis::ORG_ID, rest @ ..]) => {
+            portal::route(state, sent, rest)
+        }
+        ("GET" | "POST", ["community", "self"]) => {
+            Ok(portal::user(state.caller(sent, Api::Sharing)?.user))
+        }
+        ("GET" | "POST", ["community", "users"]) => {
+            state.caller(sent, Api::Sharing)?;
+            portal::users(state, sent)
+        }
+        ("GET" | "POST", ["community", "users", user]) => {
+            state.caller(sent, Api::Sharing)?;
+            check_user(user)?;
+            Ok(portal::user(user))
+        }
         (_, ["community", "users", user, "tasks", rest @ ..]) => {
             let caller = state.caller(sent, Api::Sharing)?;
             if caller.user != *user && !caller.administrator {
                 return Err(Refusal::denied());
             }
-            if ![FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE].contains(user) {
-                return Err(Refusal::not_found("user"));
-            }
+            check_user(user)?;
             tasks(state, sent, Some(user), rest)
         }
         _ => {
@@ -91,6 +101,10 @@ fn sharing(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>) -> Reply {
 
 fn admin(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>, api: Api) -> Reply {
     match (sent.call.method.as_str(), parts) {
+        ("GET", []) => {
+            sent.only(&[])?;
+            Ok(data(json!({ "currentVersion": portal::VERSION, "resources": ["system"] })))
+        }
         ("GET", ["system"]) => {
             sent.only(&[])?;
             let tasks = (api == Api::Admin).then_some("tasks");
@@ -110,28 +124,11 @@ fn admin(state: &mut State, sent: &Sent<'_>, parts: Rest<'_>, api: Api) -> Reply
     }
 }
 
-/// Callers without a token get less of it.
-fn portal(state: &State, sent: &Sent<'_>) -> Reply {
-    sent.only(&[])?;
-    let caller = match state.caller(sent, Api::Sharing) {
-        Ok(caller) => Some(caller),
-        Err(_) if sent.header_tokens.is_empty() && sent.form_token.is_none() => None,
-        Err(refusal) => return Err(refusal),
-    };
-    let mut portal = json!({
-        "id": FakeArcGis::ORG_ID,
-        "name": "Hooli Maps",
-        "isPortal": true,
-        "portalDeploymentType": match state.deployment {
-            Deployment::Kubernetes => "ArcGISEnterpriseOnKubernetes",
-            Deployment::WindowsOrLinux => "ArcGISEnterprise",
-        },
-    });
-    if let (Some(Caller { user, administrator }), Some(portal)) = (caller, portal.as_object_mut()) {
-        let role = if administrator { "org_admin" } else { "org_publisher" };
-        portal.insert("user".to_owned(), json!({ "username": user, "role": role }));
+fn check_user(name: &str) -> Result<(), Refusal> {
+    if portal::USERS.contains(&name) {
+        return Ok(());
     }
-    Ok(data(portal))
+    Err(Refusal::not_found("user"))
 }
 
 /// All or nothing.
@@ -281,7 +278,8 @@ fn runs(
             Ok(data(state.shown_run(found, found.run(run)?)))
         }
         ("POST", [run, "update"]) => {
-            sent.only(&["status", "result"])?;
+            // Esri's client for Kubernetes sends `results`, which has no effect.
+            sent.only(&["status", "result", "results"])?;
             state.task(owner, task)?.run(run)?;
             let status = sent.required("status")?;
             if !STATUSES.contains(&status) {

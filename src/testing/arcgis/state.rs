@@ -7,6 +7,7 @@ use super::checks::{Draft, Sent};
 use super::cron::Cron;
 use super::responses::{Api, ParsedRequest, Refusal, Reply, Style};
 use super::routes::{api_of, route};
+use super::sign_in::{self, SIGN_IN};
 use super::tokens::{DEFAULT_MINUTES, Token};
 use super::{Deployment, FakeArcGis, TextDates};
 use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
@@ -21,6 +22,9 @@ pub struct State {
     pub(super) origin: String,
     pub(super) style: Style,
     pub(super) deployment: Deployment,
+    /// Whether it refuses what the vendor accepts but advises against.
+    pub(super) strict: bool,
+    pub(super) sign_ins: Vec<sign_in::Page>,
     pub(super) tokens: Vec<Token>,
     pub(super) expires_as_text: bool,
     pub(super) text_dates: Option<TextDates>,
@@ -342,8 +346,11 @@ impl FakeState for State {
     const NAME: &'static str = "FakeArcGis";
     /// The name of the web adaptor.
     const BASE_PATH: &'static str = "/enterprise";
-    const TOKEN_PATHS: &'static [&'static str] =
-        &["/enterprise/sharing/rest/generateToken", "/enterprise/sharing/rest/oauth2/token"];
+    const TOKEN_PATHS: &'static [&'static str] = &[
+        "/enterprise/sharing/rest/generateToken",
+        "/enterprise/sharing/rest/oauth2/token",
+        SIGN_IN,
+    ];
     const TARGET: &'static str = "task";
     const VERBS: &'static [&'static str] =
         &["Plan::reason", "NewRun::took", "NewRun::reason", "NewRun::url"];
@@ -418,6 +425,9 @@ impl FakeState for State {
     }
 
     fn token(&mut self, call: &ParsedRequest) -> Reply {
+        if call.path == SIGN_IN {
+            return Ok(self.sign_in(call));
+        }
         let (_, root) = api_of(&call.path).ok_or_else(Refusal::nowhere)?;
         self.token_request(&Sent::new(call, root))
     }

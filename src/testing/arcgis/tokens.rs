@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::FakeArcGis;
 use super::checks::{Sent, cannot_be};
+use super::portal::USERS;
 use super::responses::{Api, Refusal, Reply, data};
 use super::state::State;
 
 /// Default lifetime of a token, in minutes.
 pub(super) const DEFAULT_MINUTES: i64 = 120;
 /// A longer lifetime is silently reduced to this.
-const MOST_MINUTES: i64 = 20_160;
+pub(super) const MOST_MINUTES: i64 = 20_160;
 /// The address of all callers of the fake.
 const ADDRESS: &str = "127.0.0.1";
 
@@ -34,13 +35,14 @@ pub(super) struct Caller {
 }
 
 impl State {
-    /// Checks the token in a header, in the form, or in both; they must be the same.
+    /// Checks the token in a header, in the parameters, or in both; they must be the same.
     pub(super) fn caller(&self, sent: &Sent<'_>, api: Api) -> Result<Caller, Refusal> {
         let form = sent.form_token.as_deref();
         let mut given = sent.header_tokens.iter().copied().chain(form);
         let first = given.next().filter(|token| !token.is_empty());
         let first = first.ok_or_else(Refusal::token_required)?;
-        if api != Api::Sharing && sent.call.method == "POST" && sent.form_token.is_none() {
+        let only_in_header = sent.call.method == "POST" && sent.form_token.is_none();
+        if self.strict && api != Api::Sharing && only_in_header {
             return Err(Refusal::token_required());
         }
         let known = self.tokens.iter().find(|token| token.text == first);
@@ -71,15 +73,16 @@ impl State {
 
     /// `generateToken` and `oauth2/token`.
     pub(super) fn token_request(&mut self, sent: &Sent<'_>) -> Reply {
-        sent.check(Api::Sharing)?;
+        sent.check_form(self.strict)?;
         if sent.call.method != "POST" {
             return Err(Refusal::error(405, "Tokens are handed out by POST."));
         }
+        // Clients of OAuth 2 do not know `f`.
         if sent.parts.iter().any(|part| part == "oauth2") {
-            self.app_token(sent)
-        } else {
-            self.user_token(sent)
+            return self.app_token(sent);
         }
+        sent.check(Api::Sharing, self.strict)?;
+        self.user_token(sent)
     }
 
     fn user_token(&mut self, sent: &Sent<'_>) -> Reply {
@@ -93,9 +96,7 @@ impl State {
             "requestip" => None,
             other => return Err(cannot_be("client", other)),
         };
-        let users = [FakeArcGis::USERNAME, FakeArcGis::COLLEAGUE];
-        let user = users.into_iter().find(|user| sent.field("username") == Some(*user));
-        let user = user.filter(|_| sent.field("password") == Some(FakeArcGis::PASSWORD));
+        let user = known_user(sent.field("username"), sent.field("password"));
         let user = user.ok_or_else(|| Refusal::bad_request("username or password is wrong"))?;
         let (token, expires) = self.mint(user, false, referer, minutes);
         let expires = expires.timestamp_millis();
@@ -106,7 +107,8 @@ impl State {
 
     /// For an app, which has the tasks of its owner but fewer rights.
     fn app_token(&mut self, sent: &Sent<'_>) -> Reply {
-        sent.only(&["client_id", "client_secret", "grant_type", "expiration"])?;
+        // The last one has no effect; Esri's own client sends it.
+        sent.only(&["client_id", "client_secret", "grant_type", "expiration", "redirect_uri"])?;
         let minutes = minutes(sent)?;
         if sent.field("grant_type") != Some("client_credentials") {
             return Err(Refusal::oauth("unsupported_grant_type", "only apps get tokens here"));
@@ -120,6 +122,12 @@ impl State {
         let (token, _) = self.mint(FakeArcGis::USERNAME, true, None, minutes);
         Ok(data(json!({ "access_token": token, "expires_in": minutes * 60, "ssl": false })))
     }
+}
+
+/// The user of this name, if the password is right.
+pub(super) fn known_user(name: Option<&str>, password: Option<&str>) -> Option<&'static str> {
+    let user = USERS.into_iter().find(|user| name == Some(*user));
+    user.filter(|_| password == Some(FakeArcGis::PASSWORD))
 }
 
 /// The requested lifetime of a token.

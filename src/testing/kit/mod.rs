@@ -8,11 +8,12 @@ mod state;
 
 use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Mock, MockServer, MockServerBuilder, Request, ResponseTemplate};
 
 use super::{ManualClock, lock};
 use crate::client::{Api, Client, ClientBuilder, Clock as _};
@@ -41,7 +42,8 @@ pub trait StartsRuns: FakeVendor {}
 /// A vendor whose fake hands out tokens: Adobe, ArcGIS and Foundry.
 pub trait HandsOutTokens: FakeVendor {}
 
-/// A fake of one vendor's API, on a random port of 127.0.0.1. It stops when it is dropped.
+/// A fake of one vendor's API, on a port of 127.0.0.1: a free one, or [one that you choose](Self::start_on). It stops when it is
+/// dropped.
 ///
 /// It is stateful, and strict about what the vendor is strict about. Nothing moves by itself: a run takes a step
 /// whenever it is polled, and at every fifth list that contains it, so tests need no sleep. [`Plan`] says how a run
@@ -55,9 +57,25 @@ pub struct FakeServer<V: FakeVendor> {
 }
 
 impl<V: FakeVendor> FakeServer<V> {
-    /// Starts a fake with its demo data.
+    /// Starts a fake with its demo data, on a free port.
     pub async fn start() -> Self {
-        let server = MockServer::builder().disable_request_recording().start().await;
+        Self::serve(MockServer::builder()).await
+    }
+
+    /// Starts a fake with its demo data on this port, for clients in other processes; 0 is a free one.
+    ///
+    /// # Errors
+    /// If the port cannot be used, as when another program has it. The message names the port.
+    pub async fn start_on(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+            let message = format!("port {port} of 127.0.0.1 cannot be used: {error}");
+            io::Error::new(error.kind(), message)
+        })?;
+        Ok(Self::serve(MockServer::builder().listener(listener)).await)
+    }
+
+    async fn serve(builder: MockServerBuilder) -> Self {
+        let server = builder.disable_request_recording().start().await;
         let state = Arc::new(Mutex::new(V::State::new(server.uri())));
 
         let (asked, dropped, answered) = (state.clone(), state.clone(), state.clone());

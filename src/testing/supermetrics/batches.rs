@@ -36,7 +36,7 @@ pub(super) fn create(state: &mut State, sent: &Sent<'_>, base: &str) -> Reply {
         let query = query_of(query)?;
         check(&query, checks::DATA)?;
         check_query(&query, true, now)?;
-        check_source(&query)?;
+        check_source(&query, state)?;
         split(&options, &query, now, &mut queries)?;
     }
     if queries.is_empty() {

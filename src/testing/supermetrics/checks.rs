@@ -7,6 +7,7 @@ use url::form_urlencoded;
 use super::FakeSupermetrics;
 use super::dates::moment;
 use super::responses::{Object, ParsedRequest, Refusal};
+use super::state::State;
 
 /// Result formats. The last five are JSON for other tools.
 pub(super) const FORMATS: &[&str] = &[
@@ -446,9 +447,13 @@ pub(super) fn check_offsets(query: &Object) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Licence and login of a data source.
-pub(super) fn check_source(query: &Object) -> Result<(), Refusal> {
-    if text(query, "ds_id") == Some(FakeSupermetrics::UNLICENSED_DATA_SOURCE) {
+/// Data source, licence and login.
+pub(super) fn check_source(query: &Object, state: &State) -> Result<(), Refusal> {
+    let source = text(query, "ds_id").unwrap_or_default();
+    if !state.has_source(source) {
+        return Err(Refusal::bad_request(&format!("ds_id {source} is not a data source")));
+    }
+    if source == FakeSupermetrics::UNLICENSED_DATA_SOURCE {
         let message = "The license does not include this data source";
         return Err(Refusal::new("LICENSE_ACCESS_DATA_SOURCE", message));
     }

@@ -82,7 +82,7 @@ pub(super) fn history(state: &mut State, asked: &Object) -> Reply {
 
 /// The only login, with its `accounts` or `segments`.
 pub(super) fn logins(state: &mut State, asked: &Object, what: &str) -> Reply {
-    check_source(asked)?;
+    check_source(asked, state)?;
     let now = state.kit.now();
     let items = match what {
         "accounts" => json!([

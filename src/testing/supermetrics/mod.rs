@@ -4,7 +4,8 @@
 //! query with its short URL, and batches. It keeps what callers start, and it is strict: it refuses a parameter that the
 //! API does not define, and a value outside its limits. Nothing moves by itself. A run takes a step at every poll of its
 //! status or its batch, at every data call that waits for it (`sync_timeout` above 0), and at every fifth history, so
-//! tests need no sleep. A data call that does not wait shows a run as it is.
+//! tests need no sleep. A data call without `sync_timeout` waits for half an hour, that is to the end; one that does not wait
+//! shows a run as it is.
 //!
 //! The API is below `/enterprise/v2`, below `/v2`, and at the root, where `/me` is, too.
 //!
@@ -12,7 +13,7 @@
 //! ID joins it. Once it has succeeded, a data call with the same parameters gets its rows again, unless they are older
 //! than `cache_minutes`; any other starts a new run. After an hour, or [`expire_results`], status and results are gone.
 //!
-//! The wording of messages is the fake's own, and so are the codes `COMPARE_START_DATE_INVALID`,
+//! The wording of messages is the fake's own, as is the code `BAD_REQUEST` for a data source that does not exist, and so are the codes `COMPARE_START_DATE_INVALID`,
 //! `COMPARE_START_DATE_REQUIRED` and `QUERY_STOPPED`. Inferred, since it is not documented: that a run is returned
 //! where `cache_minutes` is left out, that a derived ID depends on the format, that a run joined under its ID may have
 //! other parameters, that refused parameters are 400 and not 422, that results come in parts in JSON only, the order of
@@ -68,10 +69,10 @@ impl FakeSupermetrics {
     pub const API_KEY: &'static str = "api_fake-key_4Zr81vQm";
     /// The login of all data sources, for `ds_user` and `ds_users`. Any other is refused.
     pub const USER: &'static str = "reports@initech.example";
-    /// The data source of the demo data. All others exist as well, except
-    /// [`UNLICENSED_DATA_SOURCE`](Self::UNLICENSED_DATA_SOURCE).
+    /// The data source of the demo data. `AW` exists as well, and so do those that you [add](Self::add_data_source); any other is
+    /// refused.
     pub const DATA_SOURCE: &'static str = "GAWA";
-    /// A data source the license does not include.
+    /// A data source that exists, but the license does not include it.
     pub const UNLICENSED_DATA_SOURCE: &'static str = "TTD";
     /// The first of two accounts.
     pub const ACCOUNT: &'static str = "815204";
@@ -83,6 +84,11 @@ impl FakeSupermetrics {
 
 /// What only Supermetrics has.
 impl FakeSupermetrics {
+    /// Adds a data source, such as `FA`, with the login, accounts and fields of the others.
+    pub fn add_data_source(&self, id: &str) {
+        self.lock().sources.push(id.to_owned());
+    }
+
     /// Makes status and results of all ended runs unreadable, as they are after an hour. History keeps them.
     pub fn expire_results(&self) {
         self.lock().expire();

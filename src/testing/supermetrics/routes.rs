@@ -54,7 +54,7 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
             lists::logins(state, &sent.read(checks::ACCOUNTS)?, "segments")
         }
         ("GET", ["query", "fields"]) => {
-            check_source(&sent.read(checks::FIELDS)?)?;
+            check_source(&sent.read(checks::FIELDS)?, state)?;
             Ok(lists::fields())
         }
         ("POST", ["query", "batch"]) => batches::create(state, &sent, base),
@@ -107,9 +107,9 @@ impl DataCall {
         Ok(Self { query: lists::changed(id, &given)?, format, given })
     }
 
-    fn check(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn check(&self, state: &State, now: DateTime<Utc>) -> Result<(), Refusal> {
         check_query(&self.query, self.format == "json", now)?;
-        check_source(&self.query)
+        check_source(&self.query, state)
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) fn starts(state: &mut State, call: &ParsedRequest) -> bool {
     match DataCall::read(&Sent::new(call), &parts) {
         Some(Ok(asked)) => {
             let meeting = state.meet(&asked.query, asked.format, now);
-            asked.check(now).is_ok() && matches!(meeting, Meeting::New)
+            asked.check(state, now).is_ok() && matches!(meeting, Meeting::New)
         }
         Some(Err(_)) => false,
         None => call.method == "POST" && parts == ["query", "batch"],
@@ -135,7 +135,7 @@ pub(super) fn starts(state: &mut State, call: &ParsedRequest) -> bool {
 
 fn data(state: &mut State, sent: &Sent<'_>, asked: &DataCall) -> Reply {
     let now = state.kit.now();
-    asked.check(now)?;
+    asked.check(state, now)?;
     let (query, format) = (&asked.query, asked.format);
     let index = match state.meet(query, format, now) {
         Meeting::New => {
@@ -150,8 +150,10 @@ fn data(state: &mut State, sent: &Sent<'_>, asked: &DataCall) -> Reply {
             index
         }
     };
-    if number(query, "sync_timeout").is_none_or(|seconds| seconds > 0) {
-        state.poll(index);
+    match number(query, "sync_timeout") {
+        None => state.poll_to_end(index),
+        Some(0) => {}
+        Some(_) => state.poll(index),
     }
     state.shown(index, &Page::between(sent, &asked.given), true)
 }

@@ -24,6 +24,8 @@ pub struct State {
     /// The latest last.
     pub(super) runs: Vec<Run>,
     pub(super) batches: Vec<Batch>,
+    /// The data sources that exist.
+    pub(super) sources: Vec<String>,
 }
 
 /// One run of a query.
@@ -134,6 +136,14 @@ impl State {
         let (now, held) = (self.kit.now(), self.kit.held);
         if let Some(run) = self.runs.get_mut(index).filter(|_| !held) {
             run.step(now);
+        }
+    }
+
+    /// Waits for as long as the API does by default, half an hour, with a poll each second. A run that never ends gets one poll.
+    pub(super) fn poll_to_end(&mut self, index: usize) {
+        let ends = self.runs.get(index).is_some_and(|run| run.course.end().is_some());
+        for _ in 0..if ends { 1800 } else { 1 } {
+            self.poll(index);
         }
     }
 
@@ -274,6 +284,9 @@ impl FakeState for State {
 
     fn new(origin: String) -> Self {
         let mut state = Self { form: Form { origin, ..Form::default() }, ..Self::default() };
+        let sources =
+            [FakeSupermetrics::DATA_SOURCE, "AW", FakeSupermetrics::UNLICENSED_DATA_SOURCE];
+        state.sources = sources.map(str::to_owned).into();
         state.add_demo_data();
         state
     }
@@ -292,6 +305,9 @@ impl FakeState for State {
     }
 
     fn add_run(&mut self, source: &str, new: NewRun) -> Option<String> {
+        if !self.has_source(source) {
+            return None;
+        }
         let asked = new.created.unwrap_or_else(|| self.kit.now());
         let id = new.id.unwrap_or_else(|| self.new_id());
         let mut run =
@@ -310,6 +326,9 @@ impl FakeState for State {
 
     /// It is started from a spreadsheet.
     fn trigger_from_elsewhere(&mut self, source: &str) -> Option<String> {
+        if !self.has_source(source) {
+            return None;
+        }
         let (now, id) = (self.kit.now(), self.new_id());
         let course = Course::new::<Self>(Plan::succeeds());
         let app = "GS".to_owned();
@@ -360,6 +379,11 @@ impl FakeState for State {
 }
 
 impl State {
+    /// Their IDs are compared without case, as the filter of history is documented to do.
+    pub(super) fn has_source(&self, id: &str) -> bool {
+        self.sources.iter().any(|known| known.eq_ignore_ascii_case(id))
+    }
+
     fn add_demo_data(&mut self) {
         let run =
             |state, minutes| NewRun::new(state).created(Utc::now() - TimeDelta::minutes(minutes));
