@@ -27,6 +27,7 @@ mod nothing_sent;
 mod pages;
 #[cfg(feature = "rustls")]
 mod proxies;
+mod reused;
 mod secrets;
 mod server;
 #[cfg(feature = "rustls")]
@@ -76,6 +77,7 @@ fn every_fault_has_a_test_of_its_number() {
         include_str!("nothing_sent.rs"),
         include_str!("pages.rs"),
         include_str!("proxies.rs"),
+        include_str!("reused.rs"),
         include_str!("secrets.rs"),
         include_str!("tls.rs"),
         include_str!("tokens.rs"),
