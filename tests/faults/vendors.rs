@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
-use scheduled_runs::client::{Credential, Limits, ReqwestTransport};
+use scheduled_runs::client::{Api, Credential, Limits, PagedEndpoint, ReqwestTransport};
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
     Client, ClientBuilder, ErrorKind, TimeoutPhase, adobe, arcgis, foundry, mode, supermetrics,
@@ -301,10 +301,7 @@ async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out
 
 /// Whether a client of this vendor with this credential is refused when it is built, without showing why.
 #[track_caller]
-fn assert_refused<A: scheduled_runs::client::Api>(
-    builder: ClientBuilder<A>,
-    credential: impl Credential + 'static,
-) {
+fn assert_refused<A: Api>(builder: ClientBuilder<A>, credential: impl Credential + 'static) {
     let error =
         builder.base_url("https://vendor.example").credential(credential).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -355,9 +352,7 @@ async fn fault_53_what_stands_in_a_name_and_password_is_encoded() {
 }
 
 /// A client of this vendor whose answers are written in the test.
-fn scripted<A: scheduled_runs::client::Api>(
-    builder: ClientBuilder<A>,
-) -> (ScriptedTransport, ManualClock, Client<A>) {
+fn scripted<A: Api>(builder: ClientBuilder<A>) -> (ScriptedTransport, ManualClock, Client<A>) {
     let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
     let builder = builder.base_url("https://vendor.example").transport(script.clone());
     let client = builder.clock(clock.clone()).limits(Limits::default()).build().unwrap();
@@ -519,4 +514,71 @@ async fn fault_42_a_next_link_of_supermetrics_leads_nowhere_else() {
     assert_eq!((rows.len(), server.requests().len(), elsewhere.connections()), (2, 2, 0));
     assert!(server.requests().iter().all(|seen| !seen.target().contains("canary-in-link")));
     assert!(server.requests().iter().all(|seen| seen.target().contains("canary_super_1f4a")));
+}
+
+/// One list of each vendor, as it is read after this response: how many items it has, or what kind of error.
+async fn lists_after(status: u16, body: &str) -> Vec<Result<usize, ErrorKind>> {
+    async fn list<A: Api, E: PagedEndpoint<Api = A>>(
+        builder: ClientBuilder<A>,
+        list: E,
+        (status, body): (u16, &str),
+    ) -> Result<usize, ErrorKind> {
+        let script = ScriptedTransport::default();
+        script.respond(status, body.to_owned());
+        let client = builder.transport(script.clone()).clock(ManualClock::new()).build().unwrap();
+        let read = client.items(list).try_collect().await;
+        assert_eq!(script.sent().len(), 1);
+        read.map(|items| items.len()).map_err(|error| error.kind())
+    }
+    let answer = (status, body);
+    let local = "http://localhost";
+    let adobe = adobe::Client::builder().org_id(crate::ORG).sandbox("dev");
+    let portal = || arcgis::Client::builder().base_url(local);
+    let stack = foundry::Client::builder().base_url(local);
+    let workspace = || mode::Client::builder().workspace("acme");
+    vec![
+        list(adobe, adobe::ListRuns::new("s"), answer).await,
+        list(portal(), arcgis::ListTaskRuns::new("t"), answer).await,
+        list(portal(), arcgis::ListUserTasks::new("u"), answer).await,
+        list(stack, foundry::ListScheduleRuns::new("ri.a.b.schedule.c"), answer).await,
+        list(workspace(), mode::ListReportRuns::new("r"), answer).await,
+        list(workspace(), mode::ListSchedules::new("r"), answer).await,
+        list(supermetrics::Client::builder(), supermetrics::ListHistory::new(), answer).await,
+    ]
+}
+
+#[tokio::test]
+async fn fault_35_a_list_without_a_body_is_empty_at_every_vendor() {
+    for (status, body) in [(200, ""), (204, ""), (200, "null"), (202, "\r\n"), (200, "{}")] {
+        let lists = lists_after(status, body).await;
+        assert_eq!(lists, vec![Ok(0); lists.len()], "{status} {body:?}");
+    }
+    for read in lists_after(200, "7").await {
+        assert_eq!(read, Err(ErrorKind::Decode));
+    }
+}
+
+#[tokio::test]
+async fn fault_36_a_byte_order_mark_hides_nothing_at_any_vendor() {
+    let marked = lists_after(200, "\u{feff}{}").await;
+    assert_eq!(marked, vec![Ok(0); marked.len()]);
+    // The code of an error decides what it means.
+    let script = ScriptedTransport::default();
+    script.respond(404, "\u{feff}{\"id\":\"not_found\",\"message\":\"no such report\"}");
+    let client = mode::Client::builder().workspace("acme").transport(script).build().unwrap();
+    let error = client.send(mode::GetReportRun::new("r", "x")).await.unwrap_err();
+    assert_eq!(error.vendor_error().and_then(|said| said.code.as_deref()), Some("not_found"));
+    // Rows that are read by position, and whether there are more.
+    let script = ScriptedTransport::default();
+    script.respond(200, "\u{feff}[{\"clicks\":1},{\"clicks\":2}]");
+    script.respond(200, "\u{feff}[]");
+    let client = supermetrics::Client::builder().transport(script.clone()).build().unwrap();
+    let rows = client.items(supermetrics::ListResults::new("s").limit(2)).try_collect().await;
+    assert_eq!((rows.unwrap().len(), script.sent().len()), (2, 2));
+    // A file is left as it is.
+    let script = ScriptedTransport::default();
+    script.respond(200, "\u{feff}a,b\n1,2\n");
+    let client = mode::Client::builder().workspace("acme").transport(script).build().unwrap();
+    let raw = client.raw(http::Method::GET, &["results"]).send().await.unwrap();
+    assert!(raw.body().starts_with("\u{feff}".as_bytes()));
 }
