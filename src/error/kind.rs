@@ -36,7 +36,7 @@ pub enum ErrorKind {
     TooLarge,
     /// A redirect or link leads to another origin and was not followed.
     CrossOrigin,
-    /// A list does not end: its cursor repeats, or page after page is empty.
+    /// A list cannot be read completely: its cursor repeats, page after page is empty, or it changed too much meanwhile.
     Pagination,
     /// The vendor has no such operation.
     Unsupported,
@@ -66,7 +66,7 @@ impl ErrorKind {
             Self::Decode => "the response does not have the documented shape",
             Self::TooLarge => "the response is too large",
             Self::CrossOrigin => "the response points to another origin",
-            Self::Pagination => "the list does not end",
+            Self::Pagination => "the list cannot be read completely",
             Self::Unsupported => "the vendor has no such operation",
             Self::WaitTimeout => "the run did not end in time",
             Self::RunFailed => "the run failed",
