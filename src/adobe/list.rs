@@ -175,7 +175,7 @@ struct ListResponse<T> {
         alias = "templates",
         alias = "accounts",
         default,
-        deserialize_with = "lenient::list"
+        deserialize_with = "lenient::items"
     )]
     items: Vec<T>,
     #[serde(rename = "_page", default)]

@@ -295,10 +295,18 @@ pub struct QueryDef {
     )]
     pub query_parameters: BTreeMap<String, String>,
     /// Inserts the result into a dataset.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub insert_into_parameters: Option<TargetDataset>,
     /// Creates a dataset from the result.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ctas_parameters: Option<NewDataset>,
 }
 
@@ -379,8 +387,8 @@ impl QueryDef {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TargetDataset {
-    /// Name.
-    #[serde(default)]
+    /// Name. Empty if a response does not have it.
+    #[serde(default, deserialize_with = "name")]
     pub dataset_name: String,
 }
 
@@ -389,8 +397,8 @@ pub struct TargetDataset {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NewDataset {
-    /// Name.
-    #[serde(default)]
+    /// Name. Empty if a response does not have it.
+    #[serde(default, deserialize_with = "name")]
     pub dataset_name: String,
     /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -398,6 +406,10 @@ pub struct NewDataset {
     /// Title of its schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_schema_title: Option<String>,
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    Ok(lenient::text(deserializer)?.unwrap_or_default().into())
 }
 
 /// One query.

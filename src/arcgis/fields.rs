@@ -133,6 +133,7 @@ pub(super) struct TaskFields<T> {
     pub(super) task_state: Option<TaskState>,
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub(super) active: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::object")]
     pub(super) cron_schedule: Option<CronSchedule>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub(super) cron_expression: Option<Box<str>>,
@@ -211,5 +212,5 @@ pub(super) fn filled<'de, D: Deserializer<'de>>(
 
 /// An integer, as a number or as text; it may be negative.
 pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(lenient::text(deserializer)?.and_then(|text| text.trim().parse().ok()))
+    Ok(lenient::integer(deserializer)?.and_then(|number| number.try_into().ok()))
 }

@@ -162,7 +162,7 @@ struct ItemList<T> {
         alias = "tasks",
         alias = "runs",
         rename = "result",
-        deserialize_with = "lenient::list"
+        deserialize_with = "lenient::items"
     )]
     items: Vec<T>,
     #[serde(default, deserialize_with = "lenient::count")]

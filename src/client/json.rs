@@ -14,19 +14,34 @@ use crate::wire::RawJson;
 use crate::wire::drift::DriftReporter;
 use crate::wire::hal::Embedded;
 use crate::wire::place::Path;
+use crate::wire::repair::{self, Failure, Mend};
 
 /// Reads a response as JSON of type `T`.
 ///
-/// For the `decode` of your own [`Endpoint`](super::Endpoint).
+/// For the `decode` of your own [`Endpoint`](super::Endpoint). An `Option` whose value has another JSON type than its type
+/// reads is `None`, and an element of a [`list`](crate::wire::lenient::list) is left out. A number that `f64` cannot hold, such
+/// as `1e400`, is read as a text with its digits.
 ///
 /// # Errors
 /// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
 /// and path, never a value: the parser's own text quotes the response.
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    read(meta, body, Mend::Everything)
+}
+
+/// Reads a response as a type of the caller, in which a value of another type is an error.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_as<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    read(meta, body, Mend::Numbers)
+}
+
+fn read<T: DeserializeOwned>(meta: &Meta, body: &Bytes, mend: Mend) -> Result<T> {
     let text =
         str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
-    let value =
-        serde_json::from_str(text).map_err(|error| meta.scrub(explain(meta, text, &error)))?;
+    let (value, _) = repair::decode(text, mend, |text| serde_json::from_str(text))
+        .map_err(|Failure { error, text }| meta.scrub(explain(meta, &text, &error)))?;
     if let Some(reporter) = meta.extension::<DriftReporter>() {
         reporter.inspect::<T>(meta.operation, text);
     }

@@ -60,7 +60,7 @@ impl ListAccounts {
 fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
     #[derive(Deserialize)]
     struct LoginList {
-        #[serde(default, deserialize_with = "lenient::list")]
+        #[serde(default, deserialize_with = "lenient::items")]
         data: Vec<Entry>,
     }
     let list: LoginList = json::decode(meta, &json::or_empty(body))?;

@@ -135,7 +135,7 @@ impl<T: DeserializeOwned> CountedList<T> for ListQuery {
 pub(super) struct ListResponse<T, M = ListMeta> {
     #[serde(default, deserialize_with = "lenient::object")]
     pub(super) meta: Option<M>,
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::items")]
     pub(super) data: Vec<T>,
 }
 

@@ -84,7 +84,7 @@ impl Endpoint for RunQuery {
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
-        QueryRun::read(meta, body, Some(self.query.has_no_headers()))?.unless_failed()
+        QueryRun::read(meta, body, Some(self.query.has_no_headers()))?.with_result()
     }
 }
 
@@ -203,7 +203,8 @@ operation! {
     decode |this, meta, body| {
         let mut run = QueryRun::read(meta, body, this.no_headers)?;
         run.schedule_id.get_or_insert_with(|| this.run.clone());
-        Ok(run)
+        // A part of the result may be empty.
+        if this.offset_start.is_none() && this.offset_end.is_none() { run.with_all_rows() } else { Ok(run) }
     }
 }
 
@@ -346,6 +347,23 @@ impl QueryRun {
         let state = self.state.as_ref().map_or("no state", QueryState::as_str);
         let message = format!("there are no rows yet ({state}); wait until the query has ended");
         Err(Error::new(ErrorKind::UnexpectedContent, message))
+    }
+
+    /// The run, unless it has failed, or rows of its result were not found in the response.
+    pub(super) fn with_result(self) -> Result<Self> {
+        self.failed()?;
+        self.with_all_rows()
+    }
+
+    /// The run, unless it has rows of which none was found in the response.
+    fn with_all_rows(self) -> Result<Self> {
+        let total = self.result.as_ref().and_then(|result| result.total_rows).unwrap_or(0);
+        if total == 0 || !self.rows.is_empty() || !self.is_success() {
+            return Ok(self);
+        }
+        let message =
+            format!("the result has {total} rows, but none is where this crate reads them");
+        Err(Error::new(ErrorKind::Decode, message))
     }
 
     /// The run, unless it has failed.

@@ -8,6 +8,7 @@ mod open_enum;
 pub mod patch;
 pub(crate) mod place;
 mod raw;
+pub(crate) mod repair;
 pub mod time;
 pub(crate) mod union;
 

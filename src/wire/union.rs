@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::repair::{self, Mend};
 use super::{RawJson, drift};
 
 /// Deepest nesting of objects and lists in a union that is read. A union with deeper nesting becomes `Unknown`.
@@ -118,13 +119,23 @@ pub use __open_union as open_union;
 /// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
 #[must_use]
 pub fn read<T: DeserializeOwned>(type_name: &'static str, raw: &RawJson) -> Option<T> {
-    let (tag, fields) = tag_and_fields(raw)?;
-    let variant = MapDeserializer::new(iter::once((&*tag, fields)));
-    let variant = MapAccessDeserializer::new(variant);
+    let Some((tag, fields)) = tag_and_fields(raw) else {
+        drift::unknown_variant(type_name, "");
+        return None;
+    };
     if drift::is_collecting() {
-        return drift::read_variant(type_name, &tag, variant);
+        return drift::read_variant(type_name, &tag, fields.get());
     }
-    T::deserialize(variant).ok()
+    let read = |fields: &str| T::deserialize(variant(&tag, serde_json::from_str(fields)?));
+    repair::decode(fields.get(), Mend::Everything, read).ok().map(|(value, _)| value)
+}
+
+/// A variant as serde reads it: `{"x":{…}}`.
+pub(super) fn variant<'de>(
+    tag: &'de str,
+    fields: &'de RawValue,
+) -> impl Deserializer<'de, Error = serde_json::Error> {
+    MapAccessDeserializer::new(MapDeserializer::new(iter::once((tag, fields))))
 }
 
 /// The name of a union's variant, and the object that holds its members.
@@ -152,7 +163,7 @@ fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// The members of an object, as raw JSON. Of several members with one name, the last one counts.
-struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -223,7 +234,7 @@ mod tests {
             /// Several.
             Group = "group" {
                 /// The shapes.
-                #[serde(default, deserialize_with = "lenient::list")]
+                #[serde(default, deserialize_with = "lenient::exact_list")]
                 shapes: Vec<Shape>,
             },
         }
