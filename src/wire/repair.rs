@@ -45,34 +45,37 @@ pub(crate) fn decode<'t, T>(
 #[cold]
 fn decode_mended<'t, T>(
     text: &'t str,
-    mut error: serde_json::Error,
+    error: serde_json::Error,
     mend: Mend,
     read: &mut dyn FnMut(&str) -> serde_json::Result<T>,
 ) -> Result<(T, Vec<Path>), Failure<'t>> {
-    let (mut text, mut mended) = (Cow::Borrowed(text), Vec::new());
+    let (mut failure, mut mended) = (Failure { error, text: Cow::Borrowed(text) }, Vec::new());
     for _ in 0..MOST_ATTEMPTS {
-        let fault = Fault::of(&error);
-        let Some(fault) = fault.filter(|it| mend == Mend::Everything || *it == Fault::TooLarge)
-        else {
-            break;
-        };
-        let mut path = Path::of(&text, &error);
-        let mut next = fault.mend(&text, &path);
+        let Failure { error, text } = &failure;
+        let fault =
+            Fault::of(error).filter(|fault| mend == Mend::Everything || *fault == Fault::TooLarge);
+        let Some(fault) = fault else { break };
+        let mut path = Path::of(text, error);
+        let mut next = fault.mend(text, &path);
         if let (None, Some(list)) = (&next, path.list()) {
             // The elements of lists may be `null`: here, serde reads a list as the members of an object.
-            next = Fault::Type.mend(&text, &list);
+            next = Fault::Type.mend(text, &list);
             mended.retain(|path: &Path| !path.is_within(&list));
             path = list;
         }
         let Some(next) = next else { break };
-        text = Cow::Owned(next);
-        mended.push(path);
-        match read(&text) {
-            Ok(value) => return Ok((value, mended)),
-            Err(next) => error = next,
+        match read(&next) {
+            Ok(value) => {
+                mended.push(path);
+                return Ok((value, mended));
+            }
+            // `null` is refused as well. The error is about the value that it replaced.
+            Err(error) if path.list().is_none() && Path::of(&next, &error) == path => break,
+            Err(error) => failure = Failure { error, text: Cow::Owned(next) },
         }
+        mended.push(path);
     }
-    Err(Failure { error, text })
+    Err(failure)
 }
 
 /// What can be mended of a value.
