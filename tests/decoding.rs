@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use scheduled_runs::adobe::{
-    AlertStatus, AlertType, Channel, CreateAccount, DeleteIpAccess, ErrorType, GetAlert,
-    GetConnectionParameters, GetIpAccess, GetQuery, GetRun, GetSchedule, IpRange, ListAccounts,
-    ListAlerts, ListAssetAlerts, ListQueries, ListRuns, ListSchedules, ListTemplates, QueryState,
-    RunAcceleratedQuery, RunState, ScheduleState, TaskState, TriggerRun, ValidateIpAccess,
+    AlertStatus, AlertType, Channel, CreateAccount, CreateQuery, DeleteIpAccess, ErrorType,
+    GetAlert, GetConnectionParameters, GetIpAccess, GetQuery, GetRun, GetSchedule, IpRange,
+    ListAccounts, ListAlerts, ListAssetAlerts, ListQueries, ListRuns, ListSchedules, ListTemplates,
+    QueryDef, QueryState, RunAcceleratedQuery, RunState, ScheduleState, TaskState, TriggerRun,
+    ValidateIpAccess,
 };
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::testing::ScriptedTransport;
@@ -105,6 +106,19 @@ async fn schedules_and_queries() {
         Some("58000"),
         "a code is text, whatever it comes as"
     );
+    assert_eq!(
+        (query.session_type.as_deref(), query.is_service, query.is_parent_level),
+        (Some("HTTP_SESSION"), Some(false), Some(true))
+    );
+    let metrics = query.compute_metrics.as_ref().unwrap();
+    assert_eq!(
+        [metrics.executor_vm_time, metrics.driver_vm_time, metrics.cluster_vm_time],
+        [90, 45, 135].map(|seconds| Some(Duration::from_secs(seconds)))
+    );
+    assert_eq!(
+        [metrics.cluster_cpu_time, metrics.cluster_vm_hours],
+        [540_500, 135_000].map(|millis| Some(Duration::from_millis(millis)))
+    );
     assert_eq!(query.links.get("schedule_run").unwrap().id.as_deref(), Some("r1"));
     assert_eq!(
         query.referenced_datasets().iter().map(|set| set.id.as_str()).collect::<Vec<_>>(),
@@ -171,6 +185,34 @@ async fn an_accelerated_result() {
     assert_eq!((result.rows.len(), &result.rows[0]["orders"]), (2, &12.into()));
     let request = result.request.as_ref().unwrap();
     assert_eq!(request.template_id.as_ref().unwrap().as_str(), "3f0c");
+}
+
+/// One odd cell or column does not lose the others.
+#[tokio::test]
+async fn an_accelerated_result_with_odd_columns_and_numbers() {
+    let body = r#"{"resultsMeta":{"_adhoc":{"properties":{"a":7,"b":{"type":"number"},"c":["x"],"d":null}}},
+        "results":[{"a":1,"b":1e400},{"a":2,"b":-1e400}],"request":{"dbName":"d","queryParameters":{"x":1e400}}}"#;
+    let result = decode(RunAcceleratedQuery::sql("d", "SELECT 1"), body).await.unwrap();
+    let columns: Vec<_> =
+        result.columns.iter().map(|column| (&*column.name, column.json_type.as_deref())).collect();
+    assert_eq!(columns, [("a", None), ("b", Some("number")), ("c", None), ("d", None)]);
+    assert_eq!((&result.rows[0]["b"], &result.rows[1]["b"]), (&"1e400".into(), &"-1e400".into()));
+    assert_eq!((&result.rows[0]["a"], &result.rows[1]["a"]), (&1.into(), &2.into()));
+    let request = result.request.as_ref().unwrap();
+    assert_eq!(request.query_parameters["x"], "1e400");
+}
+
+/// As the vendor's own specification has it.
+#[tokio::test]
+async fn a_query_whose_target_is_a_text_is_not_lost() {
+    let body = r#"{"queries":[{"id":"q1","request":{"sql":"SELECT 1","insertIntoParameters":"x","ctasParameters":[]}},{"id":"q2"}]}"#;
+    let queries = decode(ListQueries::new(), body).await.unwrap();
+    let request = queries.items[0].request.as_ref().unwrap();
+    assert_eq!((request.sql.as_deref(), queries.items.len()), (Some("SELECT 1"), 2));
+    assert!(request.insert_into_parameters.is_none() && request.ctas_parameters.is_none());
+    let created = r#"{"id":"q1","request":{"insertIntoParameters":"x"}}"#;
+    let created = decode(CreateQuery::new(QueryDef::sql("d", "SELECT 1")), created).await.unwrap();
+    assert_eq!(created.id.as_str(), "q1");
 }
 
 #[tokio::test]

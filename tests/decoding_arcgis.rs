@@ -296,3 +296,25 @@ async fn a_passcode_in_an_answer_is_printed_by_nothing_that_holds_it() {
     let error = decode(GetTaskRun::new("t", "r"), &broken).await.unwrap_err();
     assert!(!format!("{error} {error:?} {}", error.report()).contains("canary-passcode"));
 }
+
+#[tokio::test]
+async fn times_are_read_in_every_spelling() {
+    for created in [
+        "1634961600000",
+        "1634961600000.0",
+        "1.6349616e12",
+        r#""1634961600000.0""#,
+        r#""2021-10-23T04:00:00+0000""#,
+        r#""2021-10-23T06:00:00.000+02""#,
+        r#""2021-10-23t04:00:00z""#,
+        r#""2021-10-23 04:00:00Z""#,
+    ] {
+        let body = format!(r#"{{"runId":"r","created":{created}}}"#);
+        let run = decode(GetTaskRun::new("t", "r"), &body).await.unwrap();
+        assert_eq!(utc(run.created.as_ref()), at("2021-10-23T04:00:00Z"), "{created}");
+    }
+    let body = r#"{"id":"t","maxOccurrences":-1.0,"generation":3.0,"parameters":{"x":1e400},"title":1e400}"#;
+    let task = decode(GetTask::new("t"), body).await.unwrap();
+    assert_eq!((task.max_occurrences, task.generation), (Some(-1), Some(3)));
+    assert_eq!(task.parameters.as_ref().unwrap().json(), r#"{"x":1e400}"#);
+}

@@ -190,3 +190,31 @@ async fn nesting_of_any_depth_leaves_the_rest_readable() {
     assert!(matches!(&schedule.trigger, Some(Trigger::Unknown(raw)) if raw.json() == trigger));
     assert_eq!(schedule.paused, Some(true));
 }
+
+/// Of a result that could be read but for one optional member, the rest is read.
+#[tokio::test]
+async fn results_and_outputs_keep_what_can_be_read() {
+    let body = format!(
+        r#"{{"data":[{{"rid":"{RID}","createdTime":"2026-02-03T04:05:06.789+0000","result":{{"type":"error","errorName":"INTERNAL","description":7}}}}]}}"#
+    );
+    let runs = decode(ListScheduleRuns::new(RID), &body).await.unwrap();
+    assert_eq!(runs.items[0].created, at("2026-02-03T04:05:06.789Z"));
+    let Some(ScheduleRunResult::Error { error_name, description, .. }) = &runs.items[0].result
+    else {
+        panic!("{runs:?}")
+    };
+    assert_eq!((error_name, description), (&Some(ScheduleRunErrorName::Internal), &None));
+    let body = r#"{"data":[{"rid":"ri.j.1","outputs":[{"type":"datasetJobOutput","datasetRid":"ri.d.1","outputTransactionRid":[]}]}]}"#;
+    let jobs = decode(ListBuildJobs::new(RID), body).await.unwrap();
+    let [JobOutput::Dataset { output_transaction_rid: None, .. }] = &jobs.items[0].outputs[..]
+    else {
+        panic!("{jobs:?}")
+    };
+    // What is sent back to the vendor is kept as it came instead.
+    let trigger = r#"{"type":"and","triggers":[{"type":"manual"},7]}"#;
+    let trigger: Trigger = serde_json::from_str(trigger).unwrap();
+    assert!(matches!(&trigger, Trigger::And { triggers, .. } if triggers.len() == 2));
+    let target = r#"{"type":"manual","targetRids":["ri.a.b.c.1",7]}"#;
+    let read: BuildTarget = serde_json::from_str(target).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), target);
+}

@@ -115,6 +115,17 @@ async fn reports_and_datasets() {
 }
 
 #[tokio::test]
+async fn a_number_that_no_float_holds_is_a_text() {
+    let body = r#"[{"n":1e400,"m":7},{"n":2.5,"m":-1e999}]"#;
+    let rows = decode(GetReportRunRows::new("r", "n"), body).await.unwrap();
+    assert_eq!((&rows[0]["n"], &rows[0]["m"]), (&"1e400".into(), &7.into()));
+    assert_eq!((&rows[1]["n"], &rows[1]["m"]), (&2.5.into(), &"-1e999".into()));
+    // A row that is not a row is not left out.
+    let error = decode(GetReportRunRows::new("r", "n"), r#"[{"n":1},7]"#).await.unwrap_err();
+    assert_eq!(error.decode_path(), Some("[1]"));
+}
+
+#[tokio::test]
 async fn queries_schedules_data_sources_and_spaces() {
     let queries = decode(ListQueries::new("r"), QUERIES).await.unwrap();
     let query = &queries.items[0];
@@ -127,6 +138,7 @@ async fn queries_schedules_data_sources_and_spaces() {
 
     let schedules = decode(ListSchedules::new("r"), SCHEDULES).await.unwrap();
     let schedule = &schedules.items[0];
+    assert_eq!(schedule.report_type, Some(ReportType::Report));
     assert_eq!(schedule.frequency, Some(Frequency::Weekly));
     assert_eq!((schedule.cron_hour, schedule.cron_minute), (Some(6), Some(30)));
     assert_eq!((schedule.timeout, schedule.retry_count), (Some(Duration::from_secs(900)), Some(2)));

@@ -130,6 +130,57 @@ async fn a_run_that_succeeded() {
     );
 }
 
+/// Clients of others meet rows under other names than the documented ones.
+#[tokio::test]
+async fn rows_are_found_wherever_they_are() {
+    let objects = r#"[{"Date":"2026-04-16","Cost":1.5},{"Date":"2026-04-17","Cost":1e400}]"#;
+    let cells = r#"[["Date","Cost"],["2026-04-16",1.5],["2026-04-17",1e400]]"#;
+    for rows in [objects, cells] {
+        for data in [
+            rows.to_owned(),
+            format!(r#"{{"rows":{rows}}}"#),
+            format!(r#"{{"result":{rows},"rows":null}}"#),
+            format!(r#"{{"data":{rows},"result":{{"total_rows":2}}}}"#),
+            format!(r#"{{"result":{{"data":{rows}}}}}"#),
+        ] {
+            let body = format!(
+                r#"{{"meta":{{"status_code":"SUCCESS","result":{{"total_rows":2}}}},"data":{data}}}"#
+            );
+            let run = status(&body).await;
+            let costs: Vec<_> =
+                run.rows().iter().map(|row| row.get("Cost").unwrap().to_string()).collect();
+            // No float holds the second number: it stays a text.
+            assert_eq!(costs, ["1.5", "1e400"], "{body}");
+            let page = decode(ListRows::new("x"), &body).await.unwrap();
+            assert_eq!((page.items.len(), page.total), (2, Some(2)), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_counted_and_not_found_are_an_error() {
+    for data in ["[]", "null", "{}", r#"{"table":[["x"],["y"]]}"#, r#"[["header"]]"#] {
+        let body = format!(
+            r#"{{"meta":{{"status_code":"SUCCESS","result":{{"total_rows":2}}}},"data":{data}}}"#
+        );
+        let error = decode(RunQuery::new(Query::new("GA")), &body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+        assert!(error.to_string().contains("2 rows, but none"), "{error}");
+        assert!(decode(GetQueryStatus::new("x"), &body).await.is_err(), "{body}");
+        assert!(decode(ListRows::new("x"), &body).await.is_err(), "{body}");
+        // The page may be beyond the end.
+        let beyond = GetQueryStatus::new("x").offset_start(2).offset_end(3);
+        assert!(decode(beyond, &body).await.unwrap().rows().is_empty(), "{body}");
+        let none = body.replace(":2}", ":0}");
+        assert!(decode(GetQueryStatus::new("x"), &none).await.is_ok(), "{none}");
+    }
+    for data in ["7", r#""x""#, "true", "[7]", r#"[["x"],"y"]"#, r#"{"rows":7}"#] {
+        let body = format!(r#"{{"meta":{{"status_code":"SUCCESS"}},"data":{data}}}"#);
+        let error = decode(GetQueryStatus::new("x"), &body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+    }
+}
+
 #[tokio::test]
 async fn a_field_that_is_split_into_columns() {
     #[derive(Debug, Deserialize)]

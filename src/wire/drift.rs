@@ -336,6 +336,10 @@ mod tests {
         state: Option<State>,
         outcome: Option<Outcome>,
         raw: Option<Box<serde_json::value::RawValue>>,
+        #[serde(default, deserialize_with = "lenient::count")]
+        count: Option<u64>,
+        #[serde(default, deserialize_with = "crate::wire::time::lenient_utc")]
+        ended: Option<chrono::DateTime<chrono::Utc>>,
     }
 
     /// A reporter, and where its reports are kept.
@@ -353,7 +357,7 @@ mod tests {
         response: &Value,
     ) -> Vec<String> {
         let text = response.to_string();
-        assert!(serde_json::from_str::<List>(&text).is_ok());
+        assert!(repair::read::<List>(&text).is_some());
         reporter.inspect::<List>("test", &text);
         reports.lock().unwrap().drain(..).map(|drift| drift.to_string()).collect()
     }
@@ -452,6 +456,30 @@ mod tests {
                 "test: unknown or unreadable variant \"sunk\" of Outcome",
             ]
         );
+    }
+
+    #[test]
+    fn values_of_other_types_are_reported_with_their_place_and_without_the_value() {
+        let reporter = reporter();
+        let outcome = made(&json!({ "state": 7, "parts": [] }));
+        let run =
+            json!({ "state": ["canary"], "outcome": outcome, "ended": true, "count": "soon" });
+        let other = json!({ "state": {}, "count": {}, "ended": "gestern" });
+        let response = json!({ "runs": [{}, run, 7, run, other], "other": 1.5 });
+        assert_eq!(
+            inspect(&reporter, &response),
+            [
+                "test: unknown type of member /other",
+                "test: unknown type of member /runs/2",
+                "test: unknown type of member /runs/1/count",
+                "test: unknown type of member /runs/1/ended",
+                "test: unknown type of member /runs/1/state",
+                "test: unknown type of member /state of Outcome",
+            ]
+        );
+        assert_eq!(inspect(&reporter, &response), [""; 0], "each is reported once");
+        let spelt = json!({ "count": "9", "ended": null, "state": null });
+        assert_eq!(inspect(&reporter, &json!({ "runs": [spelt, null], "other": null })), [""; 0]);
     }
 
     #[test]

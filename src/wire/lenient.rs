@@ -166,13 +166,13 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(
 }
 
 /// A number without a fraction. `None` from 2^53 on, where `f64` has not all integers.
-pub(super) fn whole(number: f64) -> Option<i128> {
+pub(crate) fn whole(number: f64) -> Option<i128> {
     #[allow(clippy::cast_possible_truncation, reason = "it is within the bounds, and whole")]
     (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i128)
 }
 
 /// As [`whole`], of a text: `9`, ` 9.0 `, `9e3`.
-pub(super) fn whole_of(text: &str) -> Option<i128> {
+pub(crate) fn whole_of(text: &str) -> Option<i128> {
     let text = text.trim();
     text.parse().ok().or_else(|| whole(text.parse().ok()?))
 }
@@ -405,7 +405,7 @@ mod tests {
         {
             assert_eq!(read(&format!(r#"{{"boolean":{json}}}"#)).boolean, Some(value));
         }
-        for json in ["9", "\"9\"", "\" 9 \""] {
+        for json in ["9", "\"9\"", "\" 9 \"", "9.0", "\"9.0\"", "0.9e1"] {
             assert_eq!(read(&format!(r#"{{"count":{json}}}"#)).count, Some(9));
         }
         for (json, seconds) in
@@ -423,7 +423,7 @@ mod tests {
             assert_eq!(read(&format!(r#"{{"text":{json}}}"#)).text.as_deref(), Some(text));
         }
         assert_eq!(read(r#"{"list":null}"#).list, read("{}").list);
-        assert_eq!(read(r#"{"list":[1]}"#).list, [1]);
+        assert_eq!(read(r#"{"list":[1,null,2]}"#).list, [1, 2]);
         let texts = read(r#"{"texts":{"a":"x","b":7,"c":null,"d":[1]}}"#).texts;
         assert_eq!(
             texts,
@@ -440,9 +440,20 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_exactly_is_none() {
-        for value in
-            ["null", "{}", "[1]", "\"x\"", "-1", "1.5", "\"\"", "1e300", "\"-1\"", "\"NaN\""]
-        {
+        for value in [
+            "null",
+            "{}",
+            "[1]",
+            "\"x\"",
+            "-1",
+            "1.5",
+            "9007199254740993.0",
+            "\"9.5\"",
+            "\"\"",
+            "1e300",
+            "\"-1\"",
+            "\"NaN\"",
+        ] {
             assert_eq!(read(&format!(r#"{{"count":{value}}}"#)).count, None, "{value}");
         }
         for value in ["null", "{}", "1", "\"yes\""] {

@@ -8,6 +8,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
 use super::place::Path;
 
 /// Most decoding attempts. Each one mends a member in all items of all lists, so that few are needed.
@@ -42,6 +45,11 @@ pub(crate) fn decode<'t, T>(
     }
 }
 
+/// Decodes the body of an error, of which any part is better than none.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    decode(text, Mend::Everything, |text| serde_json::from_str(text)).ok().map(|(value, _)| value)
+}
+
 #[cold]
 fn decode_mended<'t, T>(
     text: &'t str,
@@ -50,30 +58,38 @@ fn decode_mended<'t, T>(
     read: &mut dyn FnMut(&str) -> serde_json::Result<T>,
 ) -> Result<(T, Vec<Path>), Failure<'t>> {
     let (mut failure, mut mended) = (Failure { error, text: Cow::Borrowed(text) }, Vec::new());
+    // That a response ends too early matters more than what is wrong before its end.
+    if let Err(error) = serde_json::from_str::<&RawValue>(text) {
+        return Err(Failure { error, ..failure });
+    }
     for _ in 0..MOST_ATTEMPTS {
         let Failure { error, text } = &failure;
-        let fault =
-            Fault::of(error).filter(|fault| mend == Mend::Everything || *fault == Fault::TooLarge);
+        let fault = Fault::of(error);
+        let fault = fault.filter(|fault| mend == Mend::Everything || *fault == Fault::TooLarge);
         let Some(fault) = fault else { break };
         let mut path = Path::of(text, error);
         let mut next = fault.mend(text, &path);
         if let (None, Some(list)) = (&next, path.list()) {
             // The elements of lists may be `null`: here, serde reads a list as the members of an object.
             next = Fault::Type.mend(text, &list);
-            mended.retain(|path: &Path| !path.is_within(&list));
             path = list;
         }
         let Some(next) = next else { break };
-        match read(&next) {
-            Ok(value) => {
-                mended.push(path);
-                return Ok((value, mended));
-            }
+        let result = read(&next);
+        if let Err(error) = &result
+            && fault != Fault::TooLarge
+            && path.list().is_none()
+            && Path::of(&next, error) == path
+        {
             // `null` is refused as well. The error is about the value that it replaced.
-            Err(error) if path.list().is_none() && Path::of(&next, &error) == path => break,
+            break;
+        }
+        mended.retain(|earlier: &Path| !earlier.is_within(&path));
+        mended.push(path);
+        match result {
+            Ok(value) => return Ok((value, mended)),
             Err(error) => failure = Failure { error, text: Cow::Owned(next) },
         }
-        mended.push(path);
     }
     Err(failure)
 }
@@ -177,4 +193,160 @@ impl Kind {
 fn is_too_large(value: &str) -> bool {
     matches!(Kind::of(value), Kind::Natural | Kind::Negative | Kind::Fraction)
         && value.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Debug;
+
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::wire::lenient;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "`Debug` shows what was read")]
+    struct List {
+        #[serde(default, deserialize_with = "lenient::items")]
+        runs: Vec<Run>,
+        next: Option<Box<str>>,
+        by_id: Option<BTreeMap<String, Run>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "`Debug` shows what was read")]
+    struct Run {
+        id: Box<str>,
+        size: Option<u8>,
+        raw: Option<Box<RawValue>>,
+        row: Option<Value>,
+        inner: Option<Box<Run>>,
+        #[serde(default, deserialize_with = "lenient::list")]
+        tags: Vec<Box<str>>,
+        #[serde(default, deserialize_with = "lenient::exact_list")]
+        sent: Vec<Box<str>>,
+    }
+
+    fn read_as<T: DeserializeOwned>(text: &str, mend: Mend) -> Result<(T, Vec<String>), String> {
+        let read = |text: &str| serde_json::from_str(text);
+        match decode(text, mend, read) {
+            Ok((value, places)) => {
+                Ok((value, places.iter().map(|place| place.pointer_and_pattern().0).collect()))
+            }
+            Err(Failure { error, text }) => Err(Path::of(&text, &error).to_string()),
+        }
+    }
+
+    fn read(text: &str) -> Result<(List, Vec<String>), String> {
+        read_as(text, Mend::Everything)
+    }
+
+    /// Decodes as if the wrong values were `null`; where they are is reported.
+    fn same(text: &str, without: &str, places: &[&str]) {
+        let (list, mended) = read(text).unwrap_or_else(|path| panic!("{text}: {path}"));
+        let expected: List = serde_json::from_str(without).unwrap();
+        assert_eq!(format!("{list:?}"), format!("{expected:?}"), "{text}");
+        assert_eq!(mended, places, "{text}");
+    }
+
+    #[test]
+    fn optional_values_of_other_types_are_absent_and_nothing_else_is_lost() {
+        for other in ["7", "-7", "1.5", "true", "[]", "[7]", "{}", r#"{"a":"]}"}"#] {
+            same(
+                &format!(r#"{{"next" : {other} , "runs":[{{"id":"a","size":3}}]}}"#),
+                r#"{"runs":[{"id":"a","size":3}]}"#,
+                &["/next"],
+            );
+        }
+        same(
+            r#"{"runs":[{"id":"a","raw":{ "kept" : 1.0 },"inner":{"id":"b","size":-1,"tags":["x"]}}]}"#,
+            r#"{"runs":[{"id":"a","raw":{ "kept" : 1.0 },"inner":{"id":"b","tags":["x"]}}]}"#,
+            &["/runs/0/inner/size"],
+        );
+        same(
+            r#"{"by_id":{"r.1":{"id":"a"},"r.2":{"id":"b","size":"x"},"r.3":{"id":"c","size":"y"}}}"#,
+            r#"{"by_id":{"r.1":{"id":"a"},"r.2":{"id":"b"},"r.3":{"id":"c"}}}"#,
+            &["/by_id/r.2/size"],
+        );
+    }
+
+    #[test]
+    fn elements_of_other_types_are_left_out() {
+        same(
+            r#"{"runs":["x",{"id":"a","tags":["x",7,{},"y"]},7,null]}"#,
+            r#"{"runs":[{"id":"a","tags":["x","y"]}]}"#,
+            &["/runs/0", "/runs/1/tags/1", "/runs/1/tags/2", "/runs/2"],
+        );
+        // serde would read it as the members of a run.
+        same(r#"{"runs":[[7],[7],{"id":"a"}]}"#, r#"{"runs":[{"id":"a"}]}"#, &["/runs/0"]);
+    }
+
+    #[test]
+    fn one_attempt_mends_all_items() {
+        let runs = |size: &str| {
+            let run = format!(r#"{{"id":"a","size":{size},"tags":[{size}]}}"#);
+            format!(r#"{{"runs":[{}]}}"#, vec![run; 1000].join(","))
+        };
+        same(&runs("{}"), &runs("null"), &["/runs/0/size", "/runs/0/tags/0"]);
+    }
+
+    #[test]
+    fn values_of_the_same_type_that_are_accepted_stay() {
+        same(
+            r#"{"runs":[{"id":"a","size":3},{"id":"b","size":300},{"id":"c","size":4}]}"#,
+            r#"{"runs":[{"id":"a","size":3},{"id":"b"},{"id":"c","size":4}]}"#,
+            &["/runs/1/size"],
+        );
+        let run = |id: usize| format!(r#"{{"id":"{id}","size":300}}"#);
+        let all = (0..100).map(run).collect::<Vec<_>>().join(",");
+        assert_eq!(read(&format!(r#"{{"runs":[{all}]}}"#)).unwrap_err(), "runs[32].size");
+    }
+
+    #[test]
+    fn what_is_required_stays_an_error_where_it_is_wrong() {
+        for (text, path) in [
+            ("7", ""),
+            ("[]", ""),
+            (r#"{"runs":7}"#, "runs"),
+            (r#"{"runs":[{"id":7}]}"#, "runs[0].id"),
+            (r#"{"runs":[{"id":"a"},{}]}"#, "runs[1]"),
+            (r#"{"runs":[{"id":"a","size":"x"},{"id":"b","inner":{}}]}"#, "runs[1].inner"),
+            (r#"{"runs":[{"id":"a","sent":7}]}"#, "runs[0].sent"),
+            (r#"{"runs":[{"id":"a","sent":["x",7]}]}"#, "runs[0].sent"),
+            (r#"{"next":7,"runs":[{"id":"a"},{"#, "runs[1]"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), path, "{text}");
+        }
+        assert!(read_as::<Vec<Run>>("[7]", Mend::Everything).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_a_text_where_any_value_is_accepted() {
+        let text = r#"{"id":"a","raw":1e400,"row":{"a":[1,-1e400,"1e400",{"b":1e999}],"c":18446744073709551616},"size":1e400}"#;
+        let (run, places) = read_as::<Run>(text, Mend::Everything).unwrap();
+        assert_eq!(run.raw.unwrap().get(), "1e400");
+        assert_eq!(
+            run.row.unwrap().to_string(),
+            r#"{"a":[1,"-1e400","1e400",{"b":"1e999"}],"c":1.8446744073709552e+19}"#
+        );
+        assert_eq!(
+            (run.size, places),
+            (None, ["/row/a/1", "/row/a/3/b", "/size"].map(Into::into).into())
+        );
+        let rows = format!("[{}]", vec!["[1e400,7]"; 1000].join(","));
+        let (rows, _) = read_as::<Vec<Vec<Value>>>(&rows, Mend::Numbers).unwrap();
+        assert!(rows.iter().all(|row| row[0] == "1e400" && row[1] == 7));
+        let (digits, _) = read_as::<Value>(&"9".repeat(400), Mend::Numbers).unwrap_or_default();
+        assert!(digits.is_null(), "the whole response is a number: an error");
+    }
+
+    #[test]
+    fn a_type_of_the_caller_loses_nothing_silently() {
+        let text = r#"{"id":"a","size":"x"}"#;
+        assert_eq!(read_as::<Run>(text, Mend::Numbers).unwrap_err(), "size");
+    }
 }
