@@ -353,3 +353,16 @@ async fn an_acknowledgement_is_read_with_its_status_in_either_form() {
         assert_eq!(decode(TriggerRun::new("s"), body).await.unwrap().status_code, Some(202));
     }
 }
+
+/// A vendor that renames the list must not look like one without runs.
+#[tokio::test]
+async fn items_that_are_counted_and_not_found_are_an_error() {
+    for list in [r#""jobs":[{"id":"r"}]"#, r#""runsSchedules":[7]"#, r#""runsSchedules":null"#] {
+        let body = format!(r#"{{{list},"_page":{{"count":1}}}}"#);
+        let error = decode(ListRuns::new("s"), &body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+        assert!(error.to_string().contains("counts 1, but has none"), "{error}");
+        let empty = body.replace(":1}", ":0}");
+        assert!(decode(ListRuns::new("s"), &empty).await.unwrap().items.is_empty(), "{empty}");
+    }
+}

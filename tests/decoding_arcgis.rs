@@ -318,3 +318,15 @@ async fn times_are_read_in_every_spelling() {
     assert_eq!((task.max_occurrences, task.generation), (Some(-1), Some(3)));
     assert_eq!(task.parameters.as_ref().unwrap().json(), r#"{"x":1e400}"#);
 }
+
+/// A vendor that renames the list must not look like one without runs.
+#[tokio::test]
+async fn items_that_are_counted_and_not_found_are_an_error() {
+    for list in [r#""jobs":[{"runId":"r"}]"#, r#""result":["r"]"#, r#""result":null"#] {
+        let body = format!(r#"{{{list},"total":1}}"#);
+        let error = decode(ListTaskRuns::new("t"), &body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+        let empty = body.replace(":1}", ":0}");
+        assert!(decode(ListTaskRuns::new("t"), &empty).await.unwrap().items.is_empty(), "{empty}");
+    }
+}

@@ -12,10 +12,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::mode::{
-    CreateReportRun, DeleteQuery, DownloadReportRun, ExportPdf, Format, Frequency, GetQueryRun,
-    GetReport, GetReportRun, GetReportRunRows, ListDataSources, ListDatasetRuns, ListQueries,
-    ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces, PdfState, PythonState, ReportRun,
-    ReportType, RunState, SpaceType, Verify,
+    CreateReportRun, DeleteQuery, DownloadReportRun, ExportPdf, Filter, Format, Frequency,
+    GetQueryRun, GetReport, GetReportRun, GetReportRunRows, ListDataSources, ListDatasetRuns,
+    ListQueries, ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces, PdfState,
+    PythonState, ReportRun, ReportType, RunState, SpaceType, Verify,
 };
 use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, Phase, Response, Result, mode};
@@ -317,4 +317,17 @@ async fn a_link_of_an_answer_is_followed_within_the_vendor_and_templates_are_not
     assert_eq!(sent[1].headers()["accept"], "application/hal+json");
     let template = page.items[0].links.get("moon_phase").unwrap();
     assert_eq!(client.follow::<Value>(&template).await.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// A vendor that renames the list must not look like one without runs.
+#[tokio::test]
+async fn items_that_are_counted_and_not_found_are_an_error() {
+    for list in [r#""runs":[{"token":"n"}]"#, r#""report_runs":["n"]"#, r#""report_runs":null"#] {
+        let body = format!(r#"{{"_embedded":{{{list}}},"pagination":{{"total_count":1}}}}"#);
+        let error = decode(ListReportRuns::new("r"), &body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+        // The count may include what a filter leaves out.
+        let filtered = ListReportRuns::new("r").filter(Filter::raw("state.eq.failed"));
+        assert!(decode(filtered, &body).await.unwrap().items.is_empty(), "{body}");
+    }
 }

@@ -165,7 +165,7 @@ async fn rows_that_are_counted_and_not_found_are_an_error() {
         );
         let error = decode(RunQuery::new(Query::new("GA")), &body).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
-        assert!(error.to_string().contains("2 rows, but none"), "{error}");
+        assert!(error.to_string().contains("counts 2, but has none"), "{error}");
         assert!(decode(GetQueryStatus::new("x"), &body).await.is_err(), "{body}");
         assert!(decode(ListRows::new("x"), &body).await.is_err(), "{body}");
         // The page may be beyond the end.

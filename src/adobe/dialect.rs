@@ -40,11 +40,10 @@ pub(super) struct AdobeDialect {
 }
 
 /// Not decoded: URLs are built from ids, not links, and of `_page` only the starts are needed.
-const UNREAD: [&str; 11] = [
+const UNREAD: [&str; 10] = [
     "/_links",
     "/version",
     "/_page",
-    "/_page/count",
     "/_page/orderby",
     "/_page/property",
     "/_adhoc/type",

@@ -141,7 +141,9 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let list: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
-        Ok(self.page_of(list.items, &list.page.unwrap_or_default(), &list.links))
+        let info = list.page.unwrap_or_default();
+        json::found(&list.items, info.count)?;
+        Ok(self.page_of(list.items, &info, &list.links))
     }
 
     fn move_to(&mut self, cursor: &Cursor) {
@@ -178,7 +180,7 @@ struct ListResponse<T> {
         deserialize_with = "lenient::items"
     )]
     items: Vec<T>,
-    #[serde(rename = "_page", default)]
+    #[serde(rename = "_page", default, deserialize_with = "lenient::object")]
     page: Option<PageInfo>,
     #[serde(rename = "_links", default)]
     links: Links,
@@ -191,6 +193,9 @@ struct PageInfo {
     start: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::text")]
     next: Option<Box<str>>,
+    /// Number of items on this page.
+    #[serde(deserialize_with = "lenient::count")]
+    count: Option<u64>,
 }
 
 /// A time in the format of filters and `start`.

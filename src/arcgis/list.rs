@@ -52,6 +52,9 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let ItemList { items, total, start, next_start, .. } = dated(meta, &json::or_empty(body))?;
         let asked = self.position()?;
+        if asked.is_none() {
+            json::found(&items, total)?;
+        }
         let first = items.first().and_then(key);
         if let Some(asked) = &asked {
             // Inferred: the vendor documents no list that ignores `start`. One that does would never end.

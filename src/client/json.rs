@@ -74,6 +74,22 @@ pub fn or_empty(body: &Bytes) -> Bytes {
     }
 }
 
+/// Refuses a response that counts things of which none was read: a vendor that has moved or renamed them must not look like one
+/// that has none.
+///
+/// # Errors
+/// [`ErrorKind::Decode`] if nothing was read of more than nothing.
+pub(crate) fn found<T>(read: &[T], counted: Option<u64>) -> Result<()> {
+    match counted {
+        Some(count @ 1..) if read.is_empty() => {
+            let message =
+                format!("the response counts {count}, but has none where this crate reads them");
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the response to a change that was accepted, with a body or without one.
 ///
 /// # Errors

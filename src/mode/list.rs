@@ -182,7 +182,12 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
 
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let list: ListBody<T> = json::decode(meta, &json::or_empty(body))?;
-        self.page_of(list.items, &list.pagination.unwrap_or_default(), &list.links, key)
+        let counters = list.pagination.unwrap_or_default();
+        // Whether the vendor counts what a filter leaves out is not documented.
+        if self.cursor.is_none() && self.filter.is_none() {
+            json::found(&list.items, counters.total_count)?;
+        }
+        self.page_of(list.items, &counters, &list.links, key)
     }
 
     fn move_to(&mut self, cursor: &Cursor) {

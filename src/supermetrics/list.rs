@@ -100,6 +100,9 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
         // A total that denies the items of this page is wrong.
         let total = response.meta.and_then(|meta| meta.paginate?.total);
         let total = total.filter(|total| items.is_empty() || *total >= read);
+        if start == 0 {
+            json::found(&items, total)?;
+        }
         let more = match total {
             Some(total) if items.is_empty() && start > 0 && total > start => {
                 let message =

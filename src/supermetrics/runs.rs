@@ -357,13 +357,10 @@ impl QueryRun {
 
     /// The run, unless it has rows of which none was found in the response.
     fn with_all_rows(self) -> Result<Self> {
-        let total = self.result.as_ref().and_then(|result| result.total_rows).unwrap_or(0);
-        if total == 0 || !self.rows.is_empty() || !self.is_success() {
-            return Ok(self);
+        if self.is_success() {
+            json::found(&self.rows, self.result.as_ref().and_then(|result| result.total_rows))?;
         }
-        let message =
-            format!("the result has {total} rows, but none is where this crate reads them");
-        Err(Error::new(ErrorKind::Decode, message))
+        Ok(self)
     }
 
     /// The run, unless it has failed.
