@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use scheduled_runs::adobe::{
-    AlertStatus, AlertType, Channel, CreateAccount, CreateQuery, DeleteIpAccess, ErrorType,
-    GetAlert, GetConnectionParameters, GetIpAccess, GetQuery, GetRun, GetSchedule, IpRange,
-    ListAccounts, ListAlerts, ListAssetAlerts, ListQueries, ListRuns, ListSchedules, ListTemplates,
-    QueryDef, QueryState, RunAcceleratedQuery, RunState, ScheduleState, TaskState, TriggerRun,
-    ValidateIpAccess,
+    AlertStatus, AlertType, Channel, CountTemplates, CreateAccount, CreateQuery, DeleteAccount,
+    DeleteIpAccess, ErrorType, GetAlert, GetConnectionParameters, GetIpAccess, GetQuery, GetRun,
+    GetSchedule, IpRange, ListAccounts, ListAlerts, ListAssetAlerts, ListQueries, ListRuns,
+    ListSchedules, ListTemplates, QueryDef, QueryState, RunAcceleratedQuery, RunState,
+    ScheduleState, TaskState, TriggerRun, ValidateIpAccess,
 };
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::testing::ScriptedTransport;
@@ -314,6 +314,14 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     mutations::check(client, DeleteIpAccess::new(), IP_ACCESS, deleted).await;
     let accounts = Rules { required: &["/technicalAccountId"], ..lists(&["/accounts"]) };
     mutations::check(client, ListAccounts::new(), ACCOUNTS, accounts).await;
+    let all = Rules::default();
+    let accepted = r#"{"message":"accepted","statusCode":202}"#;
+    mutations::check(client, TriggerRun::new("s"), accepted, all).await;
+    let count = r#"{"totalCount":7,"version":1}"#;
+    mutations::check(client, CountTemplates::new(), count, all).await;
+    let allowed = r#"{"isAllowed":true}"#;
+    mutations::check(client, ValidateIpAccess::new("192.0.2.9"), allowed, all).await;
+    mutations::check(client, DeleteAccount::new("a"), r#"{"result":"Success"}"#, all).await;
 }
 
 #[tokio::test]

@@ -179,14 +179,20 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
         typed: &["/result", "/tasks", "/runs"],
         kept: &["/parameters"],
     };
-    let one = Rules { typed: &[], ..rules };
+    // A run is of use without its task.
+    let runs = Rules { required: &["/runId"], ..rules };
+    let one = Rules { typed: &[], ..runs };
     // Two names of the id.
     mutations::check(client, ListTasks::new(), TASKS, Rules { required: &[], ..rules }).await;
-    mutations::check(client, ListTaskRuns::new("t"), TASK_RUNS, rules).await;
+    mutations::check(client, ListTaskRuns::new("t"), TASK_RUNS, runs).await;
     mutations::check(client, GetTaskRun::new("t", "r"), TASK_RUN_FAILED, one).await;
     mutations::check(client, ListUserTasks::new("u"), USER_TASKS, rules).await;
-    mutations::check(client, ListUserTaskRuns::new("u", "t"), USER_TASK_RUNS, rules).await;
-    mutations::check(client, GetPortal::new(), PORTAL, Rules::default()).await;
+    mutations::check(client, ListUserTaskRuns::new("u", "t"), USER_TASK_RUNS, runs).await;
+    let all = Rules::default();
+    mutations::check(client, GetPortal::new(), PORTAL, all).await;
+    mutations::check(client, GetInfo::new(), INFO, all).await;
+    let changed = r#"{"status":"success","taskId":"t","runId":"r","success":true}"#;
+    mutations::check(client, DeleteUserTaskRun::new("u", "t", "r"), changed, all).await;
 }
 
 #[tokio::test]

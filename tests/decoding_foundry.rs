@@ -12,9 +12,9 @@ use chrono::{DateTime, Utc};
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::foundry::{
     self, BuildStatus, BuildTarget, DeleteSchedule, Foundry, GetAffectedResources, GetBuilds,
-    GetSchedule, GetScheduleOfVersion, JobOutput, JobStatus, ListBuildJobs, ListScheduleRuns,
-    PauseSchedule, ReplaceSchedule, RunSchedule, ScheduleRunErrorName, ScheduleRunResult,
-    ScopeMode, Trigger,
+    GetSchedule, GetScheduleOfVersion, GetScheduleVersion, JobOutput, JobStatus, ListBuildJobs,
+    ListScheduleRuns, PauseSchedule, ReplaceSchedule, RunSchedule, ScheduleRunErrorName,
+    ScheduleRunResult, ScopeMode, Trigger,
 };
 use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, Response, Result};
@@ -136,6 +136,12 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     mutations::check(client, GetSchedule::new(RID), SCHEDULE, rules).await;
     mutations::check(client, GetBuilds::new([RID]), BUILDS, rules).await;
     mutations::check(client, ListBuildJobs::new(RID), JOBS, rules).await;
+    let version = r#"{"rid":"ri.v.1","scheduleRid":"ri.s.1","createdTime":"2026-02-03T04:05:06Z","createdBy":"u",
+        "trigger":{"type":"manual"},"action":{"target":{"type":"manual","targetRids":["ri.d.1"]}},"scopeMode":{"type":"user"}}"#;
+    let request = GetScheduleVersion::new("ri.scheduler.main.schedule-version.1");
+    mutations::check(client, request, version, rules).await;
+    let affected = r#"{"datasets":["ri.d.1","ri.d.2"]}"#;
+    mutations::check(client, GetAffectedResources::new(RID), affected, rules).await;
 }
 
 #[tokio::test]

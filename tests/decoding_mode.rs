@@ -13,9 +13,9 @@ use chrono::{DateTime, Utc};
 use scheduled_runs::client::Endpoint;
 use scheduled_runs::mode::{
     CreateReportRun, DeleteQuery, DownloadReportRun, ExportPdf, Filter, Format, Frequency,
-    GetQueryRun, GetReport, GetReportRun, GetReportRunRows, ListDataSources, ListDatasetRuns,
-    ListQueries, ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces, PdfState,
-    PythonState, ReportRun, ReportType, RunState, SpaceType, Verify,
+    GetQueryRun, GetReport, GetReportRun, GetReportRunOptions, GetReportRunRows, ListDataSources,
+    ListDatasetRuns, ListQueries, ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces,
+    PdfState, PythonState, ReportRun, ReportType, RunState, SpaceType, Verify,
 };
 use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, Phase, Response, Result, mode};
@@ -247,6 +247,12 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     )
     .await;
     mutations::check(client, ExportPdf::new("r", "n"), PDF_EXPORT, one).await;
+    let verified =
+        r#"{"workspace":"acme","workspace_token":"w","api_key_scope":"member","_links":{}}"#;
+    let all = Rules { kept: &["/_links", "/options"], ..Rules::default() };
+    mutations::check(client, Verify::new(), verified, all).await;
+    let field = r#"{"name":"region","options":["emea"],"options_error":"none","source_size":2}"#;
+    mutations::check(client, GetReportRunOptions::new("r", "n"), field, all).await;
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
 //! What tasks and runs of both APIs have in common: ids, types, states, and the names of their members.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess};
 
 use super::cron::CronSchedule;
 use super::parameters::{self, Parameters};
 use super::time::{self, Time};
 use crate::run::Phase;
-use crate::wire::{id, lenient, open_enum};
+use crate::wire::lenient::{self, FromAny, Scalar};
+use crate::wire::{id, open_enum};
 
 id! {
     /// Id of a scheduled task, of either API.
@@ -172,10 +175,38 @@ pub(super) struct TaskFields<T> {
 /// A task without an id.
 pub(super) struct NoId;
 
+impl NoId {
+    const TEXT: &str = "missing field `id`";
+}
+
 impl fmt::Display for NoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("missing field `id`")
+        f.write_str(Self::TEXT)
     }
+}
+
+/// The task of a run. Without an id it is of no use, but the run is.
+pub(super) fn task<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct WithId<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> FromAny<'de> for WithId<T> {
+        type Value = Option<T>;
+
+        fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+            value.refuse()
+        }
+
+        fn object<M: MapAccess<'de>>(self, map: M) -> Result<Option<T>, M::Error> {
+            match T::deserialize(MapAccessDeserializer::new(map)) {
+                Err(error) if error.to_string() == NoId::TEXT => Scalar::Object.refuse(),
+                task => task.map(Some),
+            }
+        }
+    }
+
+    lenient::any(deserializer, WithId(PhantomData))
 }
 
 impl<T> TaskFields<T> {

@@ -47,7 +47,7 @@ pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
     };
     let mut places = Vec::new();
     places_of(&whole, String::new(), &mut places);
-    assert!(places.len() > 5, "a response with hardly a member shows nothing");
+    assert!(!places.is_empty(), "a response without a member shows nothing");
     for at in places {
         let pattern = pattern_of(&at);
         let is_in = |patterns: &[&str]| patterns.iter().any(|end| pattern.ends_with(end));
@@ -120,7 +120,9 @@ pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
                 });
                 let is_read = !unchanged.is_same(&decoded);
                 let is_nothing = other == json!([]) && before.is_object();
-                let is_told = |pointer: &String| at.ends_with(pointer.as_str());
+                // An object without its id is absent as a whole.
+                let is_told =
+                    |pointer: &String| at.ends_with(&**pointer) || at.starts_with(&**pointer);
                 expect(!is_read || is_nothing || decoded.types.iter().any(is_told), &|| {
                     format!("{at} as {other} is not reported: {:?}", decoded.types)
                 });
