@@ -33,11 +33,11 @@ pub(crate) struct Failure<'t> {
 }
 
 /// Decodes a text. Also returns where it had to be mended, with the first of several items.
-pub(crate) fn decode<'t, T>(
-    text: &'t str,
+pub(crate) fn decode<T>(
+    text: &str,
     mend: Mend,
     mut read: impl FnMut(&str) -> serde_json::Result<T>,
-) -> Result<(T, Vec<Path>), Failure<'t>> {
+) -> Result<(T, Vec<Path>), Failure<'_>> {
     let read: &mut dyn FnMut(&str) -> serde_json::Result<T> = &mut read;
     match read(text) {
         Ok(value) => Ok((value, Vec::new())),

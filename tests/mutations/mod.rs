@@ -39,6 +39,7 @@ pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
     let whole: Value = serde_json::from_str(body).unwrap();
     let decode = async |body: &Value| decode(client(), &request, &body.to_string()).await;
     let unchanged = decode(&whole).await;
+    assert!(unchanged.output.is_ok(), "{unchanged:?}");
     let mut faults = Vec::new();
     let mut expect = |holds: bool, what: &dyn Fn() -> String| {
         if !holds {
@@ -46,7 +47,7 @@ pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
         }
     };
     let mut places = Vec::new();
-    places_of(&whole, String::new(), &mut places);
+    places_of(&whole, "", &mut places);
     assert!(!places.is_empty(), "a response without a member shows nothing");
     for at in places {
         let pattern = pattern_of(&at);
@@ -189,7 +190,7 @@ where
     let client = client.transport(script).on_drift(on_drift).build().unwrap();
     let output = match client.send(request.clone()).await {
         Ok(response) => Ok(format!("{:?}", *response)),
-        Err(error) => Err((error.kind(), error.report().to_string())),
+        Err(error) => Err((error.kind(), error.report())),
     };
     let mut decoded = Decoded { output, types: Vec::new(), variants: Vec::new() };
     for drift in reports.lock().unwrap().drain(..) {
@@ -220,7 +221,7 @@ fn pattern_of(place: &str) -> String {
 }
 
 /// The pointers of all members and elements.
-fn places_of(value: &Value, at: String, places: &mut Vec<String>) {
+fn places_of(value: &Value, at: &str, places: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(object) => object
             .iter()
@@ -232,9 +233,9 @@ fn places_of(value: &Value, at: String, places: &mut Vec<String>) {
         _ => Vec::new(),
     };
     if !at.is_empty() {
-        places.push(at.clone());
+        places.push(at.to_owned());
     }
     for (name, child) in children {
-        places_of(child, format!("{at}/{name}"), places);
+        places_of(child, &format!("{at}/{name}"), places);
     }
 }
