@@ -284,7 +284,7 @@ async fn what_lets_people_in_is_given_out_and_not_printed() {
 async fn members_may_be_missing_null_new_or_of_another_type() {
     let client = || adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev");
     let rules = Rules { required: &["/id"], typed: &[], kept: &["/_links"] };
-    let lists = |typed| Rules { typed, ..rules };
+    let lists = |typed| Rules { typed, kept: &["/_links", "/_page/next"], ..rules };
     mutations::check(client, ListRuns::new("s"), RUNS, lists(&["/runsSchedules"])).await;
     mutations::check(client, GetRun::new("s", "r"), RUN, rules).await;
     mutations::check(client, ListSchedules::new(), SCHEDULES, lists(&["/schedules"])).await;
@@ -373,4 +373,22 @@ async fn items_that_are_counted_and_not_found_are_an_error() {
         let empty = body.replace(":1}", ":0}");
         assert!(decode(ListRuns::new("s"), &empty).await.unwrap().items.is_empty(), "{empty}");
     }
+}
+
+/// A list that cannot be continued is not at its end.
+#[tokio::test]
+async fn a_next_page_that_cannot_be_read_is_an_error() {
+    for (more, kind) in [
+        (r#""_links":{"next":7}"#, ErrorKind::Pagination),
+        (r#""_links":{"next":{"url":"x"}}"#, ErrorKind::Pagination),
+        (r#""_page":{"next":{}}"#, ErrorKind::Decode),
+    ] {
+        let body = format!(r#"{{"runsSchedules":[{{"id":"r"}}],{more}}}"#);
+        assert_eq!(decode(ListRuns::new("s"), &body).await.unwrap_err().kind(), kind, "{body}");
+    }
+    let last = r#"{"runsSchedules":[{"id":"r"}],"_links":{"next":null},"_page":{"next":""}}"#;
+    assert!(decode(ListRuns::new("s"), last).await.unwrap().next.is_none());
+    let body = r#"{"runsSchedules":[{"id":"r"}],"_page":{"next":1578523458919.0}}"#;
+    let next = decode(ListRuns::new("s"), body).await.unwrap().next.clone();
+    assert_eq!(next.as_ref().unwrap().as_str(), "start=1578523458919");
 }

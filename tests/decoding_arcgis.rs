@@ -176,8 +176,8 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     let client = || arcgis::Client::builder().base_url("https://gis.example.com/portal");
     let rules = Rules {
         required: &["/runId", "/id", "/taskId"],
-        typed: &["/result", "/tasks", "/runs"],
-        kept: &["/parameters"],
+        typed: &["/result", "/tasks", "/runs", "/nextStart"],
+        kept: &["/parameters", "/nextStart"],
     };
     // A run is of use without its task.
     let runs = Rules { required: &["/runId"], ..rules };
@@ -334,5 +334,22 @@ async fn items_that_are_counted_and_not_found_are_an_error() {
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
         let empty = body.replace(":1}", ":0}");
         assert!(decode(ListTaskRuns::new("t"), &empty).await.unwrap().items.is_empty(), "{empty}");
+    }
+}
+
+/// A list that cannot be continued is not at its end.
+#[tokio::test]
+async fn a_next_page_that_cannot_be_read_is_an_error() {
+    for next in ["true", "{}", "[5]", "1.5", r#""soon""#] {
+        let body = format!(r#"{{"result":[{{"runId":"r"}}],"nextStart":{next}}}"#);
+        let error = decode(ListTaskRuns::new("t"), &body).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::Pagination), "{body}");
+    }
+    for (next, is_last) in
+        [("-1", true), ("0.0", true), (r#""""#, true), ("11.0", false), (r#"" 11 ""#, false)]
+    {
+        let body = format!(r#"{{"result":[{{"runId":"r"}}],"nextStart":{next}}}"#);
+        let page = decode(ListTaskRuns::new("t"), &body).await.unwrap();
+        assert_eq!(page.next.is_none(), is_last, "{body}");
     }
 }

@@ -131,7 +131,11 @@ async fn builds_and_jobs() {
 #[tokio::test]
 async fn members_may_be_missing_null_new_or_of_another_type() {
     let client = || foundry::Client::builder().hostname("example.palantirfoundry.com");
-    let rules = Rules { required: &["/rid", "/target"], typed: &["/data"], kept: &["/harbour"] };
+    let rules = Rules {
+        required: &["/rid", "/target"],
+        typed: &["/data", "/datasets", "/nextPageToken"],
+        kept: &["/harbour", "/nextPageToken"],
+    };
     mutations::check(client, ListScheduleRuns::new(RID), RUNS, rules).await;
     mutations::check(client, GetSchedule::new(RID), SCHEDULE, rules).await;
     mutations::check(client, GetBuilds::new([RID]), BUILDS, rules).await;
@@ -223,4 +227,16 @@ async fn results_and_outputs_keep_what_can_be_read() {
     let target = r#"{"type":"manual","targetRids":["ri.a.b.c.1",7]}"#;
     let read: BuildTarget = serde_json::from_str(target).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), target);
+}
+
+/// A list that cannot be continued is not at its end.
+#[tokio::test]
+async fn a_next_page_that_cannot_be_read_is_an_error() {
+    for next in ["true", "{}", r#"["v1"]"#, "1.5"] {
+        let body = format!(r#"{{"data":[],"nextPageToken":{next}}}"#);
+        let error = decode(ListScheduleRuns::new(RID), &body).await.unwrap_err();
+        assert_eq!(error.decode_path(), Some("nextPageToken"), "{body}");
+    }
+    let number = decode(ListScheduleRuns::new(RID), r#"{"data":[],"nextPageToken":7}"#).await;
+    assert_eq!(number.unwrap().next.as_ref().unwrap().as_str(), "7");
 }

@@ -337,3 +337,17 @@ async fn items_that_are_counted_and_not_found_are_an_error() {
         assert!(decode(filtered, &body).await.unwrap().items.is_empty(), "{body}");
     }
 }
+
+/// A list that cannot be continued by its link is continued by its page.
+#[tokio::test]
+async fn a_link_to_the_next_page_that_cannot_be_read_is_not_the_end() {
+    let body = |next: &str| {
+        format!(
+            r#"{{"_embedded":{{"report_runs":[{{"token":"n"}}]}},"_links":{{"next_page":{next}}}}}"#
+        )
+    };
+    for next in ["7", "true", "{}", r#"{"href":7}"#] {
+        let page = decode(ListReportRuns::new("r"), &body(next)).await.unwrap();
+        assert_eq!(page.next.as_ref().unwrap().as_str(), "page=2&linked=1&first=n", "{next}");
+    }
+}

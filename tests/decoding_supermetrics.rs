@@ -305,8 +305,11 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     let client = || supermetrics::Client::builder().clock(ManualClock::new());
     let rules = Rules { required: &[], typed: &["/data"], kept: &["/settings", "/error"] };
     // Rows may be in an object, and cells may be anything.
-    let rows =
-        Rules { typed: &["/data", "/data/*"], kept: &["/settings", "/error", "/data"], ..rules };
+    let rows = Rules {
+        typed: &["/data", "/data/*"],
+        kept: &["/settings", "/error", "/data", "/paginate/next"],
+        ..rules
+    };
     for fixture in [GOING_ON, SUCCESS, SPLIT, FAILED] {
         mutations::check(client, GetQueryStatus::new("x").offset_start(0), fixture, rows).await;
     }
@@ -348,5 +351,19 @@ async fn an_answer_nobody_can_read_leaves_a_run_in_doubt_and_a_read_not() {
         assert_eq!(error.kind(), kind, "{body:?}");
         let error = decode(CreateBatch::new([Query::new("GA")]), body).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, true), "{body:?}");
+    }
+}
+
+/// Rows that cannot be continued by a link are continued by their number.
+#[tokio::test]
+async fn a_link_to_the_next_page_that_cannot_be_read_is_not_the_end() {
+    for (next, is_last) in
+        [("true", false), ("{}", false), (r#"["x"]"#, false), ("null", true), (r#""""#, true)]
+    {
+        let body = format!(
+            r#"{{"meta":{{"status_code":"SUCCESS","paginate":{{"next":{next}}}}},"data":[["x"],["y"]]}}"#
+        );
+        let page = decode(ListRows::new("x"), &body).await.unwrap();
+        assert_eq!((page.items.len(), page.next.is_none()), (1, is_last), "{body}");
     }
 }

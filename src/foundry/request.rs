@@ -100,13 +100,12 @@ impl<T: DeserializeOwned> ListSettings<T> for Paging {
         struct List<T> {
             #[serde(default, deserialize_with = "lenient::items")]
             data: Vec<T>,
-            #[serde(default, deserialize_with = "lenient::text")]
+            #[serde(default, deserialize_with = "lenient::next_page")]
             next_page_token: Option<Box<str>>,
         }
 
         let list: List<T> = json::decode(meta, &json::or_empty(body))?;
-        let next = list.next_page_token.filter(|token| !token.is_empty());
-        Ok(Page::new(list.data, next.map(Cursor::new)))
+        Ok(Page::new(list.data, list.next_page_token.map(Cursor::new)))
     }
 
     fn move_to(&mut self, cursor: &Cursor) {

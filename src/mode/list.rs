@@ -146,7 +146,7 @@ impl ListQuery {
                 }
                 End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
             };
-        } else if link.is_some() {
+        } else if links.has("next_page") {
             Some(Position { linked: true, first, repeats, mixed, ..next })
         } else if at.linked || matches!(self.end, End::AtOnce) {
             None

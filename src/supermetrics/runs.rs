@@ -411,7 +411,7 @@ impl QueryRun {
             message: error.message.or_else(|| response.message.filter(|text| !text.is_empty())),
             ..error
         });
-        let link = head.paginate.and_then(|links| links.next).filter(|link| !link.is_empty());
+        let link = head.paginate.and_then(|links| links.next).filter(|link| link.json() != "\"\"");
         // A failed run may have an error but no state, and a run with an error is neither running nor successful.
         let reported = head.status_code.as_ref().is_some_and(QueryState::is_failure);
         let failed = (error.is_some() && !reported).then_some(QueryState::Failure);
@@ -423,7 +423,7 @@ impl QueryRun {
             workflow: head.workflow,
             query: head.query,
             result: head.result,
-            next: link.as_deref().and_then(Offsets::of),
+            next: link.as_ref().and_then(|link| Offsets::of(&link.read::<String>().ok()?)),
             error,
             linked: link.is_some(),
             columns,
@@ -465,7 +465,7 @@ struct RunMeta {
 
 #[derive(Deserialize)]
 struct PageLinks {
-    next: Option<Box<str>>,
+    next: Option<RawJson>,
 }
 
 /// Progress of a run.

@@ -201,6 +201,31 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str
     })
 }
 
+/// What leads to the next page: a string, or an integer as its digits. `null` and the empty string are `None`; anything else is
+/// an error, because a list that cannot be continued is not at its end.
+pub fn next_page<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
+    struct NextPage;
+
+    impl FromAny<'_> for NextPage {
+        type Value = Option<Box<str>>;
+
+        fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<Self::Value, E> {
+            Ok(match value {
+                Scalar::Text("") => None,
+                Scalar::Text(text) => Some(text.into()),
+                Scalar::Signed(number) => Some(number.to_string().into()),
+                Scalar::Unsigned(number) => Some(number.to_string().into()),
+                Scalar::Float(number) if whole(number).is_some() => {
+                    whole(number).map(|number| number.to_string().into())
+                }
+                other => return required(other, "a page").map(|()| None),
+            })
+        }
+    }
+
+    any(deserializer, NextPage)
+}
+
 /// Strings by name. Integers are read as their digits, other values are left out; a value that is not an object is an empty map.
 pub fn texts<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -165,8 +165,10 @@ struct Decoded {
 
 impl Decoded {
     fn is_refused(&self) -> bool {
-        // A failed run without its id looks like a failed call.
-        let is_unread = |kind: &ErrorKind| matches!(kind, ErrorKind::Decode | ErrorKind::Rejected);
+        // A failed run without its id looks like a failed call, and a list may not be continued.
+        let is_unread = |kind: &ErrorKind| {
+            matches!(kind, ErrorKind::Decode | ErrorKind::Rejected | ErrorKind::Pagination)
+        };
         self.output.as_ref().is_err_and(|(kind, _)| is_unread(kind))
     }
 
