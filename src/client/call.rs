@@ -153,7 +153,8 @@ impl<E: Endpoint> Call<'_, E> {
         self.client.exchange(write, &self.limits, decode).await
     }
 
-    /// Sends it and decodes the response into your own type.
+    /// Sends it and decodes the response into your own type. Unlike in the types of this crate, a value of another JSON type is
+    /// an error also in an `Option`.
     ///
     /// # Errors
     /// As [`Client::send`].

@@ -41,7 +41,7 @@ fn read<T: DeserializeOwned>(meta: &Meta, body: &Bytes, mend: Mend) -> Result<T>
     let text =
         str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
     let (value, _) = repair::decode(text, mend, |text| serde_json::from_str(text))
-        .map_err(|Failure { error, text }| meta.scrub(explain(meta, &text, &error)))?;
+        .map_err(|Failure { error, text, .. }| meta.scrub(explain(meta, &text, &error)))?;
     if let Some(reporter) = meta.extension::<DriftReporter>() {
         reporter.inspect::<T>(meta.operation, text);
     }

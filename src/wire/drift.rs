@@ -245,13 +245,16 @@ fn mended<T>(
     type_name: Option<&'static str>,
     read: impl FnMut(&str) -> serde_json::Result<T>,
 ) -> Option<T> {
-    let (value, places) = repair::decode(text, Mend::Everything, read).ok()?;
+    let (value, places) = match repair::decode(text, Mend::Everything, read) {
+        Ok((value, places)) => (Some(value), places),
+        Err(failure) => (None, failure.mended),
+    };
     for place in places {
         let (pointer, pattern) = place.pointer_and_pattern();
         let kind = |pointer: String| DriftKind::Type { type_name, pointer: pointer.into() };
         add(kind(pattern), kind(pointer));
     }
-    Some(value)
+    value
 }
 
 /// Deserializes a value and adds the members that no type reads.
@@ -478,6 +481,11 @@ mod tests {
             ]
         );
         assert_eq!(inspect(&reporter, &response), [""; 0], "each is reported once");
+        let many = json!({ "runs": vec![json!({ "count": "soon" }); 100] });
+        assert_eq!(
+            inspect(&self::reporter(), &many),
+            ["test: unknown type of member /runs/0/count"]
+        );
         let spelt = json!({ "count": "9", "ended": null, "state": null });
         assert_eq!(inspect(&reporter, &json!({ "runs": [spelt, null], "other": null })), [""; 0]);
     }

@@ -30,6 +30,8 @@ pub(crate) struct Failure<'t> {
     pub(crate) error: serde_json::Error,
     /// The text that the error is about.
     pub(crate) text: Cow<'t, str>,
+    /// Where it has been mended.
+    pub(crate) mended: Vec<Path>,
 }
 
 /// Decodes a text. Also returns where it had to be mended, with the first of several items.
@@ -57,13 +59,13 @@ fn decode_mended<'t, T>(
     mend: Mend,
     read: &mut dyn FnMut(&str) -> serde_json::Result<T>,
 ) -> Result<(T, Vec<Path>), Failure<'t>> {
-    let (mut failure, mut mended) = (Failure { error, text: Cow::Borrowed(text) }, Vec::new());
+    let mut failure = Failure { error, text: Cow::Borrowed(text), mended: Vec::new() };
     // That a response ends too early matters more than what is wrong before its end.
     if let Err(error) = serde_json::from_str::<&RawValue>(text) {
         return Err(Failure { error, ..failure });
     }
     for _ in 0..MOST_ATTEMPTS {
-        let Failure { error, text } = &failure;
+        let Failure { error, text, mended } = &mut failure;
         let fault = Fault::of(error);
         let fault = fault.filter(|fault| mend == Mend::Everything || *fault == Fault::TooLarge);
         let Some(fault) = fault else { break };
@@ -87,8 +89,8 @@ fn decode_mended<'t, T>(
         mended.retain(|earlier: &Path| !earlier.is_within(&path));
         mended.push(path);
         match result {
-            Ok(value) => return Ok((value, mended)),
-            Err(error) => failure = Failure { error, text: Cow::Owned(next) },
+            Ok(value) => return Ok((value, failure.mended)),
+            Err(error) => (failure.error, failure.text) = (error, Cow::Owned(next)),
         }
     }
     Err(failure)
@@ -237,7 +239,7 @@ mod tests {
             Ok((value, places)) => {
                 Ok((value, places.iter().map(|place| place.pointer_and_pattern().0).collect()))
             }
-            Err(Failure { error, text }) => Err(Path::of(&text, &error).to_string()),
+            Err(Failure { error, text, .. }) => Err(Path::of(&text, &error).to_string()),
         }
     }
 
