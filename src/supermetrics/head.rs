@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::state::{QueryError, QueryState, filled, is_code};
 use crate::client::{Meta, RawResponse};
 use crate::error::{Error, ErrorKind, Result, VendorError};
+use crate::wire::raw::Text;
 use crate::wire::repair::{self, Mend};
-use crate::wire::union::Text;
 
 /// Everything but the rows of a response. The rows are read once, when the response is decoded: they may be many.
 #[derive(Default)]

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
 use super::place::is_id;
+use super::raw;
 use super::repair::{self, Mend};
-use super::union;
 
 /// Something in a response that this version of the crate does not know: the vendor's API has changed.
 ///
@@ -223,7 +223,7 @@ pub(super) fn read_variant<T: DeserializeOwned>(
     fields: &str,
 ) -> Option<T> {
     let read = |fields: &str| {
-        collect_members(union::variant(tag, serde_json::from_str(fields)?), Some(type_name))
+        collect_members(raw::named(tag, serde_json::from_str(fields)?), Some(type_name))
     };
     let (read, mut found) = collect(|| mended(fields, Some(type_name), read));
     if read.is_none() {

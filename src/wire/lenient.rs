@@ -100,9 +100,9 @@ impl Scalar<'_> {
     pub(crate) fn refuse<T, E: Error>(self) -> Result<Option<T>, E> {
         let expected = &"another type";
         match self {
-            _ if !drift::is_collecting() => Ok(None),
             // Nothing, in the spellings that vendors use for it.
             Scalar::Null | Scalar::Text("") => Ok(None),
+            _ if !drift::is_collecting() => Ok(None),
             Scalar::Text(_) => Err(E::invalid_value(Unexpected::Other("text"), expected)),
             Scalar::Signed(number) => Err(E::invalid_value(Unexpected::Signed(number), expected)),
             Scalar::Unsigned(number) => {
@@ -174,6 +174,12 @@ pub(crate) fn whole(number: f64) -> Option<i128> {
 /// As [`whole`], of a text: `9`, ` 9.0 `, `9e3`.
 pub(crate) fn whole_of(text: &str) -> Option<i128> {
     let text = text.trim();
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number.into());
+    }
+    if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
+        return None;
+    }
     text.parse().ok().or_else(|| whole(text.parse().ok()?))
 }
 
@@ -244,11 +250,29 @@ pub fn texts<'de, D: Deserializer<'de>>(
 pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let Elements(list) = Option::deserialize(deserializer)?.unwrap_or_default();
-    Ok(list)
+    struct List<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Vec<T>, S::Error> {
+            read_elements(seq).map(|(list, _)| list)
+        }
+    }
+
+    deserializer.deserialize_any(List(PhantomData))
 }
 
-/// A [`list`] that the response is about: a value of another type is not an empty list, but an error.
+/// A [`list`] that the response is about. A value of another type is not an empty list, but an error, and so is a list of which
+/// no element can be read.
 pub fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -262,7 +286,11 @@ pub fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
         }
 
         fn list<S: SeqAccess<'de>>(self, seq: S) -> Result<Vec<T>, S::Error> {
-            Elements::read(seq)
+            let (list, left_out) = read_elements(seq)?;
+            if list.is_empty() && left_out {
+                return Err(S::Error::custom("nothing but null"));
+            }
+            Ok(list)
         }
     }
 
@@ -312,9 +340,13 @@ where
         }
 
         fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<BTreeMap<K, T>, M::Error> {
-            let mut items = BTreeMap::new();
+            let (mut items, mut left_out) = (BTreeMap::new(), false);
             while let Some((id, item)) = map.next_entry::<K, Option<T>>()? {
+                left_out |= item.is_none();
                 items.extend(item.map(|item| (id, item)));
+            }
+            if items.is_empty() && left_out {
+                return Err(M::Error::custom("nothing but null"));
             }
             Ok(items)
         }
@@ -328,43 +360,18 @@ pub(crate) fn required<E: Error>(value: Scalar<'_>, expected: &str) -> Result<()
     if let Scalar::Null = value { Ok(()) } else { Err(E::custom(format_args!("not {expected}"))) }
 }
 
-/// The elements of a list that are not `null`.
-struct Elements<T>(Vec<T>);
-
-impl<T> Default for Elements<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Elements<T> {
-    fn read<S: SeqAccess<'de>>(mut seq: S) -> Result<Vec<T>, S::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = seq.next_element::<Option<T>>()? {
-            list.extend(element);
+/// The elements of a list that are not `null`, and whether there were others.
+fn read_elements<'de, S: SeqAccess<'de>, T: Deserialize<'de>>(
+    mut seq: S,
+) -> Result<(Vec<T>, bool), S::Error> {
+    let (mut list, mut left_out) = (Vec::new(), false);
+    while let Some(element) = seq.next_element::<Option<T>>()? {
+        match element {
+            Some(element) => list.push(element),
+            None => left_out = true,
         }
-        Ok(list)
     }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Elements<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-            type Value = Elements<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Elements<T>, S::Error> {
-                Elements::read(seq).map(Elements)
-            }
-        }
-
-        deserializer.deserialize_seq(List(PhantomData))
-    }
+    Ok((list, left_out))
 }
 
 /// An object; anything else is `None`, an empty list as well: PHP writes an empty object as one.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::union::Members;
+use super::raw::Members;
 
 /// The path to a value, from the root inwards. Steps beyond [`DEEPEST`](Path::DEEPEST) are left out.
 #[derive(Debug, Default, PartialEq, Eq)]

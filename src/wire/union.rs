@@ -1,13 +1,11 @@
 //! Unions from the wire: an unknown variant is kept and is never an error.
 
 use std::borrow::Cow;
-use std::{fmt, iter};
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::raw::{self, Members, Text};
 use super::repair::{self, Mend};
 use super::{RawJson, drift};
 
@@ -126,16 +124,8 @@ pub fn read<T: DeserializeOwned>(type_name: &'static str, raw: &RawJson) -> Opti
     if drift::is_collecting() {
         return drift::read_variant(type_name, &tag, fields.get());
     }
-    let read = |fields: &str| T::deserialize(variant(&tag, serde_json::from_str(fields)?));
+    let read = |fields: &str| T::deserialize(raw::named(&tag, serde_json::from_str(fields)?));
     repair::decode(fields.get(), Mend::Everything, read).ok().map(|(value, _)| value)
-}
-
-/// A variant as serde reads it: `{"x":{…}}`.
-pub(super) fn variant<'de>(
-    tag: &'de str,
-    fields: &'de RawValue,
-) -> impl Deserializer<'de, Error = serde_json::Error> {
-    MapAccessDeserializer::new(MapDeserializer::new(iter::once((tag, fields))))
 }
 
 /// The name of a union's variant, and the object that holds its members.
@@ -156,40 +146,6 @@ fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
     let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
     let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
     Some((tag, fields))
-}
-
-/// A string, borrowed unless it has escapes. (Serde never borrows for a plain `Cow`.)
-#[derive(Deserialize)]
-pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
-
-/// The members of an object, as raw JSON. Of several members with one name, the last one counts.
-pub(super) struct Members<'a>(pub(super) Vec<(Text<'a>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut members: Vec<(Text<'de>, &RawValue)> = Vec::new();
-                while let Some((name, member)) = map.next_entry::<Text<'de>, &RawValue>()? {
-                    match members.iter_mut().find(|(known, _)| known.0 == name.0) {
-                        Some((_, known)) => *known = member,
-                        None => members.push((name, member)),
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }
 
 /// How deep the objects and lists of a valid JSON text are nested.
