@@ -328,7 +328,7 @@ async fn times_are_read_in_every_spelling() {
 /// A vendor that renames the list must not look like one without runs.
 #[tokio::test]
 async fn items_that_are_counted_and_not_found_are_an_error() {
-    for list in [r#""jobs":[{"runId":"r"}]"#, r#""result":["r"]"#, r#""result":null"#] {
+    for list in [r#""jobs":[{"runId":"r"}]"#, r#""result":null"#] {
         let body = format!(r#"{{{list},"total":1}}"#);
         let error = decode(ListTaskRuns::new("t"), &body).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
