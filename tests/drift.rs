@@ -228,7 +228,10 @@ async fn modes_responses_report_only_what_is_new() {
     all.hold(
         "schedules",
         ListSchedules::new("r"),
-        &["/_embedded/report_schedules/*/frequency: Frequency"],
+        &[
+            "/_embedded/report_schedules/*/frequency: Frequency",
+            "/_embedded/report_schedules/*/report_type: ReportType",
+        ],
     )
     .await;
     all.hold("data_sources", ListDataSources::new(), &[]).await;

@@ -43,7 +43,7 @@ fn exported(source: &str) -> impl Iterator<Item = &str> {
 vendors! {
     adobe "adobe" {
         AcceleratedResult Accepted AccessToken Account AccountFilter AccountId Adobe Alert
-        AlertFilter AlertStatus AlertType AssetId CancelQuery CancelRun Channel Client Column
+        AlertFilter AlertStatus AlertType AssetId CancelQuery CancelRun Channel Client Column ComputeMetrics
         ConnectionParameters CountTemplates CreateAccount CreateAlert CreateQuery CreateSchedule
         CreateTemplate DatasetRef DecodedRunId DeleteAccount DeleteAlert DeleteIpAccess
         DeleteSchedule DeleteTemplate DeletedAccount DeletedIpAccess DisableAlert DisableSchedule

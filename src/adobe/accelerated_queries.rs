@@ -180,6 +180,10 @@ impl<'de> Deserialize<'de> for Columns {
             xdm_type: Option<Box<str>>,
         }
 
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Described(#[serde(deserialize_with = "lenient::object")] Option<Types>);
+
         impl<'de> Visitor<'de> for ByName {
             type Value = Columns;
 
@@ -189,7 +193,7 @@ impl<'de> Deserialize<'de> for Columns {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Columns, M::Error> {
                 let mut columns = Vec::new();
-                while let Some((name, types)) = map.next_entry::<Box<str>, Option<Types>>()? {
+                while let Some((name, Described(types))) = map.next_entry::<Box<str>, _>()? {
                     let Types { json_type, xdm_type } = types.unwrap_or_default();
                     columns.push(Column { name, json_type, xdm_type });
                 }

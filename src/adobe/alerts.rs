@@ -126,7 +126,7 @@ impl PagedEndpoint for ListAlerts {
 /// The response to every request for alerts. Only in that for the alerts of one person the member is called `items`.
 #[derive(Deserialize)]
 struct AlertList {
-    #[serde(alias = "alerts", default, deserialize_with = "lenient::list")]
+    #[serde(alias = "alerts", default, deserialize_with = "lenient::items")]
     items: Vec<Alert>,
     #[serde(rename = "_links", default)]
     links: Links,
@@ -343,6 +343,7 @@ pub struct Alert {
     ///
     /// (An older vendor page calls the member `notifications`.)
     #[serde(alias = "notifications")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub subscriptions: Option<Subscriptions>,
 }
 
@@ -421,8 +422,12 @@ fn channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Channel>
     impl<'de> FromAny<'de> for Either {
         type Value = Option<Channel>;
 
-        fn scalar(self, value: Scalar<'_>) -> Self::Value {
-            if let Scalar::Bool(on) = value { Some(Channel::Switch(on)) } else { None }
+        fn scalar<E: serde::de::Error>(self, value: Scalar<'_>) -> Result<Self::Value, E> {
+            if let Scalar::Bool(on) = value {
+                Ok(Some(Channel::Switch(on)))
+            } else {
+                value.refuse()
+            }
         }
 
         fn list<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::client::{Advice, ApiRequest, Dialect, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
-use crate::wire::lenient;
+use crate::wire::{lenient, repair};
 
 /// Codes of the gateway in front of every Adobe service. Source: Experience Platform troubleshooting guide, "Request header
 /// errors".
@@ -40,11 +40,10 @@ pub(super) struct AdobeDialect {
 }
 
 /// Not decoded: URLs are built from ids, not links, and of `_page` only the starts are needed.
-const UNREAD: [&str; 11] = [
+const UNREAD: [&str; 10] = [
     "/_links",
     "/version",
     "/_page",
-    "/_page/count",
     "/_page/orderby",
     "/_page/property",
     "/_adhoc/type",
@@ -124,7 +123,7 @@ struct Body {
 pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     // serde would read an array by position.
     let text = Some(response.text()).filter(|text| text.starts_with('{'))?;
-    let body: Body = serde_json::from_str(text).ok()?;
+    let body: Body = repair::read(text)?;
     // A code that repeats the HTTP status says nothing.
     let status_code = body.status_code.filter(|code| **code != *response.status.as_str());
     let chained =

@@ -130,7 +130,7 @@ pub struct IpAccess {
     /// What is restricted; so far always `data_distiller`, connections by PSQL and JDBC.
     pub channel: Option<Box<str>>,
     /// The addresses that are allowed. If empty, every address is.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::exact_list")]
     pub allowed_ip_ranges: Vec<IpRange>,
 }
 
@@ -153,7 +153,7 @@ pub struct DeletedIpAccess {
     /// What was restricted; so far always `data_distiller`, connections by PSQL and JDBC.
     pub channel: Option<Box<str>>,
     /// The list that was deleted.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::exact_list")]
     pub deleted_ip_ranges: Vec<IpRange>,
 }
 

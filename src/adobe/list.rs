@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use crate::client::{LinkPolicy, ListSettings, Meta, RequestBuilder, json};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::{lenient, time};
+use crate::wire::{RawJson, lenient, time};
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,13 +85,20 @@ impl ListQuery {
     }
 
     /// Makes a page of the parts of a response.
-    fn page_of<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Page<T> {
+    fn page_of<T>(&self, items: Vec<T>, info: &PageInfo, links: &Links) -> Result<Page<T>> {
         let full = items.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let next = match links.get("next") {
             Some(link) => cursor_of(&link.href),
             // Inferred: if a response has no link but names the next start, the list continues there. This holds also after
             // a page that is not full: the largest limit is not documented, and the vendor may send fewer items.
-            None => info.next.as_deref().map(|start| vec![("start".to_owned(), start.to_owned())]),
+            None => match info.next.as_ref().map(RawJson::read).transpose()? {
+                Some(Start(start)) => start.map(|start| vec![("start".to_owned(), start.into())]),
+                None if links.has("next") => {
+                    let message = "the link to the next page is not a link";
+                    return Err(Error::new(ErrorKind::Pagination, message));
+                }
+                None => None,
+            },
         };
         // A page that is not full and links to its own start is the last: samples have such links, and following one
         // returns the same page again.
@@ -106,7 +113,7 @@ impl ListQuery {
                 form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish(),
             )
         });
-        Page::new(items, cursor)
+        Ok(Page::new(items, cursor))
     }
 }
 
@@ -141,7 +148,9 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
 
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let list: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
-        Ok(self.page_of(list.items, &list.page.unwrap_or_default(), &list.links))
+        let info = list.page.unwrap_or_default();
+        json::found(&list.items, info.count)?;
+        self.page_of(list.items, &info, &list.links)
     }
 
     fn move_to(&mut self, cursor: &Cursor) {
@@ -175,10 +184,10 @@ struct ListResponse<T> {
         alias = "templates",
         alias = "accounts",
         default,
-        deserialize_with = "lenient::list"
+        deserialize_with = "lenient::items"
     )]
     items: Vec<T>,
-    #[serde(rename = "_page", default)]
+    #[serde(rename = "_page", default, deserialize_with = "lenient::object")]
     page: Option<PageInfo>,
     #[serde(rename = "_links", default)]
     links: Links,
@@ -189,9 +198,15 @@ struct ListResponse<T> {
 struct PageInfo {
     #[serde(deserialize_with = "lenient::text")]
     start: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    next: Option<Box<str>>,
+    /// A [`Start`]. It may be anything if there is a link.
+    next: Option<RawJson>,
+    /// Number of items on this page.
+    #[serde(deserialize_with = "lenient::count")]
+    count: Option<u64>,
 }
+
+#[derive(Deserialize)]
+struct Start(#[serde(deserialize_with = "lenient::next_page")] Option<Box<str>>);
 
 /// A time in the format of filters and `start`.
 pub(super) fn timestamp(time: DateTime<Utc>) -> String {
@@ -274,7 +289,7 @@ mod tests {
     fn page(list: &ListQuery, items: usize, info: &str, links: &str) -> Option<String> {
         let info = serde_json::from_str(info).unwrap();
         let links = serde_json::from_str(links).unwrap();
-        let page = list.page_of(vec![(); items], &info, &links);
+        let page = list.page_of(vec![(); items], &info, &links).unwrap();
         page.next.map(|cursor| cursor.as_str().to_owned())
     }
 

@@ -166,8 +166,9 @@ pub use self::ip_access::{
 };
 pub use self::list::TimeField;
 pub use self::queries::{
-    CancelQuery, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries, NewDataset, Query,
-    QueryDef, QueryError, QueryField, QueryFilter, QueryState, SoftDeleteQuery, TargetDataset,
+    CancelQuery, ComputeMetrics, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries,
+    NewDataset, Query, QueryDef, QueryError, QueryField, QueryFilter, QueryState, SoftDeleteQuery,
+    TargetDataset,
 };
 pub use self::runs::{
     CancelRun, DecodedRunId, GetRun, ListRuns, Run, RunFilter, RunKind, RunState, TaskState,

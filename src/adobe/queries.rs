@@ -295,10 +295,18 @@ pub struct QueryDef {
     )]
     pub query_parameters: BTreeMap<String, String>,
     /// Inserts the result into a dataset.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub insert_into_parameters: Option<TargetDataset>,
     /// Creates a dataset from the result.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ctas_parameters: Option<NewDataset>,
 }
 
@@ -379,8 +387,8 @@ impl QueryDef {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TargetDataset {
-    /// Name.
-    #[serde(default)]
+    /// Name. Empty if a response does not have it.
+    #[serde(default, deserialize_with = "name")]
     pub dataset_name: String,
 }
 
@@ -389,8 +397,8 @@ pub struct TargetDataset {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NewDataset {
-    /// Name.
-    #[serde(default)]
+    /// Name. Empty if a response does not have it.
+    #[serde(default, deserialize_with = "name")]
     pub dataset_name: String,
     /// Description.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -398,6 +406,10 @@ pub struct NewDataset {
     /// Title of its schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_schema_title: Option<String>,
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    Ok(lenient::text(deserializer)?.unwrap_or_default().into())
 }
 
 /// One query.
@@ -449,6 +461,17 @@ pub struct Query {
     /// Version of the record.
     #[serde(default, deserialize_with = "lenient::count")]
     pub version: Option<u64>,
+    /// How it was sent, such as `HTTP_SESSION`. Source: responses seen.
+    pub session_type: Option<Box<str>>,
+    /// The computing time that it used. Source: responses seen.
+    #[serde(default, deserialize_with = "lenient::object")]
+    pub compute_metrics: Option<ComputeMetrics>,
+    /// Whether the service sent it for its own purposes. Inferred from the name; source: responses seen.
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub is_service: Option<bool>,
+    /// Whether it is a query of its own, and not a part of another. Inferred from the name; source: responses seen.
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    pub is_parent_level: Option<bool>,
     /// Related resources: `schedule`, `schedule_run`, `created_dataset`, `referenced_datasets` and others.
     #[serde(rename = "_links", default)]
     pub links: Links,
@@ -467,6 +490,36 @@ impl Query {
         let links = self.links.all("referenced_datasets").into_iter();
         links.filter_map(|link| Some(DatasetRef { id: link.id?, href: link.href })).collect()
     }
+}
+
+/// The computing time of a query. Not documented: the names are the vendor's, and the parts overlap.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ComputeMetrics {
+    /// Time of the executors' machines.
+    #[serde(rename = "executorVMSeconds", default, deserialize_with = "lenient::seconds")]
+    pub executor_vm_time: Option<Duration>,
+    /// Time of the driver's machine.
+    #[serde(rename = "driverVMSeconds", default, deserialize_with = "lenient::seconds")]
+    pub driver_vm_time: Option<Duration>,
+    /// Time of all machines of the cluster.
+    #[serde(rename = "clusterVMSeconds", default, deserialize_with = "lenient::seconds")]
+    pub cluster_vm_time: Option<Duration>,
+    /// Time of all processors of the cluster.
+    #[serde(rename = "clusterCpuSeconds", default, deserialize_with = "lenient::seconds")]
+    pub cluster_cpu_time: Option<Duration>,
+    /// Time of all machines of the cluster, in hours on the wire.
+    #[serde(rename = "clusterVMHours", default, deserialize_with = "hours")]
+    pub cluster_vm_hours: Option<Duration>,
+}
+
+fn hours<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Duration>, D::Error> {
+    // A duration of as many seconds.
+    let hours = lenient::seconds(deserializer)?;
+    Ok(hours.and_then(|hours| hours.checked_mul(3600)))
 }
 
 /// A dataset that a query refers to.

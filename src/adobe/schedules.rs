@@ -264,7 +264,7 @@ pub struct Schedule {
     /// The query that it runs.
     pub query: Option<QueryDef>,
     /// When it runs.
-    #[serde(rename = "schedule")]
+    #[serde(rename = "schedule", default, deserialize_with = "lenient::object")]
     pub timetable: Option<Timetable>,
     /// When it was created. Missing in the response to [`CreateSchedule`]. Epoch milliseconds in a string, or ISO 8601.
     #[serde(default, deserialize_with = "time::lenient_utc")]

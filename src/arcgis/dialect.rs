@@ -10,7 +10,7 @@ use super::tasks::ListTasks;
 use super::time::ServerZone;
 use crate::client::{Advice, ApiRequest, Dialect, Endpoint as _, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
-use crate::wire::lenient;
+use crate::wire::{lenient, repair};
 
 /// Whether form fields can be added to the body of a request.
 pub(super) fn is_form(request: &ApiRequest) -> bool {
@@ -173,7 +173,7 @@ struct Body {
 impl Body {
     fn of(json: &str) -> Option<Self> {
         // A list would be read by position.
-        json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+        json.starts_with('{').then(|| repair::read(json)).flatten()
     }
 
     /// Whether this body reports a failure although its HTTP status is a success.

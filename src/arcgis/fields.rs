@@ -1,15 +1,18 @@
 //! What tasks and runs of both APIs have in common: ids, types, states, and the names of their members.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess};
 
 use super::cron::CronSchedule;
 use super::parameters::{self, Parameters};
 use super::time::{self, Time};
 use crate::run::Phase;
-use crate::wire::{id, lenient, open_enum};
+use crate::wire::lenient::{self, FromAny, Scalar};
+use crate::wire::{id, open_enum};
 
 id! {
     /// Id of a scheduled task, of either API.
@@ -133,6 +136,7 @@ pub(super) struct TaskFields<T> {
     pub(super) task_state: Option<TaskState>,
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub(super) active: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::object")]
     pub(super) cron_schedule: Option<CronSchedule>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub(super) cron_expression: Option<Box<str>>,
@@ -171,10 +175,38 @@ pub(super) struct TaskFields<T> {
 /// A task without an id.
 pub(super) struct NoId;
 
+impl NoId {
+    const TEXT: &str = "missing field `id`";
+}
+
 impl fmt::Display for NoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("missing field `id`")
+        f.write_str(Self::TEXT)
     }
+}
+
+/// The task of a run. Without an id it is of no use, but the run is.
+pub(super) fn task<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct WithId<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> FromAny<'de> for WithId<T> {
+        type Value = Option<T>;
+
+        fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+            value.refuse()
+        }
+
+        fn object<M: MapAccess<'de>>(self, map: M) -> Result<Option<T>, M::Error> {
+            match T::deserialize(MapAccessDeserializer::new(map)) {
+                Err(error) if error.to_string() == NoId::TEXT => Scalar::Object.refuse(),
+                task => task.map(Some),
+            }
+        }
+    }
+
+    lenient::any(deserializer, WithId(PhantomData))
 }
 
 impl<T> TaskFields<T> {
@@ -211,5 +243,5 @@ pub(super) fn filled<'de, D: Deserializer<'de>>(
 
 /// An integer, as a number or as text; it may be negative.
 pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(lenient::text(deserializer)?.and_then(|text| text.trim().parse().ok()))
+    Ok(lenient::integer(deserializer)?.and_then(|number| number.try_into().ok()))
 }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::fields::integer;
 use super::request::dated;
 use super::time::{Dated, Time};
 use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
@@ -52,6 +51,9 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let ItemList { items, total, start, next_start, .. } = dated(meta, &json::or_empty(body))?;
         let asked = self.position()?;
+        if asked.is_none() {
+            json::found(&items, total)?;
+        }
         let first = items.first().and_then(key);
         if let Some(asked) = &asked {
             // Inferred: the vendor documents no list that ignores `start`. One that does would never end.
@@ -70,9 +72,15 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
         let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let here = asked.as_ref().map(|asked| asked.start).or(start);
         let read = asked.as_ref().map_or(0, |asked| asked.read).saturating_add(count);
+        let next_start =
+            next_start.map(|next| next.trim().parse::<i128>()).transpose().map_err(|_| {
+                let message = "`nextStart` is not a number";
+                Error::new(ErrorKind::Pagination, message).with_operation(meta.operation)
+            })?;
         let total = total.filter(|total| *total >= read);
         let next = match next_start {
-            Some(next) => u64::try_from(next).ok(),
+            // 0, -1, and what is no position mean that there is no next page.
+            Some(next) => i64::try_from(next).ok().and_then(|next| next.try_into().ok()),
             // Only the total says that there are more.
             None => here.filter(|_| count > 0 && total.is_some()).map(|here| here + count),
         };
@@ -162,15 +170,15 @@ struct ItemList<T> {
         alias = "tasks",
         alias = "runs",
         rename = "result",
-        deserialize_with = "lenient::list"
+        deserialize_with = "lenient::items"
     )]
     items: Vec<T>,
     #[serde(default, deserialize_with = "lenient::count")]
     total: Option<u64>,
     #[serde(default, deserialize_with = "lenient::count")]
     start: Option<u64>,
-    #[serde(default, deserialize_with = "integer")]
-    next_start: Option<i64>,
+    #[serde(default, deserialize_with = "lenient::next_page")]
+    next_start: Option<Box<str>>,
     /// Number of items on this page.
     #[serde(rename = "num", default, deserialize_with = "lenient::count")]
     _num: Option<u64>,
@@ -272,7 +280,6 @@ mod tests {
             r#","nextStart":1"#,
             r#","nextStart":-9223372036854775808"#,
             r#","nextStart":18446744073709551615"#,
-            r#","nextStart":"later""#,
             r#","total":3,"nextStart":4"#,
             r#","total":3"#,
         ] {

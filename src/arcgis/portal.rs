@@ -85,6 +85,7 @@ pub struct Info {
     #[serde(default, deserialize_with = "lenient::text")]
     pub full_version: Option<Box<str>>,
     /// Its token service. Missing if the server has no sign-in.
+    #[serde(default, deserialize_with = "lenient::object")]
     pub auth_info: Option<AuthInfo>,
 }
 

@@ -184,6 +184,11 @@ pub struct TaskRun<T = Task> {
     #[serde(default, deserialize_with = "time::lenient")]
     pub modified: Option<Time>,
     /// Its task. Inferred: in its present state, not as it was when the run started.
+    #[serde(
+        default = "Option::default",
+        deserialize_with = "fields::task",
+        bound(deserialize = "T: Deserialize<'de>")
+    )]
     pub task: Option<T>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use serde::Deserializer;
 
-use crate::wire::lenient;
+use crate::wire::lenient::{self, Scalar};
 use crate::wire::time::parse;
 
 /// A date in a response. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
@@ -63,10 +63,9 @@ impl Time {
     fn of_text(raw: Box<str>) -> Option<Self> {
         let text = raw.trim();
         let first = text.bytes().next()?;
-        let meaning = match text.parse() {
-            Ok(0 | -1) => return None,
-            Ok(millis) => DateTime::from_timestamp_millis(millis).map(Meaning::Instant),
-            Err(_) => parse(text).map(|time| {
+        let meaning = match lenient::whole_of(text) {
+            Some(0 | -1) => return None,
+            _ => parse(text).map(|time| {
                 let is_english = first.is_ascii_alphabetic();
                 if is_english {
                     Meaning::Local(time.naive_utc(), Some(time))
@@ -95,7 +94,14 @@ impl fmt::Display for Time {
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Time>, D::Error> {
-    Ok(lenient::text(deserializer)?.and_then(Time::of_text))
+    let text: Option<Box<str>> = lenient::scalar(deserializer, |value| match value {
+        Scalar::Text(text) => Some(text.into()),
+        Scalar::Signed(millis) => Some(millis.to_string().into()),
+        Scalar::Unsigned(millis) => Some(millis.to_string().into()),
+        Scalar::Float(millis) => Some(lenient::whole(millis)?.to_string().into()),
+        _ => None,
+    })?;
+    Ok(text.and_then(Time::of_text))
 }
 
 /// The server's time zone.
@@ -171,6 +177,8 @@ mod tests {
             (r#""Apr 22, 2021, 12:00:00 AM""#, "2021-04-22T00:00:00Z"),
             (r#""Apr 22, 2021, 12:30:00 PM""#, "2021-04-22T12:30:00Z"),
             ("1634961600000", "2021-10-23T04:00:00Z"),
+            (r#""1634961600000.0""#, "2021-10-23T04:00:00Z"),
+            (r#""2021-10-23T04:00:00.000+0000""#, "2021-10-23T04:00:00Z"),
             (r#""1634961600000""#, "2021-10-23T04:00:00Z"),
             (r#"" 1634961600123 ""#, "2021-10-23T04:00:00.123Z"),
             (r#""2021-10-23T04:00:00+02:00""#, "2021-10-23T02:00:00Z"),
@@ -192,6 +200,8 @@ mod tests {
             r#"" ""#,
             r#""0""#,
             r#""-1""#,
+            "0.0",
+            r#""-1.0""#,
             "1.5",
             "true",
             "{\"a\":[1]}",
@@ -212,6 +222,10 @@ mod tests {
             let time = read(odd).unwrap();
             assert_eq!((time.utc(), time.naive()), (None, None), "{odd}");
             assert_eq!(time.to_string(), odd.trim_matches('"'));
+        }
+        for float in ["1634961600000.0", "1.6349616e12"] {
+            let time = read(float).unwrap();
+            assert_eq!((&*utc(&time), time.raw()), ("2021-10-23T04:00:00Z", "1634961600000"));
         }
         assert_eq!(read("-1000").unwrap().utc().unwrap().timestamp(), -1);
     }

@@ -153,13 +153,14 @@ impl<E: Endpoint> Call<'_, E> {
         self.client.exchange(write, &self.limits, decode).await
     }
 
-    /// Sends it and decodes the response into your own type.
+    /// Sends it and decodes the response into your own type. Unlike in the types of this crate, a value of another JSON type is
+    /// an error also in an `Option`.
     ///
     /// # Errors
     /// As [`Client::send`].
     pub async fn send_as<T: DeserializeOwned + Send>(self) -> Result<Response<T>> {
         let write = || self.request.to_request(self.client.base_url());
-        self.client.exchange(write, &self.limits, json::decode).await
+        self.client.exchange(write, &self.limits, json::decode_as).await
     }
 }
 
@@ -257,7 +258,7 @@ impl<'c, A: Api> RawCall<'c, A> {
     /// As [`Client::send`].
     pub async fn send_as<T: DeserializeOwned + Send>(self) -> Result<Response<T>> {
         let request = self.builder.finish()?;
-        self.client.exchange(|| Ok(request.clone()), &self.limits, json::decode).await
+        self.client.exchange(|| Ok(request.clone()), &self.limits, json::decode_as).await
     }
 
     /// Sends it without decoding the response: its bytes are in [`Response::body`].

@@ -14,19 +14,34 @@ use crate::wire::RawJson;
 use crate::wire::drift::DriftReporter;
 use crate::wire::hal::Embedded;
 use crate::wire::place::Path;
+use crate::wire::repair::{self, Failure, Mend};
 
 /// Reads a response as JSON of type `T`.
 ///
-/// For the `decode` of your own [`Endpoint`](super::Endpoint).
+/// For the `decode` of your own [`Endpoint`](super::Endpoint). An `Option` whose value has another JSON type than its type
+/// reads is `None`, and an element of a [`list`](crate::wire::lenient::list) is left out. A number that `f64` cannot hold, such
+/// as `1e400`, is read as a text with its digits.
 ///
 /// # Errors
 /// [`ErrorKind::UnexpectedContent`] for a page instead of JSON, else [`ErrorKind::Decode`]. The error names category, place
 /// and path, never a value: the parser's own text quotes the response.
 pub fn decode<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    read(meta, body, Mend::Everything)
+}
+
+/// Reads a response as a type of the caller, in which a value of another type is an error.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_as<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
+    read(meta, body, Mend::Numbers)
+}
+
+fn read<T: DeserializeOwned>(meta: &Meta, body: &Bytes, mend: Mend) -> Result<T> {
     let text =
         str::from_utf8(body).map_err(|error| meta.scrub(explain_binary(meta, body, error)))?;
-    let value =
-        serde_json::from_str(text).map_err(|error| meta.scrub(explain(meta, text, &error)))?;
+    let (value, _) = repair::decode(text, mend, |text| serde_json::from_str(text))
+        .map_err(|Failure { error, text, .. }| meta.scrub(explain(meta, &text, &error)))?;
     if let Some(reporter) = meta.extension::<DriftReporter>() {
         reporter.inspect::<T>(meta.operation, text);
     }
@@ -56,6 +71,22 @@ pub fn or_empty(body: &Bytes) -> Bytes {
     match body.trim_ascii() {
         b"" | b"null" => Bytes::from_static(b"{}"),
         _ => body.clone(),
+    }
+}
+
+/// Refuses a response that counts things of which none was read: a vendor that has moved or renamed them must not look like one
+/// that has none.
+///
+/// # Errors
+/// [`ErrorKind::Decode`] if nothing was read of more than nothing.
+pub(crate) fn found<T>(read: &[T], counted: Option<u64>) -> Result<()> {
+    match counted {
+        Some(count @ 1..) if read.is_empty() => {
+            let message =
+                format!("the response counts {count}, but has none where this crate reads them");
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+        _ => Ok(()),
     }
 }
 

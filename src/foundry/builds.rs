@@ -235,13 +235,13 @@ open_union! {
         /// All conditions hold.
         And = "and" {
             /// The conditions.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             items: Vec<SearchBuildsFilter>,
         },
         /// At least one condition holds.
         Or = "or" {
             /// The conditions.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             items: Vec<SearchBuildsFilter>,
         },
         /// The condition does not hold.

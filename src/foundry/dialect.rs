@@ -11,7 +11,7 @@ use super::error_name;
 use super::request::Preview;
 use crate::client::{Advice, ApiRequest, Dialect, Rate, RawResponse, Refusal, Verdict};
 use crate::error::{Result, VendorError};
-use crate::wire::lenient;
+use crate::wire::{lenient, repair};
 
 /// The operations that are in preview today.
 ///
@@ -142,7 +142,7 @@ struct Body {
 pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     // A list would be read by position.
     let text = Some(response.text()).filter(|text| text.trim_start().starts_with('{'))?;
-    let body: Body = serde_json::from_str(text).ok()?;
+    let body: Body = repair::read(text)?;
     let mut error = VendorError::default();
     error.code = body.error_code.or(body.error);
     error.name = body.error_name;

@@ -55,12 +55,13 @@ pub(super) fn found<K: DeserializeOwned + Ord, T: DeserializeOwned>(
 ) -> Result<BTreeMap<K, T>> {
     #[derive(Deserialize)]
     #[serde(bound = "K: Deserialize<'de> + Ord, T: Deserialize<'de>")]
-    struct Batch<K, T> {
-        data: Option<BTreeMap<K, T>>,
+    struct Batch<K: Ord, T> {
+        #[serde(default, deserialize_with = "lenient::items_by_id")]
+        data: BTreeMap<K, T>,
     }
 
     let batch: Batch<K, T> = json::decode(meta, &json::or_empty(body))?;
-    Ok(batch.data.unwrap_or_default())
+    Ok(batch.data)
 }
 
 /// The size of a list's pages, and which page to get.
@@ -97,15 +98,14 @@ impl<T: DeserializeOwned> ListSettings<T> for Paging {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
         struct List<T> {
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::items")]
             data: Vec<T>,
-            #[serde(default, deserialize_with = "lenient::text")]
+            #[serde(default, deserialize_with = "lenient::next_page")]
             next_page_token: Option<Box<str>>,
         }
 
         let list: List<T> = json::decode(meta, &json::or_empty(body))?;
-        let next = list.next_page_token.filter(|token| !token.is_empty());
-        Ok(Page::new(list.data, next.map(Cursor::new)))
+        Ok(Page::new(list.data, list.next_page_token.map(Cursor::new)))
     }
 
     fn move_to(&mut self, cursor: &Cursor) {

@@ -280,7 +280,7 @@ pub struct Schedule {
 #[non_exhaustive]
 pub struct AffectedResources {
     /// Datasets.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::items")]
     pub datasets: Vec<DatasetRid>,
 }
 

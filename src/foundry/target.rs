@@ -15,28 +15,28 @@ open_union! {
         /// These targets and nothing else.
         Manual = "manual" {
             /// What to build.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             target_rids: Vec<BuildableRid>,
         },
         /// These targets, and everything upstream of them.
         Upstream = "upstream" {
             /// What to build.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             target_rids: Vec<BuildableRid>,
             /// What not to build.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             ignored_rids: Vec<BuildableRid>,
         },
         /// Everything between inputs and targets.
         Connecting = "connecting" {
             /// Where it begins. Inputs are not built.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             input_rids: Vec<BuildableRid>,
             /// Where it ends. Targets are built as well.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             target_rids: Vec<BuildableRid>,
             /// What not to build.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             ignored_rids: Vec<BuildableRid>,
         },
     }
@@ -94,7 +94,7 @@ open_union! {
         /// The schedule's own, in these projects only. Such a schedule sends no notifications.
         Project = "project" {
             /// The projects.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             project_rids: Vec<ProjectRid>,
         },
     }

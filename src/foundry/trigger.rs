@@ -73,13 +73,13 @@ open_union! {
         /// All of these have happened.
         And = "and" {
             /// The triggers.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             triggers: Vec<Trigger>,
         },
         /// At least one of these has happened.
         Or = "or" {
             /// The triggers.
-            #[serde(default, deserialize_with = "lenient::list")]
+            #[serde(default, deserialize_with = "lenient::exact_list")]
             triggers: Vec<Trigger>,
         },
     }

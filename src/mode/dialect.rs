@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::client::{Advice, ApiRequest, Dialect, Rate, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
+use crate::wire::repair;
 
 #[derive(Debug)]
 pub(super) struct ModeDialect;
@@ -78,7 +79,7 @@ impl Dialect for ModeDialect {
 fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     let text = str::from_utf8(response.body).ok()?;
     let mut error = VendorError::default();
-    match serde_json::from_str(text).ok()? {
+    match repair::read(text)? {
         Value::Object(mut body) => {
             error.code = body.get("id").and_then(|id| match id {
                 Value::String(id) => Some(id.as_str().into()),

@@ -2,20 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess};
 use url::form_urlencoded;
 
 use crate::client::{CountedList, LinkPolicy, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::lenient;
+use crate::wire::lenient::{self, FromAny, Scalar};
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl ListQuery {
                 }
                 End::AtOnce | End::Empty => Ok(Page::new(Vec::new(), None)),
             };
-        } else if link.is_some() {
+        } else if links.has("next_page") {
             Some(Position { linked: true, first, repeats, mixed, ..next })
         } else if at.linked || matches!(self.end, End::AtOnce) {
             None
@@ -182,8 +182,12 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
 
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
         let list: ListBody<T> = json::decode(meta, &json::or_empty(body))?;
-        let items = list.embedded.map(|embedded| embedded.items).unwrap_or_default();
-        self.page_of(items, &list.pagination.unwrap_or_default(), &list.links, key)
+        let counters = list.pagination.unwrap_or_default();
+        // Whether the vendor counts what a filter leaves out is not documented.
+        if self.cursor.is_none() && self.filter.is_none() {
+            json::found(&list.items, counters.total_count)?;
+        }
+        self.page_of(list.items, &counters, &list.links, key)
     }
 
     fn move_to(&mut self, cursor: &Cursor) {
@@ -321,17 +325,12 @@ fn page_in(href: &str) -> Option<u64> {
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct ListBody<T> {
-    #[serde(rename = "_embedded", default)]
-    embedded: Option<Items<T>>,
+    #[serde(rename = "_embedded", default = "Vec::new", deserialize_with = "items")]
+    items: Vec<T>,
     #[serde(default, deserialize_with = "lenient::object")]
     pagination: Option<Counters>,
     #[serde(rename = "_links", default)]
     links: Links,
-}
-
-/// The items, under any of their names: lists of dataset runs may have two names at once, one of them empty.
-struct Items<T> {
-    items: Vec<T>,
 }
 
 /// The names that lists use for their items.
@@ -346,32 +345,37 @@ const NAMES: [&str; 8] = [
     "spaces",
 ];
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Named<T>(PhantomData<T>);
+/// The items, under any of their names: lists of dataset runs may have two names at once, one of them empty.
+fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<T>, D::Error> {
+    struct Named<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
-            type Value = Items<T>;
+    #[derive(Deserialize)]
+    #[serde(transparent, bound = "T: Deserialize<'de>")]
+    struct Items<T>(#[serde(deserialize_with = "lenient::items")] Vec<T>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with the items")
-            }
+    impl<'de, T: Deserialize<'de>> FromAny<'de> for Named<T> {
+        type Value = Vec<T>;
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Items<T>, M::Error> {
-                let mut items = Vec::new();
-                while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-                    if items.is_empty() && NAMES.contains(&&*name) {
-                        items = map.next_value::<Option<Vec<T>>>()?.unwrap_or_default();
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Items { items })
-            }
+        fn scalar<E: serde::de::Error>(self, value: Scalar<'_>) -> Result<Vec<T>, E> {
+            lenient::required(value, "an object").map(|()| Vec::new())
         }
 
-        deserializer.deserialize_map(Named(PhantomData))
+        fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<Vec<T>, M::Error> {
+            let mut items = Vec::new();
+            while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+                if items.is_empty() && NAMES.contains(&&*name) {
+                    Items(items) = map.next_value()?;
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(items)
+        }
     }
+
+    lenient::any(deserializer, Named(PhantomData))
 }
 
 /// Source: responses seen. The reference documents `first_page` and `last_page`, which are not sent.

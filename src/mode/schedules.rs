@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::list::{ListQuery, page_setters};
+use super::reports::ReportType;
 use super::tokens::{ReportToken, ScheduleToken};
 use super::{Mode, relations};
 use crate::client::{RequestBuilder, json, operation};
@@ -331,6 +332,8 @@ pub struct Schedule {
     pub report_token: Option<ReportToken>,
     /// Name of its report.
     pub report_name: Option<Box<str>>,
+    /// Type of its report. Inferred: the values are those of a report's own type.
+    pub report_type: Option<ReportType>,
     /// Whether the caller gets its results.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub subscribed: Option<bool>,

@@ -60,7 +60,7 @@ impl ListAccounts {
 fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
     #[derive(Deserialize)]
     struct LoginList {
-        #[serde(default, deserialize_with = "lenient::list")]
+        #[serde(default, deserialize_with = "lenient::items")]
         data: Vec<Entry>,
     }
     let list: LoginList = json::decode(meta, &json::or_empty(body))?;
@@ -102,7 +102,8 @@ struct Entry {
     display_name: Option<Box<str>>,
     #[serde(default, deserialize_with = "time::lenient_utc")]
     cache_time: Option<DateTime<Utc>>,
-    accounts: Option<Vec<Account>>,
+    #[serde(default, deserialize_with = "lenient::list")]
+    accounts: Vec<Account>,
     #[serde(default, deserialize_with = "lenient::text")]
     account_id: Option<Box<str>>,
     #[serde(default, deserialize_with = "lenient::text")]
@@ -113,11 +114,17 @@ struct Entry {
 impl Entry {
     fn login(self) -> Login {
         let Self {
-            ds_user, display_name, cache_time, account_id, account_name, group_name, ..
+            ds_user,
+            display_name,
+            cache_time,
+            mut accounts,
+            account_id,
+            account_name,
+            group_name,
         } = self;
-        let itself =
-            account_id.is_some().then_some(Account { account_id, account_name, group_name });
-        let accounts = self.accounts.unwrap_or_else(|| itself.into_iter().collect());
+        if accounts.is_empty() && account_id.is_some() {
+            accounts.push(Account { account_id, account_name, group_name });
+        }
         Login { ds_user, display_name, cache_time, accounts }
     }
 }

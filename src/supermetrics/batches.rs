@@ -371,6 +371,7 @@ pub struct BatchQuery {
     #[serde(default, deserialize_with = "query_error")]
     pub error_info: Option<QueryError>,
     /// Size of the result.
+    #[serde(default, deserialize_with = "lenient::object")]
     pub result_info: Option<BatchResult>,
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use super::state::{QueryError, QueryState, filled, is_code};
 use crate::client::{Meta, RawResponse};
 use crate::error::{Error, ErrorKind, Result, VendorError};
-use crate::wire::union::Text;
+use crate::wire::raw::Text;
+use crate::wire::repair::{self, Mend};
 
 /// Everything but the rows of a response. The rows are read once, when the response is decoded: they may be many.
 #[derive(Default)]
@@ -36,14 +37,20 @@ impl Head {
     /// The head of a JSON object. Of anything else the head is empty.
     pub(super) fn of(text: &str) -> Self {
         let mut head = Self::default();
-        if !text.starts_with('{') {
-            return head;
-        }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        head.alone = match reader.deserialize_map(HeadVisitor(&mut head)) {
-            Ok(()) => reader.end().is_ok(),
-            Err(_) => head.has_rows,
+        let read = |text: &str| {
+            head = Self::default();
+            let mut reader = serde_json::Deserializer::from_str(text);
+            match reader.deserialize_map(HeadVisitor(&mut head)) {
+                Ok(()) => head.alone = reader.end().is_ok(),
+                Err(_) if head.has_rows => head.alone = true,
+                Err(error) => return Err(error),
+            }
+            Ok(())
         };
+        if text.starts_with('{') {
+            // Of a text that is cut short, the members before the end are enough.
+            drop(repair::decode(text, Mend::Everything, read));
+        }
         head
     }
 

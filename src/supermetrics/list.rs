@@ -100,6 +100,9 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
         // A total that denies the items of this page is wrong.
         let total = response.meta.and_then(|meta| meta.paginate?.total);
         let total = total.filter(|total| items.is_empty() || *total >= read);
+        if start == 0 {
+            json::found(&items, total)?;
+        }
         let more = match total {
             Some(total) if items.is_empty() && start > 0 && total > start => {
                 let message =
@@ -135,7 +138,7 @@ impl<T: DeserializeOwned> CountedList<T> for ListQuery {
 pub(super) struct ListResponse<T, M = ListMeta> {
     #[serde(default, deserialize_with = "lenient::object")]
     pub(super) meta: Option<M>,
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "lenient::items")]
     pub(super) data: Vec<T>,
 }
 

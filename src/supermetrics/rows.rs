@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::{Number, Value};
 
 use super::row_de::RowPlan;
 use crate::error::Result;
-use crate::wire::{lenient, open_enum};
+use crate::wire::lenient::{self, FromAny, Scalar};
+use crate::wire::open_enum;
 
 /// One cell of a row. Only texts are documented, but numbers come as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,49 +86,34 @@ impl<'de> Deserialize<'de> for Cell {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;
 
-        impl<'de> Visitor<'de> for Any {
+        impl<'de> FromAny<'de> for Any {
             type Value = Cell;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a cell")
+            fn scalar<E>(self, value: Scalar<'_>) -> Result<Cell, E> {
+                Ok(match value {
+                    Scalar::Text(text) => Cell::Text(text.into()),
+                    Scalar::Signed(number) => Cell::Number(number.into()),
+                    Scalar::Unsigned(number) => Cell::Number(number.into()),
+                    Scalar::Float(number) => {
+                        Number::from_f64(number).map_or(Cell::Null, Cell::Number)
+                    }
+                    Scalar::Bool(value) => Cell::Bool(value),
+                    Scalar::Null | Scalar::List | Scalar::Object => Cell::Null,
+                })
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
-                Ok(Cell::Text(text.into()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Cell, E> {
-                Ok(Cell::Number(number.into()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Cell, E> {
-                Ok(Cell::Number(number.into()))
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Cell, E> {
-                Ok(Number::from_f64(number).map_or(Cell::Null, Cell::Number))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Cell, E> {
-                Ok(Cell::Bool(value))
-            }
-
-            fn visit_unit<E>(self) -> Result<Cell, E> {
-                Ok(Cell::Null)
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Cell, S::Error> {
+            fn list<S: SeqAccess<'de>>(self, seq: S) -> Result<Cell, S::Error> {
                 let value = Value::deserialize(SeqAccessDeserializer::new(seq))?;
                 Ok(Cell::Json(Box::new(value)))
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Cell, M::Error> {
+            fn object<M: MapAccess<'de>>(self, map: M) -> Result<Cell, M::Error> {
                 let value = Value::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(Cell::Json(Box::new(value)))
             }
         }
 
-        deserializer.deserialize_any(Any)
+        lenient::any(deserializer, Any)
     }
 }
 
@@ -384,22 +370,21 @@ fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field], named: bool) -> Vec
     columns
 }
 
+/// The members of `data` that hold rows: as documented, and as other clients meet them.
+const ROWS: [&str; 3] = ["rows", "result", "data"];
+
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Rows;
 
-        impl<'de> Visitor<'de> for Rows {
+        impl<'de> FromAny<'de> for Rows {
             type Value = Data;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("rows")
+            fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<Data, E> {
+                lenient::required(value, "rows").map(|()| Data::default())
             }
 
-            fn visit_unit<E>(self) -> Result<Data, E> {
-                Ok(Data::default())
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Data, S::Error> {
+            fn list<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Data, S::Error> {
                 let mut data = Data::default();
                 let mut positions = HashMap::new();
                 while let Some(row) = seq.next_element()? {
@@ -427,10 +412,10 @@ impl<'de> Deserialize<'de> for Data {
                 Ok(data)
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Data, M::Error> {
+            fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<Data, M::Error> {
                 let mut data = Data::default();
                 while let Some(name) = map.next_key::<Box<str>>()? {
-                    if &*name == "rows" {
+                    if data.rows.is_empty() && ROWS.contains(&&*name) {
                         data = map.next_value()?;
                     } else {
                         map.next_value::<IgnoredAny>()?;
@@ -440,7 +425,7 @@ impl<'de> Deserialize<'de> for Data {
             }
         }
 
-        deserializer.deserialize_any(Rows)
+        lenient::any(deserializer, Rows)
     }
 }
 
@@ -455,22 +440,18 @@ impl<'de> Deserialize<'de> for AnyRow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;
 
-        impl<'de> Visitor<'de> for Any {
+        impl<'de> FromAny<'de> for Any {
             type Value = AnyRow;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a row")
+            fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<AnyRow, E> {
+                lenient::required(value, "a row").map(|()| AnyRow::Nothing)
             }
 
-            fn visit_unit<E>(self) -> Result<AnyRow, E> {
-                Ok(AnyRow::Nothing)
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<AnyRow, S::Error> {
+            fn list<S: SeqAccess<'de>>(self, seq: S) -> Result<AnyRow, S::Error> {
                 Deserialize::deserialize(SeqAccessDeserializer::new(seq)).map(AnyRow::Cells)
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<AnyRow, M::Error> {
+            fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<AnyRow, M::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
@@ -479,7 +460,7 @@ impl<'de> Deserialize<'de> for AnyRow {
             }
         }
 
-        deserializer.deserialize_any(Any)
+        lenient::any(deserializer, Any)
     }
 }
 

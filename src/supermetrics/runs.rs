@@ -84,7 +84,7 @@ impl Endpoint for RunQuery {
 
     #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<QueryRun> {
-        QueryRun::read(meta, body, Some(self.query.has_no_headers()))?.unless_failed()
+        QueryRun::read(meta, body, Some(self.query.has_no_headers()))?.with_result()
     }
 }
 
@@ -203,7 +203,8 @@ operation! {
     decode |this, meta, body| {
         let mut run = QueryRun::read(meta, body, this.no_headers)?;
         run.schedule_id.get_or_insert_with(|| this.run.clone());
-        Ok(run)
+        // A part of the result may be empty.
+        if this.offset_start.is_none() && this.offset_end.is_none() { run.with_all_rows() } else { Ok(run) }
     }
 }
 
@@ -348,6 +349,20 @@ impl QueryRun {
         Err(Error::new(ErrorKind::UnexpectedContent, message))
     }
 
+    /// The run, unless it has failed, or rows of its result were not found in the response.
+    pub(super) fn with_result(self) -> Result<Self> {
+        self.failed()?;
+        self.with_all_rows()
+    }
+
+    /// The run, unless it has rows of which none was found in the response.
+    fn with_all_rows(self) -> Result<Self> {
+        if self.is_success() {
+            json::found(&self.rows, self.result.as_ref().and_then(|result| result.total_rows))?;
+        }
+        Ok(self)
+    }
+
     /// The run, unless it has failed.
     pub(super) fn unless_failed(self) -> Result<Self> {
         self.failed()?;
@@ -396,7 +411,7 @@ impl QueryRun {
             message: error.message.or_else(|| response.message.filter(|text| !text.is_empty())),
             ..error
         });
-        let link = head.paginate.and_then(|links| links.next).filter(|link| !link.is_empty());
+        let link = head.paginate.and_then(|links| links.next).filter(|link| link.json() != "\"\"");
         // A failed run may have an error but no state, and a run with an error is neither running nor successful.
         let reported = head.status_code.as_ref().is_some_and(QueryState::is_failure);
         let failed = (error.is_some() && !reported).then_some(QueryState::Failure);
@@ -408,7 +423,7 @@ impl QueryRun {
             workflow: head.workflow,
             query: head.query,
             result: head.result,
-            next: link.as_deref().and_then(Offsets::of),
+            next: link.as_ref().and_then(|link| Offsets::of(&link.read::<String>().ok()?)),
             error,
             linked: link.is_some(),
             columns,
@@ -450,7 +465,7 @@ struct RunMeta {
 
 #[derive(Deserialize)]
 struct PageLinks {
-    next: Option<Box<str>>,
+    next: Option<RawJson>,
 }
 
 /// Progress of a run.

@@ -95,7 +95,7 @@ operation! {
     state { changes: QueryParameters }
     for Supermetrics, "supermetrics.saved_queries.run", NotIdempotent: GET "query" / "s" / {query} / "json" -> QueryRun,
     with |this, request| json_parameters(request.check(this.changes.check()), &this.changes.clone().with_timeout()),
-    decode |_, meta, body| QueryRun::read(meta, body, None)?.unless_failed()
+    decode |_, meta, body| QueryRun::read(meta, body, None)?.with_result()
 }
 
 impl RunSavedQuery {

@@ -2,7 +2,8 @@
 //!
 //! With an [`on_drift`](crate::ClientBuilder::on_drift) callback, each response is decoded a second time while a thread-local
 //! collector is set. `serde_ignored` adds the members that no type reads; the types made by
-//! [`open_enum!`](super::open_enum) and [`open_union!`](super::open_union) add the values and variants that they do not know.
+//! [`open_enum!`](super::open_enum) and [`open_union!`](super::open_union) add the values and variants that they do not know;
+//! values of other types, which [`lenient`](super::lenient) otherwise accepts silently, are errors, and are [mended](repair).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+
+use super::place::is_id;
+use super::raw;
+use super::repair::{self, Mend};
 
 /// Something in a response that this version of the crate does not know: the vendor's API has changed.
 ///
@@ -38,6 +43,15 @@ pub enum DriftKind {
         /// the response or, inside of a union, at the object that holds the variant's members.
         pointer: Box<str>,
     },
+    /// A known member whose value does not have a known type. The member is read as absent, and an element of a list is left
+    /// out. `null` and other spellings of a type, such as `"7"` for a number, are not reported.
+    #[non_exhaustive]
+    Type {
+        /// As in [`Member`](Self::Member).
+        type_name: Option<&'static str>,
+        /// JSON Pointer (RFC 6901) of the first such value. It starts where that of a [`Member`](Self::Member) does.
+        pointer: Box<str>,
+    },
     /// A value of an enum.
     #[non_exhaustive]
     Value {
@@ -51,7 +65,7 @@ pub enum DriftKind {
     Variant {
         /// The union, for example `Trigger`.
         type_name: &'static str,
-        /// The name of the variant as the vendor sent it.
+        /// The name of the variant as the vendor sent it; empty if it has none.
         tag: Box<str>,
     },
 }
@@ -68,6 +82,12 @@ impl fmt::Display for DriftKind {
             Self::Member { type_name: None, pointer } => write!(f, "unknown member {pointer}"),
             Self::Member { type_name: Some(union), pointer } => {
                 write!(f, "unknown member {pointer} of {union}")
+            }
+            Self::Type { type_name: None, pointer } => {
+                write!(f, "unknown type of member {pointer}")
+            }
+            Self::Type { type_name: Some(union), pointer } => {
+                write!(f, "unknown type of member {pointer} of {union}")
             }
             Self::Value { type_name, value } => write!(f, "unknown value {value:?} of {type_name}"),
             Self::Variant { type_name, tag } => {
@@ -114,9 +134,10 @@ impl DriftReporter {
             return;
         }
         let ((), found) = collect(|| {
-            let mut json = serde_json::Deserializer::from_str(text);
-            let read = || collect_members::<T, _>(&mut json, None);
-            drop(catch_unwind(AssertUnwindSafe(read)));
+            let read = |text: &str| {
+                collect_members::<T, _>(&mut serde_json::Deserializer::from_str(text), None)
+            };
+            drop(catch_unwind(AssertUnwindSafe(|| mended(text, None, read))));
         });
         for (key, kind) in found {
             if self.is_new(Drift { operation, kind: key }) {
@@ -148,8 +169,8 @@ fn ends_like(pattern: &str, end: &str) -> bool {
     wanted.all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
 
-/// What was found, by deduplication key. Key and value differ for members only: the key has a pattern in place of the pointer,
-/// with `*` for indices and for names with a dot, which are keys of a map.
+/// What was found, by deduplication key. Key and value differ where there is a pointer: the key has a pattern in place of it,
+/// with `*` for indices and for ids, which are keys of a map.
 type Found = BTreeMap<DriftKind, DriftKind>;
 
 thread_local! {
@@ -185,18 +206,30 @@ pub(super) fn unknown_value(type_name: &'static str, value: &str) {
     }
 }
 
+/// Called by a union for a variant that it does not know.
+#[cold]
+pub(super) fn unknown_variant(type_name: &'static str, tag: &str) {
+    if is_collecting() {
+        let kind = DriftKind::Variant { type_name, tag: tag.into() };
+        add(kind.clone(), kind);
+    }
+}
+
 /// Called by a union to read its variant while a response is inspected.
 #[cold]
-pub(super) fn read_variant<'de, T: Deserialize<'de>>(
+pub(super) fn read_variant<T: DeserializeOwned>(
     type_name: &'static str,
     tag: &str,
-    variant: impl Deserializer<'de>,
+    fields: &str,
 ) -> Option<T> {
-    let (read, mut found) = collect(|| collect_members(variant, Some(type_name)).ok());
+    let read = |fields: &str| {
+        collect_members(raw::named(tag, serde_json::from_str(fields)?), Some(type_name))
+    };
+    let (read, mut found) = collect(|| mended(fields, Some(type_name), read));
     if read.is_none() {
         // The union becomes `Unknown` as a whole, so what was found inside of it does not matter.
-        let kind = DriftKind::Variant { type_name, tag: tag.into() };
-        found = Found::from([(kind.clone(), kind)]);
+        found.clear();
+        unknown_variant(type_name, tag);
     }
     // The tag may be among the variant's members. It was read before.
     found.remove(&DriftKind::Member { type_name: Some(type_name), pointer: "/type".into() });
@@ -204,6 +237,24 @@ pub(super) fn read_variant<'de, T: Deserialize<'de>>(
         add(key, kind);
     }
     read
+}
+
+/// Decodes a text, and adds the members whose values do not have the known types. `None` if it does not decode.
+fn mended<T>(
+    text: &str,
+    type_name: Option<&'static str>,
+    read: impl FnMut(&str) -> serde_json::Result<T>,
+) -> Option<T> {
+    let (value, places) = match repair::decode(text, Mend::Everything, read) {
+        Ok((value, places)) => (Some(value), places),
+        Err(failure) => (None, failure.mended),
+    };
+    for place in places {
+        let (pointer, pattern) = place.pointer_and_pattern();
+        let kind = |pointer: String| DriftKind::Type { type_name, pointer: pointer.into() };
+        add(kind(pattern), kind(pointer));
+    }
+    value
 }
 
 /// Deserializes a value and adds the members that no type reads.
@@ -233,8 +284,7 @@ fn pointer_and_pattern(path: &serde_ignored::Path<'_>) -> (String, String) {
         Path::Seq { parent, index } => (parent, index.to_string(), "*".to_owned()),
         Path::Map { parent, key } => {
             let name = key.replace('~', "~0").replace('/', "~1");
-            // Resource ids have dots, names of members do not.
-            let pattern = if name.contains('.') { "*".to_owned() } else { name.clone() };
+            let pattern = if is_id(key) { "*".to_owned() } else { name.clone() };
             (parent, name, pattern)
         }
     };
@@ -269,7 +319,7 @@ mod tests {
                 /// Its state.
                 state: Option<State>,
                 /// The results of its parts.
-                #[serde(default, deserialize_with = "lenient::list")]
+                #[serde(default, deserialize_with = "lenient::exact_list")]
                 parts: Vec<Outcome>,
             },
         }
@@ -289,6 +339,10 @@ mod tests {
         state: Option<State>,
         outcome: Option<Outcome>,
         raw: Option<Box<serde_json::value::RawValue>>,
+        #[serde(default, deserialize_with = "lenient::count")]
+        count: Option<u64>,
+        #[serde(default, deserialize_with = "crate::wire::time::lenient_utc")]
+        ended: Option<chrono::DateTime<chrono::Utc>>,
     }
 
     /// A reporter, and where its reports are kept.
@@ -306,7 +360,7 @@ mod tests {
         response: &Value,
     ) -> Vec<String> {
         let text = response.to_string();
-        assert!(serde_json::from_str::<List>(&text).is_ok());
+        assert!(repair::read::<List>(&text).is_some());
         reporter.inspect::<List>("test", &text);
         reports.lock().unwrap().drain(..).map(|drift| drift.to_string()).collect()
     }
@@ -405,6 +459,35 @@ mod tests {
                 "test: unknown or unreadable variant \"sunk\" of Outcome",
             ]
         );
+    }
+
+    #[test]
+    fn values_of_other_types_are_reported_with_their_place_and_without_the_value() {
+        let reporter = reporter();
+        let outcome = made(&json!({ "state": 7, "parts": [] }));
+        let run =
+            json!({ "state": ["canary"], "outcome": outcome, "ended": true, "count": "soon" });
+        let other = json!({ "state": {}, "count": {}, "ended": "gestern" });
+        let response = json!({ "runs": [{}, run, 7, run, other], "other": 1.5 });
+        assert_eq!(
+            inspect(&reporter, &response),
+            [
+                "test: unknown type of member /other",
+                "test: unknown type of member /runs/2",
+                "test: unknown type of member /runs/1/count",
+                "test: unknown type of member /runs/1/ended",
+                "test: unknown type of member /runs/1/state",
+                "test: unknown type of member /state of Outcome",
+            ]
+        );
+        assert_eq!(inspect(&reporter, &response), [""; 0], "each is reported once");
+        let many = json!({ "runs": vec![json!({ "count": "soon" }); 100] });
+        assert_eq!(
+            inspect(&self::reporter(), &many),
+            ["test: unknown type of member /runs/0/count"]
+        );
+        let spelt = json!({ "count": "9", "ended": null, "state": null });
+        assert_eq!(inspect(&reporter, &json!({ "runs": [spelt, null], "other": null })), [""; 0]);
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl Links {
         self.all(name).into_iter().next()
     }
 
+    /// Whether there is anything but `null` under this name, readable or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.members().get(name).is_some_and(|member| member.get() != "null")
+    }
+
     /// All links of this name.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<Link> {
@@ -124,7 +130,7 @@ mod tests {
     #[test]
     fn links_are_read_as_text_object_and_list() {
         let links = links(
-            r#"{"a":"/x","b":{"href":"/y","templated":true,"method":"GET","id":"7"},"c":[{"href":"/1"},{"href":"/2"}],"d":4}"#,
+            r#"{"a":"/x","b":{"href":"/y","templated":true,"method":"GET","id":"7"},"c":[{"href":"/1"},{"href":"/2"}],"d":4,"f":null}"#,
         );
         assert_eq!(links.get("a"), Some(Link::new("/x")));
         let b = links.get("b").unwrap();
@@ -132,7 +138,8 @@ mod tests {
         assert_eq!(links.all("c").len(), 2);
         assert_eq!(links.get("c"), Some(Link::new("/1")));
         assert_eq!((links.get("d"), links.get("e")), (None, None));
-        assert_eq!(links.names(), ["a", "b", "c", "d"]);
+        assert_eq!((links.has("d"), links.has("e"), links.has("f")), (true, false, false));
+        assert_eq!(links.names(), ["a", "b", "c", "d", "f"]);
     }
 
     #[test]

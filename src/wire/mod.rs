@@ -7,7 +7,8 @@ pub mod lenient;
 mod open_enum;
 pub mod patch;
 pub(crate) mod place;
-mod raw;
+pub(crate) mod raw;
+pub(crate) mod repair;
 pub mod time;
 pub(crate) mod union;
 

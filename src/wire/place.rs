@@ -3,11 +3,15 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
+use super::raw::Members;
+
 /// The path to a value, from the root inwards. Steps beyond [`DEEPEST`](Path::DEEPEST) are left out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Path(Vec<Step>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Index(usize),
     Member(String),
@@ -67,6 +71,78 @@ impl Path {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The value in a text that the path leads to, as it is written there. With `of_all_items`, also the values of the other
+    /// items of all lists that it leads through, and of the other resources of maps by id.
+    pub(super) fn values<'t>(&self, text: &'t str, of_all_items: bool) -> Vec<&'t str> {
+        let mut found = Vec::new();
+        if let Ok(root) = serde_json::from_str(text) {
+            find(root, &self.0, of_all_items, &mut found);
+        }
+        found
+    }
+
+    /// The path to the list that has the value.
+    pub(super) fn list(&self) -> Option<Self> {
+        let (Step::Index(_), list) = self.0.split_last()? else { return None };
+        Some(Self(list.to_vec()))
+    }
+
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
+    /// As JSON Pointer (RFC 6901), and as pattern with `*` for indices and ids.
+    pub(super) fn pointer_and_pattern(&self) -> (String, String) {
+        let (mut pointer, mut pattern) = (String::new(), String::new());
+        for step in &self.0 {
+            let name = match step {
+                Step::Index(index) => index.to_string(),
+                Step::Member(name) => name.replace('~', "~0").replace('/', "~1"),
+            };
+            pointer.extend(["/", &name]);
+            pattern.extend(["/", if step.is_many() { "*" } else { &name }]);
+        }
+        (pointer, pattern)
+    }
+}
+
+impl Step {
+    /// Whether it leads to one of many values of the same type.
+    fn is_many(&self) -> bool {
+        match self {
+            Self::Index(_) => true,
+            Self::Member(name) => is_id(name),
+        }
+    }
+}
+
+/// Whether the name of a member is the id of a resource: ids have dots, names of the vendors' members do not.
+pub(super) fn is_id(name: &str) -> bool {
+    name.contains('.')
+}
+
+fn find<'t>(value: &'t RawValue, steps: &[Step], of_all_items: bool, found: &mut Vec<&'t str>) {
+    let Some((step, rest)) = steps.split_first() else { return found.push(value.get()) };
+    let all = of_all_items && step.is_many();
+    match step {
+        Step::Index(wanted) => {
+            let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+            for (index, item) in list.into_iter().enumerate() {
+                if all || index == *wanted {
+                    find(item, rest, of_all_items, found);
+                }
+            }
+        }
+        Step::Member(wanted) => {
+            let Ok(Members(members)) = serde_json::from_str(value.get()) else { return };
+            for (name, member) in members {
+                if name.0 == *wanted || (all && is_id(&name.0)) {
+                    find(member, rest, of_all_items, found);
+                }
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! JSON that is kept as it came.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::{fmt, iter};
 
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -47,4 +50,46 @@ impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Box::deserialize(deserializer).map(Self)
     }
+}
+
+/// A string, borrowed unless it has escapes. (Serde never borrows for a plain `Cow`.)
+#[derive(Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// The members of an object, as raw JSON. Of several members with one name, the last one counts.
+pub(super) struct Members<'a>(pub(super) Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members: Vec<(Text<'de>, &RawValue)> = Vec::new();
+                while let Some((name, member)) = map.next_entry::<Text<'de>, &RawValue>()? {
+                    match members.iter_mut().find(|(known, _)| known.0 == name.0) {
+                        Some((_, known)) => *known = member,
+                        None => members.push((name, member)),
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The object `{"x":{…}}`, from a name and the JSON of its member.
+pub(super) fn named<'de>(
+    name: &'de str,
+    member: &'de RawValue,
+) -> impl Deserializer<'de, Error = serde_json::Error> {
+    MapAccessDeserializer::new(MapDeserializer::new(iter::once((name, member))))
 }

@@ -7,16 +7,15 @@ use super::lenient::{self, Scalar};
 
 /// Parses a time in any of the forms that vendors use. Without a zone, it is in UTC.
 ///
-/// Read are RFC 3339 with or without a zone and with 0 to 9 fraction digits, a date alone, epoch milliseconds, and English
-/// dates such as `Apr 22, 2021, 3:00:00 AM`, with or without the second comma and with any kind of space before `AM`.
+/// Read are ISO 8601 and RFC 3339, with or without a zone and with 0 to 9 fraction digits, a date alone, epoch milliseconds, and
+/// English dates such as `Apr 22, 2021, 3:00:00 AM`, with or without the second comma and with any kind of space before `AM`.
 #[must_use]
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }
-    let first = text.bytes().next()?;
-    if first.is_ascii_alphabetic() {
+    if text.starts_with(|first: char| first.is_ascii_alphabetic()) {
         let usual = NaiveDateTime::parse_from_str(text, "%b %d, %Y, %I:%M:%S %p");
         let time = usual.or_else(|_| {
             let letters = text.chars().filter(|letter| *letter != ',');
@@ -26,22 +25,31 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         });
         return time.ok().map(|time| time.and_utc());
     }
-    if text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit()) {
-        return DateTime::from_timestamp_millis(text.parse().ok()?);
+    if let Some(millis) = lenient::whole_of(text) {
+        return at_millis(millis);
     }
-    if text.ends_with(|last: char| last.is_ascii_digit())
-        && let Ok(time) = DateTime::parse_from_rfc3339(&[text, "Z"].concat())
-    {
-        return Some(time.to_utc());
+    let (date, time) = text.split_at_checked(10)?;
+    if time.is_empty() {
+        let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+        return Some(date.and_hms_opt(0, 0, 0)?.and_utc());
     }
-    let separated = |format| NaiveDateTime::parse_from_str(text, format).ok();
-    if let Some(time) =
-        separated("%Y-%m-%dT%H:%M:%S%.f").or_else(|| separated("%Y-%m-%d %H:%M:%S%.f"))
-    {
-        return Some(time.and_utc());
-    }
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(date.and_hms_opt(0, 0, 0)?.and_utc())
+    let time = time.strip_prefix(['T', 't', ' '])?;
+    let zone = time.find(['Z', 'z', '+', '-', ' ']).unwrap_or(time.len());
+    let (time, zone) = time.split_at_checked(zone)?;
+    let zone = zone.trim_start();
+    let text = match (zone, zone.split_at_checked(3)) {
+        ("" | "Z" | "z" | "UTC", _) => [date, "T", time, "Z"].concat(),
+        (_, Some((hours, ""))) => [date, "T", time, hours, ":00"].concat(),
+        (_, Some((hours, minutes))) => {
+            [date, "T", time, hours, ":", minutes.trim_start_matches(':')].concat()
+        }
+        (_, None) => return None,
+    };
+    DateTime::parse_from_rfc3339(&text).ok().map(|time| time.to_utc())
+}
+
+fn at_millis(millis: i128) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(millis.try_into().ok()?)
 }
 
 /// Reads a time in any form, as a string or as a number of epoch milliseconds, for serde's `deserialize_with`. A time that
@@ -52,12 +60,14 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
 pub fn lenient_utc<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
-    lenient::scalar(deserializer, |value| match value {
-        Scalar::Text(text) => parse(text),
-        Scalar::Signed(millis) => DateTime::from_timestamp_millis(millis),
-        Scalar::Unsigned(millis) => DateTime::from_timestamp_millis(i64::try_from(millis).ok()?),
-        Scalar::Float(_) | Scalar::Bool(_) | Scalar::Null => None,
-    })
+    let time = lenient::scalar(deserializer, |value| match value {
+        Scalar::Text(text) => Some(parse(text)),
+        Scalar::Signed(millis) => Some(at_millis(millis.into())),
+        Scalar::Unsigned(millis) => Some(at_millis(millis.into())),
+        Scalar::Float(millis) => Some(at_millis(lenient::whole(millis)?)),
+        _ => None,
+    });
+    Ok(time?.flatten())
 }
 
 #[cfg(test)]
@@ -79,6 +89,15 @@ mod tests {
             ("2020-09-07 01:02:03", "2020-09-07T01:02:03Z"),
             ("1578523458919", "2020-01-08T22:44:18.919Z"),
             ("-1000", "1969-12-31T23:59:59Z"),
+            ("2020-09-07T01:02:03.5+0000", "2020-09-07T01:02:03.500Z"),
+            ("2020-09-07T01:02:03-0530", "2020-09-07T06:32:03Z"),
+            ("2020-09-07T01:02:03+02", "2020-09-06T23:02:03Z"),
+            ("2020-09-07t01:02:03z", "2020-09-07T01:02:03Z"),
+            ("2020-09-07 01:02:03Z", "2020-09-07T01:02:03Z"),
+            ("2020-09-07 01:02:03 UTC", "2020-09-07T01:02:03Z"),
+            ("2020-09-07 01:02:03.25 +01:00", "2020-09-07T00:02:03.250Z"),
+            ("1578523458919.0", "2020-01-08T22:44:18.919Z"),
+            ("1.578523458919E12", "2020-01-08T22:44:18.919Z"),
             ("Apr 22, 2021, 3:00:00 AM", "2021-04-22T03:00:00Z"),
             ("Apr 22, 2021 3:00:00 PM", "2021-04-22T15:00:00Z"),
             ("Apr 22, 2021, 12:00:00\u{202f}AM", "2021-04-22T00:00:00Z"),
@@ -115,7 +134,10 @@ mod tests {
                 serde_json::from_str(&format!(r#"{{"time":{value},"after":1}}"#)).unwrap();
             assert_eq!((holder.time, holder.after), (None, 1), "{value}");
         }
-        let holder: Holder = serde_json::from_str(r#"{"time":1578523458919,"after":1}"#).unwrap();
-        assert_eq!(holder.time, parse("1578523458919"));
+        for number in ["1578523458919", "1578523458919.0", "1.578523458919e12"] {
+            let json = format!(r#"{{"time":{number},"after":1}}"#);
+            let holder: Holder = serde_json::from_str(&json).unwrap();
+            assert_eq!(holder.time, parse("2020-01-08T22:44:18.919Z"), "{number}");
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! Unions from the wire: an unknown variant is kept and is never an error.
 
 use std::borrow::Cow;
-use std::{fmt, iter};
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::raw::{self, Members, Text};
+use super::repair::{self, Mend};
 use super::{RawJson, drift};
 
 /// Deepest nesting of objects and lists in a union that is read. A union with deeper nesting becomes `Unknown`.
@@ -118,13 +117,15 @@ pub use __open_union as open_union;
 /// Reads a union in any of its three shapes as an enum that serde writes as `{"x":{…}}`.
 #[must_use]
 pub fn read<T: DeserializeOwned>(type_name: &'static str, raw: &RawJson) -> Option<T> {
-    let (tag, fields) = tag_and_fields(raw)?;
-    let variant = MapDeserializer::new(iter::once((&*tag, fields)));
-    let variant = MapAccessDeserializer::new(variant);
+    let Some((tag, fields)) = tag_and_fields(raw) else {
+        drift::unknown_variant(type_name, "");
+        return None;
+    };
     if drift::is_collecting() {
-        return drift::read_variant(type_name, &tag, variant);
+        return drift::read_variant(type_name, &tag, fields.get());
     }
-    T::deserialize(variant).ok()
+    let read = |fields: &str| T::deserialize(raw::named(&tag, serde_json::from_str(fields)?));
+    repair::decode(fields.get(), Mend::Everything, read).ok().map(|(value, _)| value)
 }
 
 /// The name of a union's variant, and the object that holds its members.
@@ -145,40 +146,6 @@ fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
     let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
     let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
     Some((tag, fields))
-}
-
-/// A string, borrowed unless it has escapes. (Serde never borrows for a plain `Cow`.)
-#[derive(Deserialize)]
-pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
-
-/// The members of an object, as raw JSON. Of several members with one name, the last one counts.
-struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut members: Vec<(Text<'de>, &RawValue)> = Vec::new();
-                while let Some((name, member)) = map.next_entry::<Text<'de>, &RawValue>()? {
-                    match members.iter_mut().find(|(known, _)| known.0 == name.0) {
-                        Some((_, known)) => *known = member,
-                        None => members.push((name, member)),
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }
 
 /// How deep the objects and lists of a valid JSON text are nested.
@@ -223,7 +190,7 @@ mod tests {
             /// Several.
             Group = "group" {
                 /// The shapes.
-                #[serde(default, deserialize_with = "lenient::list")]
+                #[serde(default, deserialize_with = "lenient::exact_list")]
                 shapes: Vec<Shape>,
             },
         }

@@ -130,6 +130,11 @@ pub(crate) async fn of<A: Api, E: Endpoint<Api = A> + Clone>(
                 assert_eq!(*text, *REPLACED, "{}", E::OPERATION);
                 reported.types.insert(format!("{pattern}: {type_name}"));
             }
+            // A number or a boolean in quotes, or an object of items by id.
+            DriftKind::Type { pointer, .. } => {
+                let added = if is_object { format!("{place}/{ADDED}") } else { place };
+                assert!(added.ends_with(&*pointer), "{}: {pointer} at {added}", E::OPERATION);
+            }
             other => panic!("{}: {other} at {place}", E::OPERATION),
         }
     }

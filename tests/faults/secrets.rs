@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, Method, header};
 use scheduled_runs::adobe::{
-    AccessToken, Adobe, Client, GetRun, ListRuns, ServerToServer, TriggerRun,
+    AccessToken, Adobe, Client, CreateQuery, GetRun, ListRuns, QueryDef, ServerToServer, TriggerRun,
 };
 use scheduled_runs::client::{
     Basic, Bearer, CachedToken, CredentialContext, ReqwestTransport, RetryPolicy, Token,
@@ -285,9 +285,10 @@ async fn fault_51_a_value_of_the_wrong_type_is_named_by_its_place() {
         assert_no_canary(&error, &client);
     }
     let (script, _, client) = scripted();
-    script.respond(202, r#"{"message":["canary-4"]}"#);
-    let error = client.send(trigger()).await.unwrap_err();
-    assert_eq!((error.kind(), error.decode_path()), (ErrorKind::Decode, Some("message")));
+    script.respond(202, r#"{"id":["canary-4"],"version":["canary-5"]}"#);
+    let query = CreateQuery::new(QueryDef::sql("prod:all", "SELECT 1"));
+    let error = client.send(query).await.unwrap_err();
+    assert_eq!((error.kind(), error.decode_path()), (ErrorKind::Decode, Some("id")));
     assert_eq!((error.may_have_run(), script.sent().len()), (true, 1));
     assert_no_canary(&error, &client);
 }
