@@ -234,7 +234,7 @@ async fn permit(session: Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
     let Some(rate) = rate else { return Ok(()) };
-    if core.pacer.permit(rate, &*core.clock, session.deadline).await {
+    if core.pacer.permit(rate, &core.clock, session.deadline).await {
         return Ok(());
     }
     let mut late = Error::timeout(TimeoutPhase::Call);

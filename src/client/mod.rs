@@ -36,6 +36,8 @@ mod rate;
 mod request;
 mod response;
 mod retry;
+
+mod task;
 mod trace;
 mod transport;
 
@@ -76,6 +78,7 @@ pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::{after, within};
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
+pub(crate) use self::task::spawned;
 
 use self::exchange::Core;
 use crate::error::{Error, ErrorKind, Result};

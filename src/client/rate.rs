@@ -1,11 +1,14 @@
 //! How many requests a vendor takes in a time, and when the next one may go.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::clock::{Clock, after, within};
+use super::task::spawned;
 
 /// A rate limit: so many requests of one kind in any span of time. A [`Dialect`](super::Dialect) declares it; one client keeps to it, and
 /// requests beyond it wait before they are sent.
@@ -33,7 +36,7 @@ impl Rate {
 pub(super) struct Pacer(Mutex<Vec<(&'static str, Arc<Queue>)>>);
 
 /// First come, first served. The first caller waits for the rate, all others for the first, so that one that is dropped leaves
-/// nothing behind.
+/// nothing behind. Each waits in a task of its own: a caller that is not polled must not hold up those behind it.
 #[derive(Debug, Default)]
 struct Queue {
     /// When the last requests were sent.
@@ -43,7 +46,7 @@ struct Queue {
 
 impl Pacer {
     /// Waits until one more request may be sent, and counts it. False, without a wait, if that is after `latest`.
-    pub(super) async fn permit(&self, rate: Rate, clock: &dyn Clock, latest: Instant) -> bool {
+    pub(super) async fn permit(&self, rate: Rate, clock: &Arc<dyn Clock>, latest: Instant) -> bool {
         let queue = self.queue(rate.kind);
         let ahead = Ahead(&queue.waiting, queue.waiting.fetch_add(1, Ordering::Relaxed));
         // Those ahead take this long at least.
@@ -52,7 +55,30 @@ impl Pacer {
         if rate.per.saturating_mul(spans) > left {
             return false;
         }
-        let Some(mut sent) = within(left, queue.sent.lock()).await else { return false };
+        let mut admitted = Box::pin(Arc::clone(&queue).admit(rate, Arc::clone(clock), latest));
+        // Who is admitted at once needs no task.
+        match poll_fn(|context| Poll::Ready(admitted.as_mut().poll(context))).await {
+            Poll::Ready(admitted) => admitted,
+            Poll::Pending => spawned(admitted).await.unwrap_or(false),
+        }
+    }
+
+    fn queue(&self, kind: &'static str) -> Arc<Queue> {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, queue)) = kinds.iter().find(|(known, _)| *known == kind) {
+            return Arc::clone(queue);
+        }
+        let queue = Arc::<Queue>::default();
+        kinds.push((kind, Arc::clone(&queue)));
+        queue
+    }
+}
+
+impl Queue {
+    /// Waits until those ahead are gone and the rate admits one more request, and counts it. False if that is after `latest`.
+    async fn admit(self: Arc<Self>, rate: Rate, clock: Arc<dyn Clock>, latest: Instant) -> bool {
+        let left = latest.saturating_duration_since(clock.now());
+        let Some(mut sent) = within(left, self.sent.lock()).await else { return false };
         let now = clock.now();
         let oldest = sent.front().filter(|_| sent.len() >= rate.requests);
         let at = oldest.map_or(now, |oldest| after(*oldest, rate.per).max(now));
@@ -68,16 +94,6 @@ impl Pacer {
         sent.push_back(clock.now());
         true
     }
-
-    fn queue(&self, kind: &'static str) -> Arc<Queue> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, queue)) = kinds.iter().find(|(known, _)| *known == kind) {
-            return Arc::clone(queue);
-        }
-        let queue = Arc::<Queue>::default();
-        kinds.push((kind, Arc::clone(&queue)));
-        queue
-    }
 }
 
 /// A caller in the queue, and how many are ahead of it.
@@ -91,14 +107,16 @@ impl Drop for Ahead<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
     use futures_util::{FutureExt as _, StreamExt as _, poll, stream::FuturesOrdered};
 
     use super::*;
     use crate::client::SystemClock;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
 
     /// The time since `begun`.
     fn at(begun: Instant) -> Duration {
@@ -107,16 +125,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_span_of_time_holds_more_requests_than_the_rate() {
-        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let (pacer, clock, begun) = (Pacer::default(), clock(), SystemClock.now());
         let (rate, end) = (Rate::new("reads", 4, SECOND), begun + 3600 * SECOND);
         // Bursts and pauses, as callers make them.
         let mut calls = FuturesOrdered::new();
         for number in 0..500_u64 {
             let pause = Duration::from_millis(number * 37 % 500);
-            let pacer = &pacer;
+            let (pacer, clock) = (&pacer, &clock);
             calls.push_back(async move {
                 SystemClock.sleep(pause).await;
-                assert!(pacer.permit(rate, &SystemClock, end).await);
+                assert!(pacer.permit(rate, clock, end).await);
                 SystemClock.now()
             });
         }
@@ -129,9 +147,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn kinds_do_not_wait_for_each_other_and_nobody_waits_in_vain() {
-        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let (pacer, clock, begun) = (Pacer::default(), clock(), SystemClock.now());
         let (slow, fast) = (Rate::new("slow", 0, 9 * SECOND), Rate::new("fast", 2, SECOND));
-        let permit = |rate, within| pacer.permit(rate, &SystemClock, begun + within);
+        let permit = |rate, within| pacer.permit(rate, &clock, begun + within);
         assert!(permit(slow, Duration::ZERO).await);
         assert!(!permit(slow, SECOND).await, "it would be too late");
         assert_eq!(at(begun), Duration::ZERO, "and is refused at once");
@@ -149,11 +167,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_that_are_dropped_while_they_wait_give_their_turns_back() {
-        let (pacer, begun) = (Pacer::default(), SystemClock.now());
+        let (pacer, clock, begun) = (Pacer::default(), clock(), SystemClock.now());
         let rate = Rate::new("polls", 4, SECOND);
         let end = begun + 3600 * SECOND;
         let mut calls: Vec<_> =
-            (0..400).map(|_| Box::pin(pacer.permit(rate, &SystemClock, end))).collect();
+            (0..400).map(|_| Box::pin(pacer.permit(rate, &clock, end))).collect();
         let mut sent = 0;
         for call in &mut calls {
             sent += usize::from(poll!(call).is_ready());
@@ -162,7 +180,7 @@ mod tests {
         // The last one stays, and a new one comes.
         let last = calls.pop().unwrap();
         drop(calls);
-        assert!(last.await && pacer.permit(rate, &SystemClock, begun + SECOND).await);
+        assert!(last.await && pacer.permit(rate, &clock, begun + SECOND).await);
         assert_eq!(at(begun), SECOND);
     }
 }

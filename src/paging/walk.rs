@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
-use tokio::task::JoinSet;
 
 use super::page::{Cursor, Endless, Page, Walk};
 use crate::client::{
     Api, CallLimits, CallOptions, Client, OffsetPages, PagedEndpoint, Response, SharedDeadline,
+    spawned,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -285,7 +285,7 @@ impl<E: PagedEndpoint> Pages<E> {
             } else {
                 return;
             };
-            let page = spawned(self.fetch(Some(&cursor)));
+            let page = continued(self.fetch(Some(&cursor)));
             self.ahead.in_flight.push_back((cursor, page));
         }
     }
@@ -293,15 +293,14 @@ impl<E: PagedEndpoint> Pages<E> {
 
 /// Lets a call continue while nobody polls it: a call that is not polled would keep its place in flight from others. Dropping it
 /// cancels the call.
-fn spawned<T: Send + 'static>(
+fn continued<T: Send + 'static>(
     call: impl Future<Output = Result<T>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T>> {
-    let mut task = JoinSet::new();
-    task.spawn(call);
+    let task = spawned(call);
     Box::pin(async move {
         let gone =
             || Error::new(ErrorKind::Interrupted, "the call for the page ended with its runtime");
-        task.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(gone()))
+        task.await.unwrap_or_else(|| Err(gone()))
     })
 }
 
