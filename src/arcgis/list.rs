@@ -78,6 +78,14 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
                 Error::new(ErrorKind::Pagination, message).with_operation(meta.operation)
             })?;
         let total = total.filter(|total| *total >= read);
+        if let (true, Some(asked), Some(total), None) =
+            (items.is_empty(), &asked, total, next_start)
+            && total > read
+        {
+            let message =
+                format!("there are {total} items, but none came after the first {}", asked.read);
+            return Err(Error::new(ErrorKind::Pagination, message));
+        }
         let next = match next_start {
             // 0, -1, and what is no position mean that there is no next page.
             Some(next) => i64::try_from(next).ok().and_then(|next| next.try_into().ok()),
