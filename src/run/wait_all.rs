@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
@@ -102,7 +103,7 @@ struct Round<'p, P: ?Sized> {
     ended: VecDeque<Result<RunSnapshot>>,
 }
 
-/// What a poll of a target's runs brought. A run for which there was no time left is missing.
+/// What a poll of a target's runs brought. A run for which there was no time left, or whose server asked for a pause, is missing.
 type Polled = Vec<(RunRef, Result<RunSnapshot>)>;
 
 impl<P: RunProvider + ?Sized> Round<'_, P> {
@@ -231,12 +232,16 @@ async fn poll_target<P: RunProvider + ?Sized>(
             Err(_) => {}
         }
     }
+    // The server asked for a pause: the rest has time until the next round.
+    let is_held = AtomicBool::new(false);
     let fetched = stream::iter(alone).map(|run| async {
         let left = left();
-        if left.is_zero() {
+        if left.is_zero() || is_held.load(Ordering::Relaxed) {
             return None;
         }
         let snapshot = in_time(left, provider.fetch_run(&run, &limits())).await;
+        let pause = snapshot.as_ref().err().and_then(Error::server_pause);
+        is_held.fetch_or(pause.is_some_and(|pause| !pause.is_zero()), Ordering::Relaxed);
         Some((run, snapshot))
     });
     let mut fetched = fetched.buffer_unordered(CONCURRENT_POLLS_OF_A_TARGET);
