@@ -214,7 +214,8 @@ impl fmt::Debug for ClientCredentials {
 #[derive(Deserialize)]
 pub(crate) struct Issued {
     access_token: SecretString,
-    /// Seconds. Vendors also send text, fractions and exponents. What cannot be read, zero and negative numbers are unknown.
+    /// Seconds. Vendors also send text, fractions and exponents. What cannot be read, and less than one second, is unknown: by it
+    /// each call would fetch a token.
     #[serde(default, deserialize_with = "lenient::seconds")]
     expires_in: Option<Duration>,
 }
@@ -222,7 +223,7 @@ pub(crate) struct Issued {
 impl Issued {
     /// The token, with this lifetime if the response does not say.
     pub(crate) fn token(self, default: Option<Duration>, most: Duration) -> Token {
-        let lifetime = self.expires_in.filter(|lifetime| !lifetime.is_zero()).or(default);
+        let lifetime = self.expires_in.filter(|lifetime| lifetime.as_secs() > 0).or(default);
         // A token of unknown lifetime is used until it is refused.
         Token::new(self.access_token, lifetime.unwrap_or(Duration::MAX).min(most))
     }

@@ -211,12 +211,14 @@ pub(crate) fn draw() -> f64 {
 
 /// The pause a server asks for: seconds, or a date measured against the response's own `Date`.
 ///
-/// Of several headers the longest pause counts. A value that cannot be read is ignored; a date in the past is zero.
+/// Of several headers the longest pause counts, also where a proxy has joined them by commas. A value that cannot be read is
+/// ignored; a date in the past is zero.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let date = server_date(headers).unwrap_or(now);
     let pause = |text: &str| {
         let until = || Some((http_date(text)? - date).to_std().unwrap_or_default());
-        seconds(text).or_else(until)
+        let joined = || text.split(',').map(seconds).max().flatten();
+        seconds(text).or_else(until).or_else(joined)
     };
     let values = headers.get_all(header::RETRY_AFTER);
     values.iter().filter_map(|value| pause(value.to_str().ok()?)).max()
