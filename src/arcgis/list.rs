@@ -72,11 +72,12 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
         let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let here = asked.as_ref().map(|asked| asked.start).or(start);
         let read = asked.as_ref().map_or(0, |asked| asked.read).saturating_add(count);
-        let next_start =
-            next_start.map(|next| next.trim().parse::<i128>()).transpose().map_err(|_| {
-                let message = "`nextStart` is not a number";
-                Error::new(ErrorKind::Pagination, message).with_operation(meta.operation)
-            })?;
+        let position = |next: Box<str>| {
+            let message = "`nextStart` is not a number";
+            let error = || Error::new(ErrorKind::Pagination, message);
+            lenient::whole_of(&next).ok_or_else(|| error().with_operation(meta.operation))
+        };
+        let next_start = next_start.map(position).transpose()?;
         let total = total.filter(|total| *total >= read);
         if let (true, Some(asked), Some(total), None) =
             (items.is_empty(), &asked, total, next_start)
