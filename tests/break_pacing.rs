@@ -1,5 +1,9 @@
 //! A call that nobody polls must not hold up others: the caller of a stream or of a `select!` is free to send something else first.
 #![cfg(feature = "mode")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the servers here take time, and the tests measure it"
+)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! Waits and calls at which a server's pause, a slow target or a short token is not what is expected.
 #![cfg(all(feature = "arcgis", feature = "foundry", feature = "mode"))]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the servers here take time, and the tests measure it"
+)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
 
 use std::sync::{Arc, Mutex};
