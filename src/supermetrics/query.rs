@@ -1,7 +1,7 @@
 //! What a query asks for: the parameters of a data call as one value.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::parameters::{LAST_OFFSET, Limited, check_count, check_id, check_offsets};
 use super::schedule_id::ScheduleId;
 use crate::error::{Error, Result};
+use crate::redact::cut_credentials;
 
 /// A query: its data source, accounts, days and fields.
 ///
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 /// # let text = serde_json::to_string(&query).unwrap();
 /// # assert_eq!(serde_json::from_str::<Query>(&text).unwrap(), query);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "a query does nothing until it is run"]
 pub struct Query {
     pub(super) ds_id: String,
@@ -192,6 +193,13 @@ impl Query {
         self
     }
 
+    /// The query as it may be printed, and whether it names a credential.
+    fn printed(&self) -> (Value, bool) {
+        let mut query = serde_json::to_value(self).unwrap_or_default();
+        let found = cut_credentials(&mut query);
+        (query, found)
+    }
+
     /// Whether the rows come without a header row.
     pub(super) fn has_no_headers(&self) -> bool {
         let setting = self.parameters.settings.get("no_headers");
@@ -202,9 +210,9 @@ impl Query {
     pub(super) fn check(&self) -> Result<()> {
         check_id("ds_id", &self.ds_id, 1..=50)?;
         self.parameters.check()?;
-        if self.other.contains_key("api_key") {
+        if self.printed().1 {
             return Err(Error::config(
-                "`api_key` is not a parameter of a query; give the client an `ApiKey` as its credential",
+                "the query names an `api_key` or another credential, maybe in its settings; give the client an `ApiKey` as its credential",
             ));
         }
         if self.other.keys().any(|name| SET.contains(&&**name)) {
@@ -213,6 +221,13 @@ impl Query {
             ));
         }
         Ok(())
+    }
+}
+
+/// As JSON, without the values of members that are named like a credential, such as `api_key`, at any depth.
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query({})", self.printed().0)
     }
 }
 
@@ -428,6 +443,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
+    use crate::run::{RunRef, Target};
 
     fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -520,11 +536,22 @@ mod tests {
     #[test]
     fn a_key_among_the_parameters_is_not_kept() {
         let copied = r#"{"ds_id":"GA","api_key":"canary"}"#;
-        for query in
-            [Query::new("GA").parameter("api_key", "canary"), serde_json::from_str(copied).unwrap()]
-        {
+        let nested = r#"{"ds_id":"GA","settings":{"a":"{\"API_KEY\":\"canary\"}"}}"#;
+        for query in [
+            Query::new("GA").parameter("api_key", "canary"),
+            Query::new("GA").parameter("json", r#"{"a":[{"api_key":"canary"}]}"#),
+            Query::new("GA").setting("apiKey", "canary"),
+            Query::new("GA").setting("url", "https://h/?api_key=canary&a=b"),
+            Query::new("GA").accounts(Accounts::filter(object(&json!({"password": "canary"})))),
+            serde_json::from_str(copied).unwrap(),
+            serde_json::from_str(nested).unwrap(),
+        ] {
             let target = super::super::target(&query);
-            assert!(!format!("{query:?} {target} {target:?}").contains("canary"));
+            let by_hand = Target::new(super::super::VENDOR, serde_json::to_string(&query).unwrap());
+            let run = by_hand.run("r");
+            let printed = format!("{query:?} {target} {target:?} {by_hand:?} {run} {run:?}");
+            assert!(!printed.contains("canary"), "{printed}");
+            assert_eq!(run.to_string().parse::<RunRef>().unwrap(), run);
             assert!(query.check().is_err());
             let stored: Query = serde_json::from_str(target.id()).unwrap();
             assert!(stored.check().is_err(), "the trigger says what is wrong");
