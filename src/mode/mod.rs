@@ -44,8 +44,10 @@
 //! | show who the credential belongs to | [`Verify`] | yes |
 //!
 //! For the rest of the API use [`Client::raw`](crate::Client::raw), and to follow a link
-//! [`Client::follow`](crate::Client::follow). Mode has no operation that cancels a run: cancelling fails with
-//! [`Unsupported`](crate::ErrorKind::Unsupported).
+//! [`Client::follow`](crate::Client::follow). Mode documents no operation that cancels a run. Some runs
+//! carry a form `cancel`: [`cancel`](crate::RunProviderExt::cancel) sends it, and fails with
+//! [`Unsupported`](crate::ErrorKind::Unsupported) for a run that has none. (Inferred: an integration with live access has seen such
+//! forms; what is sent has not been confirmed.)
 //!
 //! # Credentials
 //!
@@ -87,6 +89,7 @@
 //! Not confirmed by the vendor: the default order of lists, the states of query runs, how long results are kept, the 100
 //! rows that `limit` stands for, and what a 429 contains in addition to `Retry-After`.
 
+mod cancel;
 mod credential;
 mod data_sources;
 mod datasets;
