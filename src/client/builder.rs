@@ -50,9 +50,13 @@ impl<A: Api> Debug for ClientBuilder<A> {
         f.debug_struct("ClientBuilder")
             .field("vendor", &A::VENDOR)
             .field("options", &self.options)
+            .field("scope", &self.scope)
+            .field("user_agent", &self.user_agent)
+            .field("allow_plain_http", &self.allow_plain_http)
             .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
             .field("limits", &self.limits)
             .field("retry", &self.retry)
+            .field("on_drift", &self.drift.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -206,6 +206,8 @@ impl fmt::Debug for ClientCredentials {
             .field("operation", &self.operation)
             .field("scope", &self.scope)
             .field("basic_auth", &self.basic_auth)
+            .field("default_lifetime", &self.default_lifetime)
+            .field("max_lifetime", &self.max_lifetime)
             .finish_non_exhaustive()
     }
 }
