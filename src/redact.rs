@@ -267,11 +267,11 @@ fn is_credential(name: &str) -> bool {
 
 /// An id, or a part of one, without the credentials that it names: members of JSON become null, `api_key=…` loses its value.
 pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
-    if text.contains(['{', '[']) {
-        if let Ok(mut value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
-            let before = cut_credentials(&mut value).then(|| value.to_string());
-            return before.map_or(Cow::Borrowed(text), Cow::Owned);
-        }
+    if text.contains(['{', '['])
+        && let Ok(mut value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
+    {
+        let kept = cut_credentials(&mut value).then(|| value.to_string());
+        return kept.map_or(Cow::Borrowed(text), Cow::Owned);
     }
     // Pairs of a query or a form, in a URL or by themselves.
     let mut kept = String::new();
@@ -298,15 +298,23 @@ pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
 /// As [`without_credentials`], for a JSON value and the JSON in its texts. True if it names a credential, with or without a value.
 pub(crate) fn cut_credentials(value: &mut Value) -> bool {
     match value {
-        Value::Object(members) => members.iter_mut().fold(false, |found, (name, member)| {
-            if is_credential(name) {
-                *member = Value::Null;
-                return true;
+        Value::Object(members) => {
+            let mut found = false;
+            for (name, member) in members {
+                if is_credential(name) {
+                    (*member, found) = (Value::Null, true);
+                } else {
+                    found |= cut_credentials(member);
+                }
             }
-            cut_credentials(member) || found
-        }),
+            found
+        }
         Value::Array(items) => {
-            items.iter_mut().fold(false, |found, item| cut_credentials(item) || found)
+            let mut found = false;
+            for item in items {
+                found |= cut_credentials(item);
+            }
+            found
         }
         Value::String(text) => match without_credentials(text) {
             Cow::Owned(kept) => {
@@ -489,7 +497,6 @@ mod tests {
             ("https://h/x?a=b&client_secret=canary#c", "https://h/x?a=b&client_secret=#c"),
         ] {
             assert_eq!(without_credentials(id), kept);
-            assert_eq!(without_credentials(kept).contains("canary"), false, "{kept}");
             assert_eq!(without_credentials(kept), kept, "once is enough");
         }
         for id in

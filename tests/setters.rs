@@ -124,9 +124,10 @@ fn no_setter_of_the_core_forgets_another() {
         provider.trigger(&target) => verify() grace(SHORT) settle(LONG) options(options());
         provider.trigger(&target) => retry_if_not_started() grace(SHORT) settle(LONG) options(options());
         provider.wait(&run) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            options(options()) cancel_on_timeout();
+            appears_within(SHORT) options(options()) cancel_on_timeout();
+        provider.wait(&run) => tolerate_for(SHORT) timeout(LONG);
         provider.wait_all([run.clone()]) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            options(options());
+            appears_within(SHORT) options(options());
         client() => limits(Limits::default().idle(SHORT)) retry(RetryPolicy::default().cap(SHORT))
             scope("s") user_agent("a") allow_plain_http()
             credential(adobe::AccessToken::new("k", "t")) on_drift(|_| ());

@@ -24,7 +24,7 @@ impl PortalUrl {
     pub(super) fn of(base: &Url) -> Self {
         let path = base.path().to_ascii_lowercase();
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let is_page = parts.last().is_some_and(|last| last.ends_with(".html"));
+        let is_page = parts.last().is_some_and(|last| last.rsplit('.').next() == Some("html"));
         // What the segment and those after it are: an API as a rule, or pages of the portal's site.
         let copied = |start: &usize| match parts.get(*start..).unwrap_or_default() {
             ["sharing" | "admin"] | ["sharing", "rest", ..] | ["admin", "system", ..] => true,

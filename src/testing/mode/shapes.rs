@@ -55,6 +55,7 @@ pub(super) const SOURCES: [Source; 2] = [
 
 /// Settings of the format of responses.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(super) struct Form {
     /// Scheme, host and port of the fake.
     pub(super) origin: String,
