@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -193,12 +195,19 @@ impl Secrets<'_> {
         self.texts().any(|known| known == secret)
     }
 
-    /// The text with every known secret replaced, in whatever case, also where it is percent-encoded or escaped as in JSON.
+    /// The text with every known secret replaced, in whatever case, also in the encodings that servers
+    /// commonly write it in.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         // All are looked for in the text as it came: a secret that is part of another one must not tear it apart.
         let mut places = Vec::new();
         for secret in self.texts().filter(|secret| secret.len() >= SHORTEST_SECRET) {
             find(secret.as_bytes(), text.as_bytes(), &mut places);
+            // Base64 is the shorter of the two.
+            if text.len() >= secret.len() + secret.len() / 3 {
+                for encoded in encodings(secret.as_bytes()) {
+                    find(encoded.as_bytes(), text.as_bytes(), &mut places);
+                }
+            }
         }
         if places.is_empty() {
             return Cow::Borrowed(text);
@@ -238,6 +247,86 @@ impl Secrets<'_> {
     }
 }
 
+/// A whole secret in base64, with either alphabet, and in hexadecimal. Padding may follow.
+fn encodings(secret: &[u8]) -> [String; 3] {
+    let hex = secret.iter().flat_map(|byte| {
+        [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
+    });
+    [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret), hex.collect()]
+}
+
+/// Names of members that hold a credential, without `_` and `-`. Only names that nothing else has.
+const CREDENTIALS: [&str; 6] =
+    ["apikey", "accesstoken", "refreshtoken", "clientsecret", "password", "authorization"];
+
+/// Whether a member of this name holds a credential.
+fn is_credential(name: &str) -> bool {
+    let plain = || name.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b' '));
+    CREDENTIALS.iter().any(|known| plain().map(|byte| byte.to_ascii_lowercase()).eq(known.bytes()))
+}
+
+/// An id, or a part of one, without the credentials that it names: members of JSON become null, `api_key=…` loses its value.
+pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
+    if text.contains(['{', '['])
+        && let Ok(mut value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
+    {
+        let kept = cut_credentials(&mut value).then(|| value.to_string());
+        return kept.map_or(Cow::Borrowed(text), Cow::Owned);
+    }
+    // Pairs of a query or a form, in a URL or by themselves.
+    let mut kept = String::new();
+    let mut done = 0;
+    for (equals, _) in text.match_indices('=') {
+        let before = text.get(..equals).unwrap_or_default();
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+        let start = before.trim_end_matches(is_name).len();
+        if equals < done || !is_credential(before.get(start..).unwrap_or_default()) {
+            continue;
+        }
+        let rest = text.get(equals + 1..).unwrap_or_default();
+        let ends = |letter: char| matches!(letter, '&' | ';' | '"' | '#') || letter.is_whitespace();
+        kept.push_str(text.get(done..=equals).unwrap_or_default());
+        done = equals + 1 + rest.find(ends).unwrap_or(rest.len());
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    kept.push_str(text.get(done..).unwrap_or_default());
+    Cow::Owned(kept)
+}
+
+/// As [`without_credentials`], for a JSON value and the JSON in its texts. True if it names a credential, with or without a value.
+pub(crate) fn cut_credentials(value: &mut Value) -> bool {
+    match value {
+        Value::Object(members) => {
+            let mut found = false;
+            for (name, member) in members {
+                if is_credential(name) {
+                    (*member, found) = (Value::Null, true);
+                } else {
+                    found |= cut_credentials(member);
+                }
+            }
+            found
+        }
+        Value::Array(items) => {
+            let mut found = false;
+            for item in items {
+                found |= cut_credentials(item);
+            }
+            found
+        }
+        Value::String(text) => match without_credentials(text) {
+            Cow::Owned(kept) => {
+                *text = kept;
+                true
+            }
+            Cow::Borrowed(_) => false,
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Adds where the secret stands in the text, overlaps included.
 fn find(secret: &[u8], text: &[u8], places: &mut Vec<Range<usize>>) {
     // However it is written, a secret takes no less room than it is long.
@@ -245,7 +334,8 @@ fn find(secret: &[u8], text: &[u8], places: &mut Vec<Range<usize>>) {
         return;
     };
     for (start, letter) in text.iter().enumerate().take(room + 1) {
-        let may_begin = letter.eq_ignore_ascii_case(first) || matches!(letter, b'%' | b'\\' | b'+');
+        let may_begin =
+            letter.eq_ignore_ascii_case(first) || matches!(letter, b'%' | b'\\' | b'+' | b'&');
         let rest = text.get(start..).filter(|_| may_begin);
         if let Some(length) = rest.and_then(|rest| length_at_start(secret, rest)) {
             places.push(start..start + length);
@@ -258,20 +348,49 @@ fn length_at_start(secret: &[u8], text: &[u8]) -> Option<usize> {
     if text.get(..secret.len())?.eq_ignore_ascii_case(secret) {
         return Some(secret.len());
     }
-    let mut rest = text;
-    for byte in secret {
-        rest = match rest {
-            [b'%', high, low, rest @ ..] if of_hex(*high, *low) == Some(*byte) => rest,
-            [b'+', rest @ ..] if *byte == b' ' => rest,
-            [b'\\', letter, rest @ ..] | [letter, rest @ ..]
-                if letter.eq_ignore_ascii_case(byte) =>
-            {
-                rest
-            }
-            _ => return None,
-        };
+    // Percent-encoded once, then twice: which of the two it is cannot be seen at a single percent sign.
+    [false, true].into_iter().find_map(|twice| {
+        let rest = secret.iter().try_fold(text, |rest, byte| after_byte(*byte, rest, twice))?;
+        Some(text.len() - rest.len())
+    })
+}
+
+/// The text behind a byte of a secret, as it is or encoded. `None` if the text begins with something else.
+fn after_byte(byte: u8, text: &[u8], twice: bool) -> Option<&[u8]> {
+    let is_byte = |high: &u8, low: &u8| of_hex(*high, *low) == Some(byte);
+    match text {
+        [b'%', b'2', b'5', high, low, rest @ ..] if twice && is_byte(high, low) => Some(rest),
+        [b'%', b'2', b'B' | b'b', rest @ ..] if twice && byte == b' ' => Some(rest),
+        [b'%', high, low, rest @ ..] if is_byte(high, low) => Some(rest),
+        [b'+', rest @ ..] if byte == b' ' => Some(rest),
+        [b'\\', b'u' | b'U', b'0', b'0', high, low, rest @ ..] if is_byte(high, low) => Some(rest),
+        [b'&', entity @ ..] if after_entity(byte, entity).is_some() => after_entity(byte, entity),
+        [b'\\', letter, rest @ ..] | [letter, rest @ ..] if letter.eq_ignore_ascii_case(&byte) => {
+            Some(rest)
+        }
+        _ => None,
     }
-    Some(text.len() - rest.len())
+}
+
+/// The text behind a byte that HTML has as a character reference: by its name, or by its number. The `&` was read.
+fn after_entity(byte: u8, text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().take(10).position(|letter| *letter == b';')?;
+    let name = str::from_utf8(text.get(..end)?).ok()?.to_ascii_lowercase();
+    let number = match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix('x') {
+            Some(number) => u8::from_str_radix(number, 16).ok()?,
+            None => number.parse().ok()?,
+        },
+        None => match &*name {
+            "amp" => b'&',
+            "lt" => b'<',
+            "gt" => b'>',
+            "quot" => b'"',
+            "apos" => b'\'',
+            _ => return None,
+        },
+    };
+    text.get(end + 1..).filter(|_| number == byte)
 }
 
 fn of_hex(high: u8, low: u8) -> Option<u8> {
@@ -317,10 +436,34 @@ mod tests {
         for sent_back in ["can%2fary%2b1", "%63an/ary%2B1", r"can\/ary+1", "CAN/ARY+1"] {
             assert_eq!(secrets.scrub(sent_back), "REDACTED", "{sent_back}");
         }
+        for sent_back in [
+            "can&#x2F;ary&#43;1",
+            "CAN&#47;ary&#x2b;1",
+            "can%252Fary%252B1",
+            "%2563an%252fary%252b1",
+            r"can\u002fary\u002B1",
+            "63616e2f6172792b31",
+            "63616E2F6172792B31",
+            "Y2FuL2FyeSsx",
+        ] {
+            assert_eq!(secrets.scrub(sent_back), "REDACTED", "{sent_back}");
+        }
         let mut value = serde_json::json!({"can/ary+1": ["x can/ary+1", 1, null]});
         secrets.scrub_value(&mut value);
         assert_eq!(value, serde_json::json!({"REDACTED": ["x REDACTED", 1, null]}));
-        for (secret, sent) in [("a canary's", "a+canary%27s"), ("canary~", "canary%7E")] {
+        for (secret, sent) in [
+            ("a canary's", "a+canary%27s"),
+            ("canary~", "canary%7E"),
+            ("a canary's", "a%2Bcanary%2527s"),
+            ("a canary's", "a%2520canary&#039;s"),
+            ("a canary's", "a canary&apos;s"),
+            ("<&\"canary\">", "&lt;&amp;&quot;canary&quot;&gt;"),
+            ("can%ary", "can%25ary"),
+            ("can%ary", "can%2525ary"),
+            ("can>>>ary?", "Y2FuPj4+YXJ5Pw"),
+            ("can>>>ary?", "Y2FuPj4-YXJ5Pw"),
+            ("can>>>ary?", "Y2FuPj4%2BYXJ5Pw"),
+        ] {
             let secrets =
                 Secrets { hidden: &[SecretString::from(secret)], headers: &HeaderMap::new() };
             assert_eq!(
@@ -338,6 +481,29 @@ mod tests {
         assert_eq!(secrets.scrub("canary-123-more, canary"), "REDACTED, REDACTED");
         assert_eq!(secrets.scrub("a b%25 a+b%2525 a%20b%2525"), "REDACTED REDACTED REDACTED");
         assert_eq!(secrets.scrub("üanary 10%"), "üanary 10%");
+    }
+
+    #[test]
+    fn credentials_are_cut_out_of_an_id_by_their_names() {
+        for (id, kept) in [
+            (r#"{"ds":"GA","api_key":"canary"}"#, r#"{"api_key":null,"ds":"GA"}"#),
+            (r#"{"a":[{"API-Key":{"x":"canary"}}]}"#, r#"{"a":[{"API-Key":null}]}"#),
+            (r#"{"settings":"{\"apiKey\":\"canary\"}"}"#, r#"{"settings":"{\"apiKey\":null}"}"#),
+            (r#"{"a":"[\"{\\\"password\\\":1}\"]"}"#, r#"{"a":"[\"{\\\"password\\\":null}\"]"}"#),
+            (
+                r#"{"url":"https://h/x?api_key=canary&b=1"}"#,
+                r#"{"url":"https://h/x?api_key=&b=1"}"#,
+            ),
+            ("https://h/x?a=b&client_secret=canary#c", "https://h/x?a=b&client_secret=#c"),
+        ] {
+            assert_eq!(without_credentials(id), kept);
+            assert_eq!(without_credentials(kept), kept, "once is enough");
+        }
+        for id in
+            ["nightly", "a=b", "{", r#"{ "b":1,"a":"password" }"#, "api_key", "x_password_y=1"]
+        {
+            assert!(matches!(without_credentials(id), Cow::Borrowed(same) if same == id), "{id}");
+        }
     }
 
     #[test]

@@ -713,7 +713,10 @@ async fn an_alert_is_refused_for_strangers_and_for_what_is_not_there_and_no_addr
     let error = client.send(ListAlerts::of_user(stranger)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     let report = error.report();
-    assert!(report.contains("user-subscriptions/REDACTED?orderby=created&pagesize=50"), "{report}");
+    assert!(
+        report.contains("user-subscriptions/REDACTED?orderby=%2Bcreated&pagesize=50"),
+        "{report}"
+    );
     assert!(!report.contains("nobody"), "{report}");
 }
 
@@ -929,7 +932,7 @@ async fn a_report_tells_every_attempt_and_no_secret() {
         ") after 3 attempts",
         "kind         Server",
         "vendor       adobe",
-        "orderby=created&limit=20&property=REDACTED",
+        "orderby=%2Bcreated&limit=20&property=REDACTED",
         "delivery     Answered",
         "attempt 1",
         "HTTP 500",

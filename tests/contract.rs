@@ -296,6 +296,12 @@ async fn foundry_keeps_the_contract() {
 #[tokio::test]
 async fn mode_keeps_the_contract() {
     contract::check(Mode::new).await;
+    contract::check(async || {
+        let mode = Mode::new().await;
+        mode.fake.cancel_forms(true);
+        mode
+    })
+    .await;
 }
 
 #[tokio::test]

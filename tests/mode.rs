@@ -8,8 +8,11 @@ use scheduled_runs::mode::{
     ArchiveReport, CreateReportRun, DownloadQueryRun, GetReport, ListDataSourceReports,
     ListQueryRuns, ListReportRuns, ListSchedules, ListSpaces, Verify,
 };
-use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{CallLimits, ErrorKind, Phase, RunProvider, RunProviderExt, mode};
+use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::{ManualClock, Plan, ScriptedTransport};
+use scheduled_runs::{
+    CallLimits, CancelOutcome, ErrorKind, Phase, RunProvider, RunProviderExt, mode,
+};
 use serde_json::{Value, json};
 
 fn scripted() -> (ScriptedTransport, ManualClock, mode::Client) {
@@ -244,12 +247,85 @@ async fn a_failure_is_told_though_its_reason_cannot_be_had() {
 }
 
 #[tokio::test]
-async fn a_run_cannot_be_cancelled_and_the_client_says_so() {
+async fn a_run_without_a_form_for_it_cannot_be_cancelled_and_the_client_says_so() {
     let (script, _, client) = scripted();
     assert!(!client.capabilities().cancel && client.capabilities().trigger_names_run);
-    let error = client.cancel(&mode::target("r1").run("n1")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(script.sent().is_empty());
+    let run = mode::target("r1").run("n1");
+    let own = "/api/initech/reports/r1/runs/n1";
+    for (form, kind) in [
+        (json!(null), ErrorKind::Unsupported),
+        (json!({ "clone": { "method": "post", "action": own } }), ErrorKind::Unsupported),
+        (json!({ "cancel": { "method": "get", "action": own } }), ErrorKind::Unsupported),
+        (
+            json!({ "cancel": { "method": "patch", "action": "/api/initech" } }),
+            ErrorKind::Unsupported,
+        ),
+        (
+            json!({ "cancel": { "method": "patch", "action": format!("https://evil.example{own}") } }),
+            ErrorKind::CrossOrigin,
+        ),
+    ] {
+        let before = script.sent().len();
+        let shown = json!({ "token": "n1", "state": "running", "_forms": form });
+        script.respond(200, shown.to_string());
+        assert_eq!(client.cancel(&run).await.unwrap_err().kind(), kind, "{form}");
+        assert_eq!(sent(&script)[before..], ["GET /reports/r1/runs/n1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_by_the_form_that_it_carries() {
+    let (script, _, client) = scripted();
+    let run = mode::target("r1").run("n1");
+    let action = "/api/initech/reports/r1/runs/n1";
+    let running = json!({ "token": "n1", "state": "running",
+        "_forms": { "cancel": { "method": "patch", "action": action } } })
+    .to_string();
+    let ended = r#"{"token":"n1","state":"succeeded"}"#;
+    let (get, patch) = ("GET /reports/r1/runs/n1", "PATCH /reports/r1/runs/n1");
+
+    script.respond(200, running.clone());
+    script.respond(202, "");
+    assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
+    assert_eq!(sent(&script), [get, patch]);
+    assert!(script.sent()[1].body().is_empty());
+    assert!(script.sent()[1].headers().contains_key("authorization"));
+
+    script.respond(200, ended);
+    assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
+
+    // It ends before the form arrives, or the vendor refuses the form.
+    for (now, outcome) in
+        [(ended, Ok(CancelOutcome::AlreadyFinished)), (running.as_str(), Err(ErrorKind::Rejected))]
+    {
+        script.respond(200, running.clone());
+        script.respond(422, "{}");
+        script.respond(200, now.to_owned());
+        assert_eq!(client.cancel(&run).await.map_err(|error| error.kind()), outcome);
+    }
+    assert_eq!(sent(&script)[3..], [get, patch, get, get, patch, get]);
+}
+
+#[tokio::test]
+async fn the_fake_of_mode_honours_the_form_that_its_runs_carry() {
+    let fake = FakeMode::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let target = mode::target(FakeMode::REPORT);
+    for carried in [false, true] {
+        fake.cancel_forms(carried);
+        fake.next_run(Plan::never_ends());
+        let run = client.trigger(&target).await.unwrap();
+        if !carried {
+            let error = client.cancel(&run).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            continue;
+        }
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
+        assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Cancelled);
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
+    }
+    let cancelled = fake.requests().into_iter().filter(|seen| seen.path.ends_with("/cancel"));
+    assert_eq!(cancelled.map(|seen| seen.method).collect::<Vec<_>>(), ["POST"]);
 }
 
 #[tokio::test]

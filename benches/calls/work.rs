@@ -94,7 +94,7 @@ impl Work {
                 self.list::<_, AdobeRuns>(
                     builder.build().unwrap(),
                     adobe::ListRuns::new("nightly").limit(5000),
-                    "/schedules/nightly/runs?orderby=created&limit=5000",
+                    "/schedules/nightly/runs?orderby=%2Bcreated&limit=5000",
                 )
                 .await
             }
@@ -134,7 +134,7 @@ impl Work {
                 .await
             }
             What::Full => {
-                let path = "/schedules/nightly/runs?orderby=created&limit=5000";
+                let path = "/schedules/nightly/runs?orderby=%2Bcreated&limit=5000";
                 if self.who != Who::Send {
                     return self.by_hand::<FullRuns>(path).await;
                 }

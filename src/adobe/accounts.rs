@@ -324,7 +324,7 @@ mod tests {
     fn accounts_are_listed_as_the_other_lists_are() {
         assert_eq!(
             request_text(&ListAccounts::new()),
-            "GET /data/foundation/queryauth/accounts?orderby=created&limit=20"
+            "GET /data/foundation/queryauth/accounts?orderby=%2Bcreated&limit=20"
         );
         let list = ListAccounts::new()
             .newest_first()

@@ -459,7 +459,7 @@ mod tests {
     fn alerts_are_listed_by_page_number() {
         assert_eq!(
             request_text(&ListAlerts::new()),
-            "GET /alert-subscriptions?orderby=created&pagesize=50"
+            "GET /alert-subscriptions?orderby=%2Bcreated&pagesize=50"
         );
         let list = ListAlerts::new()
             .newest_first()
@@ -477,7 +477,7 @@ mod tests {
         );
         assert_eq!(
             request_text(&ListAlerts::of_user("ann@example.com")),
-            "GET /alert-subscriptions/user-subscriptions/ann%40example.com?orderby=created&pagesize=50"
+            "GET /alert-subscriptions/user-subscriptions/ann%40example.com?orderby=%2Bcreated&pagesize=50"
         );
         let base = Url::parse(crate::adobe::BASE_URL).unwrap();
         for wrong in

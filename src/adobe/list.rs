@@ -69,12 +69,12 @@ impl ListQuery {
         self.filters.iter().try_for_each(|filter| check_clause(filter))
     }
 
-    /// The value of `orderby`.
+    /// The value of `orderby`, with its sign: without one, the specification does not say which order is meant.
     pub(super) fn order(&self) -> &'static str {
         match (self.field, self.newest_first) {
-            (TimeField::Created, false) => "created",
+            (TimeField::Created, false) => "+created",
             (TimeField::Created, true) => "-created",
-            (TimeField::Updated, false) => "updated",
+            (TimeField::Updated, false) => "+updated",
             (TimeField::Updated, true) => "-updated",
         }
     }

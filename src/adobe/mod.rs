@@ -142,7 +142,7 @@ mod templates;
 
 use std::borrow::Cow;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -272,8 +272,26 @@ impl Api for Adobe {
         }
         let mut org_id = header_value("organization id", org_id.expose_secret())?;
         org_id.set_sensitive(true);
-        let dialect = AdobeDialect { org_id, sandbox: header_value("sandbox", sandbox)? };
+        let sandbox = header_value("sandbox", sandbox)?;
+        let is_address =
+            |value: &HeaderValue| value.as_bytes().iter().any(|byte| b"/:?#".contains(byte));
+        if is_address(&sandbox) || is_address(&org_id) {
+            return Err(Error::config(
+                "the sandbox or the organization id is an address; pass the sandbox's name, which is behind `sname:` in the browser's, and the id …@AdobeOrg",
+            ));
+        }
+        let dialect = AdobeDialect { org_id, sandbox };
         Ok(Service::new(BASE_URL, dialect))
+    }
+
+    fn read_base_url(url: Url) -> Result<Url> {
+        let host = url.host_str().unwrap_or_default();
+        if host == "adobe.com" || host.ends_with(".adobe.com") {
+            return Err(Error::config(
+                "the base URL is the address of a page; leave it out, or pass https://platform.adobe.io/data/foundation/query",
+            ));
+        }
+        Ok(url)
     }
 
     /// The sandbox, with a mark of the organization: every organization has a sandbox `prod`.
@@ -364,7 +382,20 @@ mod tests {
             (complete().credential(AccessToken::new("k\u{e4}y", "t")), "API key holds characters"),
             (complete().credential(ServerToServer::new("", "canary")), "client id is empty"),
             (complete().credential(ServerToServer::new("id", "")), "client secret is empty"),
+            (
+                complete().credential(ServerToServer::new("id", "canary\n")),
+                "client secret begins or ends with white space",
+            ),
             (complete().user_agent("a\r\nb"), "user agent holds characters"),
+            (complete().sandbox("https://experience.adobe.com/#/@acme/sname:dev"), "sname:"),
+            (complete().sandbox("@acme/sname:dev/platform"), "sname:"),
+            (complete().org_id("https://experience.adobe.com/#/@canary"), "@AdobeOrg"),
+            (
+                complete().base_url("HTTPS://Experience.Adobe.com/#/@canary/sname:dev/platform"),
+                "or pass https://platform.adobe.io/data/foundation/query",
+            ),
+            (complete().base_url("https://experience.adobe.com"), "is the address of a page"),
+            (complete().base_url("experience.adobe.com/#/@canary"), "begin it with https://"),
             (complete().base_url("platform.adobe.io"), "begin it with https://"),
             (complete().base_url("ftp://host"), "not an http or https URL"),
             (complete().base_url("https://canary@host"), "user name or password"),

@@ -605,7 +605,7 @@ mod tests {
 
     #[test]
     fn queries_are_listed_with_every_filter_of_the_reference() {
-        assert_eq!(request_text(&ListQueries::new()), "GET /queries?orderby=created&limit=20");
+        assert_eq!(request_text(&ListQueries::new()), "GET /queries?orderby=%2Bcreated&limit=20");
         let hidden = ListQueries::new().newest_first().include_hidden().include_soft_deleted();
         assert_eq!(
             request_text(&hidden),

@@ -297,7 +297,7 @@ mod tests {
     fn listing_runs_always_sends_order_and_limit() {
         assert_eq!(
             request_text(&ListRuns::new("nightly")),
-            "GET /schedules/nightly/runs?orderby=created&limit=20"
+            "GET /schedules/nightly/runs?orderby=%2Bcreated&limit=20"
         );
         let all = ListRuns::new("nightly")
             .newest_first()
@@ -320,7 +320,7 @@ mod tests {
             .oldest_first();
         assert_eq!(
             request_text(&two),
-            "GET /schedules/a/runs?orderby=created&limit=20&property=externalTrigger%3D%3Dtrue%2Cstate%3D%3DSUCCESS"
+            "GET /schedules/a/runs?orderby=%2Bcreated&limit=20&property=externalTrigger%3D%3Dtrue%2Cstate%3D%3DSUCCESS"
         );
     }
 

@@ -343,7 +343,10 @@ mod tests {
 
     #[test]
     fn schedules_are_listed_with_their_own_filters() {
-        assert_eq!(request_text(&ListSchedules::new()), "GET /schedules?orderby=created&limit=20");
+        assert_eq!(
+            request_text(&ListSchedules::new()),
+            "GET /schedules?orderby=%2Bcreated&limit=20"
+        );
         let filtered = ListSchedules::new()
             .filter(ScheduleFilter::user("A1@techacct.adobe.com"))
             .filter(ScheduleFilter::template("t1"))
@@ -352,7 +355,7 @@ mod tests {
             .filter(ScheduleFilter::raw("state==ENABLED"));
         assert_eq!(
             request_text(&filtered),
-            "GET /schedules?orderby=created&limit=20&property=userId%3D%3DA1%40techacct.adobe.com\
+            "GET /schedules?orderby=%2Bcreated&limit=20&property=userId%3D%3DA1%40techacct.adobe.com\
              %2CtemplateId%3D%3Dt1%2Ccreated%3E2020-01-01T00%3A00%3A00Z%2Ccreated%3C2021-01-01T00%3A00%3A00Z\
              %2Cstate%3D%3DENABLED"
         );

@@ -222,7 +222,7 @@ mod tests {
     fn templates_are_listed_with_every_filter_of_guide_and_reference() {
         assert_eq!(
             request_text(&ListTemplates::new()),
-            "GET /query-templates?orderby=created&limit=20"
+            "GET /query-templates?orderby=%2Bcreated&limit=20"
         );
         let list = ListTemplates::new()
             .newest_first()

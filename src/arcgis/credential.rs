@@ -16,7 +16,7 @@ use super::request::{PortalUrl, is_admin};
 use crate::client::oauth::Issued;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, header_value, json,
+    TokenSource, check_secret, header_value, json,
 };
 use crate::error::{Error, Result};
 
@@ -120,12 +120,8 @@ impl GenerateToken {
 #[async_trait]
 impl TokenSource for UserLogin {
     fn check(&self) -> Result<()> {
-        if self.username.expose_secret().is_empty() {
-            return Err(Error::config("the user name is empty"));
-        }
-        if self.password.expose_secret().is_empty() {
-            return Err(Error::config("the password is empty"));
-        }
+        check_secret("the user name", self.username.expose_secret())?;
+        check_secret("the password", self.password.expose_secret())?;
         header_value("the referer", &self.referer)?;
         minutes(self.expiration)?;
         checked_url(self.token_url.as_deref()).map(drop)
@@ -237,9 +233,7 @@ impl AppToken {
 impl TokenSource for AppLogin {
     fn check(&self) -> Result<()> {
         header_value("client id", self.client_id.expose_secret())?;
-        if self.client_secret.expose_secret().is_empty() {
-            return Err(Error::config("client secret is empty"));
-        }
+        check_secret("client secret", self.client_secret.expose_secret())?;
         minutes(self.expiration)?;
         checked_url(self.token_url.as_deref()).map(drop)
     }

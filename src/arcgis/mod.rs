@@ -322,6 +322,10 @@ mod tests {
             (Client::builder().base_url("gis.example.com/portal"), "not an http or https URL"),
             (portal().credential(GenerateToken::new("", "canary")), "the user name is empty"),
             (portal().credential(GenerateToken::new("jsmith", "")), "the password is empty"),
+            (portal().credential(GenerateToken::new("jsmith\r\n", "x")), "white space"),
+            (portal().credential(GenerateToken::new("jsmith", "canary\n")), "white space"),
+            (portal().credential(AppToken::new("id", "canary ")), "white space"),
+            (portal().credential(ReadyToken::new("canary\t")), "white space"),
             (portal().credential(user().referer("")), "the referer is empty"),
             (portal().credential(user().referer("a\nb")), "the referer holds characters"),
             (
@@ -360,5 +364,16 @@ mod tests {
             format!("{:?} {app:?} {ready:?}", user()),
         ];
         assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");
+    }
+
+    #[test]
+    fn a_client_built_with_the_address_of_a_page_calls_the_portal() {
+        let address = "HTTPS://GIS.example.com/portal/home/notebook/notebook.html?rtu=canary#x/";
+        let transport = crate::testing::ScriptedTransport::default();
+        let client = Client::builder().base_url(address).transport(transport).build().unwrap();
+        assert!(!format!("{client:?} {}", client.base_url()).contains("canary"));
+        assert_eq!(client.scope(), Some("gis.example.com/portal"));
+        let request = GetPortal::new().to_request(client.base_url()).unwrap();
+        assert_eq!(request.text(ROOT, ""), "GET /sharing/rest/portals/self");
     }
 }

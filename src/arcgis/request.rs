@@ -13,7 +13,7 @@ use crate::wire::lenient;
 
 /// What a base URL says about its portal.
 pub(super) struct PortalUrl {
-    /// The base URL without what people copy along: `/sharing/rest`, `/home/index.html`, `/admin`.
+    /// The base URL without what people copy along: `/sharing/rest`, `/home/notebook/notebook.html`, `/admin`.
     pub(super) root: Url,
     /// Name of the administrator API below the root.
     pub(super) admin: &'static str,
@@ -24,13 +24,21 @@ impl PortalUrl {
     pub(super) fn of(base: &Url) -> Self {
         let path = base.path().to_ascii_lowercase();
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let (copied, admin) = match parts[..] {
-            [.., "sharing", "rest"] => (2, "admin"),
-            [.., "home", page] if page.rsplit('.').next() == Some("html") => (2, "admin"),
-            [.., "sharing" | "home" | "admin"] => (1, "admin"),
-            [.., "portaladmin"] => (1, "portaladmin"),
-            _ => (0, "admin"),
+        let is_page = parts.last().is_some_and(|last| last.rsplit('.').next() == Some("html"));
+        // What the segment and those after it are: an API as a rule, or pages of the portal's site.
+        let copied = |start: &usize| match parts.get(*start..).unwrap_or_default() {
+            ["sharing" | "admin"] | ["sharing", "rest", ..] | ["admin", "system", ..] => true,
+            ["portaladmin", ..] | ["home"] => true,
+            ["home", "admin" | "portaladmin" | "sharing" | "home", ..] => false,
+            ["home" | "apps", ..] => is_page,
+            _ => false,
         };
+        let root = (0..parts.len()).find(copied).unwrap_or(parts.len());
+        let admin = match parts.get(root) {
+            Some(&"portaladmin") => "portaladmin",
+            _ => "admin",
+        };
+        let copied = parts.len() - root;
         let mut kept = base.path().trim_end_matches('/');
         for _ in 0..copied {
             kept = kept.rsplit_once('/').map_or("", |(kept, _)| kept.trim_end_matches('/'));
@@ -117,6 +125,14 @@ mod tests {
             ("https://h/portal/sharing", "https://h/portal", "admin"),
             ("https://h/portal/home/", "https://h/portal", "admin"),
             ("https://h/portal/home/index.html", "https://h/portal", "admin"),
+            ("https://h/portal/home/notebook/notebook.html", "https://h/portal", "admin"),
+            ("https://h/portal/Home/Item.html", "https://h/portal", "admin"),
+            ("https://h/portal/apps/mapviewer/index.html", "https://h/portal", "admin"),
+            ("https://h/apps/portal", "https://h/apps/portal", "admin"),
+            ("https://h/portal/sharing/rest/portals/self", "https://h/portal", "admin"),
+            ("https://h/portal/portaladmin/system/", "https://h/portal", "portaladmin"),
+            ("https://h/portal/admin/system/tasks", "https://h/portal", "admin"),
+            ("https://h/home/sharing/rest", "https://h/home", "admin"),
             ("https://h/home/signin.html", "https://h/", "admin"),
             ("https://h/index.html", "https://h/index.html", "admin"),
             ("https://h/gis/admin", "https://h/gis", "admin"),

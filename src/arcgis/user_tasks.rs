@@ -27,7 +27,13 @@ struct Filter {
 impl Filter {
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         let types: Vec<_> = self.types.iter().map(UserTaskType::as_str).collect();
+        let one_each = if types.iter().any(|name| name.contains(',')) {
+            Err(Error::config("a task type contains a comma; pass each type on its own"))
+        } else {
+            Ok(())
+        };
         request
+            .check(one_each)
             .query("itemId", self.item_id.as_ref())
             .query("active", self.active)
             .query("types", (!types.is_empty()).then(|| types.join(",")))
@@ -412,6 +418,12 @@ mod tests {
             request_text(&ListScheduledTasks::new().portal("p1").user("jsmith").active(false)),
             "GET /sharing/rest/portals/p1/allScheduledTasks?active=false&userFilter=jsmith&f=json"
         );
+    }
+
+    #[test]
+    fn a_type_that_would_be_read_as_two_is_refused() {
+        let list = ListUserTasks::new("jsmith").types(["ExecuteNotebook,Other"]);
+        assert_eq!(list.to_request(&base()).unwrap_err().kind(), ErrorKind::Config);
     }
 
     #[test]

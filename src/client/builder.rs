@@ -50,9 +50,13 @@ impl<A: Api> Debug for ClientBuilder<A> {
         f.debug_struct("ClientBuilder")
             .field("vendor", &A::VENDOR)
             .field("options", &self.options)
+            .field("scope", &self.scope)
+            .field("user_agent", &self.user_agent)
+            .field("allow_plain_http", &self.allow_plain_http)
             .field("credential", &self.credential.as_ref().map(|_| "[redacted]"))
             .field("limits", &self.limits)
             .field("retry", &self.retry)
+            .field("on_drift", &self.drift.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -80,7 +84,10 @@ impl<A: Api> ClientBuilder<A> {
         self
     }
 
-    /// Where requests go. Default: the vendor's own service.
+    /// Where requests go. Default: the vendor's own service. A query and a fragment are dropped.
+    ///
+    /// The address of one of the vendor's pages in a browser is read as the service behind it where that is certain, and refused
+    /// otherwise.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -170,6 +177,9 @@ impl<A: Api> ClientBuilder<A> {
                 "the base URL is not an http or https URL; begin it with https://",
             ));
         };
+        let mut base_url = A::read_base_url(base_url)?;
+        base_url.set_query(None);
+        base_url.set_fragment(None);
         if !base_url.username().is_empty() || base_url.password().is_some() {
             return Err(Error::config(
                 "the base URL holds a user name or password; pass a credential instead",

@@ -16,7 +16,7 @@ use url::Url;
 use super::clock;
 use super::dialect::Dialect;
 use super::exchange::{self, Session};
-use super::request::{ApiRequest, header_value};
+use super::request::{ApiRequest, check_secret, header_value};
 use super::response::Meta;
 use crate::error::{Error, Result};
 
@@ -224,6 +224,16 @@ impl Basic {
     }
 }
 
+impl Basic {
+    pub(crate) fn user(&self) -> &str {
+        self.user.expose_secret()
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        self.password.secret()
+    }
+}
+
 impl Debug for Basic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Basic([redacted])")
@@ -237,7 +247,11 @@ impl Credential for Basic {
         if user.is_empty() || user.contains(':') {
             return Err(Error::config("the user of a basic credential is empty or holds a colon"));
         }
-        Ok(())
+        check_secret("the user of a basic credential", user)?;
+        match self.password.secret() {
+            "" => Ok(()),
+            password => check_secret("the password of a basic credential", password),
+        }
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {

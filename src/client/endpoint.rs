@@ -36,6 +36,15 @@ pub trait Api: Send + Sync + 'static {
         account_at(base_url)
     }
 
+    /// Reads a base URL that the caller set. Override it where people paste the address of a page from their browser: return the
+    /// URL that it stands for, or refuse it and name the right one. The client drops query and fragment of what is returned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config); the address is not in the error.
+    fn read_base_url(url: Url) -> Result<Url> {
+        Ok(url)
+    }
+
     /// Begins the request of one of this vendor's endpoints, below the base URL. Override it where all requests share more
     /// than that: a prefix of the path, or a check of the ids in it.
     fn begin(

@@ -76,7 +76,7 @@ pub use crate::vendor::Vendor;
 #[cfg(test)]
 pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::{after, within};
-pub(crate) use self::request::header_value;
+pub(crate) use self::request::{check_secret, header_value};
 pub(crate) use self::retry::draw;
 pub(crate) use self::task::spawned;
 

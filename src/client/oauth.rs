@@ -14,7 +14,7 @@ use url::Url;
 use super::credential::{Basic, Credential, CredentialContext, Token, TokenSource};
 use super::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 use super::json;
-use super::request::{ApiRequest, Idempotency, header_value};
+use super::request::{ApiRequest, Idempotency, check_secret, header_value};
 use crate::error::{Error, ErrorKind, Result, VendorError};
 use crate::wire::lenient;
 
@@ -206,6 +206,8 @@ impl fmt::Debug for ClientCredentials {
             .field("operation", &self.operation)
             .field("scope", &self.scope)
             .field("basic_auth", &self.basic_auth)
+            .field("default_lifetime", &self.default_lifetime)
+            .field("max_lifetime", &self.max_lifetime)
             .finish_non_exhaustive()
     }
 }
@@ -233,9 +235,7 @@ impl Issued {
 impl TokenSource for ClientCredentials {
     fn check(&self) -> Result<()> {
         header_value("client id", self.client_id())?;
-        if self.client_secret.expose_secret().is_empty() {
-            return Err(Error::config("client secret is empty"));
-        }
+        check_secret("client secret", self.client_secret.expose_secret())?;
         if self.bad_scopes {
             return Err(Error::config("a scope is empty or holds a space; pass one text for each"));
         }

@@ -237,11 +237,12 @@ impl ApiRequest {
     }
 
     /// The text without the secrets that this request knows: its credential, and what was [hidden](Self::hide). They are
-    /// found as they are, percent-encoded, and as a field of a form; the word `REDACTED` takes their place. For a
+    /// found as they are, as a field of a form, percent-encoded once or twice, escaped as in JSON or HTML, and whole in base64 or
+    /// hexadecimal; the word `REDACTED` takes their place. For a
     /// [`Transport`](super::Transport) that keeps what goes through it: URL, headers and bodies, also those of the response.
     ///
     /// A secret that only the response contains is not found: see [`is_confidential`](Self::is_confidential). Neither are
-    /// secrets of fewer than four bytes.
+    /// secrets of fewer than four bytes, parts of what was put into base64, and other encodings.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.secrets().scrub(text)
@@ -526,6 +527,18 @@ impl Display for PathSegment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.encoded().fmt(f)
     }
+}
+
+/// Refuses a secret that is empty, or was copied together with a space or line break: the vendor would refuse it, and does not
+/// say why.
+pub(crate) fn check_secret(what: &str, secret: &str) -> Result<()> {
+    if secret.is_empty() {
+        return Err(Error::config(format!("{what} is empty")));
+    }
+    if secret.trim() != secret {
+        return Err(Error::config(format!("{what} begins or ends with white space; trim it")));
+    }
+    Ok(())
 }
 
 /// A value that a header can carry: visible ASCII characters and inner spaces.

@@ -165,7 +165,8 @@ pub struct Options {
 impl ClientBuilder<Foundry> {
     /// The host, `example.palantirfoundry.com`. Required, unless [`base_url`](Self::base_url) is set.
     ///
-    /// A scheme, and a path before the API, are accepted as well: `https://gateway.example/foundry/`.
+    /// A scheme, and a path before the API, are accepted as well: `https://gateway.example/foundry/`. So is the address of a page
+    /// in the browser, `https://example.palantirfoundry.com/workspace/home`.
     pub fn hostname(mut self, host: impl Into<String>) -> Self {
         self.options.hostname = Some(host.into());
         self
@@ -189,6 +190,13 @@ impl Api for Foundry {
         Ok(Service::new(base_url.unwrap_or_default(), dialect))
     }
 
+    fn read_base_url(url: Url) -> Result<Url> {
+        let address = url.as_str();
+        let Some(root) = root_of(address) else { return Ok(url) };
+        let read = base_url(address.get(..root).unwrap_or_default())?;
+        Url::parse(&read).map_err(|_| Error::config("the base URL is not a URL"))
+    }
+
     /// Adds the version and the service to the path, and refuses what is not a RID.
     fn begin(
         operation: &'static str,
@@ -207,9 +215,13 @@ impl Api for Foundry {
 
 /// The base URL of a host's API. Source: the vendor's own libraries, which accept the same forms.
 fn base_url(hostname: &str) -> Result<String> {
+    let hostname = root_of(hostname).and_then(|end| hostname.get(..end)).unwrap_or(hostname);
     let (scheme, rest) = hostname.split_once("://").unwrap_or(("https", hostname));
     let host = rest.trim_matches('/');
-    let host = host.strip_suffix("/api").unwrap_or(host);
+    let host = match host.rsplit_once('/') {
+        Some((before, last)) if last.eq_ignore_ascii_case("api") => before,
+        _ => host,
+    };
     if host.is_empty()
         || host.contains(|letter: char| letter.is_whitespace() || "?#".contains(letter))
     {
@@ -218,6 +230,21 @@ fn base_url(hostname: &str) -> Result<String> {
         ));
     }
     Ok(format!("{scheme}://{host}/api"))
+}
+
+/// Where the root of the host ends in the address of a page, or of one of the API's operations. `None` if it is neither.
+fn root_of(address: &str) -> Option<usize> {
+    let path = address.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let starts = ["/workspace", "/multipass", "/api/v1", "/api/v2"].into_iter().flat_map(|page| {
+        let places = path.match_indices(page).map(|(start, _)| start);
+        let whole =
+            |start: &usize| matches!(path.as_bytes().get(start + page.len()), None | Some(b'/'));
+        // Not the host itself.
+        let below =
+            |start: &usize| path.get(..*start).is_some_and(|root| !root.ends_with(['/', ':']));
+        places.filter(whole).filter(below).collect::<Vec<_>>()
+    });
+    starts.min().filter(|root| *root > 0)
 }
 
 #[cfg(test)]
@@ -255,14 +282,29 @@ mod tests {
             ("https://example.palantirfoundry.com/api", "https://example.palantirfoundry.com/api"),
             ("gateway.example:8443/some/path/", "https://gateway.example:8443/some/path/api"),
             ("http://127.0.0.1:9", "http://127.0.0.1:9/api"),
+            ("example.palantirfoundry.com/workspace", "https://example.palantirfoundry.com/api"),
+            ("host/workspace/home", "https://host/api"),
+            ("host/Workspace/Home/?a=b#/c", "https://host/api"),
+            ("host/multipass/login?redirect=/workspace/home", "https://host/api"),
+            ("gateway/foundry/workspace/compass/ri.x", "https://gateway/foundry/api"),
+            ("https://workspace/workspace/home", "https://workspace/api"),
+            ("host/workspaces/acme", "https://host/workspaces/acme/api"),
+            ("host/api/v2/orchestration", "https://host/api"),
+            ("host/API/", "https://host/api"),
         ] {
-            assert_eq!(base_url(host).unwrap(), url);
+            assert_eq!(base_url(host).unwrap(), url, "{host}");
         }
-        let client = |builder: ClientBuilder<Foundry>| builder.build().unwrap();
+        let transport = crate::testing::ScriptedTransport::default();
+        let client =
+            |builder: ClientBuilder<Foundry>| builder.transport(transport.clone()).build().unwrap();
         let local = client(Client::builder().hostname("http://127.0.0.1:9"));
         assert_eq!(local.base_url().as_str(), "http://127.0.0.1:9/api");
         let other = client(Client::builder().hostname("h").base_url("http://127.0.0.1:9/x"));
         assert_eq!(other.base_url().as_str(), "http://127.0.0.1:9/x");
+        for address in ["HTTPS://Host/workspace/home?a=b#c", "https://host/api/v2/orchestration"] {
+            let pasted = client(Client::builder().base_url(address));
+            assert_eq!(pasted.base_url().as_str(), "https://host/api", "{address}");
+        }
     }
 
     #[test]
@@ -281,6 +323,9 @@ mod tests {
             (host().credential(UserToken::new("")), "token is empty"),
             (host().credential(ClientCredentials::new("", "canary")), "client id is empty"),
             (host().credential(ClientCredentials::new("id", "")), "client secret is empty"),
+            (host().credential(ClientCredentials::new("id", "canary\r\n")), "white space"),
+            (host().credential(ClientCredentials::new("id\n", "canary")), "white space"),
+            (host().credential(UserToken::new("canary\n")), "white space"),
             (host().credential(application().scopes(["a b"])), "a scope is empty or holds a space"),
             (host().credential(application().token_url("canary")), "the token URL is not a URL"),
             (

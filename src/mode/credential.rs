@@ -5,13 +5,14 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
 use super::Mode;
 use crate::client::{
-    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta, json,
+    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta, check_secret,
+    json,
 };
 use crate::error::{Error, Result};
 use crate::wire::hal::Links;
@@ -27,18 +28,13 @@ use crate::wire::hal::Links;
 /// let client = Client::builder().workspace("acme").credential(ApiToken::new("token", "secret"));
 /// ```
 #[derive(Clone)]
-pub struct ApiToken {
-    basic: Basic,
-    has_secret: bool,
-}
+pub struct ApiToken(Basic);
 
 impl ApiToken {
     /// Token and secret, as Mode showed them when the token was created.
     #[must_use]
     pub fn new(token: impl Into<SecretString>, secret: impl Into<SecretString>) -> Self {
-        let secret = secret.into();
-        let has_secret = !secret.expose_secret().is_empty();
-        Self { basic: Basic::new(token, secret), has_secret }
+        Self(Basic::new(token, secret))
     }
 }
 
@@ -51,15 +47,16 @@ impl fmt::Debug for ApiToken {
 #[async_trait]
 impl Credential for ApiToken {
     fn check(&self) -> Result<()> {
-        if !self.has_secret {
-            return Err(Error::config("the API secret is empty"));
+        let token = self.0.user();
+        if token.is_empty() || token.contains(':') {
+            return Err(Error::config("the API token is empty or contains a colon"));
         }
-        let fault = |_| Error::config("the API token is empty or contains a colon");
-        self.basic.check().map_err(fault)
+        check_secret("the API token", token)?;
+        check_secret("the API secret", self.0.password())
     }
 
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
-        self.basic.apply(request, context).await
+        self.0.apply(request, context).await
     }
 }
 

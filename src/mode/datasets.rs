@@ -10,7 +10,7 @@ use super::tokens::{DatasetRunToken, ReportToken, SpaceToken};
 use super::{Mode, relations};
 use crate::client::operation;
 use crate::paging::Page;
-use crate::wire::hal::{Embedded, Links};
+use crate::wire::hal::{Embedded, Forms, Links};
 use crate::wire::{lenient, time};
 
 operation! {
@@ -116,6 +116,9 @@ pub struct DatasetRun {
     /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
+    /// Its forms, by name. Not documented.
+    #[serde(rename = "_forms", default)]
+    pub forms: Forms,
     /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,

@@ -13,8 +13,7 @@ use crate::wire::repair;
 pub(super) struct ModeDialect;
 
 /// Members that only the web application needs, or that only accounts with a special contract have.
-const UNREAD: [&str; 23] = [
-    "/_forms",
+const UNREAD: [&str; 22] = [
     "/pagination/page",
     "/pagination/count",
     "/data_sources/*/default",

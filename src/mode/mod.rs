@@ -44,8 +44,10 @@
 //! | show who the credential belongs to | [`Verify`] | yes |
 //!
 //! For the rest of the API use [`Client::raw`](crate::Client::raw), and to follow a link
-//! [`Client::follow`](crate::Client::follow). Mode has no operation that cancels a run: cancelling fails with
-//! [`Unsupported`](crate::ErrorKind::Unsupported).
+//! [`Client::follow`](crate::Client::follow). Mode documents no operation that cancels a run. Some runs
+//! carry a form `cancel`: [`cancel`](crate::RunProviderExt::cancel) sends it, and fails with
+//! [`Unsupported`](crate::ErrorKind::Unsupported) for a run that has none. (Inferred: an integration with live access has seen such
+//! forms; what is sent has not been confirmed.)
 //!
 //! # Credentials
 //!
@@ -87,6 +89,7 @@
 //! Not confirmed by the vendor: the default order of lists, the states of query runs, how long results are kept, the 100
 //! rows that `limit` stands for, and what a 429 contains in addition to `Retry-After`.
 
+mod cancel;
 mod credential;
 mod data_sources;
 mod datasets;
@@ -135,6 +138,8 @@ pub use self::tokens::{
 };
 
 use self::dialect::ModeDialect;
+use url::Url;
+
 use crate::client::{Api, ClientBuilder, PathSegment, Service, Vendor};
 use crate::error::{Error, Result};
 use crate::run::Target;
@@ -201,8 +206,9 @@ impl Api for Mode {
             ));
         };
         // A pasted address or title: a username has neither slashes nor spaces.
-        let is_username =
-            !workspace.contains(|letter: char| letter == '/' || letter.is_whitespace());
+        let is_username = !workspace
+            .contains(|letter: char| "/:?#".contains(letter) || letter.is_whitespace())
+            && !is_site(workspace);
         let workspace = PathSegment::new(workspace).ok().filter(|_| is_username).ok_or_else(|| {
             Error::config(
                 "the workspace is not a username; copy it from its address, app.mode.com/{workspace}",
@@ -210,6 +216,24 @@ impl Api for Mode {
         })?;
         Ok(Service::new(format!("{BASE_URL}/{workspace}"), ModeDialect))
     }
+
+    fn read_base_url(url: Url) -> Result<Url> {
+        let path: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+        if url.host_str().is_some_and(is_site) && !matches!(path[..], ["api", _]) {
+            return Err(Error::config(
+                "the base URL is not the API but a page or a path below it; leave it out, or pass https://app.mode.com/api/{workspace}",
+            ));
+        }
+        Ok(url)
+    }
+}
+
+/// Whether this is the vendor's own host, which has its pages, too.
+fn is_site(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    ["mode.com", "modeanalytics.com"].iter().any(|site| {
+        host.strip_suffix(site).is_some_and(|name| name.is_empty() || name.ends_with('.'))
+    })
 }
 
 /// Declares a method for each documented link of a model whose links are in `links`.
@@ -241,7 +265,7 @@ mod tests {
 
     /// A request as text: method, path and query below the API, headers, body.
     pub(super) fn request_text<E: Endpoint>(request: &E) -> String {
-        let base = url::Url::parse(&format!("{BASE_URL}/acme")).unwrap();
+        let base = Url::parse(&format!("{BASE_URL}/acme")).unwrap();
         request.to_request(&base).unwrap().text(BASE_URL, "")
     }
 
@@ -260,6 +284,13 @@ mod tests {
         }
         let own = Client::builder().workspace("acme").base_url("http://localhost:1/api/acme");
         assert_eq!(own.build().unwrap().base_url().as_str(), "http://localhost:1/api/acme");
+        let transport = crate::testing::ScriptedTransport::default();
+        let usual =
+            Client::builder().workspace("acme").base_url("https://app.mode.com/api/acme/?a=b");
+        assert_eq!(
+            usual.transport(transport).build().unwrap().base_url().as_str(),
+            "https://app.mode.com/api/acme/"
+        );
     }
 
     #[test]
@@ -274,6 +305,19 @@ mod tests {
                 Client::builder().workspace("https://app.mode.com/acme"),
                 "workspace is not a username",
             ),
+            (Client::builder().workspace("App.Mode.com"), "workspace is not a username"),
+            (Client::builder().workspace("acme?canary"), "workspace is not a username"),
+            (
+                Client::builder().workspace("app.mode.com/acme/reports/canary"),
+                "app.mode.com/{workspace}",
+            ),
+            (
+                complete().base_url("HTTPS://App.Mode.com/acme/reports/canary?a=b#c"),
+                "https://app.mode.com/api/{workspace}",
+            ),
+            (complete().base_url("https://app.mode.com/api/acme/reports/canary"), "is not the API"),
+            (complete().base_url("https://modeanalytics.com/acme/"), "is not the API"),
+            (complete().base_url("https://app.mode.com/api"), "is not the API"),
             (
                 complete().credential(ApiToken::new("", "canary")),
                 "token is empty or contains a colon",
@@ -283,6 +327,12 @@ mod tests {
                 "token is empty or contains a colon",
             ),
             (complete().credential(ApiToken::new("canary", "")), "secret is empty"),
+            (complete().credential(ApiToken::new("a", "canary\n")), "secret begins or ends with"),
+            (complete().credential(ApiToken::new(" canary", "b")), "token begins or ends with"),
+            (
+                complete().credential(crate::client::Basic::new("a", "canary ")),
+                "password of a basic credential begins or ends",
+            ),
             (
                 complete()
                     .base_url("http://host/api/acme")

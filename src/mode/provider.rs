@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::cancel::CancelReportRun;
 use super::query_runs::{ListQueryRuns, QueryRun};
 use super::report_runs::{
     CreateReportRun, GetReportRun, ListReportRuns, PythonState, ReportRun, RunState,
@@ -13,11 +14,14 @@ use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::{
-    Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot, Target, Triggered,
+    CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered,
 };
 
 /// The target is a report, which is run with the default values of its parameters. The response to a trigger names the run.
-/// The vendor has no operation that cancels one.
+///
+/// The vendor documents no operation that cancels a run. A run that carries a form `cancel` is cancelled with it, any other is
+/// [`Unsupported`](crate::ErrorKind::Unsupported): so the [capabilities](Capabilities::cancel) do not promise it.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -70,6 +74,27 @@ impl RunProvider for Client {
         let request = CreateReportRun::new(target.id_at(self)?);
         let run = self.share_deadline(limits).send(request).await?;
         Ok(Triggered::new(Some(target.run(run.token.as_str()))))
+    }
+
+    /// Inferred: that the form cancels the run.
+    #[inline]
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        let report = run.target().id_at(self)?;
+        let calls = self.share_deadline(limits);
+        let fetch = || calls.send(GetReportRun::new(report, run.id()));
+        let found = fetch().await?;
+        if phase(found.state.as_ref()).is_terminal() {
+            return Ok(CancelOutcome::AlreadyFinished);
+        }
+        let request = CancelReportRun::of(&found, report, run.id(), self.base_url())?;
+        let Err(refused) = calls.send(request).await else { return Ok(CancelOutcome::Requested) };
+        // It may have ended in between.
+        match fetch().await {
+            Ok(now) if phase(now.state.as_ref()).is_terminal() => {
+                Ok(CancelOutcome::AlreadyFinished)
+            }
+            _ => Err(refused),
+        }
     }
 
     /// Inferred: a run that links to a schedule was started by it.

@@ -11,7 +11,7 @@ use super::{Mode, relations};
 use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::hal::{Embedded, Links};
+use crate::wire::hal::{Embedded, Forms, Links};
 use crate::wire::{lenient, time};
 
 operation! {
@@ -179,6 +179,9 @@ pub struct Query {
     /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
+    /// Its forms, by name. Not documented.
+    #[serde(rename = "_forms", default)]
+    pub forms: Forms,
     /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,

@@ -15,7 +15,7 @@ use crate::client::{Meta, json, operation};
 use crate::error::Result;
 use crate::paging::Page;
 use crate::run::Phase;
-use crate::wire::hal::{Embedded, Links};
+use crate::wire::hal::{Embedded, Forms, Links};
 use crate::wire::open_enum;
 use crate::wire::{RawJson, lenient, time};
 
@@ -249,6 +249,9 @@ pub struct ReportRun {
     /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
+    /// Its forms, by name. Not documented.
+    #[serde(rename = "_forms", default)]
+    pub forms: Forms,
     /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,

@@ -10,7 +10,7 @@ use super::tokens::{DataSourceToken, ReportRunToken, ReportToken, SpaceToken};
 use super::{Mode, relations};
 use crate::client::{json, operation};
 use crate::paging::Page;
-use crate::wire::hal::{Embedded, Links};
+use crate::wire::hal::{Embedded, Forms, Links};
 use crate::wire::open_enum;
 use crate::wire::{RawJson, lenient, time};
 
@@ -194,6 +194,9 @@ pub struct Report {
     /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
+    /// Its forms, by name. Not documented.
+    #[serde(rename = "_forms", default)]
+    pub forms: Forms,
     /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,

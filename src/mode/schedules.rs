@@ -14,7 +14,7 @@ use super::{Mode, relations};
 use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::hal::{Embedded, Links};
+use crate::wire::hal::{Embedded, Forms, Links};
 use crate::wire::open_enum;
 use crate::wire::{RawJson, lenient, time};
 
@@ -343,6 +343,9 @@ pub struct Schedule {
     /// Links by relation; the documented ones have methods.
     #[serde(rename = "_links", default)]
     pub links: Links,
+    /// Its forms, by name. Not documented.
+    #[serde(rename = "_forms", default)]
+    pub forms: Forms,
     /// Embedded resources.
     #[serde(rename = "_embedded", default)]
     pub embedded: Embedded,

@@ -1,5 +1,6 @@
 //! What a run is: data only.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 
+use crate::redact::without_credentials;
 use crate::vendor::Vendor;
 use crate::wire::UNRESERVED;
 
@@ -95,9 +97,13 @@ pub struct Target {
 
 impl Target {
     /// The thing of this id at this vendor, in an account that is not named.
+    ///
+    /// Targets and runs are printed, logged and stored, so that an id keeps no credential: in an id that is JSON, at any depth and
+    /// in its texts, the members `api_key`, `access_token`, `refresh_token`, `client_secret`, `password` and `authorization` become
+    /// null, however they are spelt, and `api_key=…` in a text loses its value. A secret under another name is not found.
     #[must_use]
     pub fn new(vendor: Vendor, id: impl Into<Box<str>>) -> Self {
-        Self { vendor, scope: None, id: id.into() }
+        Self { vendor, scope: None, id: kept(id.into()) }
     }
 
     /// Names the account that it belongs to. An empty name is none.
@@ -119,7 +125,7 @@ impl Target {
         self.scope.as_deref()
     }
 
-    /// The vendor's id, as it came.
+    /// The vendor's id, as it came, but [without credentials](Self::new).
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -128,7 +134,15 @@ impl Target {
     /// A run of this target.
     #[must_use]
     pub fn run(&self, id: impl Into<Box<str>>) -> RunRef {
-        RunRef { target: self.clone(), id: id.into() }
+        RunRef { target: self.clone(), id: kept(id.into()) }
+    }
+}
+
+/// The id without the credentials that it names.
+pub(super) fn kept(id: Box<str>) -> Box<str> {
+    match without_credentials(&id) {
+        Cow::Owned(kept) => kept.into(),
+        Cow::Borrowed(_) => id,
     }
 }
 

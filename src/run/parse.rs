@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
-use super::model::{Failure, Phase, RunRef, RunSnapshot, Target};
+use super::model::{Failure, Phase, RunRef, RunSnapshot, Target, kept};
 use super::provider::RunProvider;
 use crate::error::{Error, ErrorKind, Result};
 use crate::vendor::Vendor;
@@ -65,7 +65,7 @@ impl FromStr for RunRef {
 fn decoded(text: &str) -> Result<Box<str>> {
     let decoded = percent_decode_str(text).decode_utf8();
     match decoded {
-        Ok(id) if !id.is_empty() => Ok(id.into()),
+        Ok(id) if !id.is_empty() => Ok(kept(id.into())),
         _ => Err(Error::config("an id is empty or not percent-encoded UTF-8")),
     }
 }

@@ -1,5 +1,6 @@
 //! What waits for one run and for many have in common: intervals, limits, and which failed polls they sit out.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::model::{RunRef, RunSnapshot};
@@ -26,6 +27,18 @@ pub(super) struct Settings<'p> {
     pub(super) appears_within: Option<Duration>,
     pub(super) on_update: Option<OnUpdate<'p>>,
     pub(super) options: CallOptions,
+}
+
+impl fmt::Debug for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("intervals", &self.intervals)
+            .field("timeout", &self.timeout)
+            .field("tolerance", &self.tolerance)
+            .field("appears_within", &self.appears_within)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings<'_> {

@@ -160,7 +160,8 @@ pub struct Capabilities {
     /// The caller chooses the run's id, by [`RunProvider::name_run`]. Then the run is fetched by its id, instead of searched in
     /// lists.
     pub caller_names_run: bool,
-    /// Runs can be cancelled.
+    /// Every run that has not ended can be cancelled. If not, some may be all the same, where the provider says so; for others
+    /// cancelling is [`Unsupported`](ErrorKind::Unsupported).
     pub cancel: bool,
     /// Shortest interval between two polls of one run, whatever a wait asks for. Default 1 s.
     pub poll_floor: Duration,

@@ -318,6 +318,7 @@ impl<P: ?Sized> fmt::Debug for Prepare<'_, P> {
         f.debug_struct("Prepare")
             .field("target", &self.target)
             .field("bounds", &self.bounds)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -39,7 +39,10 @@ impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
         f.debug_struct("Trigger")
             .field("target", &self.target)
             .field("verify", &self.verify)
+            .field("again", &self.again)
             .field("grace", &self.grace)
+            .field("settle", &self.settle)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -54,8 +54,8 @@ impl<P: ?Sized> fmt::Debug for Wait<'_, P> {
             Subject::Trigger(trigger) => debug.field("trigger", trigger),
         };
         debug
-            .field("every", &self.settings.intervals.every)
-            .field("timeout", &self.settings.timeout)
+            .field("settings", &self.settings)
+            .field("cancel_on_timeout", &self.stop.cancel_on_timeout)
             .finish_non_exhaustive()
     }
 }

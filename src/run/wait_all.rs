@@ -41,8 +41,7 @@ impl<P: ?Sized> fmt::Debug for WaitAll<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitAll")
             .field("runs", &self.runs.len())
-            .field("every", &self.settings.intervals.every)
-            .field("timeout", &self.settings.timeout)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Batches: many queries that are created with one call.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use super::state::{QueryError, QueryState};
 use crate::client::{Meta, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
+use crate::redact::without_credentials;
 use crate::wire::{id, lenient, open_enum, time};
 
 operation! {
@@ -143,7 +145,7 @@ impl NewBatch {
 }
 
 /// A query to put into a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum BatchEntry {
@@ -151,6 +153,15 @@ pub enum BatchEntry {
     Query(Box<Query>),
     /// A text. It is documented as allowed, but not what it means.
     Text(String),
+}
+
+impl fmt::Debug for BatchEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(query) => query.fmt(f),
+            Self::Text(text) => f.debug_tuple("Text").field(&without_credentials(text)).finish(),
+        }
+    }
 }
 
 impl From<Query> for BatchEntry {

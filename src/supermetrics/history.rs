@@ -34,7 +34,9 @@ operation! {
     pages counted { list: ListQuery, item: HistoryEntry }
     for Supermetrics, "supermetrics.history.list", Safe: GET "query" / "history" -> Page<HistoryEntry>,
     with |this, request| json_parameters(
-        request.check(this.list.check(1000)),
+        request
+            .check(this.list.check(1000))
+            .check(this.ds_ids.as_ref().map_or(Ok(()), |ids| ids.check_ids("ds_ids"))),
         &Parameters([
             ("ds_ids", json!(this.ds_ids)),
             ("status_codes", json!(this.states)),
@@ -139,13 +141,15 @@ mod tests {
             .limit(1000);
         assert_eq!(
             request_text(&all.at(&Cursor::new("offset=2000"))),
-            r#"GET /query/history?json={"ds_ids":"GA, AW","status_codes":["FAILURE","lost"],"since":"10 minutes ago","until":"2026-02-03T04:05:06Z","offset":2000,"limit":1000}"#
+            r#"GET /query/history?json={"ds_ids":["GA","AW"],"status_codes":["FAILURE","lost"],"since":"10 minutes ago","until":"2026-02-03T04:05:06Z","offset":2000,"limit":1000}"#
         );
         assert_eq!(
             request_text(&ListHistory::new().ds_ids(["GA"]).since_time(time)),
             r#"GET /query/history?json={"ds_ids":["GA"],"since":"2026-02-03T04:05:06Z","offset":0,"limit":100}"#
         );
         let base = Url::parse("https://host").unwrap();
-        assert!(ListHistory::new().limit(1001).to_request(&base).is_err());
+        for refused in [ListHistory::new().limit(1001), ListHistory::new().ds_ids(["GA,AW"])] {
+            assert!(refused.to_request(&base).is_err());
+        }
     }
 }

@@ -196,7 +196,7 @@ use self::dialect::SupermetricsDialect;
 use url::Url;
 
 use crate::client::{Api, Service, Vendor, account_at};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::Target;
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
@@ -247,6 +247,19 @@ impl Api for Supermetrics {
         Ok(Service::new(BASE_URL, SupermetricsDialect))
     }
 
+    fn read_base_url(url: Url) -> Result<Url> {
+        let host = url.host_str().unwrap_or_default();
+        let site = host == "supermetrics.com" || host.ends_with(".supermetrics.com");
+        let is_api = host.split('.').next().is_some_and(|name| name.ends_with("api"));
+        let below = url.path_segments().is_some_and(|mut path| path.any(|part| part == "query"));
+        if site && (!is_api || below) {
+            return Err(Error::config(
+                "the base URL is not the API but a page or a path below it; leave it out, or pass https://api.supermetrics.com/enterprise/v2",
+            ));
+        }
+        Ok(url)
+    }
+
     /// The host: each account has the service at several paths.
     fn scope(_: &Options, base_url: &Url) -> String {
         let url = account_at(base_url);
@@ -273,5 +286,28 @@ mod tests {
             }
             _ => text,
         }
+    }
+
+    #[test]
+    fn a_page_is_not_taken_for_the_api() {
+        let transport = crate::testing::ScriptedTransport::default();
+        let build = |url| Client::builder().transport(transport.clone()).base_url(url).build();
+        for page in [
+            "https://hub.supermetrics.com/teams/1/query-manager",
+            "HTTPS://Team.Supermetrics.com/?team=canary#/",
+            "https://supermetrics.com/docs/product-api-get-data",
+            "https://docs.supermetrics.com/apidocs/",
+            "https://api.supermetrics.com/enterprise/v2/query/data/json?json=canary",
+        ] {
+            let error = build(page).map(drop).expect_err(page).to_string();
+            assert!(error.contains(BASE_URL) && !error.contains("canary"), "{error}");
+        }
+        for api in
+            [BASE_URL, "https://api.supermetrics.com/v2/", "https://dts-api.supermetrics.com/v1"]
+        {
+            assert_eq!(build(api).unwrap().base_url().as_str(), api);
+        }
+        let copied = build("https://proxy.example/v2?api_key=canary#x").unwrap();
+        assert_eq!(copied.base_url().as_str(), "https://proxy.example/v2");
     }
 }

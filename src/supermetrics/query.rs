@@ -1,7 +1,7 @@
 //! What a query asks for: the parameters of a data call as one value.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::parameters::{LAST_OFFSET, Limited, check_count, check_id, check_offsets};
 use super::schedule_id::ScheduleId;
 use crate::error::{Error, Result};
+use crate::redact::cut_credentials;
 
 /// A query: its data source, accounts, days and fields.
 ///
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 /// # let text = serde_json::to_string(&query).unwrap();
 /// # assert_eq!(serde_json::from_str::<Query>(&text).unwrap(), query);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "a query does nothing until it is run"]
 pub struct Query {
     pub(super) ds_id: String,
@@ -192,6 +193,13 @@ impl Query {
         self
     }
 
+    /// The query as it may be printed, and whether it names a credential.
+    fn printed(&self) -> (Value, bool) {
+        let mut query = serde_json::to_value(self).unwrap_or_default();
+        let found = cut_credentials(&mut query);
+        (query, found)
+    }
+
     /// Whether the rows come without a header row.
     pub(super) fn has_no_headers(&self) -> bool {
         let setting = self.parameters.settings.get("no_headers");
@@ -202,9 +210,9 @@ impl Query {
     pub(super) fn check(&self) -> Result<()> {
         check_id("ds_id", &self.ds_id, 1..=50)?;
         self.parameters.check()?;
-        if self.other.contains_key("api_key") {
+        if self.printed().1 {
             return Err(Error::config(
-                "`api_key` is not a parameter of a query; give the client an `ApiKey` as its credential",
+                "the query names an `api_key` or another credential, maybe in its settings; give the client an `ApiKey` as its credential",
             ));
         }
         if self.other.keys().any(|name| SET.contains(&&**name)) {
@@ -216,6 +224,13 @@ impl Query {
     }
 }
 
+/// As JSON, without the values of members that are named like a credential, such as `api_key`, at any depth.
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query({})", self.printed().0)
+    }
+}
+
 impl QueryParameters {
     /// The timeout of a query that sets none.
     pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -223,6 +238,10 @@ impl QueryParameters {
     /// Refuses what the vendor would refuse.
     pub(super) fn check(&self) -> Result<()> {
         self.check_limits()?;
+        if let Some(Accounts::Ids(accounts)) = &self.ds_accounts {
+            accounts.check_ids("ds_accounts")?;
+        }
+        self.ds_segments.as_ref().map_or(Ok(()), |segments| segments.check_ids("ds_segments"))?;
         check_offsets(self.offset_start, self.offset_end)?;
         let custom = self.compare_type.as_deref() == Some("custom");
         let compares = [&self.compare_show, &self.compare_start_date, &self.compare_end_date];
@@ -264,25 +283,67 @@ fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Va
     }
 }
 
-/// Texts in the vendor's form: a list, or one text with commas.
+/// Texts in the vendor's form: one, or a list.
+///
+/// A text with commas, given as such or read from a stored query, is a list of its parts. The entries of a list are not
+/// divided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Written")]
 #[non_exhaustive]
 pub enum Texts {
-    /// One text, or several separated by commas.
+    /// One text.
     Text(String),
     /// Several texts.
     List(Vec<String>),
 }
 
+impl Texts {
+    fn of(text: String) -> Self {
+        if !text.contains(',') {
+            return Self::Text(text);
+        }
+        Self::List(text.split(',').map(|part| part.trim().to_owned()).collect())
+    }
+
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(list) => list,
+        }
+    }
+
+    /// Refuses an id with a comma: no id has one, and the vendor may read it as two.
+    pub(super) fn check_ids(&self, name: &str) -> Result<()> {
+        if self.as_slice().iter().any(|id| id.contains(',')) {
+            let message = format!("an id of `{name}` contains a comma; pass each id on its own");
+            return Err(Error::config(message));
+        }
+        Ok(())
+    }
+}
+
+/// [`Texts`] as stored queries have them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl From<Written> for Texts {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Text(text) => Self::of(text),
+            Written::List(list) => Self::List(list),
+        }
+    }
+}
+
 impl Limited for Texts {
     fn check(&self, name: &str, limits: RangeInclusive<u32>) -> Result<()> {
-        let texts: Vec<&str> = match self {
-            Self::Text(text) => text.split(',').map(str::trim).collect(),
-            Self::List(list) => list.iter().map(String::as_str).collect(),
-        };
+        let texts = self.as_slice();
         check_count(name, texts.len(), "entries", limits)?;
-        texts.into_iter().try_for_each(|text| text.check(name, 1..=255))
+        texts.iter().try_for_each(|text| text.check(name, 1..=255))
     }
 }
 
@@ -346,13 +407,13 @@ macro_rules! from_texts {
     ($($name:ident $wrap:expr;)+) => {$(
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                $wrap(Texts::Text(text.to_owned()))
+                $wrap(Texts::of(text.to_owned()))
             }
         }
 
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                $wrap(Texts::Text(text))
+                $wrap(Texts::of(text))
             }
         }
 
@@ -382,6 +443,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
+    use crate::run::{RunRef, Target};
 
     fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -417,7 +479,7 @@ mod tests {
             .sync_timeout(Duration::ZERO)
             .parameter("ds_login", "dsl_1");
         let value = json!({
-            "ds_id": "GA", "schedule_id": "s-1", "ds_accounts": ["1", "2"], "ds_segments": "a,b",
+            "ds_id": "GA", "schedule_id": "s-1", "ds_accounts": ["1", "2"], "ds_segments": ["a", "b"],
             "ds_user": "u@example.com", "ds_users": ["u", "v"], "date_range_type": "custom",
             "start_date": "2026-02-01", "end_date": "today", "compare_type": "custom",
             "compare_show": "perc_change", "compare_start_date": "2025-02-01", "compare_end_date": "2025-02-28",
@@ -437,7 +499,8 @@ mod tests {
     #[test]
     fn accounts_and_fields_have_three_forms() {
         for (accounts, value) in [
-            (Accounts::from("1,2"), json!("1,2")),
+            (Accounts::from("1"), json!("1")),
+            (Accounts::from("1, 2"), json!(["1", "2"])),
             (Accounts::from(vec!["1".to_owned()]), json!(["1"])),
             (Accounts::filter(object(&json!({"name": "^Shop"}))), json!({"name": "^Shop"})),
         ] {
@@ -445,13 +508,20 @@ mod tests {
             assert_eq!(serde_json::from_value::<Accounts>(value).unwrap(), accounts);
         }
         for (fields, value) in [
-            (Fields::from("date, sessions"), json!("date, sessions")),
+            (Fields::from("date, sessions".to_owned()), json!(["date", "sessions"])),
             (Fields::from(["date"]), json!(["date"])),
             (Fields::objects([object(&json!({"id": "date"}))]), json!([{"id": "date"}])),
         ] {
             assert_eq!(serde_json::to_value(&fields).unwrap(), value);
             assert_eq!(serde_json::from_value::<Fields>(value).unwrap(), fields);
         }
+    }
+
+    #[test]
+    fn a_text_with_commas_is_a_list_in_a_stored_query_too() {
+        let stored = r#"{"ds_id":"GA","ds_accounts":"1,2","ds_users":"u, v","order_rows":"date"}"#;
+        let query = Query::new("GA").accounts(["1", "2"]).users(["u", "v"]).order_rows("date");
+        assert_eq!(serde_json::from_str::<Query>(stored).unwrap(), query);
     }
 
     #[test]
@@ -466,11 +536,22 @@ mod tests {
     #[test]
     fn a_key_among_the_parameters_is_not_kept() {
         let copied = r#"{"ds_id":"GA","api_key":"canary"}"#;
-        for query in
-            [Query::new("GA").parameter("api_key", "canary"), serde_json::from_str(copied).unwrap()]
-        {
+        let nested = r#"{"ds_id":"GA","settings":{"a":"{\"API_KEY\":\"canary\"}"}}"#;
+        for query in [
+            Query::new("GA").parameter("api_key", "canary"),
+            Query::new("GA").parameter("json", r#"{"a":[{"api_key":"canary"}]}"#),
+            Query::new("GA").setting("apiKey", "canary"),
+            Query::new("GA").setting("url", "https://h/?api_key=canary&a=b"),
+            Query::new("GA").accounts(Accounts::filter(object(&json!({"password": "canary"})))),
+            serde_json::from_str(copied).unwrap(),
+            serde_json::from_str(nested).unwrap(),
+        ] {
             let target = super::super::target(&query);
-            assert!(!format!("{query:?} {target} {target:?}").contains("canary"));
+            let by_hand = Target::new(super::super::VENDOR, serde_json::to_string(&query).unwrap());
+            let run = by_hand.run("r");
+            let printed = format!("{query:?} {target} {target:?} {by_hand:?} {run} {run:?}");
+            assert!(!printed.contains("canary"), "{printed}");
+            assert_eq!(run.to_string().parse::<RunRef>().unwrap(), run);
             assert!(query.check().is_err());
             let stored: Query = serde_json::from_str(target.id()).unwrap();
             assert!(stored.check().is_err(), "the trigger says what is wrong");
@@ -493,6 +574,10 @@ mod tests {
             ),
             (query().accounts(Vec::<String>::new()), "`ds_accounts` has 0 entries"),
             (query().accounts(vec!["1"; 101].join(",")), "`ds_accounts` has 101 entries"),
+            (query().accounts("1,,2"), "`ds_accounts` has 0 characters"),
+            (query().accounts(["1,2", "3"]), "an id of `ds_accounts` contains a comma"),
+            (query().accounts(Accounts::Ids(Texts::Text("1,2".into()))), "contains a comma"),
+            (query().segments(["a,b"]), "an id of `ds_segments` contains a comma"),
             (query().segments(vec!["1"; 1001]), "`ds_segments`"),
             (query().user(long(256)), "`ds_user` has 256 characters"),
             (query().users([long(256)]), "`ds_users` has 256 characters"),

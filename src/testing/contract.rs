@@ -76,6 +76,8 @@ pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
     if capabilities.cancel {
         a_run_is_cancelled(&fresh().await).await;
         a_finished_run_is_not_cancelled(&fresh().await).await;
+    } else {
+        a_run_is_cancelled_or_that_is_unsupported(&fresh().await).await;
     }
     if capabilities.list {
         the_list_has_the_newest_run_first(&fresh().await).await;
@@ -258,12 +260,33 @@ async fn a_run_is_cancelled(subject: &dyn Subject) {
     let provider = subject.provider();
     let outcome = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
     assert_eq!(outcome, CancelOutcome::Requested);
-    let done = provider.wait(&run).timeout(Duration::from_secs(3600)).await;
+    a_cancelled_run_ends(&*provider, &run).await;
+}
+
+async fn a_cancelled_run_ends(provider: &dyn RunProvider, run: &RunRef) {
+    let done = provider.wait(run).timeout(Duration::from_secs(3600)).await;
     let done =
         done.unwrap_or_else(|error| fail(&format!("a cancelled run ends: {}", error.report())));
     assert_ne!(done.phase, Phase::Succeeded);
-    let again = provider.cancel(&run).await.unwrap_or_else(|error| fail(&error.report()));
+    let again = provider.cancel(run).await.unwrap_or_else(|error| fail(&error.report()));
     assert_eq!(again, CancelOutcome::AlreadyFinished);
+}
+
+/// Where the capabilities do not promise it, some runs may be cancelled all the same.
+async fn a_run_is_cancelled_or_that_is_unsupported(subject: &dyn Subject) {
+    let run = triggered(subject, Phase::Running).await;
+    let provider = subject.provider();
+    match provider.cancel(&run).await {
+        Ok(outcome) => {
+            assert_eq!(outcome, CancelOutcome::Requested);
+            a_cancelled_run_ends(&*provider, &run).await;
+        }
+        Err(error) => assert_eq!(
+            error.kind(),
+            ErrorKind::Unsupported,
+            "a run that cannot be cancelled is Unsupported"
+        ),
+    }
 }
 
 async fn a_finished_run_is_not_cancelled(subject: &dyn Subject) {

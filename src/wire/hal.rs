@@ -89,7 +89,7 @@ impl Links {
     }
 
     fn members(&self) -> BTreeMap<String, &RawValue> {
-        self.0.as_ref().and_then(|raw| serde_json::from_str(raw.json()).ok()).unwrap_or_default()
+        members(self.0.as_ref())
     }
 }
 
@@ -97,6 +97,42 @@ impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Links").field(&self.names()).finish()
     }
+}
+
+/// What a response says how to send: a form as in HTML, with the method and the address that it is sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Form {
+    /// A URL, absolute or relative to the vendor's host.
+    pub action: String,
+    /// The HTTP method, in upper or lower case.
+    pub method: String,
+    /// Its fields, as the vendor describes them.
+    pub input: Option<RawJson>,
+}
+
+/// The forms of a response, by name. Kept as they came, and parsed when one is read.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Forms(Option<RawJson>);
+
+impl Forms {
+    /// The form of this name. `None` if there is none, or it is not a form.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Form> {
+        let member = members(self.0.as_ref()).remove(name)?;
+        serde_json::from_str(member.get()).ok()
+    }
+}
+
+impl fmt::Debug for Forms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Forms").field(&members(self.0.as_ref()).into_keys()).finish()
+    }
+}
+
+fn members(raw: Option<&RawJson>) -> BTreeMap<String, &RawValue> {
+    raw.and_then(|raw| serde_json::from_str(raw.json()).ok()).unwrap_or_default()
 }
 
 /// Resources inside a response, by name. Kept as they came, and parsed when one is read.
@@ -140,6 +176,17 @@ mod tests {
         assert_eq!((links.get("d"), links.get("e")), (None, None));
         assert_eq!((links.has("d"), links.has("e"), links.has("f")), (true, false, false));
         assert_eq!(links.names(), ["a", "b", "c", "d", "f"]);
+    }
+
+    #[test]
+    fn a_form_has_an_address_and_a_method() {
+        let forms = |json| serde_json::from_str::<Forms>(json).unwrap();
+        let read = forms(r#"{"cancel":{"action":"/x","method":"patch","input":{"a":1}},"b":7}"#);
+        let cancel = read.get("cancel").unwrap();
+        assert_eq!((cancel.action.as_str(), cancel.method.as_str()), ("/x", "patch"));
+        assert_eq!(cancel.input.unwrap().json(), r#"{"a":1}"#);
+        assert_eq!((read.get("b"), forms("null").get("cancel")), (None, None));
+        assert_eq!(format!("{read:?}"), r#"Forms(["b", "cancel"])"#);
     }
 
     #[test]

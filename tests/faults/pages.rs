@@ -158,7 +158,7 @@ async fn fault_42_only_the_query_of_a_foreign_next_link_is_used() {
         assert_eq!(items.try_collect().await.unwrap().len(), 2, "{link:?}");
         let seen = server.requests();
         assert_eq!(seen.len(), 2);
-        assert_eq!(seen[1].target(), "/schedules/nightly/runs?orderby=created&limit=1&start=2");
+        assert_eq!(seen[1].target(), "/schedules/nightly/runs?orderby=%2Bcreated&limit=1&start=2");
         assert!(!seen[1].has_header("referer"));
     }
     assert_eq!(elsewhere.connections(), 0);

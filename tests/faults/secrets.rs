@@ -1,4 +1,4 @@
-//! Secrets and injection: rows 48 to 53.
+//! Secrets and injection: rows 48 to 53, and 75.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -186,6 +186,69 @@ async fn fault_50_a_secret_that_the_server_sends_back_is_cut_out() {
             // The answer itself is there for whoever asks for it by name.
             assert_eq!(error.body(), &body);
         }
+    }
+}
+
+#[tokio::test]
+async fn fault_75_a_secret_is_cut_out_in_the_encodings_that_servers_commonly_use() {
+    const PASSWORD: &str = "canary&4/<\"o'+ k%";
+    for written in [
+        "canary&amp;4/&lt;&quot;o&#39;+ k%",
+        "CANARY&#38;4&#x2F;&#60;&#x22;o&apos;&#43;&#32;k&#x25;",
+        "canary%264%2F%3C%22o%27%2B+k%25",
+        "canary%25264%252F%253C%2522o%2527%252B%2520k%2525",
+        "canary%25264%252f%253c%2522o%2527%252b%2bk%2525",
+        r#"canary\u00264\/\u003C\"o\u0027+ k%"#,
+        "Y2FuYXJ5JjQvPCJvJysgayU=",
+        "Y2FuYXJ5JjQvPCJvJysgayU%3D",
+        "63616e61727926342f3c226f272b206b25",
+        "63616E61727926342F3C226F272B206B25",
+    ] {
+        let (script, _, _) = scripted();
+        let secret = builder().credential(Bearer::new(PASSWORD));
+        let client = secret.transport(script.clone()).build().unwrap();
+        let said = serde_json::json!({ "message": format!("bad: {written}."), "details": { written: [written] } });
+        script.respond(400, said.to_string());
+        let error = client.send(trigger()).await.unwrap_err();
+        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Rejected, 1));
+        assert!(
+            script.sent()[0].headers()["authorization"].as_bytes().ends_with(PASSWORD.as_bytes())
+        );
+        let message = error.vendor_error().and_then(|said| said.message.as_deref());
+        assert!(message.is_some_and(|text| text.starts_with("bad: REDACTED")), "{message:?}");
+        assert!(!error.report().contains(written), "{written}");
+        assert_no_canary(&error, &client);
+    }
+}
+
+#[cfg(feature = "supermetrics")]
+#[tokio::test]
+async fn fault_75_a_key_inside_a_target_is_neither_printed_nor_sent() {
+    use scheduled_runs::supermetrics::{Client, Query, VENDOR};
+    use scheduled_runs::testing::ScriptedTransport;
+    use scheduled_runs::{RunProviderExt as _, RunRef, Target};
+
+    for settings in [
+        r#"{"api_key":"canary"}"#,
+        r#"{"a":["{\"b\":{\"Api-Key\":\"canary\"}}"]}"#,
+        r#"{"a":"https://h/?ds_id=GA&api_key=canary"}"#,
+    ] {
+        let id = format!(r#"{{"ds_id":"GA","settings":{settings}}}"#);
+        let target = Target::new(VENDOR, id.as_str());
+        let run = target.run("canaries-are-names");
+        let parsed: Target =
+            format!("{VENDOR}:{}", id.replace('%', "%25").replace('/', "%2F")).parse().unwrap();
+        assert_eq!(parsed, target);
+        assert_eq!(run.to_string().parse::<RunRef>().unwrap(), run);
+        let query: Query = serde_json::from_str(&id).unwrap();
+        for text in [format!("{target} {target:?}"), format!("{parsed:?}"), format!("{query:?}")] {
+            assert!(!text.contains("canary"), "{text}");
+        }
+        let script = ScriptedTransport::default();
+        let client = Client::builder().transport(script.clone()).build().unwrap();
+        let error = client.trigger(&target).await.unwrap_err();
+        assert_eq!((error.kind(), script.sent().len()), (ErrorKind::Config, 0));
+        assert!(error.to_string().contains("`ApiKey` as its credential"), "{error}");
     }
 }
 

@@ -105,6 +105,11 @@ impl FakeMode {
         self.lock().form.next_past_end = linked;
     }
 
+    /// Whether unfinished runs of reports carry the form `cancel`, which is then honoured. Default `false`: it is not documented.
+    pub fn cancel_forms(&self, carried: bool) {
+        self.lock().form.cancel_forms = carried;
+    }
+
     /// Whether `filter` on runs gets 500. Default `false`: it filters, as documented.
     pub fn run_filter_fails(&self, fails: bool) {
         self.lock().run_filter_fails = fails;

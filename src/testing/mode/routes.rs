@@ -10,7 +10,7 @@ use super::responses::{
     invalid, json_rows, missing, not_found, numeric_token, unknown_member, usual,
 };
 use super::shapes::{API, SOURCES, SPACES, Source, file_name, form_field};
-use super::state::{QueryRun, Report, Run, Schedule, State, is_good};
+use super::state::{QueryRun, Report, Run, Schedule, State, is_active, is_good};
 use crate::testing::kit::Response;
 
 type Object = Map<String, Value>;
@@ -187,6 +187,15 @@ fn in_run(
         ("GET", ["results", "content.json"]) => {
             call.bare()?;
             Ok(json_rows(&first_query(run)?.rows()?))
+        }
+        ("POST", ["cancel"]) if state.form.cancel_forms => {
+            call.bare()?;
+            if !is_active(&run.state) {
+                return Err(invalid("state", "has ended"));
+            }
+            let (run, now) = (run.token.clone(), state.kit.now());
+            state.cancel(token, &run, now)?;
+            Ok(hal(202, &state.shown_run("reports", token, &run)?))
         }
         ("POST", ["clone"]) => {
             call.check_parameters(&[])?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::FakeMode;
-use super::state::{Query, QueryRun, Report, Run, Schedule};
+use super::state::{Query, QueryRun, Report, Run, Schedule, is_active};
 use crate::testing::kit::segment;
 
 /// Where the API starts.
@@ -55,12 +55,14 @@ pub(super) const SOURCES: [Source; 2] = [
 
 /// Settings of the format of responses.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(super) struct Form {
     /// Scheme, host and port of the fake.
     pub(super) origin: String,
     pub(super) absolute: bool,
     pub(super) numeric_ids: bool,
     pub(super) next_past_end: bool,
+    pub(super) cancel_forms: bool,
 }
 
 fn time(time: DateTime<Utc>) -> String {
@@ -173,6 +175,14 @@ impl Form {
             "_links": links,
         });
         add(&mut shown, &members);
+        if self.cancel_forms && is_active(&run.state) {
+            // Without `/api`, as the other forms of the service.
+            let action = format!("{}/cancel", own.replacen("/api", "", 1));
+            add(
+                &mut shown,
+                &json!({ "_forms": { "cancel": { "method": "post", "action": action } } }),
+            );
+        }
         shown
     }
 

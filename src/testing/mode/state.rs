@@ -272,6 +272,16 @@ impl State {
         self.shown_run(kind, report, run)
     }
 
+    pub(super) fn cancel(
+        &mut self,
+        report: &str,
+        run: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        self.run_mut("reports", report, run)?.end("cancelled", at);
+        Ok(())
+    }
+
     /// Counts as one list of these runs; returns the unfinished ones that now take a step.
     pub(super) fn listed(&mut self, kind: &str, report: &str) -> Result<Vec<String>, Refusal> {
         let runs = &mut self.report_mut(kind, report)?.runs;
