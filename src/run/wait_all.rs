@@ -152,7 +152,11 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                     (target, polled)
                 }));
             }
-            let Some((target, polled)) = self.polls.next().await else { return };
+            // Who waits for an end shall have it soon. Others that end at the same time come with it, in their order.
+            let patience = if self.ended.is_empty() { Duration::MAX } else { FIRST_POLL };
+            let Some(Some((target, polled))) = within(patience, self.polls.next()).await else {
+                return;
+            };
             self.busy.remove(&target);
             for (run, polled) in polled {
                 self.take_in(&run, polled);

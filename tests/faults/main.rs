@@ -21,6 +21,8 @@ mod certificates;
 mod child;
 mod compressed;
 mod done_or_not;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod held;
 mod http2;
 mod load;
 mod nothing_sent;
@@ -30,10 +32,14 @@ mod proxies;
 mod reused;
 mod secrets;
 mod server;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod spellings;
 #[cfg(feature = "rustls")]
 mod tls;
 #[cfg(all(feature = "arcgis", feature = "foundry"))]
 mod tokens;
+#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+mod unpolled;
 #[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod vendors;
 mod wait;
@@ -72,6 +78,7 @@ fn every_fault_has_a_test_of_its_number() {
         include_str!("answers.rs"),
         include_str!("compressed.rs"),
         include_str!("done_or_not.rs"),
+        include_str!("held.rs"),
         include_str!("http2.rs"),
         include_str!("load.rs"),
         include_str!("nothing_sent.rs"),
@@ -79,8 +86,10 @@ fn every_fault_has_a_test_of_its_number() {
         include_str!("proxies.rs"),
         include_str!("reused.rs"),
         include_str!("secrets.rs"),
+        include_str!("spellings.rs"),
         include_str!("tls.rs"),
         include_str!("tokens.rs"),
+        include_str!("unpolled.rs"),
         include_str!("vendors.rs"),
         include_str!("wait.rs"),
         include_str!("waits.rs"),

@@ -202,7 +202,7 @@ async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items
     if E::OPERATION == "mode.reports.list_of_data_source" {
         script.respond(200, r#"{"_links":{"self":{"href":""}},"_embedded":{}}"#);
     } else {
-        script.respond(200, body.to_owned());
+        (0..2).for_each(|_| script.respond(200, body.to_owned()));
     }
     match client(&script).items(request).try_collect().await {
         Ok(all) => assert_eq!(all.len(), items, "{}", E::OPERATION),

@@ -1,10 +1,5 @@
-//! A call that nobody polls must not hold up others: the caller of a stream or of a `select!` is free to send something else first.
-#![cfg(feature = "mode")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the servers here take time, and the tests measure it"
-)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic")]
+//! Calls that nobody polls while they wait for a rate: row 65. The caller of a stream or of a `select!` is free to send something
+//! else first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +48,7 @@ fn mode_at(server: &Server) -> mode::Client {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_is_not_polled_while_it_waits_for_the_rate_holds_nobody_up() {
+async fn fault_65_a_page_that_is_not_polled_while_it_waits_for_the_rate_holds_nobody_up() {
     let server = Server::new(|_| "{}".into(), |_| Duration::ZERO);
     let client = mode_at(&server);
     for _ in 0..40 {
@@ -69,7 +64,7 @@ async fn a_page_that_is_not_polled_while_it_waits_for_the_rate_holds_nobody_up()
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_of_a_wait_for_many_hold_nobody_up_between_two_ends() {
+async fn fault_65_polls_of_a_wait_for_many_hold_nobody_up_between_two_ends() {
     // The first report's run has ended, and responds at once; 60 others wait for the rate.
     let server = Server::new(
         |url| {
