@@ -62,13 +62,17 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
         let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
         let pending: BTreeMap<_, _> =
             self.runs.into_iter().map(|run| (run, Awaited::default())).collect();
+        let begun = clock.now();
         let round = Round {
             provider: self.provider,
             settings: self.settings,
             floor: self.provider.capabilities().poll_floor,
-            begun: clock.now(),
+            begun,
             clock,
             rounds: 0,
+            until: begun,
+            due: BTreeMap::new(),
+            is_interrupted: false,
             pending,
             polls: FuturesUnordered::new(),
             busy: BTreeSet::new(),
@@ -92,6 +96,12 @@ struct Round<'p, P: ?Sized> {
     clock: Arc<dyn Clock>,
     begun: Instant,
     rounds: u32,
+    /// No request of this round begins later.
+    until: Instant,
+    /// The targets that are still to be polled in this round.
+    due: BTreeMap<Target, Vec<RunRef>>,
+    /// The round is not over: it was left to return an end.
+    is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
     /// The polls that are under way, one for each target.
     polls: FuturesUnordered<BoxFuture<'p, (Target, Polled)>>,
@@ -110,7 +120,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         self.settings.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
     }
 
-    /// Sleeps for the interval that is due, then polls every run.
+    /// Sleeps for the interval that is due and polls every run, or goes on with the round that an end has interrupted.
     async fn poll(&mut self) {
         let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
         if self.rounds > 0 {
@@ -123,29 +133,31 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 return;
             }
         }
-        let now = self.clock.now();
         let left = self.left().max(if self.rounds == 0 { FIRST_POLL } else { Duration::ZERO });
-        let until = after(now, left);
-        self.rounds = self.rounds.saturating_add(1);
-        self.held.retain(|_, until| *until > now);
+        if !std::mem::take(&mut self.is_interrupted) {
+            let now = self.clock.now();
+            self.until = after(now, left);
+            self.rounds = self.rounds.saturating_add(1);
+            self.held.retain(|_, until| *until > now);
+            self.due = self.due();
+        }
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
         let patience = interval.max(FIRST_POLL).min(left);
-        let _ = within(patience, self.poll_due(until)).await;
+        let _ = within(patience, self.poll_due()).await;
         // Runs that ended between two rounds are ordered by the vendor's own times.
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
     }
 
     /// Polls all targets that are due, and takes in what the polls bring, also those of earlier rounds.
-    async fn poll_due(&mut self, until: Instant) {
-        let mut due = self.due();
+    async fn poll_due(&mut self) {
         loop {
             while self.polls.len() < CONCURRENT_POLLS
-                && self.clock.now() < until
-                && let Some((target, runs)) = due.pop_first()
+                && self.clock.now() < self.until
+                && let Some((target, runs)) = self.due.pop_first()
             {
                 self.busy.insert(target.clone());
                 let options = self.settings.options.clone();
-                let (provider, clock) = (self.provider, Arc::clone(&self.clock));
+                let (provider, clock, until) = (self.provider, Arc::clone(&self.clock), self.until);
                 self.polls.push(Box::pin(async move {
                     let polled =
                         poll_target(provider, &target, runs, options, &*clock, until).await;
@@ -154,9 +166,11 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             }
             // Who waits for an end shall have it soon. Others that end at the same time come with it, in their order.
             let patience = if self.ended.is_empty() { Duration::MAX } else { FIRST_POLL };
-            let Some(Some((target, polled))) = within(patience, self.polls.next()).await else {
+            let Some(polled) = within(patience, self.polls.next()).await else {
+                self.is_interrupted = true;
                 return;
             };
+            let Some((target, polled)) = polled else { return };
             self.busy.remove(&target);
             for (run, polled) in polled {
                 self.take_in(&run, polled);

@@ -77,3 +77,32 @@ async fn fault_61_a_slow_target_does_not_delay_the_end_of_another() {
     ends.next().await.unwrap().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn fault_61_an_end_that_is_returned_early_costs_no_further_polls() {
+    let server = server(|url| {
+        if url.contains("/slow/") {
+            return (200, None, r#"{"token":"run","state":"pending"}"#, Duration::from_secs(25));
+        }
+        // Ten reports end at the first poll, and ten never end.
+        if url.contains("/ends") {
+            let number = url.split("/ends").nth(1).and_then(|rest| rest.as_bytes().first());
+            let seconds = u64::from(number.map_or(0, |digit| digit - b'0'));
+            let pause = Duration::from_secs(2 * seconds);
+            return (200, None, r#"{"token":"run","state":"succeeded"}"#, pause);
+        }
+        (200, None, r#"{"token":"run","state":"pending"}"#, Duration::ZERO)
+    });
+    let client = mode::Client::builder().workspace("initech").transport(server.clone());
+    let client = client.build().unwrap();
+    let reports = (0..10).flat_map(|number| [format!("ends{number}"), format!("goes-on{number}")]);
+    let runs = reports.chain(["slow".to_owned()]).map(|report| mode::target(report).run("run"));
+    let begun = tokio::time::Instant::now();
+    let mut ends = client.wait_all(runs).every(Duration::from_secs(60)).ends();
+    for number in 0..10 {
+        let end = ends.next().await.unwrap().unwrap();
+        assert_eq!(end.run.target().id(), format!("ends{number}"));
+        assert!(begun.elapsed() <= Duration::from_secs(2 * number + 2), "{number}");
+    }
+    assert_eq!(server.1.lock().unwrap().len(), 21, "each run was polled once");
+}
