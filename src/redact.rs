@@ -203,7 +203,8 @@ impl Secrets<'_> {
         for secret in self.texts().filter(|secret| secret.len() >= SHORTEST_SECRET) {
             find(secret.as_bytes(), text.as_bytes(), &mut places);
             // Base64 is the shorter of the two.
-            if text.len() >= secret.len() + secret.len() / 3 {
+            let has_room = text.len() >= secret.len() + secret.len() / 3;
+            if has_room && may_hold_encoded(secret.as_bytes(), text.as_bytes()) {
                 for encoded in encodings(secret.as_bytes()) {
                     find(encoded.as_bytes(), text.as_bytes(), &mut places);
                 }
@@ -245,6 +246,21 @@ impl Secrets<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// Whether the text holds what the first bytes of the secret are in base64 or hexadecimal. The request id of each response is
+/// searched, so this must cost little.
+fn may_hold_encoded(secret: &[u8], text: &[u8]) -> bool {
+    let mut base64 = [0; 4];
+    let Some(first @ &[one, two, _]) = secret.first_chunk::<3>() else { return false };
+    let is_written = STANDARD_NO_PAD.encode_slice(first, &mut base64).is_ok();
+    // These differ between the alphabets, and may be percent-encoded.
+    let is_certain = is_written && base64.iter().all(u8::is_ascii_alphanumeric);
+    !is_certain
+        || text.windows(4).any(|four| {
+            let of_hex = |at: usize| of_hex(*four.get(at)?, *four.get(at + 1)?);
+            four.eq_ignore_ascii_case(&base64) || (of_hex(0) == Some(one) && of_hex(2) == Some(two))
+        })
 }
 
 /// A whole secret in base64, with either alphabet, and in hexadecimal. Padding may follow.

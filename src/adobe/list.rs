@@ -6,14 +6,15 @@ use std::fmt;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 use url::form_urlencoded;
 
 use crate::client::{LinkPolicy, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::lenient::{self, Scalar};
+use crate::wire::time;
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,13 +92,15 @@ impl ListQuery {
             Some(link) => cursor_of(&link.href),
             // Inferred: if a response has no link but names the next start, the list continues there. This holds also after
             // a page that is not full: the largest limit is not documented, and the vendor may send fewer items.
-            None => match info.next.as_ref().map(RawJson::read).transpose()? {
-                Some(Start(start)) => start.map(|start| vec![("start".to_owned(), start.into())]),
-                None if links.has("next") => {
-                    let message = "the link to the next page is not a link";
+            None => match &info.next {
+                Some(NextStart::At(start)) => {
+                    Some(vec![("start".to_owned(), (**start).to_owned())])
+                }
+                None if !links.has("next") => None,
+                None | Some(NextStart::Unreadable) => {
+                    let message = "what leads to the next page is not a link and not a start";
                     return Err(Error::new(ErrorKind::Pagination, message));
                 }
-                None => None,
             },
         };
         // A page that is not full and links to its own start is the last: samples have such links, and following one
@@ -198,15 +201,28 @@ struct ListResponse<T> {
 struct PageInfo {
     #[serde(deserialize_with = "lenient::text")]
     start: Option<Box<str>>,
-    /// A [`Start`]. It may be anything if there is a link.
-    next: Option<RawJson>,
+    #[serde(deserialize_with = "next_start")]
+    next: Option<NextStart>,
     /// Number of items on this page.
     #[serde(deserialize_with = "lenient::count")]
     count: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Start(#[serde(deserialize_with = "lenient::next_page")] Option<Box<str>>);
+/// Where the next page begins. It matters only if there is no link.
+enum NextStart {
+    At(Box<str>),
+    Unreadable,
+}
+
+fn next_start<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NextStart>, D::Error> {
+    lenient::scalar(deserializer, |value| match value {
+        Scalar::Null | Scalar::Text("") => None,
+        Scalar::Text(text) => Some(NextStart::At(text.into())),
+        Scalar::Unsigned(number) => Some(NextStart::At(number.to_string().into())),
+        Scalar::Signed(number) => Some(NextStart::At(number.to_string().into())),
+        _ => Some(NextStart::Unreadable),
+    })
+}
 
 /// A time in the format of filters and `start`.
 pub(super) fn timestamp(time: DateTime<Utc>) -> String {

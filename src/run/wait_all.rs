@@ -19,8 +19,9 @@ use super::trace;
 use crate::client::{CallLimits, CallOptions, Clock, after, draw, within};
 use crate::error::{Error, Result, TimeoutPhase};
 
-/// Targets that are polled at the same time; as many as a client has requests in flight by default.
-const CONCURRENT_POLLS: usize = 64;
+/// Targets that are polled at the same time: half of the requests that a client has in flight by default, so that the caller's own
+/// calls find a place while slow polls stand still between two ends.
+const CONCURRENT_POLLS: usize = 32;
 
 /// Runs of one target that are fetched alone at the same time.
 const CONCURRENT_POLLS_OF_A_TARGET: usize = 8;
