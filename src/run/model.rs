@@ -1,8 +1,10 @@
 //! What a run is: data only.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
-use std::time::Duration;
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use percent_encoding::utf8_percent_encode;
@@ -134,7 +136,7 @@ impl Target {
     /// A run of this target.
     #[must_use]
     pub fn run(&self, id: impl Into<Box<str>>) -> RunRef {
-        RunRef { target: self.clone(), id: kept(id.into()) }
+        RunRef { target: self.clone(), id: kept(id.into()), triggered: TriggeredAt(None) }
     }
 }
 
@@ -166,14 +168,57 @@ impl fmt::Display for Target {
 /// assert_eq!(run.to_string(), "acme:nightly/42");
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// Within the process that has triggered the run, it also knows when that was: a [wait](super::Wait) then tolerates that the vendor
+/// does not know the run yet. It is neither compared nor stored.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RunRef {
     pub(super) target: Target,
     pub(super) id: Box<str>,
+    triggered: TriggeredAt,
+}
+
+/// When this process triggered a run. All are equal: it does not belong to what the run is.
+#[derive(Clone, Copy)]
+struct TriggeredAt(Option<Instant>);
+
+impl PartialEq for TriggeredAt {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for TriggeredAt {}
+
+impl PartialOrd for TriggeredAt {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TriggeredAt {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl Hash for TriggeredAt {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl RunRef {
+    /// Notes that this process has just triggered it, by the provider's clock.
+    pub(super) fn triggered_at(mut self, now: Instant) -> Self {
+        self.triggered = TriggeredAt(Some(now));
+        self
+    }
+
+    /// When this process triggered it.
+    pub(super) fn triggered(&self) -> Option<Instant> {
+        self.triggered.0
+    }
+
     /// The target that it is a run of.
     #[must_use]
     pub fn target(&self) -> &Target {
@@ -190,6 +235,12 @@ impl RunRef {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+}
+
+impl fmt::Debug for RunRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunRef").field("target", &self.target).field("id", &self.id).finish()
     }
 }
 

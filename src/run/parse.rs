@@ -58,7 +58,7 @@ impl FromStr for RunRef {
                 "a run is written `vendor:target/run`, with `%2F` for a slash inside an id",
             ));
         };
-        Ok(Self { target: target.parse()?, id: decoded(id)? })
+        Ok(target.parse::<Target>()?.run(decoded(id)?))
     }
 }
 

@@ -136,8 +136,8 @@ macro_rules! wait_setters {
         }
 
         /// For how long after the beginning of the wait the vendor may not know the run yet: until then, a run that is not found is
-        /// polled again. Default 60 s if this wait triggered the run, otherwise zero. Set it to wait for a run that was started
-        /// a moment ago: vendors list a new run with some delay.
+        /// polled again. If not set, 60 s after the trigger for a run that this process has triggered, otherwise not at all. Set it
+        /// to wait for a run that another process started a moment ago.
         pub fn appears_within(mut self, time: Duration) -> Self {
             self.settings.appears_within = Some(time);
             self
@@ -160,12 +160,13 @@ macro_rules! wait_setters {
 pub(super) use wait_setters;
 
 /// A run whose end is awaited: what is known about it, and how long its polls have failed.
-#[derive(Default)]
 pub(super) struct Awaited {
     last: Option<RunSnapshot>,
     failing: Option<Failing>,
     /// This wait triggered the run.
     triggered: bool,
+    /// When this process triggered the run.
+    triggered_at: Option<Instant>,
 }
 
 /// Polls that failed in a row.
@@ -176,8 +177,8 @@ struct Failing {
 }
 
 impl Awaited {
-    pub(super) fn new(triggered: bool) -> Self {
-        Self { triggered, ..Self::default() }
+    pub(super) fn new(run: &RunRef, triggered: bool) -> Self {
+        Self { last: None, failing: None, triggered, triggered_at: run.triggered() }
     }
 
     /// Takes in what a poll brought: the snapshot, an error that ends the wait, or nothing if the failure is tolerated. `begun`
@@ -206,8 +207,11 @@ impl Awaited {
         let (age, failing_for) =
             (now.saturating_duration_since(begun), now.saturating_duration_since(since));
         let tolerated = if error.kind() == ErrorKind::NotFound {
-            let default = if self.triggered { APPEARS_WITHIN } else { Duration::ZERO };
-            age < settings.appears_within.unwrap_or(default)
+            match (settings.appears_within, self.triggered_at) {
+                (Some(limit), _) => age < limit,
+                (None, Some(at)) => now.saturating_duration_since(at) < APPEARS_WITHIN,
+                (None, None) => false,
+            }
         } else {
             // A credential that was never good is not an outage.
             let was_good = self.triggered || self.last.is_some();

@@ -67,6 +67,11 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
 
     /// Sends the trigger. If its response is lost, `verify` says whether to search for the run.
     pub(super) async fn send(&self, verify: bool) -> Result<RunRef> {
+        let run = self.send_and_find(verify).await?;
+        Ok(run.triggered_at(self.provider.clock().now()))
+    }
+
+    async fn send_and_find(&self, verify: bool) -> Result<RunRef> {
         let sent = self.provider.send_trigger(&self.target, self.run.as_ref(), &self.limits).await;
         let error = match sent {
             Ok(triggered) => {

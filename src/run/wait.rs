@@ -115,8 +115,8 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         Ok(Polling {
             provider: self.provider,
             span: trace::wait_span(&run),
+            awaited: Awaited::new(&run, triggered),
             run,
-            awaited: Awaited::new(triggered),
             settings: self.settings,
             stop: self.stop,
             floor: self.provider.capabilities().poll_floor,

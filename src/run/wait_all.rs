@@ -61,8 +61,8 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
         let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
-        let pending: BTreeMap<_, _> =
-            self.runs.into_iter().map(|run| (run, Awaited::default())).collect();
+        let awaited = self.runs.iter().map(|run| Awaited::new(run, false)).collect::<Vec<_>>();
+        let pending = self.runs.into_iter().zip(awaited).collect();
         let begun = clock.now();
         let round = Round {
             provider: self.provider,

@@ -258,6 +258,33 @@ async fn fault_62_a_query_just_started_may_be_unknown_for_a_while_at_supermetric
 }
 
 #[tokio::test]
+async fn fault_62_a_run_that_this_process_has_triggered_is_known_to_be_new() {
+    let fake = FakeMode::start().await;
+    let not_found = r#"{"id":"not_found","message":"no"}"#;
+    for many in [false, true] {
+        let transport = forgetful("mode.report_runs.get", 404, not_found);
+        let builder = fake.client_builder().transport(transport.clone()).clock(ManualClock::new());
+        let client = builder.build().unwrap();
+        let target = mode::target(FakeMode::REPORT);
+        let prepared = client.prepare(&target).await.unwrap();
+        let run = prepared.start().await.unwrap();
+        let ended = if many {
+            client.wait_all([run.clone()]).ends().next().await.unwrap()
+        } else {
+            client.wait(&run).await
+        };
+        assert_eq!(ended.unwrap().phase, Phase::Succeeded);
+        assert_eq!(transport.hidden.load(Ordering::SeqCst), 3);
+        // It is the same run as the one that another process reads from a store, and that one is not known to be new.
+        let stored: RunRef = run.to_string().parse().unwrap();
+        assert_eq!(stored, run);
+        transport.hidden.store(0, Ordering::SeqCst);
+        let error = client.wait(&stored).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
 async fn fault_62_not_found_ends_a_wait_for_any_other_run_and_after_that_time() {
     let (script, clock, client) = scripted();
     script.respond(404, "{}");
