@@ -13,10 +13,11 @@ use url::Url;
 use super::dialect::{LoginDialect, is_form};
 use super::fields::integer;
 use super::request::{PortalUrl, is_admin};
+use crate::client::credential::check_secret;
 use crate::client::oauth::Issued;
 use crate::client::{
     ApiRequest, Bearer, CachedToken, Credential, CredentialContext, Idempotency, Token,
-    TokenSource, check_secret, header_value, json,
+    TokenSource, header_value, json,
 };
 use crate::error::{Error, Result};
 

@@ -16,7 +16,7 @@ use url::Url;
 use super::clock;
 use super::dialect::Dialect;
 use super::exchange::{self, Session};
-use super::request::{ApiRequest, check_secret, header_value};
+use super::request::{ApiRequest, header_value};
 use super::response::Meta;
 use crate::error::{Error, Result};
 
@@ -104,6 +104,18 @@ impl CredentialContext<'_> {
     pub fn utc(&self) -> DateTime<Utc> {
         self.session.core.clock.utc()
     }
+}
+
+/// Refuses a secret that is empty, or was copied together with a space or line break: the vendor would refuse it, and does not
+/// say why.
+pub(crate) fn check_secret(what: &str, secret: &str) -> Result<()> {
+    if secret.is_empty() {
+        return Err(Error::config(format!("{what} is empty")));
+    }
+    if secret.trim() != secret {
+        return Err(Error::config(format!("{what} begins or ends with white space; trim it")));
+    }
+    Ok(())
 }
 
 /// A secret and the header that it makes, which is checked and written once.
@@ -222,9 +234,7 @@ impl Basic {
     pub fn new(user: impl Into<SecretString>, password: impl Into<SecretString>) -> Self {
         Self { user: user.into(), password: SecretHeader::new(password) }
     }
-}
 
-impl Basic {
     pub(crate) fn user(&self) -> &str {
         self.user.expose_secret()
     }
@@ -243,21 +253,21 @@ impl Debug for Basic {
 #[async_trait]
 impl Credential for Basic {
     fn check(&self) -> Result<()> {
-        let user = self.user.expose_secret();
+        let user = self.user();
         if user.is_empty() || user.contains(':') {
             return Err(Error::config("the user of a basic credential is empty or holds a colon"));
         }
         check_secret("the user of a basic credential", user)?;
-        match self.password.secret() {
+        match self.password() {
             "" => Ok(()),
             password => check_secret("the password of a basic credential", password),
         }
     }
 
     async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
-        let user = self.user.expose_secret();
+        let user = self.user();
         request.hide(user);
-        request.hide(self.password.secret());
+        request.hide(self.password());
         self.password.apply(request, header::AUTHORIZATION, |password| {
             let pair =
                 base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));

@@ -79,7 +79,7 @@ pub fn or_empty(body: &Bytes) -> Bytes {
 ///
 /// # Errors
 /// [`ErrorKind::Decode`] if nothing was read of more than nothing.
-pub(crate) fn found<T>(read: &[T], counted: Option<u64>) -> Result<()> {
+pub fn found<T>(read: &[T], counted: Option<u64>) -> Result<()> {
     match counted {
         Some(count @ 1..) if read.is_empty() => {
             let message =

@@ -36,7 +36,6 @@ mod rate;
 mod request;
 mod response;
 mod retry;
-
 mod task;
 mod trace;
 mod transport;
@@ -76,7 +75,7 @@ pub use crate::vendor::Vendor;
 #[cfg(test)]
 pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::{after, within};
-pub(crate) use self::request::{check_secret, header_value};
+pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
 pub(crate) use self::task::spawned;
 

@@ -11,12 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::credential::{Basic, Credential, CredentialContext, Token, TokenSource};
+use super::credential::{Basic, Credential, CredentialContext, Token, TokenSource, check_secret};
 use super::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 use super::json;
-use super::request::{ApiRequest, Idempotency, check_secret, header_value};
+use super::request::{ApiRequest, Idempotency, header_value};
 use crate::error::{Error, ErrorKind, Result, VendorError};
-use crate::wire::lenient;
+use crate::wire::{lenient, repair};
 
 /// Fetches tokens with a client id and a client secret.
 ///
@@ -336,7 +336,7 @@ pub fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
 
     // A list would be read by position.
     let text = Some(response.text()).filter(|text| text.starts_with('{'))?;
-    let body: Body = serde_json::from_str(text).ok()?;
+    let body: Body = repair::read(text)?;
     let mut error = VendorError::default();
     error.code = body.error;
     error.message = body.error_description;

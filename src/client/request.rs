@@ -529,18 +529,6 @@ impl Display for PathSegment<'_> {
     }
 }
 
-/// Refuses a secret that is empty, or was copied together with a space or line break: the vendor would refuse it, and does not
-/// say why.
-pub(crate) fn check_secret(what: &str, secret: &str) -> Result<()> {
-    if secret.is_empty() {
-        return Err(Error::config(format!("{what} is empty")));
-    }
-    if secret.trim() != secret {
-        return Err(Error::config(format!("{what} begins or ends with white space; trim it")));
-    }
-    Ok(())
-}
-
 /// A value that a header can carry: visible ASCII characters and inner spaces.
 pub(crate) fn header_value<V: AsRef<str>>(what: &str, value: V) -> Result<HeaderValue>
 where

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Mode;
+use crate::client::credential::check_secret;
 use crate::client::{
-    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta, check_secret,
-    json,
+    ApiRequest, Basic, Credential, CredentialContext, Endpoint, Idempotency, Meta, json,
 };
 use crate::error::{Error, Result};
 use crate::wire::hal::Links;

@@ -324,7 +324,7 @@ pub fn exact_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// As [`items`], of an object with the items by their ids.
-pub(crate) fn items_by_id<'de, D, K, T>(deserializer: D) -> Result<BTreeMap<K, T>, D::Error>
+pub fn items_by_id<'de, D, K, T>(deserializer: D) -> Result<BTreeMap<K, T>, D::Error>
 where
     D: Deserializer<'de>,
     K: Deserialize<'de> + Ord,
