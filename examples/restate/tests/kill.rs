@@ -343,6 +343,7 @@ impl Fakes {
     async fn start() -> Self {
         let (adobe, foundry) = (FakeAdobe::start().await, FakeFoundry::start().await);
         let (mode, supermetrics) = (FakeMode::start().await, FakeSupermetrics::start().await);
+        supermetrics.add_data_source("FA");
         // The fake counts lists, and the crate counts time: a list that has come late would show a run too late.
         adobe.show_runs_after_lists(0);
         adobe.cancelled_state("KILLED");
