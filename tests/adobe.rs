@@ -348,7 +348,7 @@ async fn lists_tell_cancelled_runs_from_failed_ones_by_one_request_more() {
     let asked = fake.requests().split_off(before);
     let [_, killed] = &*asked else { panic!("{asked:?}") };
     assert_eq!(killed.path, "/queries");
-    let filter = "orderby=created&limit=1000&property=scheduleId%3D%3Dnightly-orders%2Cstate%3D%3DKILLED%2Ccreated%3E";
+    let filter = "orderby=%2Bcreated&limit=1000&property=scheduleId%3D%3Dnightly-orders%2Cstate%3D%3DKILLED%2Ccreated%3E";
     assert!(killed.query.starts_with(filter), "{}", killed.query);
     assert!(phases("hourly-traffic").await.contains(&(Phase::Failed, twin)));
 
