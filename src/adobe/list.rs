@@ -96,11 +96,15 @@ impl ListQuery {
                 Some(NextStart::At(start)) => {
                     Some(vec![("start".to_owned(), (**start).to_owned())])
                 }
-                None if !links.has("next") => None,
-                None | Some(NextStart::Unreadable) => {
-                    let message = "what leads to the next page is not a link and not a start";
+                Some(NextStart::Unreadable) => {
+                    let message = "the start of the next page is not a text or number";
+                    return Err(Error::new(ErrorKind::Decode, message));
+                }
+                None if links.has("next") => {
+                    let message = "the link to the next page is not a link";
                     return Err(Error::new(ErrorKind::Pagination, message));
                 }
+                None => None,
             },
         };
         // A page that is not full and links to its own start is the last: samples have such links, and following one
@@ -220,6 +224,10 @@ fn next_start<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NextS
         Scalar::Text(text) => Some(NextStart::At(text.into())),
         Scalar::Unsigned(number) => Some(NextStart::At(number.to_string().into())),
         Scalar::Signed(number) => Some(NextStart::At(number.to_string().into())),
+        Scalar::Float(number) => Some(match lenient::whole(number) {
+            Some(number) => NextStart::At(number.to_string().into()),
+            None => NextStart::Unreadable,
+        }),
         _ => Some(NextStart::Unreadable),
     })
 }

@@ -135,7 +135,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             }
         }
         let left = self.left().max(if self.rounds == 0 { FIRST_POLL } else { Duration::ZERO });
-        if !std::mem::take(&mut self.is_interrupted) {
+        // A round that is not over goes on: otherwise the last of very many targets would never be polled.
+        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() {
             let now = self.clock.now();
             self.until = after(now, left);
             self.rounds = self.rounds.saturating_add(1);
