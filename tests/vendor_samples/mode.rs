@@ -72,13 +72,15 @@ async fn check(name: &str, body: &str) -> usize {
         "datahub2021_spaces" => walks(ListSpaces::new(), body, 2).await,
         "odd2023_collections" => walks(ListSpaces::new(), body, 3).await,
         "datahub_spaces_empty" => walks(ListSpaces::new(), body, 0).await,
-        "page_spaces_1_of_2_shape" => goes_on(ListSpaces::new(), body, "page=2&pages=2").await,
+        "page_spaces_1_of_2_shape" => {
+            goes_on(ListSpaces::new(), body, "page=2&pages=2&size=30").await
+        }
         "page_spaces_last" => walks(ListSpaces::new(), body, 3).await,
         "live2026_space" => {
             decodes(GetSpace::new("s"), body, |space| space.viewable.iter().len()).await
         }
         "page_report_runs_1_of_43" => {
-            goes_on(ListReportRuns::new("r"), body, "page=2&pages=43").await
+            goes_on(ListReportRuns::new("r"), body, "page=2&pages=43&size=20").await
         }
         "page_report_runs_link_only" => {
             goes_on(ListReportRuns::new("r"), body, "page=2&linked=1&first=run1").await
