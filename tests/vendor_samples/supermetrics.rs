@@ -143,7 +143,6 @@ fn check_request(name: &str, body: &str) -> usize {
             // What the vendor takes where nothing is sent.
             (sample["offset"], sample["limit"]) = (0.into(), 100.into());
             // A text with commas is sent as a list.
-            let mut sample = sample;
             sample["ds_ids"] = serde_json::json!(["GA", "AW"]);
             sends(&ListHistory::new().ds_ids("GA, AW").since("10 minutes ago"), &sample)
         }
