@@ -221,14 +221,7 @@ enum NextStart {
 fn next_start<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NextStart>, D::Error> {
     lenient::scalar(deserializer, |value| match value {
         Scalar::Null | Scalar::Text("") => None,
-        Scalar::Text(text) => Some(NextStart::At(text.into())),
-        Scalar::Unsigned(number) => Some(NextStart::At(number.to_string().into())),
-        Scalar::Signed(number) => Some(NextStart::At(number.to_string().into())),
-        Scalar::Float(number) => Some(match lenient::whole(number) {
-            Some(number) => NextStart::At(number.to_string().into()),
-            None => NextStart::Unreadable,
-        }),
-        _ => Some(NextStart::Unreadable),
+        value => Some(value.into_text().map_or(NextStart::Unreadable, NextStart::At)),
     })
 }
 

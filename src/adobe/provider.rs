@@ -59,7 +59,7 @@ impl RunProvider for Client {
         Ok(snapshot)
     }
 
-    /// One call for the runs, and if any of them failed, one more that tells the cancelled ones among them. If that one fails, the
+    /// One call for the runs, and if any of them failed, one more that finds the cancelled ones among them. If that one fails, the
     /// cancelled ones are failed runs, too.
     #[inline]
     async fn fetch_page(

@@ -219,8 +219,8 @@ open_enum! {
 }
 
 impl RunState {
-    /// The phase that this state means. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) also tells queued runs from
-    /// running ones, by their tasks, and cancelled runs from failed ones, by their queries.
+    /// The phase that this state means. [`RunProvider::fetch_run`](crate::RunProvider::fetch_run) also distinguishes queued runs
+    /// from running ones, by their tasks, and cancelled runs from failed ones, by their queries.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self {

@@ -79,9 +79,10 @@ impl<T: DeserializeOwned + Dated> ListSettings<T> for Paging {
         };
         let next_start = next_start.map(position).transpose()?;
         let total = total.filter(|total| *total >= read);
-        if let (true, Some(asked), Some(total), None) =
-            (items.is_empty(), &asked, total, next_start)
-            && total > read
+        if items.is_empty()
+            && next_start.is_none()
+            && let Some(asked) = &asked
+            && let Some(total) = total.filter(|total| *total > read)
         {
             let message =
                 format!("there are {total} items, but none came after the first {}", asked.read);

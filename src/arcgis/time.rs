@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use serde::Deserializer;
 
-use crate::wire::lenient::{self, Scalar};
+use crate::wire::lenient;
 use crate::wire::time::parse;
 
 /// A date in a response. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
@@ -94,14 +94,7 @@ impl fmt::Display for Time {
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Time>, D::Error> {
-    let text: Option<Box<str>> = lenient::scalar(deserializer, |value| match value {
-        Scalar::Text(text) => Some(text.into()),
-        Scalar::Signed(millis) => Some(millis.to_string().into()),
-        Scalar::Unsigned(millis) => Some(millis.to_string().into()),
-        Scalar::Float(millis) => Some(lenient::whole(millis)?.to_string().into()),
-        _ => None,
-    })?;
-    Ok(text.and_then(Time::of_text))
+    lenient::scalar(deserializer, |value| value.into_text().and_then(Time::of_text))
 }
 
 /// The server's time zone.

@@ -223,9 +223,14 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
+    /// `None` if it is unknown.
+    fn lifetime(&self) -> Option<Duration> {
+        self.expires_in.filter(|lifetime| lifetime.as_secs() > 0)
+    }
+
     /// The token, with this lifetime if the response does not say.
     pub(crate) fn token(self, default: Option<Duration>, most: Duration) -> Token {
-        let lifetime = self.expires_in.filter(|lifetime| lifetime.as_secs() > 0).or(default);
+        let lifetime = self.lifetime().or(default);
         // A token of unknown lifetime is used until it is refused.
         Token::new(self.access_token, lifetime.unwrap_or(Duration::MAX).min(most))
     }
@@ -400,7 +405,7 @@ mod tests {
         let lifetime = |expires_in: &str| {
             let json = format!(r#"{{"access_token":"t"{expires_in}}}"#);
             let issued: Issued = serde_json::from_str(&json).unwrap();
-            issued.expires_in.filter(|lifetime| !lifetime.is_zero()).map(|life| life.as_secs())
+            issued.lifetime().map(|lifetime| lifetime.as_secs())
         };
         for (value, seconds) in [
             ("3600", 3600),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::model::{RunRef, RunSnapshot};
 use super::trace;
-use crate::client::CallOptions;
-use crate::error::{Delivery, Error, ErrorKind, Result};
+use crate::client::{CallOptions, within};
+use crate::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
 
 /// Least time for the first poll.
 pub(super) const FIRST_POLL: Duration = Duration::from_secs(1);
@@ -158,6 +158,11 @@ macro_rules! wait_setters {
 }
 
 pub(super) use wait_setters;
+
+/// A poll that ends with the wait.
+pub(super) async fn in_time<T>(left: Duration, poll: impl Future<Output = Result<T>>) -> Result<T> {
+    within(left, poll).await.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)))
+}
 
 /// A run whose end is awaited: what is known about it, and how long its polls have failed.
 pub(super) struct Awaited {

@@ -11,12 +11,12 @@ use futures_util::stream;
 use tracing::{Instrument as _, Span};
 
 use super::model::{RunRef, RunSnapshot};
-use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, wait_setters};
+use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
 use super::trigger::Trigger;
-use crate::client::{CallLimits, CallOptions, Clock, draw, within};
-use crate::error::{Error, Result, TimeoutPhase};
+use crate::client::{CallLimits, CallOptions, Clock, draw};
+use crate::error::{Error, Result};
 
 type Until<'p> = Box<dyn FnMut(&RunSnapshot) -> bool + Send + 'p>;
 
@@ -177,8 +177,7 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
             self.interval = Some(self.settings.intervals.after(self.polls, self.floor, draw()));
 
             let limits = CallLimits::from(self.settings.options.clone()).time_left(left);
-            let poll = within(left, self.provider.fetch_run(&self.run, &limits)).await;
-            let poll = poll.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)));
+            let poll = in_time(left, self.provider.fetch_run(&self.run, &limits)).await;
             // The server may ask for a longer pause.
             self.interval = poll.as_ref().err().and_then(Error::server_pause).max(self.interval);
             let now = self.clock.now();

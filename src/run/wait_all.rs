@@ -13,11 +13,11 @@ use futures_util::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
 use super::model::{Phase, RunRef, RunSnapshot, Target};
-use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, wait_setters};
+use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
 use crate::client::{CallLimits, CallOptions, Clock, after, draw, within};
-use crate::error::{Error, Result, TimeoutPhase};
+use crate::error::{Error, Result};
 
 /// Targets that are polled at the same time: half of the requests that a client has in flight by default, so that the caller's own
 /// calls find a place while slow polls stand still between two ends.
@@ -61,8 +61,10 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
         let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
-        let awaited = self.runs.iter().map(|run| Awaited::new(run, false)).collect::<Vec<_>>();
-        let pending = self.runs.into_iter().zip(awaited).collect();
+        let pending = self.runs.into_iter().map(|run| {
+            let awaited = Awaited::new(&run, false);
+            (run, awaited)
+        });
         let begun = clock.now();
         let round = Round {
             provider: self.provider,
@@ -74,7 +76,7 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             until: begun,
             due: BTreeMap::new(),
             is_interrupted: false,
-            pending,
+            pending: pending.collect(),
             polls: FuturesUnordered::new(),
             busy: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -268,10 +270,6 @@ async fn poll_target<P: RunProvider + ?Sized>(
         polled.extend(fetched);
     }
     polled
-}
-
-async fn in_time<T>(left: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
-    within(left, call).await.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)))
 }
 
 /// Lists leave the reason of a failed run out.

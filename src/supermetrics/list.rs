@@ -59,6 +59,13 @@ impl ListQuery {
         u32::try_from(items.len()).map_or(true, |count| count >= self.limit)
     }
 
+    /// The error of a page without items before the end of the list.
+    pub(super) fn none_came(&self, total: u64, what: &str) -> Error {
+        let start = self.start();
+        let message = format!("there are {total} {what}, but none came after the first {start}");
+        Error::new(ErrorKind::Pagination, message)
+    }
+
     /// How many pages there are from this one on. Their offsets are known if the items are counted and the pages so far were full.
     pub(super) fn pages<T>(&self, page: &Page<T>) -> usize {
         let size = u64::from(self.limit.max(1));
@@ -104,12 +111,10 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
             json::found(&items, total)?;
         }
         let more = match total {
-            Some(total) if items.is_empty() && start > 0 && total > start => {
-                let message =
-                    format!("there are {total} items, but none came after the first {start}");
-                return Err(Error::new(ErrorKind::Pagination, message));
+            Some(total) if items.is_empty() && total > start => {
+                return Err(self.none_came(total, "items"));
             }
-            Some(total) => !items.is_empty() && read < total,
+            Some(total) => read < total,
             None => self.is_full(&items),
         };
         let mut page = Page::new(items, more.then(|| cursor_at(read)));

@@ -10,14 +10,14 @@ use super::rows::Row;
 use super::runs::{QueryRun, status_parameters};
 use super::schedule_id::ScheduleId;
 use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, operation};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::paging::{Cursor, Page};
 
 operation! {
     /// Lists the rows of a run that has succeeded, in pages. The header row is not among them.
     ///
-    /// A run that has not ended is [`UnexpectedContent`](ErrorKind::UnexpectedContent), not an empty list; a run that
-    /// failed is [`RunFailed`](ErrorKind::RunFailed). The vendor prepares the whole result before it sends the first
+    /// A run that has not ended is [`UnexpectedContent`](crate::ErrorKind::UnexpectedContent), not an empty list; a run that
+    /// failed is [`RunFailed`](crate::ErrorKind::RunFailed). The vendor prepares the whole result before it sends the first
     /// page, so that small pages save memory but no time. Rows are kept for an hour after the end of the run.
     ///
     /// Source: Supermetrics API, "Pagination" and "Get status": `GET /query/status` with `offset_start` and
@@ -64,7 +64,7 @@ operation! {
     ///
     /// As [`ListRows`], but only for runs in the formats `json` and `keyjson`: the vendor keeps results in the format
     /// that the run was started with. [`GetResults`](super::GetResults) reads any format. Results that do not exist
-    /// yet, or no longer, are [`NotFound`](ErrorKind::NotFound).
+    /// yet, or no longer, are [`NotFound`](crate::ErrorKind::NotFound).
     ///
     /// Source: Supermetrics API, "Get results", `GET /query/results` with `offset` and `limit`.
     ListResults { run: ScheduleId }
@@ -150,12 +150,7 @@ impl RowPages {
             // Not the offset of the link, which may skip rows that did not fit on this page.
             _ if !rows.is_empty() => Some(read),
             Some(next) => Some(next),
-            None if more => {
-                let total = total.unwrap_or_default();
-                let message =
-                    format!("there are {total} rows, but none came after the first {start}");
-                return Err(Error::new(ErrorKind::Pagination, message));
-            }
+            None if more => return Err(self.page.none_came(total.unwrap_or_default(), "rows")),
             None => None,
         };
         let mut page = Page::new(rows, next.map(cursor_at));
@@ -195,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::client::{Endpoint as _, PagedEndpoint as _};
+    use crate::error::ErrorKind;
     use crate::supermetrics::tests::request_text;
 
     #[test]

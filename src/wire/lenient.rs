@@ -96,6 +96,17 @@ pub(crate) fn any<'de, D: Deserializer<'de>, F: FromAny<'de>>(
 }
 
 impl Scalar<'_> {
+    /// A string, or an integer as its digits, also if it is written as `7.0`.
+    pub(crate) fn into_text(self) -> Option<Box<str>> {
+        match self {
+            Scalar::Text(text) => Some(text.into()),
+            Scalar::Signed(number) => Some(number.to_string().into()),
+            Scalar::Unsigned(number) => Some(number.to_string().into()),
+            Scalar::Float(number) => Some(whole(number)?.to_string().into()),
+            Scalar::Bool(_) | Scalar::Null | Scalar::List | Scalar::Object => None,
+        }
+    }
+
     /// A value that is not accepted: `None`, or, while a response is inspected for drift, an error.
     pub(crate) fn refuse<T, E: Error>(self) -> Result<Option<T>, E> {
         let expected = &"another type";
@@ -200,10 +211,8 @@ pub fn seconds<'de, D: Deserializer<'de>>(
 /// A string, or an integer as its digits: for codes and ids that vendors send as both.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
     scalar(deserializer, |value| match value {
-        Scalar::Text(text) => Some(text.into()),
-        Scalar::Unsigned(number) => Some(number.to_string().into()),
-        Scalar::Signed(number) => Some(number.to_string().into()),
-        _ => None,
+        Scalar::Float(_) => None,
+        value => value.into_text(),
     })
 }
 
@@ -216,16 +225,10 @@ pub fn next_page<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bo
         type Value = Option<Box<str>>;
 
         fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<Self::Value, E> {
-            Ok(match value {
-                Scalar::Text("") => None,
-                Scalar::Text(text) => Some(text.into()),
-                Scalar::Signed(number) => Some(number.to_string().into()),
-                Scalar::Unsigned(number) => Some(number.to_string().into()),
-                Scalar::Float(number) if whole(number).is_some() => {
-                    whole(number).map(|number| number.to_string().into())
-                }
-                other => return required(other, "a page").map(|()| None),
-            })
+            match value.into_text() {
+                Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+                None => required(value, "a page").map(|()| None),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Waits for the ends of runs while the vendor misbehaves: rows 61 to 65.
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -36,7 +37,7 @@ fn run() -> RunRef {
 }
 
 /// A refusal that asks for a pause.
-fn busy(status: u16, pause: &str) -> Response<Bytes> {
+pub(crate) fn busy(status: u16, pause: &str) -> Response<Bytes> {
     let mut busy = answer(status, "");
     busy.headers_mut().insert("retry-after", pause.parse().unwrap());
     busy
@@ -100,11 +101,26 @@ async fn fault_61_a_wait_that_ends_in_vain_says_what_failed_last() {
     }
 }
 
-/// A vendor that takes its time: `latency` for each response.
-#[derive(Clone, Debug)]
-struct Slow {
-    vendor: Answers,
-    latency: Duration,
+/// A vendor that takes its time for each response.
+#[derive(Clone)]
+pub(crate) struct Slow {
+    pub(crate) vendor: Answers,
+    latency: Arc<dyn Fn(&ApiRequest) -> Duration + Send + Sync>,
+}
+
+impl Slow {
+    pub(crate) fn new(
+        vendor: Answers,
+        latency: impl Fn(&ApiRequest) -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self { vendor, latency: Arc::new(latency) }
+    }
+}
+
+impl Debug for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slow")
+    }
 }
 
 #[async_trait]
@@ -114,14 +130,16 @@ impl Transport for Slow {
         request: ApiRequest,
         limits: BodyLimits,
     ) -> Result<Response<Bytes>, TransportError> {
-        tokio::time::sleep(self.latency).await;
-        self.vendor.send(request, limits).await
+        let latency = (self.latency)(&request);
+        let response = self.vendor.send(request, limits).await;
+        tokio::time::sleep(latency).await;
+        response
     }
 }
 
 /// A client whose time is tokio's.
 fn timed(vendor: &Answers, latency: Duration) -> adobe::Client {
-    let transport = Slow { vendor: vendor.clone(), latency };
+    let transport = Slow::new(vendor.clone(), move |_| latency);
     let client = builder().transport(transport).clock(SystemClock::default());
     client.build().unwrap()
 }
