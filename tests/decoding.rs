@@ -32,6 +32,7 @@ const USER_ALERTS: &str = include_str!("fixtures/adobe/alerts_of_user.json");
 const ACCELERATED: &str = include_str!("fixtures/adobe/accelerated_result.json");
 const CONNECTION: &str = include_str!("fixtures/adobe/connection_parameters.json");
 const IP_ACCESS: &str = include_str!("fixtures/adobe/ip_access.json");
+const ACCOUNT: &str = r#"{"technicalAccountId":"A0B1C2D3","credential":"canary-credential"}"#;
 const ACCOUNTS: &str = include_str!("fixtures/adobe/accounts_list.json");
 
 async fn decode<E: Endpoint<Api = adobe::Adobe>>(
@@ -79,6 +80,23 @@ async fn a_run_with_its_tasks() {
         (at("2026-02-03T04:06:00.25Z"), at("2026-02-03T04:07:12.75Z"))
     );
     assert_eq!((&retried.state, retried.started), (&Some(TaskState::QueuedForRetry), None));
+}
+
+#[tokio::test]
+async fn secrets_are_not_serialised() {
+    let account =
+        decode(CreateAccount::new("bi", "ann@example.com").credential("c"), ACCOUNT).await;
+    let connection = decode(GetConnectionParameters::new(), CONNECTION).await;
+    let access = decode(GetIpAccess::new(), IP_ACCESS).await;
+    let texts = [
+        serde_json::to_string(&account.unwrap()).unwrap(),
+        serde_json::to_string(&connection.unwrap()).unwrap(),
+        serde_json::to_string(&access.unwrap()).unwrap(),
+    ];
+    assert!(texts[0].contains("A0B1C2D3") && texts[1].contains("canary-host"), "{texts:?}");
+    for secret in ["canary-credential", "canary-token", "canary-compressed", "0123456789ABCDEF"] {
+        assert!(texts.iter().all(|text| !text.contains(secret)), "{secret} is in {texts:?}");
+    }
 }
 
 #[tokio::test]
@@ -255,8 +273,7 @@ async fn what_lets_people_in_is_given_out_and_not_printed() {
     assert_eq!(error.kind(), ErrorKind::Decode);
 
     let create = CreateAccount::new("bi", "ann@example.com").credential("canary-credential");
-    let account = r#"{"technicalAccountId":"A0B1C2D3","credential":"canary-credential"}"#;
-    let account = decode(create.clone(), account).await.unwrap();
+    let account = decode(create.clone(), ACCOUNT).await.unwrap();
     let accounts = decode(ListAccounts::new(), ACCOUNTS).await.unwrap();
     let access = decode(GetIpAccess::new(), IP_ACCESS).await.unwrap();
     assert_eq!(access.ims_org(), Some("0123456789ABCDEF@AdobeOrg"));

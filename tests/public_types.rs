@@ -102,6 +102,37 @@ vendors! {
     }
 }
 
+/// What a client reads, a service may write: every public type that can be deserialised can be serialised.
+#[test]
+fn what_can_be_read_can_be_written() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders =
+        ["adobe", "arcgis", "error", "foundry", "mode", "paging", "run", "supermetrics", "wire"];
+    let mut checked = 0;
+    for file in folders.iter().flat_map(|folder| std::fs::read_dir(source.join(folder)).unwrap()) {
+        let path = file.unwrap().path();
+        let code = std::fs::read_to_string(&path).unwrap();
+        let code = code.split("\n#[cfg(test)]").next().unwrap();
+        for declared in code.split("\n#[derive(").skip(1) {
+            let (derived, rest) = declared.split_once(")]").unwrap();
+            let is_type = |line: &&str| line.contains("struct ") || line.contains("enum ");
+            let is_prose = |line: &str| line.starts_with(['/', '#', ' ']);
+            let mut types = rest.lines().filter(|line| !is_prose(line)).filter(is_type);
+            let Some(public) = types.next().and_then(|line| line.strip_prefix("pub ")) else {
+                continue;
+            };
+            let name = public.split(|c: char| !c.is_alphanumeric()).nth(1).unwrap();
+            let derived: Vec<_> = derived.split(", ").collect();
+            if derived.contains(&"Deserialize") {
+                let by_hand = code.contains(&format!("impl Serialize for {name}"));
+                assert!(derived.contains(&"Serialize") || by_hand, "{name} in {}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 70, "{checked}");
+}
+
 #[test]
 fn core_types() {
     use scheduled_runs::client::*;

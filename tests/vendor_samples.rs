@@ -16,6 +16,7 @@
 )]
 
 mod drifts;
+mod round_trip;
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -115,14 +115,14 @@ impl RunAcceleratedQuery {
 pub type Row = Map<String, Value>;
 
 /// The result of an accelerated query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AcceleratedResult {
     /// Id of the query.
     pub query_id: Option<QueryId>,
     /// The columns, in the order of the response.
-    #[serde(rename = "resultsMeta", default, deserialize_with = "columns")]
+    #[serde(rename = "resultsMeta", default, with = "columns")]
     pub columns: Vec<Column>,
     /// The rows. To decode them into your own type, send the request with
     /// [`Client::send_as`](crate::Client::send_as): the member `results` is the list of rows.
@@ -146,62 +146,90 @@ pub struct Column {
     pub xdm_type: Option<Box<str>>,
 }
 
-/// The columns of `{"_adhoc":{"properties":{…}}}`.
-fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Column>, D::Error> {
-    #[derive(Deserialize)]
-    struct ResultsMeta {
+/// The columns as `{"_adhoc":{"properties":{…}}}`.
+mod columns {
+    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+    use serde::ser::{Serialize, Serializer};
+
+    use super::{Column, fmt, lenient};
+
+    /// `C` is the columns, as they are read or as they are written.
+    #[derive(serde::Deserialize, serde::Serialize)]
+    struct ResultsMeta<C> {
         #[serde(rename = "_adhoc")]
-        schema: Option<Schema>,
+        schema: Option<Schema<C>>,
     }
 
-    #[derive(Deserialize)]
-    struct Schema {
-        properties: Option<Columns>,
+    #[derive(serde::Deserialize, serde::Serialize)]
+    struct Schema<C> {
+        properties: Option<C>,
     }
 
-    let meta = Option::<ResultsMeta>::deserialize(deserializer)?;
-    let columns = meta.and_then(|meta| meta.schema?.properties);
-    Ok(columns.map(|Columns(columns)| columns).unwrap_or_default())
-}
+    /// The members of an object, in the order of the response.
+    struct Columns<C>(C);
 
-/// The members of an object, in the order of the response.
-struct Columns(Vec<Column>);
+    #[derive(Default, serde::Deserialize, serde::Serialize)]
+    #[serde(default)]
+    struct Types {
+        #[serde(rename = "type", deserialize_with = "lenient::text")]
+        json_type: Option<Box<str>>,
+        #[serde(rename = "meta:xdmType", deserialize_with = "lenient::text")]
+        xdm_type: Option<Box<str>>,
+    }
 
-impl<'de> Deserialize<'de> for Columns {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ByName;
+    #[derive(serde::Deserialize)]
+    #[serde(transparent)]
+    struct Described(#[serde(deserialize_with = "lenient::object")] Option<Types>);
 
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Types {
-            #[serde(rename = "type", deserialize_with = "lenient::text")]
-            json_type: Option<Box<str>>,
-            #[serde(rename = "meta:xdmType", deserialize_with = "lenient::text")]
-            xdm_type: Option<Box<str>>,
-        }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Column>, D::Error> {
+        let meta = Option::<ResultsMeta<Columns<Vec<Column>>>>::deserialize(deserializer)?;
+        let columns = meta.and_then(|meta| meta.schema?.properties);
+        Ok(columns.map(|Columns(columns)| columns).unwrap_or_default())
+    }
 
-        #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct Described(#[serde(deserialize_with = "lenient::object")] Option<Types>);
+    impl<'de> Deserialize<'de> for Columns<Vec<Column>> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct ByName;
 
-        impl<'de> Visitor<'de> for ByName {
-            type Value = Columns;
+            impl<'de> Visitor<'de> for ByName {
+                type Value = Columns<Vec<Column>>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("columns by name")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Columns, M::Error> {
-                let mut columns = Vec::new();
-                while let Some((name, Described(types))) = map.next_entry::<Box<str>, _>()? {
-                    let Types { json_type, xdm_type } = types.unwrap_or_default();
-                    columns.push(Column { name, json_type, xdm_type });
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("columns by name")
                 }
-                Ok(Columns(columns))
-            }
-        }
 
-        deserializer.deserialize_map(ByName)
+                fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                    let mut columns = Vec::new();
+                    while let Some((name, Described(types))) = map.next_entry::<Box<str>, _>()? {
+                        let Types { json_type, xdm_type } = types.unwrap_or_default();
+                        columns.push(Column { name, json_type, xdm_type });
+                    }
+                    Ok(Columns(columns))
+                }
+            }
+
+            deserializer.deserialize_map(ByName)
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        columns: &[Column],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let properties = Some(Columns(columns));
+        ResultsMeta { schema: Some(Schema { properties }) }.serialize(serializer)
+    }
+
+    impl Serialize for Columns<&[Column]> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let types = |column: &Column| Types {
+                json_type: column.json_type.clone(),
+                xdm_type: column.xdm_type.clone(),
+            };
+            serializer.collect_map(self.0.iter().map(|column| (&column.name, types(column))))
+        }
     }
 }
 

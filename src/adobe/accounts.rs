@@ -231,7 +231,7 @@ id! {
 }
 
 /// One account for SQL clients.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Account {
@@ -245,6 +245,7 @@ pub struct Account {
     pub assigned_to_user: Option<Box<str>>,
     /// Description.
     pub description: Option<String>,
+    #[serde(skip_serializing)]
     credential: Option<SecretString>,
     /// Whether it can be used. Only in lists.
     #[serde(default, deserialize_with = "lenient::boolean")]
@@ -270,7 +271,7 @@ impl Account {
 }
 
 /// The response to a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DeletedAccount {
     /// `Success` in the guide's sample.

@@ -327,7 +327,7 @@ impl From<&QueryId> for AssetId {
 
 /// One alert of a query or schedule. Requests name it by [`asset_id`](Self::asset_id) and
 /// [`alert_type`](Self::alert_type), not by its id.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Alert {
@@ -385,7 +385,7 @@ open_enum! {
 }
 
 /// Whom an alert notifies, and how. Each response has a part of it: see [`Channel`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Subscriptions {
@@ -401,7 +401,8 @@ pub struct Subscriptions {
 }
 
 /// One way of notifying people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Channel {
     /// Whether the people named in the request are notified in this way. In the response to [`CreateAlert`], and in the list

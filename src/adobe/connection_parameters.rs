@@ -3,7 +3,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Adobe;
 use crate::client::operation;
@@ -20,10 +20,10 @@ operation! {
     with |_, request| request.confidential()
 }
 
-/// What SQL clients need to connect. All of it is secret: `Debug` shows no field.
+/// What SQL clients need to connect. All of it is secret: `Debug` shows no field. It is serialised without the tokens.
 ///
 /// [`Response::body`](crate::Response::body) has the body unchanged, with the tokens: do not print it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionParameters {
@@ -36,7 +36,9 @@ pub struct ConnectionParameters {
     pub db_name: Option<Box<str>>,
     /// User: the organization id.
     pub username: Option<Box<str>>,
+    #[serde(skip_serializing)]
     token: Option<SecretString>,
+    #[serde(skip_serializing)]
     compressed_token: Option<SecretString>,
     /// Version of the API.
     #[serde(default, deserialize_with = "lenient::count")]

@@ -120,10 +120,11 @@ impl IpRange {
 }
 
 /// The addresses from which SQL clients may reach a sandbox.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IpAccess {
+    #[serde(skip_serializing)]
     ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
@@ -143,10 +144,11 @@ impl IpAccess {
 }
 
 /// The addresses from which SQL clients could reach a sandbox until the deletion.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeletedIpAccess {
+    #[serde(skip_serializing)]
     ims_org: Option<SecretString>,
     /// The sandbox.
     pub sandbox_name: Option<Box<str>>,
@@ -166,7 +168,7 @@ impl DeletedIpAccess {
 }
 
 /// Whether SQL clients at an address may reach the sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IpValidation {

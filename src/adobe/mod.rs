@@ -144,7 +144,7 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Method};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::accelerated_queries::{AcceleratedResult, Column, Row, RunAcceleratedQuery};
@@ -335,7 +335,7 @@ impl Api for Adobe {
 }
 
 /// The response to a request that was accepted; the work itself follows later.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Accepted {

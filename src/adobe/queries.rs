@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ids::{QueryId, RunId, ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
@@ -413,7 +413,7 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Strin
 }
 
 /// One query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Query {
@@ -442,7 +442,7 @@ pub struct Query {
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub updated: Option<DateTime<Utc>>,
     /// Time it took, in milliseconds on the wire.
-    #[serde(rename = "elapsedTime", default, deserialize_with = "milliseconds")]
+    #[serde(rename = "elapsedTime", default, with = "milliseconds")]
     pub elapsed: Option<Duration>,
     /// Number of rows in the result.
     #[serde(default, deserialize_with = "lenient::count")]
@@ -477,10 +477,22 @@ pub struct Query {
     pub links: Links,
 }
 
-fn milliseconds<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Duration>, D::Error> {
-    Ok(lenient::count(deserializer)?.map(Duration::from_millis))
+mod milliseconds {
+    use super::{Deserializer, Duration, Serialize, Serializer, lenient};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(lenient::count(deserializer)?.map(Duration::from_millis))
+    }
+
+    #[allow(clippy::ref_option, reason = "serde requires this signature")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_millis()).serialize(serializer)
+    }
 }
 
 impl Query {
@@ -493,37 +505,68 @@ impl Query {
 }
 
 /// The computing time of a query. Not documented: the names are the vendor's, and the parts overlap.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ComputeMetrics {
     /// Time of the executors' machines.
-    #[serde(rename = "executorVMSeconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "executorVMSeconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub executor_vm_time: Option<Duration>,
     /// Time of the driver's machine.
-    #[serde(rename = "driverVMSeconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "driverVMSeconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub driver_vm_time: Option<Duration>,
     /// Time of all machines of the cluster.
-    #[serde(rename = "clusterVMSeconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "clusterVMSeconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub cluster_vm_time: Option<Duration>,
     /// Time of all processors of the cluster.
-    #[serde(rename = "clusterCpuSeconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "clusterCpuSeconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub cluster_cpu_time: Option<Duration>,
     /// Time of all machines of the cluster, in hours on the wire.
-    #[serde(rename = "clusterVMHours", default, deserialize_with = "hours")]
+    #[serde(rename = "clusterVMHours", default, with = "hours")]
     pub cluster_vm_hours: Option<Duration>,
 }
 
-fn hours<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Duration>, D::Error> {
-    // A duration of as many seconds.
-    let hours = lenient::seconds(deserializer)?;
-    Ok(hours.and_then(|hours| hours.checked_mul(3600)))
+/// Read and written as a duration of as many seconds.
+mod hours {
+    use super::{Deserializer, Duration, Serializer, lenient};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(lenient::seconds(deserializer)?.and_then(|hours| hours.checked_mul(3600)))
+    }
+
+    #[allow(clippy::ref_option, reason = "serde requires this signature")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        lenient::write_seconds(&time.map(|time| time / 3600), serializer)
+    }
 }
 
 /// A dataset that a query refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DatasetRef {
     /// Id.
@@ -572,7 +615,7 @@ impl QueryState {
 }
 
 /// An error of a query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct QueryError {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ids::{RunId, ScheduleId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
@@ -182,7 +182,7 @@ open_enum! {
 }
 
 /// One run of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Run {
@@ -247,7 +247,7 @@ impl RunState {
 /// The status of one task of a run.
 ///
 /// It does not say why a task failed: the query of the run does, see [`Query::errors`](super::Query::errors).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskStatus {
@@ -256,7 +256,11 @@ pub struct TaskStatus {
     /// State.
     pub state: Option<TaskState>,
     /// How long the work took, in whole seconds, rounded down. A number in samples, a string in the API reference.
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub duration: Option<Duration>,
     /// When the work began. UTC; some responses have no zone.
     #[serde(rename = "startDate", default, deserialize_with = "time::lenient_utc")]

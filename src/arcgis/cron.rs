@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::Weekday;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::wire::lenient;
@@ -29,8 +29,8 @@ use crate::wire::lenient;
 ///
 /// Source: Enterprise Administrator API, "Create Task", section "CRON expressions". Inferred: schedules are read in UTC, because
 /// expression, start time in GMT and last start agree in samples.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(from = "RawSchedule")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(from = "RawSchedule", rename_all = "camelCase")]
 pub struct CronSchedule {
     minute: Box<str>,
     hour: Box<str>,

@@ -1,13 +1,14 @@
 //! Limits on scheduled tasks: get, update.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ArcGis;
 use super::request::Changed;
 use crate::client::{Meta, json, operation};
 use crate::error::Result;
-use crate::wire::open_enum;
+use crate::wire::{lenient, open_enum};
 
 operation! {
     /// Gets the limits on scheduled tasks.
@@ -90,12 +91,14 @@ open_enum! {
 }
 
 /// One limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limit {
     /// Name.
+    #[serde(rename = "limitName")]
     pub name: LimitName,
     /// Value; `None` if it is not a number.
+    #[serde(rename = "numLimit", default, deserialize_with = "lenient::count")]
     pub value: Option<u64>,
 }
 

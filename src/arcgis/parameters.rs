@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::redact::{cut_credentials, without_credentials};
 use crate::wire::open_enum;
 
 /// The parameters of a task, as JSON. Their members depend on the kind of the task.
 ///
-/// They are printed as `[redacted]`, because responses contain the passcode of a backup.
+/// They are printed as `[redacted]`, because responses contain the passcode of a backup, and serialised without it.
 ///
 /// ```
 /// use scheduled_runs::arcgis::Parameters;
@@ -59,6 +60,24 @@ impl Parameters {
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// Without the passcode of a backup, and without other credentials.
+impl Serialize for Parameters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Ok(mut value) = serde_json::from_str::<Value>(&self.0) else {
+            return without_credentials(&self.0).serialize(serializer);
+        };
+        let mut is_secret = cut_credentials(&mut value);
+        if let Some(passcode) = value.get_mut("passcode") {
+            (*passcode, is_secret) = (Value::Null, true);
+        }
+        match serde_json::from_str::<&RawValue>(&self.0) {
+            // Unchanged, down to the digits of its numbers.
+            Ok(raw) if !is_secret => raw.serialize(serializer),
+            _ => value.serialize(serializer),
+        }
     }
 }
 
@@ -227,9 +246,12 @@ mod tests {
             ("[1]", Some("[1]")),
         ] {
             assert_eq!(read(json).as_ref().map(Parameters::json), kept, "{json}");
+            let written = read(json).map(|kept| serde_json::to_string(&kept).unwrap());
+            assert_eq!(written.as_deref(), kept, "what holds no secret is written as it came");
         }
         let parameters = read(r#"{"passcode":"canary-passcode"}"#).unwrap();
         assert_eq!(format!("{parameters:?}"), "[redacted]");
+        assert_eq!(serde_json::to_string(&parameters).unwrap(), r#"{"passcode":null}"#);
         assert_eq!(parameters.passcode().unwrap().expose_secret(), "canary-passcode");
         let error = parameters.read::<Vec<u8>>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");

@@ -1,6 +1,6 @@
 //! The portal itself, and its token service.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ArcGis;
 use crate::client::operation;
@@ -44,7 +44,7 @@ open_enum! {
 }
 
 /// A portal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Portal {
@@ -74,7 +74,7 @@ impl Portal {
 }
 
 /// What a portal says without a sign-in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Info {
@@ -90,7 +90,7 @@ pub struct Info {
 }
 
 /// The token service of a portal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AuthInfo {

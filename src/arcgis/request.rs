@@ -1,8 +1,8 @@
 //! What the requests of this vendor share: the portal they go to, and how responses are read.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fields::{RunId, TaskId};
@@ -72,8 +72,8 @@ pub(super) fn dated<T: DeserializeOwned + Dated>(meta: &Meta, body: &Bytes) -> R
 /// The administrator API sends only a status, the sharing API only ids, and the response of the administrator API to
 /// [`CreateTask`](super::CreateTask) is not documented: each member may be missing. A response that says that the change was not
 /// made is an error.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "RawChange")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "RawChange", rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Changed {
     /// `success`, or `success with warnings`, or `in progress`.

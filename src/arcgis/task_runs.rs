@@ -1,6 +1,6 @@
 //! Runs of tasks, of both APIs: list, get, update, delete.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ArcGis;
 use super::fields::{self, RunId, RunStatus, TaskId, Username};
@@ -162,7 +162,7 @@ fn record(request: RequestBuilder, status: &RunStatus, result: Option<&str>) -> 
 /// One run of a task: [`TaskRun`] of a task of the deployment, `TaskRun<UserTask>` of a user's task.
 ///
 /// The sharing API documents only id, status, result and task of its runs; the other members are read if it sends them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskRun<T = Task> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ArcGis;
 use super::cron::CronSchedule;
@@ -15,6 +15,7 @@ use super::time::{Dated, Time};
 use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
+use crate::wire::lenient;
 
 operation! {
     /// Lists the scheduled tasks of a deployment.
@@ -174,23 +175,27 @@ operation! {
 }
 
 /// A scheduled task of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "TaskFields<Box<str>>")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "TaskFields<Box<str>>", rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Task {
     /// Id. Responses have it as `id`, `taskId`, or both.
     pub id: TaskId,
     /// Title; `taskTitle` in responses.
+    #[serde(rename = "taskTitle")]
     pub title: Option<Box<str>>,
     /// What the task does; `taskType` in responses. [`CreateTask`] accepts this name.
+    #[serde(rename = "taskType")]
     pub kind: Option<TaskType>,
     /// Another name of the kind, such as `CREATE_BACKUP_TASK_TYPE`; `type` in responses. No request accepts it.
+    #[serde(rename = "type")]
     pub type_constant: Option<Box<str>>,
     /// Id of its owner.
     pub owner_id: Option<Box<str>>,
     /// Id of the organisation.
     pub org_id: Option<Box<str>>,
     /// State. The server disables a task after several consecutive failed runs: 5, unless a limit sets another number.
+    #[serde(rename = "taskState")]
     pub state: Option<TaskState>,
     /// Whether the task will run again.
     pub active: Option<bool>,
@@ -199,6 +204,7 @@ pub struct Task {
     /// The schedule as one text, with seconds in front.
     pub cron_expression: Option<Box<str>>,
     /// Time between two runs. The docs call it the length of the last run; the samples show otherwise.
+    #[serde(rename = "runIntervalSeconds", serialize_with = "lenient::write_seconds")]
     pub run_interval: Option<Duration>,
     /// Number of runs after which the task ends; -1 means never.
     pub max_occurrences: Option<i64>,

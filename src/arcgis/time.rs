@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use serde::Deserializer;
+use serde::{Deserializer, Serialize, Serializer};
 
 use crate::wire::lenient;
 use crate::wire::time::parse;
@@ -87,6 +87,16 @@ impl Time {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.raw)
+    }
+}
+
+/// As the server sent it.
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.raw.parse::<i64>() {
+            Ok(millis) => serializer.serialize_i64(millis),
+            Err(_) => serializer.serialize_str(&self.raw),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ArcGis;
 use super::cron::CronSchedule;
@@ -15,6 +15,7 @@ use super::time::{Dated, Time};
 use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
+use crate::wire::lenient;
 
 /// Which tasks a list returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -301,8 +302,8 @@ operation! {
 }
 
 /// A scheduled task of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "TaskFields<UserTaskType>")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "TaskFields<UserTaskType>", rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UserTask {
     /// Id.
@@ -310,17 +311,21 @@ pub struct UserTask {
     /// Title.
     pub title: Option<Box<str>>,
     /// What the task does; `type` in responses.
+    #[serde(rename = "type")]
     pub kind: Option<UserTaskType>,
     /// Its owner; `userId` in responses, although it is a name.
+    #[serde(rename = "userId")]
     pub user: Option<Username>,
     /// State. The server disables a task after several consecutive failed runs (5, unless a limit sets another number), and when
     /// its notebook gets another owner.
+    #[serde(rename = "taskState")]
     pub state: Option<TaskState>,
     /// Whether the task will run again.
     pub active: Option<bool>,
     /// Schedule.
     pub cron_schedule: Option<CronSchedule>,
     /// Time between two runs. The docs call it the length of the last run; the samples show otherwise.
+    #[serde(rename = "runIntervalSeconds", serialize_with = "lenient::write_seconds")]
     pub run_interval: Option<Duration>,
     /// Number of runs after which the task ends; -1 means never.
     pub max_occurrences: Option<i64>,

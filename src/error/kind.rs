@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of failure it was; one failure has one kind for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// It is serialised as its [code](Self::as_str), which spans, metrics and databases can rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// Refused here, before anything was sent: a bad id, a missing setting, a value no header can carry.
@@ -49,6 +54,34 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Its code, such as `rate_limited`: the name of the variant in snake case. Stable: a later version may add codes, but changes
+    /// none.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Auth => "auth",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::Rejected => "rejected",
+            Self::Server => "server",
+            Self::UnexpectedContent => "unexpected_content",
+            Self::Decode => "decode",
+            Self::TooLarge => "too_large",
+            Self::CrossOrigin => "cross_origin",
+            Self::Pagination => "pagination",
+            Self::Unsupported => "unsupported",
+            Self::WaitTimeout => "wait_timeout",
+            Self::RunFailed => "run_failed",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Config => "refused before sending",
@@ -116,6 +149,43 @@ impl TimeoutPhase {
             Self::Idle => "the server stopped sending within the idle limit",
             Self::Call => "the call's deadline passed",
             Self::Auth => "the credential gave no token before the call's deadline",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_serialised_as_its_code() {
+        let codes = [
+            (ErrorKind::Config, "config"),
+            (ErrorKind::Connect, "connect"),
+            (ErrorKind::Tls, "tls"),
+            (ErrorKind::Timeout, "timeout"),
+            (ErrorKind::Interrupted, "interrupted"),
+            (ErrorKind::Auth, "auth"),
+            (ErrorKind::Denied, "denied"),
+            (ErrorKind::NotFound, "not_found"),
+            (ErrorKind::RateLimited, "rate_limited"),
+            (ErrorKind::Rejected, "rejected"),
+            (ErrorKind::Server, "server"),
+            (ErrorKind::UnexpectedContent, "unexpected_content"),
+            (ErrorKind::Decode, "decode"),
+            (ErrorKind::TooLarge, "too_large"),
+            (ErrorKind::CrossOrigin, "cross_origin"),
+            (ErrorKind::Pagination, "pagination"),
+            (ErrorKind::Unsupported, "unsupported"),
+            (ErrorKind::WaitTimeout, "wait_timeout"),
+            (ErrorKind::RunFailed, "run_failed"),
+            (ErrorKind::Ambiguous, "ambiguous"),
+        ];
+        for (kind, code) in codes {
+            assert_eq!(kind.as_str(), code);
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{code}\""));
+            assert_eq!(serde_json::from_str::<ErrorKind>(&json).unwrap(), kind);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a vendor says about a failure.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::redact::Secrets;
 
 /// What the vendor itself said about a failure, with the known secrets of the call removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VendorError {
     /// The vendor's code, as text even where the wire has a number.

@@ -1,7 +1,7 @@
 //! Runs of a schedule: start one, list them. The vendor has no operation that gets a single run.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Foundry;
 use super::request::{Paging, Preview, page_size_setter};
@@ -68,7 +68,7 @@ impl ListScheduleRuns {
 }
 
 /// One run of a schedule. It has no status of its own: see [`result`](Self::result), and the build that it names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ScheduleRun {

@@ -1,7 +1,7 @@
 //! Versions of a schedule: each change creates a new one.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Foundry;
 use super::request::Preview;
@@ -39,7 +39,7 @@ operation! {
 }
 
 /// One version of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ScheduleVersion {

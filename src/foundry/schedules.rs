@@ -241,7 +241,7 @@ fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
 }
 
 /// One schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Schedule {
@@ -275,7 +275,7 @@ pub struct Schedule {
 }
 
 /// The resources that a run of a schedule may change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AffectedResources {

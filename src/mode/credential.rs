@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Mode;
@@ -99,7 +99,7 @@ impl Endpoint for Verify {
 }
 
 /// Who a credential belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Verification {
     /// The workspace's username, as [`workspace`](crate::ClientBuilder::workspace) takes it.

@@ -1,7 +1,7 @@
 //! Data sources: list, get.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{End, ListQuery};
 use super::tokens::DataSourceToken;
@@ -29,7 +29,7 @@ operation! {
 }
 
 /// One data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DataSource {
     /// Token.

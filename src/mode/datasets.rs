@@ -1,7 +1,7 @@
 //! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset) and has a report's token.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{ListQuery, order_setters, page_setters};
 use super::report_runs::RunState;
@@ -71,7 +71,7 @@ operation! {
 /// One run of a dataset.
 ///
 /// The reference names its members after datasets; responses have been seen that name them after reports. Both are decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DatasetRun {
     /// Token.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::results::{Content, Format, content};
 use super::tokens::{ReportRunToken, ReportToken};
@@ -73,7 +73,7 @@ open_enum! {
 }
 
 /// The export of a run as PDF.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct PdfExport {
     /// State.

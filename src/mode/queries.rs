@@ -141,7 +141,7 @@ operation! {
 }
 
 /// One query of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Query {
     /// Token.

@@ -1,7 +1,7 @@
 //! Query runs: a report run consists of them, and they say why it failed.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{End, ListQuery, page_setters};
 use super::report_runs::RunState;
@@ -48,7 +48,7 @@ operation! {
 }
 
 /// One run of a query, as part of a run of its report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueryRun {
     /// Token.

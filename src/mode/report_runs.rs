@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::list::{ListQuery, order_setters, page_setters};
@@ -206,7 +206,7 @@ open_enum! {
 /// One run of a report.
 ///
 /// It does not say why it failed: that is in its query runs, see [`QueryRun`](super::QueryRun).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ReportRun {
     /// Token.
@@ -281,7 +281,7 @@ relations! {
 }
 
 /// One form field of a run: a parameter of its report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct FormField {
     /// The parameter's name.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{End, ListQuery, order_setters, page_setters};
 use super::tokens::{DataSourceToken, ReportRunToken, ReportToken, SpaceToken};
@@ -100,7 +100,7 @@ open_enum! {
 }
 
 /// One report or dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Token.
@@ -153,7 +153,11 @@ pub struct Report {
     #[serde(default, deserialize_with = "lenient::count")]
     pub view_count: Option<u64>,
     /// Expected duration of a run.
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub expected_runtime: Option<Duration>,
     /// When its last run **started**. UTC.
     #[serde(default, deserialize_with = "time::lenient_utc")]

@@ -270,7 +270,7 @@ open_enum! {
 }
 
 /// One schedule of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Schedule {
     /// Token.
@@ -299,7 +299,11 @@ pub struct Schedule {
     /// The parameters it runs the report with, as raw JSON: an object, though documented as a string.
     pub parameters: Option<RawJson>,
     /// How long a run may take before the next one is started all the same.
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub timeout: Option<Duration>,
     /// State of the retries of a failed run.
     #[serde(default, deserialize_with = "lenient::text")]

@@ -1,6 +1,6 @@
 //! Spaces, which the web application calls collections: list, get.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{ListQuery, page_setters};
 use super::tokens::SpaceToken;
@@ -63,7 +63,7 @@ open_enum! {
 }
 
 /// One space.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Space {
     /// Token.

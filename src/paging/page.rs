@@ -43,7 +43,7 @@ impl fmt::Debug for Cursor {
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The items, in the vendor's order.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Supermetrics;
@@ -61,14 +61,15 @@ fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
     #[derive(Deserialize)]
     struct LoginList {
         #[serde(default, deserialize_with = "lenient::items")]
-        data: Vec<Entry>,
+        data: Vec<Login>,
     }
     let list: LoginList = json::decode(meta, &json::or_empty(body))?;
-    Ok(list.data.into_iter().map(Entry::login).collect())
+    Ok(list.data)
 }
 
 /// A login at a data source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "Entry")]
 #[non_exhaustive]
 pub struct Login {
     /// Name of the login, as [`Query::user`](super::Query::user) takes it.
@@ -82,7 +83,7 @@ pub struct Login {
 }
 
 /// An account at a data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Account {
     /// Id, as [`Query::accounts`](super::Query::accounts) takes it.
@@ -111,21 +112,14 @@ struct Entry {
     group_name: Option<Box<str>>,
 }
 
-impl Entry {
-    fn login(self) -> Login {
-        let Self {
-            ds_user,
-            display_name,
-            cache_time,
-            mut accounts,
-            account_id,
-            account_name,
-            group_name,
-        } = self;
+impl From<Entry> for Login {
+    fn from(entry: Entry) -> Self {
+        let Entry { account_id, account_name, group_name, mut accounts, .. } = entry;
         if accounts.is_empty() && account_id.is_some() {
             accounts.push(Account { account_id, account_name, group_name });
         }
-        Login { ds_user, display_name, cache_time, accounts }
+        let Entry { ds_user, display_name, cache_time, .. } = entry;
+        Self { ds_user, display_name, cache_time, accounts }
     }
 }
 

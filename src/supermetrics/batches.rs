@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::de::{Deserializer, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::Supermetrics;
@@ -264,7 +264,7 @@ open_enum! {
 }
 
 /// A batch.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Batch {
     /// Id of the batch.
@@ -324,7 +324,17 @@ pub struct BatchStatus {
     pub queries: Vec<BatchQuery>,
 }
 
-#[derive(Deserialize)]
+/// As the vendor sends it.
+impl Serialize for BatchStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (status_code, progress) = (self.state.clone(), self.progress.clone());
+        let paginate = Some(Counters { total: self.total });
+        let meta = BatchMeta { status_code, progress, paginate };
+        ListResponse { meta: Some(meta), data: self.queries.clone() }.serialize(serializer)
+    }
+}
+
+#[derive(Deserialize, Serialize)]
 struct BatchMeta {
     status_code: Option<BatchState>,
     #[serde(default, deserialize_with = "lenient::object")]
@@ -343,7 +353,7 @@ impl From<ListResponse<BatchQuery, BatchMeta>> for BatchStatus {
 }
 
 /// How many queries of a batch are in which state.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct BatchProgress {
     /// Not started.
@@ -362,7 +372,7 @@ pub struct BatchProgress {
 
 /// One query of a batch. Read its result by the id of its run, with [`ListRows`](super::ListRows) or
 /// [`GetResults`](super::GetResults); the vendor's link to it is left out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct BatchQuery {
     /// Id of the run.
@@ -387,7 +397,7 @@ pub struct BatchQuery {
 }
 
 /// The part of a split query that a query of a batch is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct SplitInfo {
     /// Its accounts.
@@ -400,7 +410,7 @@ pub struct SplitInfo {
 }
 
 /// The result of a query of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct BatchResult {
     /// Rows of the result.

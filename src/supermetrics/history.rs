@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Supermetrics;
@@ -93,7 +93,7 @@ impl ListHistory {
 }
 
 /// One run in the history.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// When the run was scheduled. Inferred: UTC.
@@ -113,7 +113,12 @@ pub struct HistoryEntry {
     #[serde(default, deserialize_with = "lenient::count")]
     pub rows: Option<u64>,
     /// How long the run took. Only runs that have ended have it. Inferred: the name of this member is not documented.
-    #[serde(rename = "run_seconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "run_seconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub run_time: Option<Duration>,
 }
 

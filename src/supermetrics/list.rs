@@ -1,8 +1,8 @@
 //! What all lists of this vendor share: pages that begin at an offset.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::parameters::Limited as _;
 use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
@@ -138,8 +138,8 @@ impl<T: DeserializeOwned> CountedList<T> for ListQuery {
 }
 
 /// The response of a counted list. `M` is the type of its `meta`.
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned, M: DeserializeOwned")]
+#[derive(Deserialize, Serialize)]
+#[serde(bound(deserialize = "T: DeserializeOwned, M: DeserializeOwned"))]
 pub(super) struct ListResponse<T, M = ListMeta> {
     #[serde(default, deserialize_with = "lenient::object")]
     pub(super) meta: Option<M>,
@@ -155,7 +155,7 @@ pub(super) struct ListMeta {
 }
 
 /// How many items there are.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub(super) struct Counters {
     #[serde(default, deserialize_with = "lenient::count")]
     pub(super) total: Option<u64>,

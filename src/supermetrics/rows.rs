@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
+use serde::ser::{SerializeSeq as _, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use super::row_de::RowPlan;
-use crate::error::Result;
 use crate::wire::lenient::{self, FromAny, Scalar};
 use crate::wire::open_enum;
 
 /// One cell of a row. Only texts are documented, but numbers come as well.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Cell {
     /// Nothing.
@@ -138,7 +139,7 @@ open_enum! {
 }
 
 /// A field of a query, as the response describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Field {
     /// Id that the query used for it.
@@ -170,7 +171,7 @@ impl Field {
 }
 
 /// A column of the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Column {
     /// Its name in the header row.
@@ -205,6 +206,8 @@ impl Column {
 pub(super) struct Columns {
     list: Vec<Column>,
     positions: HashMap<Box<str>, usize>,
+    /// The rows came as objects, and the columns are named after their members.
+    named: bool,
 }
 
 impl fmt::Debug for Columns {
@@ -214,7 +217,7 @@ impl fmt::Debug for Columns {
 }
 
 impl Columns {
-    fn new(list: Vec<Column>) -> Self {
+    fn new(list: Vec<Column>, named: bool) -> Self {
         let mut positions = HashMap::new();
         // First the best names of all columns, then the next ones: the header of one column must not hide the id of
         // another.
@@ -225,11 +228,16 @@ impl Columns {
                 }
             }
         }
-        Self { list, positions }
+        Self { list, positions, named }
     }
 
     pub(super) fn list(&self) -> &[Column] {
         &self.list
+    }
+
+    /// Whether the response had columns, but no row of titles.
+    pub(super) fn lack_titles(&self) -> bool {
+        !self.named && self.list.first().is_some_and(|column| column.header.is_none())
     }
 }
 
@@ -283,8 +291,37 @@ impl Row {
     /// # Errors
     /// [`ErrorKind::Decode`](crate::ErrorKind::Decode). It names the column and the expected type, and never contains
     /// the cell.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
+    pub fn deserialize<T: DeserializeOwned>(&self) -> crate::Result<T> {
         RowPlan::default().read(self, None)
+    }
+}
+
+/// As the vendor sends it: a list of cells, or, where the response has objects, an object. To read rows again, serialise their
+/// [`QueryRun`](super::QueryRun), which has their columns.
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.columns.named {
+            return self.cells.serialize(serializer);
+        }
+        let names = self.columns.list.iter().map(|column| &column.header);
+        serializer.collect_map(names.zip(&self.cells))
+    }
+}
+
+/// The rows of a response, as the vendor sends them, with their titles.
+pub(super) struct WithTitles<'r>(pub(super) &'r Columns, pub(super) &'r [Row]);
+
+impl Serialize for WithTitles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(columns, rows) = self;
+        let mut list = serializer.serialize_seq(None)?;
+        let is_empty = columns.list.is_empty() && rows.is_empty();
+        if !(columns.named || columns.lack_titles() || is_empty) {
+            let titles = columns.list.iter().map(|column| &column.header);
+            list.serialize_element(&titles.collect::<Vec<_>>())?;
+        }
+        rows.iter().try_for_each(|row| list.serialize_element(row))?;
+        list.end()
     }
 }
 
@@ -317,7 +354,7 @@ impl Data {
         } else {
             vec![None; cells.as_slice().first().map_or(0, Vec::len)]
         };
-        let columns = Arc::new(Columns::new(columns(titles, fields, named)));
+        let columns = Arc::new(Columns::new(columns(titles, fields, named), named));
         let rows = cells.map(|cells| Row { columns: Arc::clone(&columns), cells }).collect();
         (columns, rows)
     }

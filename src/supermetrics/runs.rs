@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -17,7 +17,7 @@ use super::head::Head;
 use super::parameters::{LAST_OFFSET, Limited as _, Parameters, check_offsets, json_parameters};
 use super::query::{Query, QueryParameters};
 use super::row_de::RowPlan;
-use super::rows::{Column, Columns, Data, Field, Row};
+use super::rows::{Column, Columns, Data, Field, Row, WithTitles};
 use super::schedule_id::ScheduleId;
 use super::state::{QueryError, QueryState};
 use crate::client::{
@@ -396,10 +396,14 @@ impl QueryRun {
             let state = Some(QueryState::Success);
             let head = RunMeta { status_code: state, ..RunMeta::default() };
             let data = json::decode(meta, body)?;
-            RunResponse { meta: Some(head), data, error: None, message: None }
+            RunResponse { meta: Some(head), data, error: None, message: None, no_headers: false }
         } else {
             json::decode(meta, body)?
         };
+        Ok(Self::of(response, no_headers))
+    }
+
+    fn of(response: RunResponse, no_headers: Option<bool>) -> Self {
         let head = response.meta.unwrap_or_default();
         let no_headers = no_headers
             .unwrap_or_else(|| head.query.as_ref().is_some_and(ResolvedQuery::has_no_headers));
@@ -415,7 +419,7 @@ impl QueryRun {
         // A failed run may have an error but no state, and a run with an error is neither running nor successful.
         let reported = head.status_code.as_ref().is_some_and(QueryState::is_failure);
         let failed = (error.is_some() && !reported).then_some(QueryState::Failure);
-        Ok(Self {
+        Self {
             request_id: head.request_id,
             schedule_id: head.schedule_id.filter(|id| !id.as_str().is_empty()),
             state: failed.or(head.status_code),
@@ -428,7 +432,60 @@ impl QueryRun {
             linked: link.is_some(),
             columns,
             rows,
-        })
+        }
+    }
+}
+
+/// Reads a run as the responses have it.
+impl<'de> Deserialize<'de> for QueryRun {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let response = RunResponse::deserialize(deserializer)?;
+        let no_headers = response.no_headers.then_some(true);
+        Ok(Self::of(response, no_headers))
+    }
+}
+
+/// Writes a run as the responses have it, with two differences: a link to more rows has only their offsets, and rows without a row
+/// of titles are marked by the member `no_headers`.
+impl Serialize for QueryRun {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Response<'r> {
+            meta: Meta<'r>,
+            data: WithTitles<'r>,
+            error: &'r Option<QueryError>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            no_headers: bool,
+        }
+        #[derive(Serialize)]
+        struct Meta<'r> {
+            request_id: &'r Option<Box<str>>,
+            schedule_id: &'r Option<ScheduleId>,
+            status_code: &'r Option<QueryState>,
+            progress: &'r Option<QueryProgress>,
+            workflow: &'r Option<Workflow>,
+            query: &'r Option<ResolvedQuery>,
+            result: &'r Option<ResultInfo>,
+            paginate: Option<Links>,
+        }
+        #[derive(Serialize)]
+        struct Links {
+            next: String,
+        }
+        let data = WithTitles(&self.columns, &self.rows);
+        let next = || self.next.map_or_else(|| "?".to_owned(), Offsets::link);
+        let meta = Meta {
+            request_id: &self.request_id,
+            schedule_id: &self.schedule_id,
+            status_code: &self.state,
+            progress: &self.progress,
+            workflow: &self.workflow,
+            query: &self.query,
+            result: &self.result,
+            paginate: self.linked.then(|| Links { next: next() }),
+        };
+        let no_headers = self.columns.lack_titles();
+        Response { meta, data, error: &self.error, no_headers }.serialize(serializer)
     }
 }
 
@@ -442,6 +499,9 @@ struct RunResponse {
     error: Option<Value>,
     #[serde(default, deserialize_with = "lenient::text")]
     message: Option<Box<str>>,
+    /// Not the vendor's: marks a stored run whose rows have no titles.
+    #[serde(default)]
+    no_headers: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -469,7 +529,7 @@ struct PageLinks {
 }
 
 /// Progress of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueryProgress {
     /// Parts that are finished.
@@ -481,7 +541,7 @@ pub struct QueryProgress {
 }
 
 /// Load of the queue, which the whole licence shares.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Workflow {
     /// Tasks that are waiting.
@@ -493,7 +553,7 @@ pub struct Workflow {
 }
 
 /// A query as the vendor understood it, with relative dates resolved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ResolvedQuery {
     /// First day, `2026-02-01`.
@@ -537,7 +597,7 @@ impl ResolvedQuery {
 }
 
 /// Size and source of a result.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ResultInfo {
     /// Columns of a row; 0 if there is no data.
@@ -547,7 +607,12 @@ pub struct ResultInfo {
     #[serde(default, deserialize_with = "lenient::count")]
     pub total_rows: Option<u64>,
     /// How long the run took.
-    #[serde(rename = "run_seconds", default, deserialize_with = "lenient::seconds")]
+    #[serde(
+        rename = "run_seconds",
+        default,
+        deserialize_with = "lenient::seconds",
+        serialize_with = "lenient::write_seconds"
+    )]
     pub run_time: Option<Duration>,
     /// Whether the data source used only a sample of its data.
     #[serde(default, deserialize_with = "lenient::boolean")]
@@ -571,6 +636,12 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// A link with nothing but the offsets.
+    fn link(self) -> String {
+        let end = self.end.map_or_else(String::new, |end| format!("&offset_end={end}"));
+        format!("?offset_start={}{end}", self.start)
+    }
+
     /// The offsets in a link to a page, from the object in `json` or from query members of their own. The rest of the
     /// link is ignored: links point to other hosts, and contain the API key if it is sent in the parameters.
     fn of(link: &str) -> Option<Self> {

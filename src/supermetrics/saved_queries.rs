@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Supermetrics;
 use super::files::Download;
@@ -124,7 +124,7 @@ id! {
 }
 
 /// A stored query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct SavedQuery {
     /// Id of the query.
@@ -155,7 +155,7 @@ impl SavedQuery {
 }
 
 /// The data source of a stored query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DataSourceInfo {
     /// Id, as [`Query::new`] takes it.
@@ -165,7 +165,7 @@ pub struct DataSourceInfo {
 }
 
 /// A group of stored queries.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueryGroup {
     /// Id.

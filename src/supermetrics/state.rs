@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::run::Phase;
 use crate::wire::open_enum;
@@ -55,7 +56,7 @@ impl QueryState {
 }
 
 /// Why the vendor refused a call, or why a run failed: the vendor uses the same object for both.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueryError {
     /// The error code, for example `QUERY_AUTH_UNAVAILABLE`.
@@ -66,7 +67,8 @@ pub struct QueryError {
     pub description: Option<Box<str>>,
     /// The HTTP status that corresponds to the error. Only the queries of a batch have it.
     pub status: Option<u16>,
-    /// URL of the vendor's page about the error.
+    /// URL of the vendor's page about the error; `links.docs.href` on the wire.
+    #[serde(rename = "links", serialize_with = "links_to_docs")]
     pub docs_url: Option<Box<str>>,
 }
 
@@ -108,6 +110,15 @@ impl QueryError {
             (None, None) => None,
         }
     }
+}
+
+#[allow(clippy::ref_option, reason = "serde requires this signature")]
+fn links_to_docs<S: Serializer>(
+    docs_url: &Option<Box<str>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let links = docs_url.as_ref().map(|href| json!({ "docs": { "href": href } }));
+    links.serialize(serializer)
 }
 
 /// The message, then the code.

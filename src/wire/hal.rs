@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::RawJson;
 
 /// Where something else is. Follow it with [`Client::follow`](crate::Client::follow).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(from = "Spelling")]
 #[non_exhaustive]
 pub struct Link {
@@ -57,7 +57,7 @@ impl Link {
 }
 
 /// The links of a response, by name. Kept as they came, and parsed when one is read.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Links(Option<RawJson>);
 
@@ -100,7 +100,7 @@ impl fmt::Debug for Links {
 }
 
 /// What a response says how to send: a form as in HTML, with the method and the address that it is sent to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Form {
     /// A URL, absolute or relative to the vendor's host.
@@ -112,7 +112,7 @@ pub struct Form {
 }
 
 /// The forms of a response, by name. Kept as they came, and parsed when one is read.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Forms(Option<RawJson>);
 
@@ -136,7 +136,7 @@ fn members(raw: Option<&RawJson>) -> BTreeMap<String, &RawValue> {
 }
 
 /// Resources inside a response, by name. Kept as they came, and parsed when one is read.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Embedded(Option<RawJson>);
 

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Serializer};
 
 use super::drift;
 
@@ -206,6 +206,18 @@ pub fn seconds<'de, D: Deserializer<'de>>(
         }
         _ => None,
     })
+}
+
+/// Writes [`seconds`], of a `Duration` or an `Option` of one: an integer if they are whole.
+pub fn write_seconds<S: Serializer>(
+    time: &(impl Into<Option<std::time::Duration>> + Copy),
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match (*time).into() {
+        None => serializer.serialize_none(),
+        Some(time) if time.subsec_nanos() == 0 => serializer.serialize_u64(time.as_secs()),
+        Some(time) => serializer.serialize_f64(time.as_secs_f64()),
+    }
 }
 
 /// A string, or an integer as its digits: for codes and ids that vendors send as both.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// JSON that is kept as it came, and sent back unchanged: what has no fixed shape, or none that this version of the crate
-/// has a name for. Equal if the texts are.
+/// has a name for. Equal if the texts are. It is serialised unchanged by `serde_json` only, and so is all that contains it.
 #[derive(Clone)]
 pub struct RawJson(pub(super) Box<RawValue>);
 

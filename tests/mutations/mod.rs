@@ -1,6 +1,8 @@
 //! A response, changed in one place at a time: what becomes of it when the vendor changes its mind.
 
-use std::fmt::Debug;
+#[path = "../round_trip/mod.rs"]
+mod round_trip;
+
 use std::sync::{Arc, Mutex};
 
 use scheduled_runs::ErrorKind;
@@ -8,6 +10,8 @@ use scheduled_runs::client::{Api, ClientBuilder, Endpoint};
 use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::wire::{Drift, DriftKind};
 use serde_json::{Map, Value, json};
+
+use self::round_trip::Travels;
 
 /// A member beside the others that nobody knows.
 const SIBLING: &str = "lunarPhase";
@@ -26,7 +30,7 @@ pub(crate) struct Rules {
 
 /// Decodes a response with every change of every member of every object, and of every element of every list.
 ///
-/// Whatever happens to an optional member, the rest is as if the member were not there; and a client with a callback for drift
+/// What decodes travels on. Whatever happens to an optional member, the rest is as if the member were not there; and a client with a callback for drift
 /// reports a type that is not known.
 pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
     client: impl Fn() -> ClientBuilder<A>,
@@ -34,12 +38,13 @@ pub(crate) async fn check<A: Api, E: Endpoint<Api = A> + Clone>(
     body: &str,
     rules: Rules,
 ) where
-    E::Output: Debug,
+    E::Output: Travels,
 {
     let whole: Value = serde_json::from_str(body).unwrap();
     let decode = async |body: &Value| decode(client(), &request, &body.to_string()).await;
     let unchanged = decode(&whole).await;
     assert!(unchanged.output.is_ok(), "{unchanged:?}");
+    round_trip::check_names(E::OPERATION, &unchanged.json, body);
     let mut faults = Vec::new();
     let mut expect = |holds: bool, what: &dyn Fn() -> String| {
         if !holds {
@@ -157,6 +162,8 @@ fn of_each_type() -> impl Iterator<Item = Value> {
 #[derive(Debug)]
 struct Decoded {
     output: Result<String, (ErrorKind, String)>,
+    /// The value, serialised.
+    json: String,
     /// Pointers of the members whose types are reported.
     types: Vec<String>,
     /// Names of the unknown variants that are reported.
@@ -183,18 +190,24 @@ async fn decode<A: Api, E: Endpoint<Api = A> + Clone>(
     body: &str,
 ) -> Decoded
 where
-    E::Output: Debug,
+    E::Output: Travels,
 {
     let (script, reports) = (ScriptedTransport::default(), Arc::new(Mutex::new(Vec::new())));
     script.respond(200, body.to_owned());
     let sink = Arc::clone(&reports);
     let on_drift = move |drift: &Drift| sink.lock().unwrap().push(drift.kind.clone());
     let client = client.transport(script).on_drift(on_drift).build().unwrap();
-    let output = match client.send(request.clone()).await {
-        Ok(response) => Ok(format!("{:?}", *response)),
-        Err(error) => Err((error.kind(), error.report())),
+    let response = client.send(request.clone()).await;
+    let json = response.as_ref().map(|response| round_trip::check_value(E::OPERATION, &**response));
+    let mut decoded = Decoded {
+        json: json.unwrap_or_default(),
+        output: match response {
+            Ok(response) => Ok(format!("{:?}", *response)),
+            Err(error) => Err((error.kind(), error.report())),
+        },
+        types: Vec::new(),
+        variants: Vec::new(),
     };
-    let mut decoded = Decoded { output, types: Vec::new(), variants: Vec::new() };
     for drift in reports.lock().unwrap().drain(..) {
         match drift {
             DriftKind::Type { pointer, .. } => decoded.types.push(pointer.into()),

@@ -14,6 +14,7 @@ use scheduled_runs::testing::ScriptedTransport;
 use scheduled_runs::{ErrorKind, adobe};
 use serde_json::Value;
 
+use super::round_trip::{self, Travels};
 use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
@@ -227,7 +228,10 @@ async fn decodes<E: Endpoint<Api = adobe::Adobe> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
-) -> usize {
+) -> usize
+where
+    E::Output: Travels,
+{
     reports_only_what_is_new(
         || adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev"),
         &request,
@@ -237,7 +241,11 @@ async fn decodes<E: Endpoint<Api = adobe::Adobe> + Clone>(
     let script = ScriptedTransport::default();
     script.respond(200, body.to_owned());
     match client(&script).send(request).await {
-        Ok(answer) => found(&answer),
+        Ok(answer) => {
+            let json = round_trip::check_value(E::OPERATION, &*answer);
+            round_trip::check_names(E::OPERATION, &json, body);
+            found(&answer)
+        }
         Err(error) => panic!("{}", error.report()),
     }
 }

@@ -15,6 +15,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ClientBuilder, ErrorKind};
 use serde_json::Value;
 
+use super::round_trip::{self, Travels};
 use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
@@ -144,12 +145,19 @@ async fn decodes<E: Endpoint<Api = ArcGis> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
-) -> usize {
+) -> usize
+where
+    E::Output: Travels,
+{
     reports_only_what_is_new(client, &request, body).await;
     let script = ScriptedTransport::default();
     script.respond(200, body.to_owned());
     match client().transport(script).build().unwrap().send(request).await {
-        Ok(answer) => found(&answer),
+        Ok(answer) => {
+            let json = round_trip::check_value(E::OPERATION, &*answer);
+            round_trip::check_names(E::OPERATION, &json, body);
+            found(&answer)
+        }
         Err(error) => panic!("{}", error.report()),
     }
 }

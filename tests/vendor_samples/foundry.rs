@@ -17,6 +17,7 @@ use scheduled_runs::{Cursor, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::round_trip::{self, Travels};
 use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
@@ -200,7 +201,10 @@ async fn decodes<E: Endpoint<Api = Foundry> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
-) -> usize {
+) -> usize
+where
+    E::Output: Travels,
+{
     reports_only_what_is_new(
         || {
             foundry::Client::builder()
@@ -214,7 +218,11 @@ async fn decodes<E: Endpoint<Api = Foundry> + Clone>(
     let script = ScriptedTransport::default();
     script.respond(200, body.to_owned());
     match client(&script).send(request).await {
-        Ok(answer) => found(&answer),
+        Ok(answer) => {
+            let json = round_trip::check_value(E::OPERATION, &*answer);
+            round_trip::check_names(E::OPERATION, &json, body);
+            found(&answer)
+        }
         Err(error) => panic!("{}", error.report()),
     }
 }

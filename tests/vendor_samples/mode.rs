@@ -14,6 +14,7 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ErrorKind, mode};
 use serde_json::Value;
 
+use super::round_trip::{self, Travels};
 use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
@@ -176,7 +177,10 @@ async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
-) -> usize {
+) -> usize
+where
+    E::Output: Travels,
+{
     reports_only_what_is_new(
         || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
         &request,
@@ -186,13 +190,20 @@ async fn decodes<E: Endpoint<Api = mode::Mode> + Clone>(
     let script = ScriptedTransport::default();
     script.respond(200, body.to_owned());
     match client(&script).send(request).await {
-        Ok(answer) => found(&answer),
+        Ok(answer) => {
+            let json = round_trip::check_value(E::OPERATION, &*answer);
+            round_trip::check_names(E::OPERATION, &json, body);
+            found(&answer)
+        }
         Err(error) => panic!("{}", error.report()),
     }
 }
 
 /// The sample is a whole list of so many items, though every page be the same.
-async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items: usize) -> usize {
+async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items: usize) -> usize
+where
+    E::Item: Travels,
+{
     reports_only_what_is_new(
         || mode::Client::builder().workspace("acme").clock(ManualClock::new()),
         &request,
@@ -207,7 +218,11 @@ async fn walks<E: PagedEndpoint<Api = mode::Mode>>(request: E, body: &str, items
         (0..2).for_each(|_| script.respond(200, body.to_owned()));
     }
     match client(&script).items(request).try_collect().await {
-        Ok(all) => assert_eq!(all.len(), items, "{}", E::OPERATION),
+        Ok(all) => {
+            assert_eq!(all.len(), items, "{}", E::OPERATION);
+            let json = round_trip::check_value(E::OPERATION, &all);
+            round_trip::check_names(E::OPERATION, &json, body);
+        }
         Err(error) => panic!("{}", error.report()),
     }
     script.sent().len()
@@ -218,7 +233,10 @@ async fn goes_on<E: PagedEndpoint<Api = mode::Mode> + Clone>(
     request: E,
     body: &str,
     next: &str,
-) -> usize {
+) -> usize
+where
+    E::Item: Travels,
+{
     let page = |page: &E::Output| {
         assert_eq!(page.next.as_ref().map(scheduled_runs::Cursor::as_str), Some(next));
         page.items.len()

@@ -3,13 +3,14 @@
 use http::{Response, StatusCode};
 use scheduled_runs::client::{Endpoint, PagedEndpoint as _};
 use scheduled_runs::supermetrics::{
-    Cell, GetQueryStatus, ListAccounts, ListHistory, ListResults, ListRows, Query, QueryState,
+    Cell, GetQueryStatus, ListAccounts, ListHistory, ListResults, ListRows, Query, QueryState, Row,
     RunQuery, StartQuery,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{Cursor, ErrorKind, supermetrics};
+use scheduled_runs::{Cursor, ErrorKind, Page, supermetrics};
 use serde_json::Value;
 
+use super::round_trip::{self, Travels};
 use super::{reports_only_what_is_new, samples};
 
 #[tokio::test]
@@ -48,13 +49,13 @@ async fn check(name: &str, body: &str) -> usize {
             if !first {
                 request = request.at(&Cursor::new("offset=3"));
             }
-            let rows = |page: &scheduled_runs::Page<supermetrics::Row>| {
+            let rows = |page: &Page<Row>| {
                 assert_eq!(page.next.as_ref().map(Cursor::as_str), first.then_some("offset=3"));
                 assert_eq!(page.total, Some(5));
                 assert!(page.items.iter().all(|row| row.get("name").is_some()));
                 page.items.len()
             };
-            assert_eq!(decodes(request, body, rows).await, if first { 3 } else { 2 });
+            assert_eq!(decodes_rows(request, body, rows).await, if first { 3 } else { 2 });
             1
         }
         "cli_query_success_data_object" => {
@@ -77,7 +78,7 @@ async fn check(name: &str, body: &str) -> usize {
             decodes(GetQueryStatus::new("s").no_headers(), body, |run| run.rows().len()).await
         }
         "pysdk_results_request_id_as_schedule_id" => {
-            decodes(ListResults::new("s").no_headers(), body, |page| page.items.len()).await
+            decodes_rows(ListResults::new("s").no_headers(), body, |page| page.items.len()).await
         }
         "cli_query_failure_data_null" => is(GetQueryStatus::new("s"), body, "FAILURE").await,
         "cli_query_scheduled_data_null" => is(GetQueryStatus::new("s"), body, "SCHEDULED").await,
@@ -108,7 +109,7 @@ async fn check(name: &str, body: &str) -> usize {
             let members = body.trim().strip_prefix('{').unwrap().strip_suffix('}').unwrap();
             let whole =
                 format!(r#"{{"meta":{{"status_code":"SUCCESS",{members}}},"data":[["h"],["x"]]}}"#);
-            decodes(ListRows::new("s"), &whole, |page| page.next.iter().len()).await
+            decodes_rows(ListRows::new("s"), &whole, |page| page.next.iter().len()).await
         }
         request if request.starts_with("request_") => check_request(request, body),
         error if error.contains("error_") => fails(error, body).await,
@@ -180,8 +181,40 @@ fn client(script: &ScriptedTransport) -> supermetrics::Client {
     builder.clock(ManualClock::new()).build().unwrap()
 }
 
-/// The sample decodes.
+/// The sample decodes, and what it decodes to travels on.
 async fn decodes<E: Endpoint<Api = supermetrics::Supermetrics> + Clone>(
+    request: E,
+    body: &str,
+    found: impl Fn(&E::Output) -> usize,
+) -> usize
+where
+    E::Output: Travels,
+{
+    let found = |output: &E::Output| {
+        let json = round_trip::check_value(E::OPERATION, output);
+        round_trip::check_names(E::OPERATION, &json, body);
+        found(output)
+    };
+    reads(request, body, found).await
+}
+
+/// The sample is a page of rows. They serialise as they came; without their run they are not read again.
+async fn decodes_rows<E>(request: E, body: &str, found: impl Fn(&Page<Row>) -> usize) -> usize
+where
+    E: Endpoint<Api = supermetrics::Supermetrics, Output = Page<Row>> + Clone,
+{
+    let found = |page: &Page<Row>| {
+        let sample: Value = serde_json::from_str(body).unwrap();
+        let data = sample["data"].as_array().or_else(|| sample.as_array()).unwrap();
+        for row in &page.items {
+            assert!(data.contains(&serde_json::to_value(row).unwrap()), "{row:?}");
+        }
+        found(page)
+    };
+    reads(request, body, found).await
+}
+
+async fn reads<E: Endpoint<Api = supermetrics::Supermetrics> + Clone>(
     request: E,
     body: &str,
     found: impl Fn(&E::Output) -> usize,
