@@ -130,7 +130,7 @@ fn no_setter_of_the_core_forgets_another() {
             appears_within(SHORT) options(options());
         client() => limits(Limits::default().idle(SHORT)) retry(RetryPolicy::default().cap(SHORT))
             scope("s") user_agent("a") allow_plain_http()
-            credential(adobe::AccessToken::new("k", "t")) on_drift(|_| ());
+            credential(adobe::AccessToken::new("k", "t")) on_drift(|_| ()) on_call(|_| ());
         tokens() => scopes(["a"]) basic_auth() default_lifetime(SHORT) max_lifetime(SHORT);
         tokens() => scope("a") basic_auth() default_lifetime(SHORT);
         Plan::fails("x") => takes(7) code("c") reason("r") after_lists(7) listed_after(SHORT) rows(7) split_by(&["a"]);

@@ -73,10 +73,10 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     for told in [
         "scheduled_runs.call{otel.name=\"adobe.schedules.list\" otel.kind=\"client\" vendor=\"adobe\"",
         "http.request.method=\"GET\" server.address=\"127.0.0.1\"",
-        "the call is retried attempt=1 error.type=Server http.response.status_code=503",
+        "the call is retried attempt=1 error.type=\"server\" http.response.status_code=503",
         "http.request.resend_count=1 http.response.status_code=200",
         "http.response.status_code=404 ",
-        "error.type=NotFound",
+        "error.type=\"not_found\"",
         "scheduled_runs.wait{vendor=\"adobe\" run=adobe:nightly-orders/",
         "phase=queued",
         "phase=failed before=running",

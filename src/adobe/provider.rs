@@ -52,7 +52,8 @@ impl RunProvider for Client {
         let schedule = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetRun::new(schedule, run.id())).await?;
-        let mut snapshot = snapshot(run.target(), &found);
+        let observed = found.meta().server_date();
+        let mut snapshot = snapshot(run.target(), &found).observed(observed);
         if snapshot.phase == Phase::Failed {
             (snapshot.phase, snapshot.failure) = bad_end_of_run(&calls, run.target(), &found).await;
         }
@@ -70,10 +71,12 @@ impl RunProvider for Client {
     ) -> Result<Page<RunSnapshot>> {
         let calls = self.share_deadline(limits);
         let request = ListRuns::new(target.id_at(self)?).newest_first().limit(PAGE);
-        let page = calls.page(request, cursor.as_ref()).await?.into_inner();
+        let page = calls.page(request, cursor.as_ref()).await?;
+        let observed = page.meta().server_date();
+        let page = page.into_inner();
         let killed = killed_since_failed(&calls, target, &page.items).await;
         Ok(page.map(|run| {
-            let mut snapshot = snapshot(target, &run);
+            let mut snapshot = snapshot(target, &run).observed(observed);
             if snapshot.phase == Phase::Failed && killed.iter().any(|query| is_of(query, &run)) {
                 snapshot.phase = Phase::Cancelled;
             }

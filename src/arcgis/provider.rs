@@ -105,8 +105,9 @@ async fn get<T: Send + 'static>(
     target: &Target,
     limits: &CallLimits,
 ) -> Result<RunSnapshot> {
-    let run = client.share_deadline(limits).send(request).await?.into_inner();
-    Ok(RunSnapshot { failure: run.failure(), ..run.snapshot(target) })
+    let run = client.share_deadline(limits).send(request).await?;
+    let snapshot = run.snapshot(target).observed(run.meta().server_date());
+    Ok(RunSnapshot { failure: run.failure(), ..snapshot })
 }
 
 async fn list<T: Send + 'static>(
@@ -117,7 +118,8 @@ async fn list<T: Send + 'static>(
     limits: &CallLimits,
 ) -> Result<Page<RunSnapshot>> {
     let page = client.share_deadline(limits).page(request, cursor.as_ref()).await?;
-    let mut page = page.into_inner().map(|run| run.snapshot(target));
+    let observed = page.meta().server_date();
+    let mut page = page.into_inner().map(|run| run.snapshot(target).observed(observed));
     page.items.sort_by_key(|run| Reverse(run.created));
     Ok(page)
 }

@@ -12,6 +12,7 @@ use super::clock::{Clock, SystemClock};
 use super::credential::Credential;
 use super::endpoint::Api;
 use super::exchange::{self, Core};
+use super::finished::{FinishedCall, OnCall};
 use super::header_value;
 use super::limits::Limits;
 use super::link;
@@ -43,6 +44,7 @@ pub struct ClientBuilder<A: Api> {
     retry: RetryPolicy,
     allow_plain_http: bool,
     drift: Option<Box<OnDrift>>,
+    on_call: Option<OnCall>,
 }
 
 impl<A: Api> Debug for ClientBuilder<A> {
@@ -57,6 +59,7 @@ impl<A: Api> Debug for ClientBuilder<A> {
             .field("limits", &self.limits)
             .field("retry", &self.retry)
             .field("on_drift", &self.drift.is_some())
+            .field("on_call", &self.on_call)
             .finish_non_exhaustive()
     }
 }
@@ -75,6 +78,7 @@ impl<A: Api> ClientBuilder<A> {
             retry: RetryPolicy::default(),
             allow_plain_http: false,
             drift: None,
+            on_call: None,
         }
     }
 
@@ -157,6 +161,27 @@ impl<A: Api> ClientBuilder<A> {
         self
     }
 
+    /// Calls back when a call has ended, for metrics. Unlike a [`Transport`], which sees attempts, it sees the whole call: its
+    /// outcome, how long it took, and each attempt with its cause. Off by default, which costs nothing.
+    ///
+    /// Calls that fetch a token are reported as well. A call whose future is dropped before it has ended is not reported, and
+    /// neither is a request that cannot be written, such as one with an empty id. A page is reported when it has arrived, not when
+    /// its list ends. The callback runs inside the call; a panic in it is caught.
+    ///
+    /// The guide's page on [observing](crate::guide::observing) has recipes for Prometheus and OpenTelemetry.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mode")] {
+    /// let builder = scheduled_runs::mode::Client::builder().on_call(|call| {
+    ///     println!("{} {} {:?}", call.operation, call.outcome(), call.elapsed);
+    /// });
+    /// # }
+    /// ```
+    pub fn on_call(mut self, callback: impl Fn(&FinishedCall<'_>) + Send + Sync + 'static) -> Self {
+        self.on_call = Some(OnCall::new(callback));
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -226,6 +251,7 @@ impl<A: Api> ClientBuilder<A> {
                 retry: self.retry,
                 allow_plain_http: self.allow_plain_http,
                 drift: self.drift.map(|on_drift| DriftReporter::new(on_drift, unread)),
+                on_call: self.on_call,
             }),
             api: PhantomData,
         })

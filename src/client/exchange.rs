@@ -14,6 +14,7 @@ use url::Url;
 use super::clock::{self, Clock};
 use super::credential::{Credential, CredentialContext};
 use super::dialect::{Advice, Dialect, RawResponse, Verdict};
+use super::finished::OnCall;
 use super::lease::{Expiry, Lease};
 use super::limits::{CallLimits, CallOptions, Limits};
 use super::link;
@@ -45,6 +46,7 @@ pub(super) struct Core {
     pub(super) in_flight: Semaphore,
     pub(super) allow_plain_http: bool,
     pub(super) drift: Option<DriftReporter>,
+    pub(super) on_call: Option<OnCall>,
 }
 
 impl Debug for Core {
@@ -131,12 +133,20 @@ pub(super) async fn run(
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
     let request = session.written(write)?;
-    let span = trace::call_span(&session.core.vendor, &request);
+    let core = session.core;
+    let span = trace::call_span(&core.vendor, &request);
+    let observed =
+        core.on_call.as_ref().map(|on_call| (on_call, request.clone(), core.clock.now()));
     // Boxed: it is large, and each future around it would copy it.
     let ended = trace::inside(&span, Box::pin(attempts(session, request, write, accept))).await;
-    match &ended {
-        Ok((meta, _)) => trace::call_ended(&span, &meta.attempts, None),
-        Err(error) => trace::call_ended(&span, error.attempts(), Some(error.kind())),
+    let (attempts, failure) = match &ended {
+        Ok((meta, _)) => (&*meta.attempts, None),
+        Err(error) => (error.attempts(), Some(error.kind())),
+    };
+    trace::call_ended(&span, attempts, failure);
+    if let Some((on_call, request, begun)) = observed {
+        let elapsed = core.clock.now().saturating_duration_since(begun);
+        on_call.report(&core.vendor, &request, attempts, failure, elapsed);
     }
     ended
 }
@@ -163,6 +173,7 @@ async fn attempts(
             session.deadline = session.deadline.min(clock::after(core.clock.now(), limit));
         }
 
+        request.set_attempt(attempts.len());
         let begun = core.clock.now();
         let mut record = Attempt::begin(core.clock.utc());
         let outcome = attempt(session, &mut request, &mut record, accept).await;

@@ -8,6 +8,7 @@
 //! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
 //! | `dialect` | [`Dialect`]: how one vendor says "error" |
 //! | `credential` | [`Credential`] and cached tokens |
+//! | `token_file` | [`TokenFile`]: a token that somebody else writes |
 //! | [`oauth`] | tokens for a client id and a secret |
 //! | `transport` | [`Transport`], over reqwest |
 //! | `response` | [`Response`] and [`Meta`] |
@@ -16,6 +17,7 @@
 //! | `clock` | [`Clock`]: what time it is |
 //! | `lease` | [`Lease`]: until when a start may be sent |
 //! | `connect` | the check of a lease between connecting and sending |
+//! | `finished` | [`FinishedCall`]: what is reported of a call, for metrics |
 //! | `trace` | the span and the events of a call |
 
 mod builder;
@@ -26,6 +28,7 @@ pub(crate) mod credential;
 mod dialect;
 mod endpoint;
 mod exchange;
+mod finished;
 pub mod json;
 mod lease;
 mod limits;
@@ -37,6 +40,7 @@ mod request;
 mod response;
 mod retry;
 mod task;
+mod token_file;
 mod trace;
 mod transport;
 
@@ -59,6 +63,7 @@ pub use self::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 pub use self::endpoint::{
     Api, CountedList, Endpoint, ListSettings, OffsetPages, PagedEndpoint, Service, account_at,
 };
+pub use self::finished::FinishedCall;
 pub use self::lease::Lease;
 pub use self::limits::{CallLimits, CallOptions, Limits};
 pub use self::link::LinkPolicy;
@@ -67,6 +72,7 @@ pub use self::rate::Rate;
 pub use self::request::{ApiRequest, Idempotency, PathSegment, RequestBuilder};
 pub use self::response::{Meta, Response};
 pub use self::retry::RetryPolicy;
+pub use self::token_file::TokenFile;
 pub use self::transport::{
     BodyLimits, ReqwestTransport, Transport, TransportError, TransportErrorKind,
 };

@@ -43,6 +43,7 @@ pub struct ApiRequest {
     body: Bytes,
     hidden: Vec<SecretString>,
     confidential: bool,
+    attempt: u32,
     extensions: Extensions,
 }
 
@@ -88,6 +89,7 @@ impl ApiRequest {
             body: Bytes::new(),
             hidden: Vec::new(),
             confidential: false,
+            attempt: 1,
             extensions: Extensions::new(),
         };
         RequestBuilder { request, query: String::new(), fault }
@@ -109,6 +111,17 @@ impl ApiRequest {
     #[must_use]
     pub fn idempotency(&self) -> Idempotency {
         self.idempotency
+    }
+
+    /// Which attempt of its call it is, from 1: what a [`Transport`](super::Transport) needs to tell a retry from a new call.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Notes how many attempts came before.
+    pub(super) fn set_attempt(&mut self, before: usize) {
+        self.attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
     }
 
     /// HTTP method.

@@ -10,9 +10,13 @@ use crate::error::{Attempt, ErrorKind};
 use crate::redact::Printable;
 use crate::vendor::Vendor;
 
+/// The target of the span and its events.
+const TARGET: &str = "scheduled_runs::call";
+
 /// One call, with all its attempts.
 pub(super) fn call_span(vendor: &Vendor, request: &ApiRequest) -> Span {
     let span = tracing::info_span!(
+        target: TARGET,
         "scheduled_runs.call",
         otel.name = request.operation(),
         otel.kind = "client",
@@ -55,15 +59,16 @@ pub(super) fn call_ended(span: &Span, attempts: &[Attempt], error: Option<ErrorK
         span.record("request_id", field::display(Printable(id)));
     }
     if let Some(kind) = error {
-        span.record("error.type", field::debug(kind));
+        span.record("error.type", kind.as_str());
     }
 }
 
 /// An attempt failed, and another one follows after this pause.
 pub(super) fn retries(number: usize, attempt: &Attempt, pause: Duration) {
     tracing::info!(
+        target: TARGET,
         attempt = number,
-        error.r#type = attempt.failure.map(field::debug),
+        error.r#type = attempt.failure.map(ErrorKind::as_str),
         http.response.status_code = attempt.status.map(|status| status.as_u16()),
         pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
         "the call is retried"

@@ -22,6 +22,9 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 /// A transport sends exactly once: no retries, no redirects. The client drops the future when a limit runs out, and the
 /// transport must then not continue in the background.
 ///
+/// A request says which [operation](ApiRequest::operation) it is for and which [attempt](ApiRequest::attempt) of its call it is.
+/// For numbers about whole calls, [`on_call`](super::ClientBuilder::on_call) is simpler.
+///
 /// A transport that logs or keeps what goes through it takes the secrets out: [`ApiRequest::redacted_url`] and
 /// [`ApiRequest::redact`] do so, and of a request that [is confidential](ApiRequest::is_confidential) it keeps no body. The
 /// crate's example `record_and_replay` writes every exchange to a file and replays it.
@@ -39,7 +42,8 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 ///         request: ApiRequest,
 ///         limits: BodyLimits,
 ///     ) -> Result<http::Response<bytes::Bytes>, TransportError> {
-///         let line = format!("{} {}", request.method(), request.redacted_url());
+///         let (operation, attempt) = (request.operation(), request.attempt());
+///         let line = format!("{operation}, attempt {attempt}: {}", request.redacted_url());
 ///         let result = self.0.send(request, limits).await;
 ///         match &result {
 ///             Ok(response) => println!("{line}: {}", response.status()),

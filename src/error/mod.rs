@@ -292,9 +292,12 @@ impl Error {
         &self.0.about.candidates
     }
 
-    /// Whether [`Trigger::verify`](crate::run::Trigger::verify) searched and found no run that the trigger could have started.
+    /// Whether [`Trigger::verify`](crate::run::Trigger::verify) searched and found no run that the trigger could have started. The
+    /// text of the error says so as well.
     ///
-    /// It is an observation within a limited time, not a proof: a vendor may start the run later.
+    /// It adds to [`may_have_run`](Self::may_have_run), which stays true: that the request may have arrived, and that within the
+    /// [grace](crate::run::Trigger::grace) time no run appeared, are both true. It is an observation within a limited time, not a
+    /// proof: a vendor may start the run later. Only [`NotStarted`](crate::run::Recovery::NotStarted) of an intent is one.
     #[must_use]
     pub fn verified_not_started(&self) -> bool {
         self.0.about.verified_not_started
@@ -310,7 +313,8 @@ impl Error {
 
     /// Whether the call may have started, changed or deleted something at the vendor although it failed.
     ///
-    /// Always false for calls that are safe to retry. It errs on the side of `true`: a lost or unreadable response, every 408, every
+    /// After a trigger that was [verified](crate::run::Trigger::verify), [`verified_not_started`](Self::verified_not_started) says
+    /// what was found; this stays true. Always false for calls that are safe to retry. It errs on the side of `true`: a lost or unreadable response, every 408, every
     /// 4xx that a gateway may send after it has passed the request on (444, 460, 499, and those that no standard has), and every 5xx
     /// but 501, 505 and 511 that does not say "not accepted" count as "may have".
     #[must_use]
@@ -336,6 +340,20 @@ impl Error {
 
     fn is_not_idempotent(&self) -> bool {
         self.0.call.as_ref().is_some_and(|call| call.not_idempotent)
+    }
+
+    /// What is known about a run that was to be started, as the end of a sentence.
+    fn found(&self) -> &'static str {
+        match self.0.about.triggered {
+            _ if self.0.about.verified_not_started => {
+                "; no run that it could have started was found"
+            }
+            // The run itself is known, or which runs it may be.
+            _ if self.0.about.run.is_some() || !self.candidates().is_empty() => "",
+            Some(Delivery::Answered) => "; the vendor accepted the trigger",
+            Some(Delivery::Unknown) => "; a run may have started",
+            _ => "",
+        }
     }
 
     pub(crate) fn set(&mut self) -> Set<'_> {
@@ -464,7 +482,7 @@ impl fmt::Display for Error {
         if self.attempts().len() > 1 {
             write!(f, " after {} attempts", self.attempts().len())?;
         }
-        Ok(())
+        f.write_str(self.found())
     }
 }
 

@@ -35,10 +35,12 @@ impl Error {
             report.line("delivery", &format_args!("{:?}", self.delivery()));
         }
         if self.is_not_idempotent() || self.may_have_run() {
-            report.line("may have run", &if self.may_have_run() { "yes" } else { "no" });
-        }
-        if self.verified_not_started() {
-            report.line("verified", &"no run that it could have started was listed");
+            let answer = match (self.may_have_run(), self.verified_not_started()) {
+                (true, true) => "probably not: no run that it could have started was found",
+                (true, false) => "yes",
+                (false, _) => "no",
+            };
+            report.line("may have run", &answer);
         }
         for candidate in self.candidates() {
             report.line("candidate", candidate);

@@ -52,7 +52,8 @@ impl RunProvider for Client {
             return Ok(snapshot(run.target(), &found, None));
         };
         let build = calls.send(GetBuild::new(build)).await?;
-        let mut snapshot = snapshot(run.target(), &found, Some(&*build));
+        let observed = build.meta().server_date();
+        let mut snapshot = snapshot(run.target(), &found, Some(&*build)).observed(observed);
         if snapshot.phase == Phase::Failed {
             snapshot.failure = Some(why(&calls, &build).await);
         }
@@ -70,15 +71,17 @@ impl RunProvider for Client {
         let calls = self.share_deadline(limits);
         let request = ListScheduleRuns::new(target.id_at(self)?);
         let page = calls.page(request, cursor.as_ref()).await?;
+        let mut observed = page.meta().server_date();
         let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
         let mut builds = BTreeMap::new();
         for rids in rids.chunks(GetBuilds::MOST) {
             let batch = calls.send(GetBuilds::new(rids.iter().copied())).await?;
+            observed = batch.meta().server_date();
             builds.extend(batch.into_inner());
         }
         Ok(page.into_inner().map(|run| {
             let build = build_of(&run).and_then(|build| builds.get(build));
-            snapshot(target, &run, build)
+            snapshot(target, &run, build).observed(observed)
         }))
     }
 

@@ -45,7 +45,8 @@ impl RunProvider for Client {
         let report = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetReportRun::new(report, run.id())).await?;
-        let mut snapshot = snapshot(run.target(), &found);
+        let observed = found.meta().server_date();
+        let mut snapshot = snapshot(run.target(), &found).observed(observed);
         if snapshot.phase == Phase::Failed {
             snapshot.failure = why(&calls, report, &found).await;
         }
@@ -61,7 +62,8 @@ impl RunProvider for Client {
     ) -> Result<Page<RunSnapshot>> {
         let request = ListReportRuns::new(target.id_at(self)?).newest_first();
         let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
-        Ok(page.into_inner().map(|run| snapshot(target, &run)))
+        let observed = page.meta().server_date();
+        Ok(page.into_inner().map(|run| snapshot(target, &run).observed(observed)))
     }
 
     #[inline]

@@ -1,20 +1,16 @@
 //! What every provider can do.
 
-use futures_core::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
 use super::intent::StartIntent;
 use super::model::{RunRef, RunSnapshot, Target};
 use super::provider::{CancelOutcome, RunProvider};
 use super::recover::Recover;
+use super::runs::Runs;
 use super::start::Prepare;
 use super::trigger::Trigger;
 use super::wait::Wait;
 use super::wait_all::WaitAll;
 use crate::client::CallLimits;
 use crate::error::Result;
-use crate::paging::page::Walk;
-use crate::paging::walk::endless;
 
 /// What every [`RunProvider`] can do. Implemented for all of them.
 pub trait RunProviderExt: RunProvider {
@@ -30,25 +26,22 @@ pub trait RunProviderExt: RunProvider {
     /// is set, [`fetch_page`](RunProvider::fetch_page) continues from there.
     ///
     /// ```
+    /// use chrono::{TimeDelta, Utc};
     /// use futures_util::TryStreamExt;
-    /// use scheduled_runs::{Phase, Result, RunProvider, RunProviderExt, Target};
+    /// use scheduled_runs::{Result, RunProvider, RunProviderExt, Target};
     ///
-    /// /// How many of the last hundred runs failed.
-    /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<usize> {
-    ///     let mut runs = provider.runs(target);
-    ///     let (mut seen, mut failed) = (0, 0);
+    /// /// Why runs of the last week failed.
+    /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<Vec<String>> {
+    ///     let mut runs = provider.runs(target).since(Utc::now() - TimeDelta::days(7)).with_reasons();
+    ///     let mut failures = Vec::new();
     ///     while let Some(run) = runs.try_next().await? {
-    ///         failed += usize::from(run.phase == Phase::Failed);
-    ///         seen += 1;
-    ///         if seen == 100 {
-    ///             break;
-    ///         }
+    ///         failures.extend(run.failure.map(|why| format!("{}: {why}", run.run)));
     ///     }
-    ///     Ok(failed)
+    ///     Ok(failures)
     /// }
     /// ```
-    fn runs(&self, target: &Target) -> BoxStream<'_, Result<RunSnapshot>> {
-        walk(self, target.clone())
+    fn runs(&self, target: &Target) -> Runs<'_, Self> {
+        Runs::new(self, target.clone())
     }
 
     /// Asks the vendor to cancel a run, with the client's own limits. It may keep running for a while; wait for it.
@@ -118,27 +111,3 @@ pub trait RunProviderExt: RunProvider {
 }
 
 impl<P: RunProvider + ?Sized> RunProviderExt for P {}
-
-/// The list of runs, guarded as every other walk.
-fn walk<P: RunProvider + ?Sized>(
-    provider: &P,
-    target: Target,
-) -> BoxStream<'_, Result<RunSnapshot>> {
-    let pages =
-        stream::try_unfold((target, Walk::default()), move |(target, mut walk)| async move {
-            if walk.is_done() {
-                return Ok(None);
-            }
-            walk.admit().map_err(|why| endless("runs.list", why))?;
-            let cursor = walk.cursor().cloned();
-            let page = provider.fetch_page(&target, cursor.clone(), &CallLimits::default()).await;
-            let mut page = page.map_err(|mut error| {
-                error.set().cursor(cursor);
-                error
-            })?;
-            let taken = walk.take_in(&mut page, |run| Some(run.run.id()));
-            taken.map_err(|why| endless("runs.list", why))?;
-            Ok(Some((stream::iter(page.items).map(Ok), (target, walk))))
-        });
-    pages.try_flatten().boxed()
-}

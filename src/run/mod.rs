@@ -4,6 +4,7 @@
 //! its id, wait for its end, resume a wait in another process.
 
 mod ext;
+mod finished;
 mod intent;
 #[cfg(test)]
 mod interleavings;
@@ -12,6 +13,7 @@ mod parse;
 mod polls;
 mod provider;
 mod recover;
+mod runs;
 mod search;
 mod start;
 mod trace;
@@ -20,10 +22,12 @@ mod wait;
 mod wait_all;
 
 pub use self::ext::RunProviderExt;
+pub use self::finished::FinishedWait;
 pub use self::intent::StartIntent;
 pub use self::model::{Failure, Phase, Progress, RunRef, RunSnapshot, Target};
 pub use self::provider::{CancelOutcome, Capabilities, RecentRuns, RunProvider, Triggered};
 pub use self::recover::{Recover, Recovery};
+pub use self::runs::Runs;
 pub use self::start::{Prepare, Prepared};
 pub use self::trigger::Trigger;
 pub use self::wait::Wait;

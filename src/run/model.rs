@@ -266,6 +266,8 @@ pub struct RunSnapshot {
     pub started: Option<DateTime<Utc>>,
     /// When work ended.
     pub finished: Option<DateTime<Utc>>,
+    /// When the vendor said this, by its own clock, to the second.
+    pub observed: Option<DateTime<Utc>>,
     /// How far it is, if the vendor counts.
     pub progress: Option<Progress>,
     /// Why it failed. Set for a failed run that was fetched alone; lists leave it out.
@@ -283,9 +285,25 @@ impl RunSnapshot {
             created: None,
             started: None,
             finished: None,
+            observed: None,
             progress: None,
             failure: None,
         }
+    }
+
+    /// The same snapshot, with when the vendor said so: the `Date` of its response.
+    #[must_use]
+    pub fn observed(mut self, time: Option<DateTime<Utc>>) -> Self {
+        self.observed = time;
+        self
+    }
+
+    /// How long after its end the run was known to have ended: both times are the vendor's, so that this machine's clock does not
+    /// matter. To the second. `None` until it has ended, and where the vendor does not say when (Supermetrics).
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        let finished = self.finished.filter(|_| self.phase.is_terminal())?;
+        Some((self.observed? - finished).to_std().unwrap_or_default())
     }
 
     /// How long the work took; `None` until it has ended.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::finished::FinishedWait;
 use super::model::{RunRef, RunSnapshot};
 use super::trace;
 use crate::client::{CallOptions, within};
@@ -14,10 +15,14 @@ pub(super) const FIRST_POLL: Duration = Duration::from_secs(1);
 /// What is said of a run whose wait ran out of time.
 pub(super) const STILL_RUNNING: &str = "it is still running at the vendor";
 
+/// How far apart the polls of an outage are at most, if a wait goes on whatever fails.
+const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(600);
+
 /// For how long a vendor may not know a run that was just triggered.
 const APPEARS_WITHIN: Duration = Duration::from_secs(60);
 
 type OnUpdate<'p> = Box<dyn FnMut(&RunSnapshot) + Send + 'p>;
+type OnEnd<'p> = Box<dyn FnMut(&FinishedWait<'_>) + Send + 'p>;
 
 /// The settings that [`wait_setters`] sets.
 pub(super) struct Settings<'p> {
@@ -26,6 +31,7 @@ pub(super) struct Settings<'p> {
     pub(super) tolerance: Tolerance,
     pub(super) appears_within: Option<Duration>,
     pub(super) on_update: Option<OnUpdate<'p>>,
+    pub(super) on_end: Option<OnEnd<'p>>,
     pub(super) options: CallOptions,
 }
 
@@ -41,6 +47,15 @@ impl fmt::Debug for Settings<'_> {
     }
 }
 
+impl Settings<'_> {
+    /// The least pause after so many polls have failed in a row. A wait that goes on whatever fails doubles it each time.
+    pub(super) fn outage(&self, failed: u32) -> Option<Duration> {
+        let doublings = failed.checked_sub(1).filter(|_| self.tolerance == Tolerance::Forever)?;
+        let pause = self.intervals.every.saturating_mul(2_u32.saturating_pow(doublings));
+        Some(pause.min(LONGEST_OUTAGE_PAUSE))
+    }
+}
+
 impl Default for Settings<'_> {
     fn default() -> Self {
         Self {
@@ -49,18 +64,21 @@ impl Default for Settings<'_> {
             tolerance: Tolerance::Time(Duration::from_secs(600)),
             appears_within: None,
             on_update: None,
+            on_end: None,
             options: CallOptions::default(),
         }
     }
 }
 
 /// How much failure in a row a wait sits out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tolerance {
     /// From the first poll that failed to the last.
     Time(Duration),
     /// Polls.
     Polls(u32),
+    /// Without an end, and of a refused credential as well.
+    Forever,
 }
 
 /// The intervals between the polls of a wait.
@@ -120,6 +138,20 @@ macro_rules! wait_setters {
             self
         }
 
+        /// Waits without a limit, and sits out every outage, also that of a credential: until the run has ended, or the vendor says
+        /// that there is no such run. For a service whose waits live as long as its process: it needs no loop around a wait. Polls
+        /// that fail are made less and less often, up to once in 10 minutes. A later [`timeout`](Self::timeout),
+        /// [`tolerate_for`](Self::tolerate_for) or [`tolerate`](Self::tolerate) counts again.
+        ///
+        /// A refused credential is an outage, because another one may come: a client secret that is replaced, a
+        /// [`TokenFile`](crate::client::TokenFile) that is written anew. Let [`on_end`](Self::on_end), the events of `tracing` or
+        /// the numbers of [`on_call`](crate::ClientBuilder::on_call) say that it takes long.
+        pub fn forever(mut self) -> Self {
+            self.settings.timeout = Duration::MAX;
+            self.settings.tolerance = $crate::run::polls::Tolerance::Forever;
+            self
+        }
+
         /// For how long all polls may fail before the wait fails, from the first one that failed to the last. Default 10 minutes.
         /// Only outages are tolerated: failures of network, load and server, and, once a poll has succeeded, a refused credential
         /// that can be renewed. A run that is not found, or is not yours, ends the wait at once.
@@ -149,6 +181,16 @@ macro_rules! wait_setters {
             self
         }
 
+        /// Called once for each run when the wait for it has ended, for metrics: how, after how many polls, and how long after the
+        /// run's own end.
+        pub fn on_end(
+            mut self,
+            report: impl FnMut(&$crate::run::FinishedWait<'_>) + Send + 'p,
+        ) -> Self {
+            self.settings.on_end = Some(Box::new(report));
+            self
+        }
+
         /// Limits for each poll.
         pub fn options(mut self, options: CallOptions) -> Self {
             self.settings.options = options;
@@ -166,6 +208,9 @@ pub(super) async fn in_time<T>(left: Duration, poll: impl Future<Output = Result
 
 /// A run whose end is awaited: what is known about it, and how long its polls have failed.
 pub(super) struct Awaited {
+    begun: Instant,
+    polls: u32,
+    failed_polls: u32,
     last: Option<RunSnapshot>,
     failing: Option<Failing>,
     /// This wait triggered the run.
@@ -182,19 +227,32 @@ struct Failing {
 }
 
 impl Awaited {
-    pub(super) fn new(run: &RunRef, triggered: bool) -> Self {
-        Self { last: None, failing: None, triggered, triggered_at: run.triggered() }
+    pub(super) fn new(run: &RunRef, triggered: bool, begun: Instant) -> Self {
+        Self {
+            begun,
+            polls: 0,
+            failed_polls: 0,
+            last: None,
+            failing: None,
+            triggered,
+            triggered_at: run.triggered(),
+        }
     }
 
-    /// Takes in what a poll brought: the snapshot, an error that ends the wait, or nothing if the failure is tolerated. `begun`
-    /// is when the wait began.
+    /// What is left of the wait. The first poll is made whatever the limit: a wait reports the run's phase before it gives up.
+    pub(super) fn left(&self, limit: Duration, now: Instant) -> Duration {
+        let least = if self.polls == 0 { FIRST_POLL } else { Duration::ZERO };
+        limit.max(least).saturating_sub(now.saturating_duration_since(self.begun))
+    }
+
+    /// Takes in what a poll brought: the snapshot, an error that ends the wait, or nothing if the failure is tolerated.
     pub(super) fn take_in(
         &mut self,
         polled: Result<RunSnapshot>,
-        begun: Instant,
         now: Instant,
         settings: &mut Settings<'_>,
     ) -> Option<Result<RunSnapshot>> {
+        self.polls = self.polls.saturating_add(1);
         let error = match polled {
             Ok(snapshot) => {
                 if let Some(report) = &mut settings.on_update {
@@ -207,10 +265,11 @@ impl Awaited {
             }
             Err(error) => error,
         };
+        self.failed_polls = self.failed_polls.saturating_add(1);
         let (since, before) =
             self.failing.as_ref().map_or((now, 0), |failing| (failing.since, failing.polls));
         let (age, failing_for) =
-            (now.saturating_duration_since(begun), now.saturating_duration_since(since));
+            (now.saturating_duration_since(self.begun), now.saturating_duration_since(since));
         let tolerated = if error.kind() == ErrorKind::NotFound {
             match (settings.appears_within, self.triggered_at) {
                 (Some(limit), _) => age < limit,
@@ -220,12 +279,17 @@ impl Awaited {
         } else {
             // A credential that was never good is not an outage.
             let was_good = self.triggered || self.last.is_some();
-            (error.is_transient() || (was_good && error.is_renewable()))
+            let is_forever = settings.tolerance == Tolerance::Forever;
+            let is_outage = error.is_transient()
+                || (was_good && error.is_renewable())
+                || (is_forever && error.kind() == ErrorKind::Auth);
+            is_outage
                 // A wait that is over says so, and what has failed last.
                 && (age >= settings.timeout
                     || match settings.tolerance {
                         Tolerance::Time(limit) => failing_for < limit,
                         Tolerance::Polls(most) => before < most,
+                        Tolerance::Forever => true,
                     })
         };
         if !tolerated {
@@ -235,6 +299,33 @@ impl Awaited {
         trace::poll_failed(&error, polls);
         self.failing = Some(Failing { since, polls, last: error });
         None
+    }
+
+    /// How many polls in a row have failed.
+    pub(super) fn failed_in_a_row(&self) -> u32 {
+        self.failing.as_ref().map_or(0, |failing| failing.polls)
+    }
+
+    /// Reports that the wait for the run has ended, and with which error.
+    pub(super) fn report_end(
+        &self,
+        run: &RunRef,
+        failure: Option<&Error>,
+        now: Instant,
+        settings: &mut Settings<'_>,
+    ) {
+        let wait = FinishedWait {
+            run,
+            snapshot: self.last.as_ref().or(failure.and_then(Error::last_snapshot)),
+            failure: failure.map(Error::kind),
+            polls: self.polls,
+            failed_polls: self.failed_polls,
+            elapsed: now.saturating_duration_since(self.begun),
+        };
+        trace::wait_ended(&wait);
+        if let Some(report) = &mut settings.on_end {
+            report(&wait);
+        }
     }
 
     /// The error of a wait that ran out of time; `then` says what happened to the run.

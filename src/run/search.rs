@@ -147,10 +147,11 @@ async fn walk<P: RunProvider + ?Sized>(
 
 /// What the times of a list's runs say about its order.
 #[derive(Default)]
-struct Order {
+pub(super) struct Order {
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
     is_mixed: bool,
+    pages: usize,
 }
 
 impl Order {
@@ -163,6 +164,17 @@ impl Order {
 
     fn reach(&self) -> TimeDelta {
         self.first.zip(self.last).map_or(TimeDelta::zero(), |(first, last)| first - last)
+    }
+
+    pub(super) fn add_page(&mut self, created: impl Iterator<Item = Option<DateTime<Utc>>>) {
+        self.pages += 1;
+        created.for_each(|created| self.add(created));
+    }
+
+    /// Whether all that follows is older. Some providers sort each page by itself, so that one page does not show the order of the
+    /// list.
+    pub(super) fn is_past(&self, time: DateTime<Utc>) -> bool {
+        self.pages > 1 && self.is_newest_first() && self.last.is_some_and(|last| last < time)
     }
 
     /// Nothing else is believed: a list of equal times may go either way.

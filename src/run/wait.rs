@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
@@ -11,7 +11,7 @@ use futures_util::stream;
 use tracing::{Instrument as _, Span};
 
 use super::model::{RunRef, RunSnapshot};
-use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
+use super::polls::{Awaited, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
 use super::trigger::Trigger;
@@ -38,6 +38,7 @@ pub struct Wait<'p, P: ?Sized> {
 #[derive(Default)]
 struct StopRules<'p> {
     cancel_on_timeout: bool,
+    cancel_on_drop: Option<Arc<dyn RunProvider>>,
     until: Option<Until<'p>>,
 }
 
@@ -56,6 +57,7 @@ impl<P: ?Sized> fmt::Debug for Wait<'_, P> {
         debug
             .field("settings", &self.settings)
             .field("cancel_on_timeout", &self.stop.cancel_on_timeout)
+            .field("cancel_on_drop", &self.stop.cancel_on_drop.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -74,6 +76,18 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     /// Asks the vendor to cancel the run when the wait runs out of time. The wait still fails.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.stop.cancel_on_timeout = true;
+        self
+    }
+
+    /// Asks the vendor to cancel the run if the wait is dropped before it has ended: because its task was aborted, or because a
+    /// time limit around it ran out. `provider` is the same provider, owned: a clone of the client, or of the `Arc`. Off by default.
+    ///
+    /// It is an attempt, not a promise. The request is sent by a task of its own, once, with the client's own limits, and nobody
+    /// learns what came of it but the event "a run was cancelled because its wait was dropped". It is not sent if the program ends,
+    /// if there is no tokio runtime any more, if the run is not known yet because its trigger is still under way, or if the last
+    /// poll has said that the run has ended.
+    pub fn cancel_on_drop(mut self, provider: impl RunProvider) -> Self {
+        self.stop.cancel_on_drop = Some(Arc::new(provider));
         self
     }
 
@@ -99,7 +113,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
                 Updates::Ended => return None,
             };
             let update = polling.poll().await;
-            let ended = update.as_ref().map_or(true, |run| polling.is_enough(run));
+            let ended = polling.has_ended(&update);
             Some((update, if ended { Updates::Ended } else { Updates::Polling(polling) }))
         }))
     }
@@ -115,12 +129,13 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         Ok(Polling {
             provider: self.provider,
             span: trace::wait_span(&run),
-            awaited: Awaited::new(&run, triggered),
+            on_drop: CancelOnDrop(self.stop.cancel_on_drop, run.clone()),
+            awaited: Awaited::new(&run, triggered, clock.now()),
             run,
             settings: self.settings,
-            stop: self.stop,
+            cancel_on_timeout: self.stop.cancel_on_timeout,
+            until: self.stop.until,
             floor: self.provider.capabilities().poll_floor,
-            begun: clock.now(),
             clock,
             polls: 0,
             interval: None,
@@ -141,14 +156,30 @@ struct Polling<'p, P: ?Sized> {
     run: RunRef,
     awaited: Awaited,
     settings: Settings<'p>,
-    stop: StopRules<'p>,
+    cancel_on_timeout: bool,
+    until: Option<Until<'p>>,
+    on_drop: CancelOnDrop,
     floor: Duration,
     clock: Arc<dyn Clock>,
-    begun: Instant,
     polls: u32,
     /// The interval before the next poll; `None` before the first.
     interval: Option<Duration>,
     span: Span,
+}
+
+/// Cancels the run when it is dropped, if there still is a provider.
+struct CancelOnDrop(Option<Arc<dyn RunProvider>>, RunRef);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let Some(provider) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let run = self.1.clone();
+        runtime.spawn(async move {
+            let outcome = provider.send_cancel(&run, &CallLimits::default()).await;
+            trace::cancelled_on_drop(&run, outcome.err().as_ref());
+        });
+    }
 }
 
 impl<P: RunProvider + ?Sized> Polling<'_, P> {
@@ -170,9 +201,7 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
                     return Err(self.out_of_time().await);
                 }
             }
-            // The first poll is made whatever the limit: a wait reports the run's phase before it gives up.
-            let least = if self.interval.is_none() { FIRST_POLL } else { Duration::ZERO };
-            let left = self.left().max(least);
+            let left = self.left();
             self.polls = self.polls.saturating_add(1);
             self.interval = Some(self.settings.intervals.after(self.polls, self.floor, draw()));
 
@@ -181,24 +210,41 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
             // The server may ask for a longer pause.
             self.interval = poll.as_ref().err().and_then(Error::server_pause).max(self.interval);
             let now = self.clock.now();
-            match self.awaited.take_in(poll, self.begun, now, &mut self.settings) {
+            match self.awaited.take_in(poll, now, &mut self.settings) {
                 Some(Ok(snapshot)) => return Ok(snapshot),
                 Some(Err(error)) => return Err(self.awaited.about_the_run(&self.run, error)),
-                None => {}
+                None => {
+                    let failed = self.awaited.failed_in_a_row();
+                    self.interval = self.interval.max(self.settings.outage(failed));
+                }
             }
         }
     }
 
-    fn is_enough(&mut self, run: &RunSnapshot) -> bool {
-        run.phase.is_terminal() || self.stop.until.as_mut().is_some_and(|enough| enough(run))
+    /// Whether this update is the last one. If it is, the wait is reported, and dropping it cancels nothing any more.
+    fn has_ended(&mut self, update: &Result<RunSnapshot>) -> bool {
+        let ended = match update {
+            Ok(run) => {
+                run.phase.is_terminal() || self.until.as_mut().is_some_and(|enough| enough(run))
+            }
+            Err(_) => true,
+        };
+        if ended {
+            self.on_drop.0 = None;
+            let now = self.clock.now();
+            let failure = update.as_ref().err();
+            let _entered = self.span.enter();
+            self.awaited.report_end(&self.run, failure, now, &mut self.settings);
+        }
+        ended
     }
 
     fn left(&self) -> Duration {
-        self.settings.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
+        self.awaited.left(self.settings.timeout, self.clock.now())
     }
 
     async fn out_of_time(&mut self) -> Error {
-        let then = if self.stop.cancel_on_timeout {
+        let then = if self.cancel_on_timeout {
             let limits = CallLimits::from(self.settings.options.clone());
             match self.provider.send_cancel(&self.run, &limits).await {
                 Ok(_) => "its cancellation was requested".into(),
@@ -226,9 +272,9 @@ impl<'p, P: RunProvider + ?Sized> IntoFuture for Wait<'p, P> {
         Box::pin(async move {
             let mut polling = self.begin().await?;
             loop {
-                let snapshot = polling.poll().await?;
-                if polling.is_enough(&snapshot) {
-                    return Ok(snapshot);
+                let update = polling.poll().await;
+                if polling.has_ended(&update) {
+                    return update;
                 }
             }
         })

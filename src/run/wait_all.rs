@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
+use futures_core::stream::{BoxStream, Stream};
+use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tracing::Instrument as _;
 
-use super::model::{Phase, RunRef, RunSnapshot, Target};
+use super::model::{RunRef, RunSnapshot, Target};
 use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
@@ -35,13 +37,18 @@ const CONCURRENT_POLLS_OF_A_TARGET: usize = 8;
 pub struct WaitAll<'p, P: ?Sized> {
     provider: &'p P,
     runs: Vec<RunRef>,
+    joining: Option<Joining<'p>>,
     settings: Settings<'p>,
 }
+
+/// Runs that join later.
+type Joining<'p> = BoxStream<'p, RunRef>;
 
 impl<P: ?Sized> fmt::Debug for WaitAll<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitAll")
             .field("runs", &self.runs.len())
+            .field("joining", &self.joining.is_some())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -49,10 +56,36 @@ impl<P: ?Sized> fmt::Debug for WaitAll<'_, P> {
 
 impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     pub(super) fn new(provider: &'p P, runs: Vec<RunRef>) -> Self {
-        Self { provider, runs, settings: Settings::default() }
+        Self { provider, runs, joining: None, settings: Settings::default() }
     }
 
     wait_setters!();
+
+    /// Waits for these runs as well, from the moment when each comes out of the stream: give it the receiving end of a channel. A run
+    /// is polled as soon as it joins, and its limits count from then. The wait ends when the stream has ended and all runs have.
+    ///
+    /// ```
+    /// use futures_util::{StreamExt, stream};
+    /// use scheduled_runs::testing::FakeProvider;
+    /// use scheduled_runs::{Phase, RunProviderExt};
+    /// use tokio::sync::mpsc;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> scheduled_runs::Result<()> {
+    /// let provider = FakeProvider::new();
+    /// let (sender, mut receiver) = mpsc::unbounded_channel();
+    /// let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
+    /// let mut ends = provider.wait_all([]).joined_by(joining).forever().ends();
+    ///
+    /// sender.send(provider.trigger(&provider.target("nightly")).await?).unwrap();
+    /// assert_eq!(ends.next().await.unwrap()?.phase, Phase::Succeeded);
+    /// drop(sender);
+    /// assert!(ends.next().await.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn joined_by(mut self, runs: impl Stream<Item = RunRef> + Send + 'p) -> Self {
+        self.joining = Some(runs.boxed());
+        self
+    }
 
     /// Each run once, in the order in which they end: its last snapshot, or the error that ended its wait, whose
     /// [`run`](Error::run) says which one. A run that was given twice is returned once. Dropping the stream cancels nothing at the
@@ -61,29 +94,29 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
         let span = trace::wait_all_span(&self.provider.vendor(), self.runs.len());
+        let now = clock.now();
         let pending = self.runs.into_iter().map(|run| {
-            let awaited = Awaited::new(&run, false);
+            let awaited = Awaited::new(&run, false, now);
             (run, awaited)
         });
-        let begun = clock.now();
         let round = Round {
             provider: self.provider,
             settings: self.settings,
             floor: self.provider.capabilities().poll_floor,
-            begun,
+            next: now,
             clock,
             rounds: 0,
-            until: begun,
             due: BTreeMap::new(),
             is_interrupted: false,
             pending: pending.collect(),
+            joining: self.joining,
             polls: FuturesUnordered::new(),
             busy: BTreeSet::new(),
             held: BTreeMap::new(),
             ended: VecDeque::new(),
         };
         Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
-            while round.ended.is_empty() && !round.pending.is_empty() {
+            while round.ended.is_empty() && !(round.pending.is_empty() && round.joining.is_none()) {
                 round.poll().instrument(span.clone()).await;
             }
             round.ended.pop_front().map(|end| (end, (round, span)))
@@ -97,15 +130,16 @@ struct Round<'p, P: ?Sized> {
     settings: Settings<'p>,
     floor: Duration,
     clock: Arc<dyn Clock>,
-    begun: Instant,
     rounds: u32,
-    /// No request of this round begins later.
-    until: Instant,
+    /// When the next round begins.
+    next: Instant,
     /// The targets that are still to be polled in this round.
     due: BTreeMap<Target, Vec<RunRef>>,
     /// The round is not over: it was left to return an end.
     is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
+    /// Runs that join later.
+    joining: Option<Joining<'p>>,
     /// The polls that are under way, one for each target.
     polls: FuturesUnordered<BoxFuture<'p, (Target, Polled)>>,
     busy: BTreeSet<Target>,
@@ -119,49 +153,117 @@ struct Round<'p, P: ?Sized> {
 type Polled = Vec<(RunRef, Result<RunSnapshot>)>;
 
 impl<P: RunProvider + ?Sized> Round<'_, P> {
-    fn left(&self) -> Duration {
-        self.settings.timeout.saturating_sub(self.clock.now().saturating_duration_since(self.begun))
-    }
-
-    /// Sleeps for the interval that is due and polls every run, or goes on with the round that an end has interrupted.
+    /// Sleeps until the next round and polls every run, or goes on with the round that an end has interrupted. A run that joins
+    /// meanwhile is polled at once.
     async fn poll(&mut self) {
-        let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
-        if self.rounds > 0 {
+        self.take_joined();
+        let joined = if self.pending.is_empty() {
+            self.joins_within(None).await
+        } else if self.rounds > 0 && self.due.is_empty() && self.polls.is_empty() {
+            let pause = self.next.saturating_duration_since(self.clock.now());
+            self.joins_within(Some(pause.min(self.first_left()))).await
+        } else {
             // Polls that are still under way have taken the whole interval.
-            if self.polls.is_empty() {
-                self.clock.sleep(interval.min(self.left())).await;
-            }
-            if self.left().is_zero() {
-                self.out_of_time();
-                return;
-            }
+            false
+        };
+        self.end_those_out_of_time();
+        if !self.ended.is_empty() {
+            return;
         }
-        let left = self.left().max(if self.rounds == 0 { FIRST_POLL } else { Duration::ZERO });
         // A round that is not over goes on: otherwise the last of very many targets would never be polled.
-        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() {
-            let now = self.clock.now();
-            self.until = after(now, left);
-            self.rounds = self.rounds.saturating_add(1);
-            self.held.retain(|_, until| *until > now);
-            self.due = self.due();
+        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && !joined {
+            self.begin_round();
         }
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
-        let patience = interval.max(FIRST_POLL).min(left);
+        let interval = self.next.saturating_duration_since(self.clock.now());
+        let patience = interval.max(FIRST_POLL).min(self.first_left());
         let _ = within(patience, self.poll_due()).await;
         // Runs that ended between two rounds are ordered by the vendor's own times.
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
+    }
+
+    fn begin_round(&mut self) {
+        self.schedule_next();
+        let now = self.clock.now();
+        self.held.retain(|_, until| *until > now);
+        self.due = self.due();
+    }
+
+    fn schedule_next(&mut self) {
+        self.rounds = self.rounds.saturating_add(1);
+        let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
+        self.next = after(self.clock.now(), interval);
+    }
+
+    /// What is left of the wait that has the least left.
+    fn first_left(&self) -> Duration {
+        let now = self.clock.now();
+        let left = self.pending.values().map(|run| run.left(self.settings.timeout, now));
+        left.min().unwrap_or_default()
+    }
+
+    /// Takes in the runs that have joined while something else was done.
+    fn take_joined(&mut self) {
+        while let Some(joined) = self.joining.as_mut().and_then(|runs| runs.next().now_or_never()) {
+            match joined {
+                Some(run) => self.join(run),
+                None => self.joining = None,
+            }
+        }
+    }
+
+    /// Sleeps, without a limit if there is no pause, until a run joins. True if one has.
+    async fn joins_within(&mut self, pause: Option<Duration>) -> bool {
+        let clock = Arc::clone(&self.clock);
+        let mut sleep = pin!(async move {
+            match pause {
+                Some(pause) => clock.sleep(pause).await,
+                None => future::pending().await,
+            }
+        });
+        while let Some(runs) = &mut self.joining {
+            match future::select(runs.next(), sleep.as_mut()).await {
+                Either::Left((Some(run), _)) => {
+                    self.join(run);
+                    return true;
+                }
+                Either::Left((None, _)) => self.joining = None,
+                Either::Right(_) => return false,
+            }
+        }
+        if pause.is_some() {
+            sleep.await;
+        }
+        false
+    }
+
+    fn join(&mut self, run: RunRef) {
+        if self.pending.is_empty() {
+            self.schedule_next();
+        }
+        let target = run.target().clone();
+        let awaited = Awaited::new(&run, false, self.clock.now());
+        let is_new = self.pending.insert(run.clone(), awaited).is_none();
+        if is_new && !self.busy.contains(&target) && !self.held.contains_key(&target) {
+            self.due.entry(target).or_default().push(run);
+        }
     }
 
     /// Polls all targets that are due, and takes in what the polls bring, also those of earlier rounds.
     async fn poll_due(&mut self) {
         loop {
             while self.polls.len() < CONCURRENT_POLLS
-                && self.clock.now() < self.until
                 && let Some((target, runs)) = self.due.pop_first()
             {
+                let now = self.clock.now();
+                let awaited = runs.iter().filter_map(|run| self.pending.get(run));
+                let left = awaited.map(|run| run.left(self.settings.timeout, now)).max();
+                // They end before they can be polled.
+                let Some(left) = left.filter(|left| !left.is_zero()) else { continue };
                 self.busy.insert(target.clone());
                 let options = self.settings.options.clone();
-                let (provider, clock, until) = (self.provider, Arc::clone(&self.clock), self.until);
+                let (provider, clock, until) =
+                    (self.provider, Arc::clone(&self.clock), after(now, left));
                 self.polls.push(Box::pin(async move {
                     let polled =
                         poll_target(provider, &target, runs, options, &*clock, until).await;
@@ -197,24 +299,45 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>) {
         let Some(awaited) = self.pending.get_mut(run) else { return };
         let now = self.clock.now();
-        if let Some(pause) = polled.as_ref().err().and_then(Error::server_pause) {
+        let pause = polled.as_ref().err().and_then(Error::server_pause);
+        let taken = awaited.take_in(polled, now, &mut self.settings);
+        let failed = awaited.failed_in_a_row();
+        let outage = self.settings.outage(failed);
+        if let Some(pause) = pause.max(outage) {
             let until = self.held.entry(run.target().clone()).or_insert(now);
             *until = after(now, pause).max(*until);
         }
-        let end = match awaited.take_in(polled, self.begun, now, &mut self.settings) {
-            Some(Ok(snapshot)) if snapshot.phase.is_terminal() => Ok(snapshot),
-            Some(Err(error)) => Err(awaited.about_the_run(run, error)),
-            Some(Ok(_)) | None => return,
-        };
-        self.pending.remove(run);
-        self.ended.push_back(end);
+        match taken {
+            Some(Ok(snapshot)) if snapshot.phase.is_terminal() => self.end(run, Ok(snapshot)),
+            Some(Err(error)) => {
+                let error = awaited.about_the_run(run, error);
+                self.end(run, Err(error));
+            }
+            Some(Ok(_)) | None => {}
+        }
     }
 
-    fn out_of_time(&mut self) {
-        self.polls.clear();
-        for (run, mut awaited) in std::mem::take(&mut self.pending) {
-            let error = awaited.out_of_time(&run, self.settings.timeout, STILL_RUNNING);
-            self.ended.push_back(Err(error));
+    /// The wait for a run has ended.
+    fn end(&mut self, run: &RunRef, end: Result<RunSnapshot>) {
+        if let Some(awaited) = self.pending.remove(run) {
+            awaited.report_end(run, end.as_ref().err(), self.clock.now(), &mut self.settings);
+            self.ended.push_back(end);
+        }
+    }
+
+    fn end_those_out_of_time(&mut self) {
+        let (now, limit) = (self.clock.now(), self.settings.timeout);
+        let is_over = |awaited: &Awaited| awaited.left(limit, now).is_zero();
+        let over = self.pending.iter_mut().filter(|(_, awaited)| is_over(awaited));
+        let over: Vec<_> = over
+            .map(|(run, awaited)| (run.clone(), awaited.out_of_time(run, limit, STILL_RUNNING)))
+            .collect();
+        for (run, error) in over {
+            self.end(&run, Err(error));
+        }
+        if self.pending.is_empty() {
+            self.polls.clear();
+            self.busy.clear();
         }
     }
 }
@@ -236,7 +359,7 @@ async fn poll_target<P: RunProvider + ?Sized>(
         let listed = in_time(left(), provider.fetch_runs(target, &alone, &limits())).await;
         match listed {
             Ok(listed) => {
-                let listed = listed.into_iter().filter(|run| !lacks_its_reason(run));
+                let listed = listed.into_iter().filter(|run| !run.lacks_its_reason());
                 let mut listed: BTreeMap<_, _> = listed.map(|run| (run.run.clone(), run)).collect();
                 alone.retain(|run| match listed.remove(run) {
                     Some(snapshot) => {
@@ -270,9 +393,4 @@ async fn poll_target<P: RunProvider + ?Sized>(
         polled.extend(fetched);
     }
     polled
-}
-
-/// Lists leave the reason of a failed run out.
-fn lacks_its_reason(run: &RunSnapshot) -> bool {
-    run.phase == Phase::Failed && run.failure.is_none()
 }

@@ -53,7 +53,7 @@ impl RunProvider for Client {
         // One row is enough: a snapshot has no rows.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
         let query_run = self.share_deadline(limits).send(request).await?;
-        Ok(snapshot(run, &query_run))
+        Ok(snapshot(run, &query_run).observed(query_run.meta().server_date()))
     }
 
     #[inline]
@@ -65,8 +65,10 @@ impl RunProvider for Client {
     ) -> Result<Page<RunSnapshot>> {
         let ids = Ids::of(target.id_at(self)?)?;
         let page = self.share_deadline(limits).page(history(&ids), cursor.as_ref()).await?;
+        let observed = page.meta().server_date();
         let page = page.into_inner();
-        Ok(Page::new(listed(target, &ids, page.items), page.next))
+        let runs = listed(target, &ids, page.items).into_iter();
+        Ok(Page::new(runs.map(|run| run.observed(observed)).collect(), page.next))
     }
 
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {

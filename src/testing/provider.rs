@@ -162,7 +162,7 @@ impl Run {
         let next =
             if self.plan.len() > 1 { self.plan.pop_front() } else { self.plan.front().copied() };
         self.enter(next.unwrap_or(self.snapshot.phase), clock);
-        self.snapshot.clone()
+        self.snapshot.clone().observed(Some(clock.utc()))
     }
 
     fn list(&mut self, clock: &ManualClock) -> RunSnapshot {
@@ -170,7 +170,7 @@ impl Run {
         if self.lists.is_multiple_of(LISTS_PER_POLL) {
             self.poll(clock)
         } else {
-            self.snapshot.clone()
+            self.snapshot.clone().observed(Some(clock.utc()))
         }
     }
 

@@ -8,8 +8,11 @@ use crate::{everywhere, query};
 
 fn not_started(error: &Error) {
     assert!(error.verified_not_started(), "{}", error.report());
-    // What is lost may still arrive.
+    // What is lost may still arrive, and the text says what was found.
     assert!(error.may_have_run(), "{}", error.report());
+    let found = "; no run that it could have started was found";
+    assert!(error.to_string().ends_with(found), "{error}");
+    assert!(error.report().contains("may have run probably not: no run"), "{}", error.report());
 }
 
 #[tokio::test]

@@ -1,0 +1,332 @@
+//! Waits that go on for ever, runs that join a wait, what a dropped wait cancels, and lists of runs since a time.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use scheduled_runs::client::Vendor;
+use scheduled_runs::run::{Capabilities, Failure};
+use scheduled_runs::testing::FakeProvider;
+use scheduled_runs::{
+    CallLimits, Cursor, Error, ErrorKind, Page, Phase, Result, RunProvider, RunProviderExt as _,
+    RunRef, RunSnapshot, Target,
+};
+use tokio::sync::mpsc;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn error(kind: ErrorKind) -> Error {
+    Error::new(kind, "the test says so")
+}
+
+#[tokio::test]
+async fn a_wait_for_ever_sits_out_a_refused_credential_and_polls_less_and_less_often() {
+    let provider = FakeProvider::new();
+    let run = provider.add_run(&provider.target("nightly"), [Phase::Running, Phase::Succeeded]);
+    for _ in 0..200 {
+        provider.fail_next_poll(error(ErrorKind::Auth));
+    }
+    let done = provider.wait(&run).forever().await.unwrap();
+    assert_eq!((done.phase, provider.polls()), (Phase::Succeeded, 202));
+    let clock = provider.manual_clock();
+    let expected = [5, 10, 20, 40, 80, 160, 320, 600, 600].map(Duration::from_secs);
+    assert_eq!(clock.sleeps().get(..9).unwrap(), expected, "5 s after the first that failed");
+    assert_eq!(*clock.sleeps().last().unwrap(), Duration::from_secs(5), "a poll has succeeded");
+    assert!(clock.elapsed() > DAY, "longer than any wait by default");
+
+    // Without it, a credential that was never good ends the wait.
+    provider.fail_next_poll(error(ErrorKind::Auth));
+    let refused = provider.wait(&run).await.unwrap_err();
+    assert_eq!((refused.kind(), provider.polls()), (ErrorKind::Auth, 203));
+}
+
+#[tokio::test]
+async fn a_wait_for_ever_ends_where_there_is_nothing_to_wait_for() {
+    let provider = FakeProvider::new();
+    let unknown = provider.target("nightly").run("nobody-knows-it");
+    assert_eq!(provider.wait(&unknown).forever().await.unwrap_err().kind(), ErrorKind::NotFound);
+    for kind in [ErrorKind::Denied, ErrorKind::Decode, ErrorKind::Config] {
+        let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
+        provider.fail_next_poll(error(kind));
+        assert_eq!(provider.wait(&run).forever().await.unwrap_err().kind(), kind);
+    }
+    // A later setter counts again.
+    let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
+    let wait = provider.wait(&run).forever().timeout(Duration::from_secs(60));
+    assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+}
+
+#[tokio::test]
+async fn many_waits_for_ever_sit_it_out_as_well() {
+    let provider = FakeProvider::new();
+    let [one, other] = ["nightly", "weekly"].map(|name| provider.target(name));
+    let runs =
+        [&one, &other].map(|target| provider.add_run(target, [Phase::Running, Phase::Failed]));
+    for _ in 0..100 {
+        provider.fail_next_poll(error(ErrorKind::Auth));
+    }
+    let ends: Vec<_> = provider.wait_all(runs).forever().ends().try_collect().await.unwrap();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|end| end.phase == Phase::Failed));
+    assert!(
+        provider.manual_clock().elapsed() > Duration::from_secs(4 * 3600),
+        "40 polls and more, 10 min apart"
+    );
+}
+
+#[tokio::test]
+async fn runs_join_a_wait_and_are_polled_at_once() {
+    let provider = FakeProvider::new();
+    let target = provider.target("nightly");
+    let slow = provider
+        .add_run(&target, [Phase::Running, Phase::Running, Phase::Running, Phase::Succeeded]);
+    let late = provider.add_run(&provider.target("weekly"), [Phase::Skipped]);
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let mut ends = provider.wait_all([slow.clone()]).joined_by(joining).ends();
+
+    sender.send(late.clone()).unwrap();
+    // It joins after the round that has begun, and does not wait for the next one.
+    let end = ends.next().await.unwrap().unwrap();
+    assert_eq!((end.run, end.phase), (late, Phase::Skipped));
+    assert!(provider.manual_clock().elapsed() < Duration::from_secs(5));
+
+    let end = ends.next().await.unwrap().unwrap();
+    assert_eq!((end.run, end.phase), (slow, Phase::Succeeded));
+    assert_eq!(
+        provider.manual_clock().elapsed(),
+        Duration::from_secs(15),
+        "its own polls are 5 s apart as before"
+    );
+
+    // All runs have ended, and others may join: the wait goes on.
+    assert!(ends.next().now_or_never().is_none());
+    let next = provider.add_run(&target, [Phase::Running, Phase::Cancelled]);
+    sender.send(next.clone()).unwrap();
+    assert_eq!(ends.next().await.unwrap().unwrap().run, next);
+    drop(sender);
+    assert!(ends.next().await.is_none(), "nothing joins any more");
+}
+
+#[tokio::test]
+async fn a_run_that_joins_has_its_whole_time() {
+    let provider = FakeProvider::new();
+    let [one, other] = ["nightly", "weekly"]
+        .map(|name| provider.add_run(&provider.target(name), [Phase::Running]));
+    let clock = provider.manual_clock();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let wait = provider.wait_all([one.clone()]).joined_by(joining).timeout(Duration::from_secs(60));
+    let mut sender = Some(sender);
+    // At its second poll the first run has 50 s left.
+    let wait = wait.every(Duration::from_secs(10)).on_update(move |_| {
+        if clock.elapsed() >= Duration::from_secs(10)
+            && let Some(sender) = sender.take()
+        {
+            sender.send(other.clone()).unwrap();
+        }
+    });
+    let mut timed_out = Vec::new();
+    let mut ends = wait.ends();
+    while let Some(end) = ends.next().await {
+        let error = end.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WaitTimeout);
+        timed_out.push((
+            error.run().unwrap().target().id().to_owned(),
+            provider.manual_clock().elapsed().as_secs(),
+        ));
+    }
+    assert_eq!(timed_out, [("nightly".to_owned(), 60), ("weekly".to_owned(), 70)]);
+}
+
+#[tokio::test]
+async fn a_dropped_wait_cancels_its_run_if_it_was_asked_to() {
+    let cancelled = async |asked: bool, polls: usize| {
+        let provider = FakeProvider::new();
+        let run = provider.add_run(&provider.target("nightly"), [Phase::Running, Phase::Succeeded]);
+        let wait = provider.wait(&run);
+        let wait = if asked { wait.cancel_on_drop(provider.clone()) } else { wait };
+        let mut updates = wait.updates();
+        for _ in 0..polls {
+            updates.next().await.unwrap().unwrap();
+        }
+        drop(updates);
+        tokio::task::yield_now().await;
+        provider.snapshot(&run).await.unwrap().phase == Phase::Cancelled
+    };
+    assert!(cancelled(true, 1).await);
+    assert!(!cancelled(false, 1).await, "not by default");
+    assert!(!cancelled(true, 2).await, "the run has ended");
+    assert!(!cancelled(true, 0).await, "the wait has not begun");
+}
+
+#[tokio::test]
+async fn a_wait_that_has_ended_cancels_nothing() {
+    let provider = FakeProvider::new();
+    let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
+    let wait =
+        provider.wait(&run).cancel_on_drop(provider.clone()).timeout(Duration::from_secs(20));
+    assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+    tokio::task::yield_now().await;
+    assert_eq!(provider.snapshot(&run).await.unwrap().phase, Phase::Running);
+
+    // A task that is aborted drops its wait.
+    let (owned, target) = (provider.clone(), run.clone());
+    let task = tokio::spawn(async move {
+        owned.wait(&target).every(DAY).timeout(DAY * 9).cancel_on_drop(owned.clone()).await
+    });
+    tokio::task::yield_now().await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    tokio::task::yield_now().await;
+    assert_eq!(provider.snapshot(&run).await.unwrap().phase, Phase::Cancelled);
+}
+
+/// Pages of runs, each with the day of its creation; odd days have failed.
+#[derive(Debug, Default)]
+struct Shelf {
+    pages: Vec<Vec<i64>>,
+    fetched: Mutex<(usize, usize)>,
+    has_no_reasons: bool,
+}
+
+fn day(day: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(day)
+}
+
+impl Shelf {
+    fn of(pages: &[&[i64]]) -> Self {
+        Self { pages: pages.iter().map(|page| page.to_vec()).collect(), ..Self::default() }
+    }
+
+    fn run(created: i64) -> RunSnapshot {
+        let run = Target::new(Vendor::new("shelf"), "t").run(created.to_string());
+        let phase = if created % 2 == 1 { Phase::Failed } else { Phase::Succeeded };
+        let mut snapshot = RunSnapshot::new(run, phase);
+        snapshot.created = (created != 0).then(|| day(created));
+        snapshot
+    }
+
+    async fn since(&self, time: i64) -> (Vec<String>, usize) {
+        let runs = self.runs(&Target::new(Vendor::new("shelf"), "t")).since(day(time));
+        let runs: Vec<_> = runs.try_collect().await.unwrap();
+        let pages = std::mem::take(&mut self.fetched.lock().unwrap().0);
+        (runs.iter().map(|run| run.run.id().to_owned()).collect(), pages)
+    }
+}
+
+#[async_trait]
+impl RunProvider for Shelf {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("shelf")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list()
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        self.fetched.lock().unwrap().1 += 1;
+        if self.has_no_reasons {
+            return Err(error(ErrorKind::Server));
+        }
+        let mut snapshot = Self::run(run.id().parse().unwrap());
+        snapshot.failure = Some(Failure::new("bad day"));
+        Ok(snapshot)
+    }
+
+    async fn fetch_page(
+        &self,
+        _: &Target,
+        cursor: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<Page<RunSnapshot>> {
+        self.fetched.lock().unwrap().0 += 1;
+        let number: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        let next = (number + 1 < self.pages.len()).then(|| Cursor::new((number + 1).to_string()));
+        let days = self.pages.get(number).unwrap();
+        Ok(Page::new(days.iter().map(|day| Self::run(*day)).collect(), next))
+    }
+}
+
+#[tokio::test]
+async fn a_list_since_a_time_ends_where_its_runs_are_older() {
+    let newest_first = Shelf::of(&[&[12, 11, 10], &[9, 8, 7], &[6, 5, 4], &[3, 2]]);
+    assert_eq!(newest_first.since(10).await, (vec!["12".into(), "11".into(), "10".into()], 2));
+    assert_eq!(newest_first.since(9).await.0.len(), 4);
+    assert_eq!(
+        newest_first.since(5).await,
+        (["12", "11", "10", "9", "8", "7", "6", "5"].map(String::from).to_vec(), 3)
+    );
+    assert_eq!(newest_first.since(1).await.1, 4, "to its end");
+    assert_eq!(newest_first.since(20).await, (vec![], 2));
+
+    // Pages that are sorted one by one do not show that the list begins with the oldest runs.
+    let oldest_first = Shelf::of(&[&[3, 2, 1], &[6, 5, 4], &[9, 8, 7]]);
+    assert_eq!(oldest_first.since(8).await, (vec!["9".into(), "8".into()], 3));
+    let timeless = Shelf::of(&[&[0], &[0]]);
+    assert_eq!(timeless.since(8).await.1, 2, "a run without a time is in the list, once");
+}
+
+#[tokio::test]
+async fn the_reasons_of_failed_runs_are_fetched_and_their_order_is_kept() {
+    let mut shelf = Shelf::of(&[&[9, 8, 7, 6, 5, 4, 3, 2, 1]]);
+    let target = Target::new(Vendor::new("shelf"), "t");
+    let plain: Vec<_> = shelf.runs(&target).try_collect().await.unwrap();
+    assert!(plain.iter().all(|run| run.failure.is_none()));
+    assert_eq!(shelf.fetched.lock().unwrap().1, 0);
+    let reasons = async |shelf: &Shelf| -> Vec<String> {
+        let runs: Vec<_> = shelf.runs(&target).with_reasons().try_collect().await.unwrap();
+        let why =
+            |run: &RunSnapshot| run.failure.as_ref().map_or("-".to_owned(), ToString::to_string);
+        runs.iter().map(why).collect()
+    };
+    let expected = ["bad day", "-", "bad day", "-", "bad day", "-", "bad day", "-", "bad day"];
+    assert_eq!(reasons(&shelf).await, expected);
+    assert_eq!(shelf.fetched.lock().unwrap().1, 5, "only failed runs");
+    shelf.has_no_reasons = true;
+    assert!(reasons(&shelf).await.first().unwrap().starts_with("the reason could not be fetched"));
+}
+
+#[tokio::test]
+async fn a_wait_reports_its_end_once() {
+    let provider = FakeProvider::new();
+    let target = provider.target("nightly");
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let sink = || {
+        let reports = Arc::clone(&reports);
+        move |wait: &scheduled_runs::run::FinishedWait<'_>| {
+            let numbers = (wait.polls, wait.failed_polls, wait.elapsed.as_secs());
+            let lag = wait.lag().map(|lag| lag.as_secs());
+            reports.lock().unwrap().push((wait.outcome(), numbers, lag));
+        }
+    };
+    let run = provider.add_run(&target, [Phase::Running, Phase::Running, Phase::Succeeded]);
+    provider.fail_next_poll(error(ErrorKind::Server));
+    provider.wait(&run).on_end(sink()).await.unwrap();
+    let run = provider.add_run(&target, [Phase::Running]);
+    provider.wait(&run).timeout(Duration::from_secs(7)).on_end(sink()).await.unwrap_err();
+    // An earlier moment is an end as well, of a run that goes on.
+    provider.wait(&run).until(|_| true).on_end(sink()).await.unwrap();
+    let unknown = target.run("nobody-knows-it");
+    provider.wait(&unknown).on_end(sink()).await.unwrap_err();
+    assert_eq!(
+        std::mem::take(&mut *reports.lock().unwrap()),
+        [
+            ("succeeded", (4, 1, 15), Some(0)),
+            ("wait_timeout", (2, 0, 7), None),
+            ("running", (1, 0, 0), None),
+            ("not_found", (1, 1, 0), None),
+        ]
+    );
+
+    let runs = [&unknown, &provider.add_run(&target, [Phase::Failed])].map(Clone::clone);
+    let ends: Vec<_> = provider.wait_all(runs).on_end(sink()).ends().collect().await;
+    assert_eq!(ends.len(), 2);
+    let mut outcomes: Vec<_> = reports.lock().unwrap().iter().map(|report| report.0).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["failed", "not_found"]);
+}
