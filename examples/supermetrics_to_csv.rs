@@ -25,12 +25,12 @@ use shared::{failed, mistake};
 const USAGE: &str = "\
 usage: supermetrics_to_csv [FILE]
 
-  FILE  where the rows go; by default supermetrics.csv in the
-        system's temporary folder
+  FILE  where the rows go; by default supermetrics.csv in
+        the system's temporary folder
 
-Runs your own query if the environment variables that name it
-are set, and a query of a fake otherwise. It prints the names
-of the variables.";
+Runs your own query if the environment variables that name
+it are set, and a query of a fake otherwise. It prints the
+names of the variables.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
