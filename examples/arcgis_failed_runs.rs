@@ -4,7 +4,10 @@
 //! `cargo run --example arcgis_failed_runs [DAYS]` uses a fake on this machine. With `ARCGIS_PORTAL`, `ARCGIS_USERNAME` and
 //! `ARCGIS_PASSWORD` set it uses that portal: an administrator sees all tasks, other users see their own. By default it shows 7
 //! days. It changes nothing.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+
+#[path = "shared/environment.rs"]
+mod environment;
+mod shared;
 
 use std::process::ExitCode;
 
@@ -17,6 +20,18 @@ use scheduled_runs::arcgis::{
 use scheduled_runs::client::PagedEndpoint;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::{ErrorKind, Phase, Result};
+
+use environment::{account, list};
+use shared::arguments::Arguments;
+use shared::output::{say, shortened, width};
+
+const USAGE: &str = "\
+usage: arcgis_failed_runs [DAYS]
+
+  DAYS  how many days back, at most 65535; by default 7
+
+Uses your portal if its environment variables are set, and
+a fake otherwise. It prints the names of the variables.";
 
 /// For how many tasks the runs are listed at the same time.
 const AT_ONCE: usize = 4;
@@ -41,21 +56,18 @@ struct Task<R> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let argument = std::env::args().nth(1);
-    let days = argument.as_deref().map_or(Ok(7), str::parse::<u16>);
-    let Ok(days) = days else {
-        println!(
-            "usage: arcgis_failed_runs [DAYS]\n\n  DAYS    how many days back, at most 65535; by default 7"
-        );
-        let asked = argument.is_some_and(|argument| matches!(&*argument, "-h" | "--help"));
-        return if asked { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    };
-    match report(days).await {
+    let mut arguments = Arguments::new(USAGE);
+    let mut days = None;
+    while let Some(argument) = arguments.take() {
+        arguments.only(&mut days, argument);
+    }
+    let days = days.map(|text| match text.parse::<u16>() {
+        Ok(days) => days,
+        Err(_) => arguments.refuse(&format!("{text:?} is not a number of days, 0 to 65535")),
+    });
+    match report(days.unwrap_or(7)).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}", error.report());
-            ExitCode::FAILURE
-        }
+        Err(error) => shared::failed(&error),
     }
 }
 
@@ -68,10 +80,10 @@ async fn report(days: u16) -> Result<()> {
     rows.sort_by_key(|row| std::cmp::Reverse(row.created));
 
     if rows.is_empty() {
-        println!("No run failed in the last {days} days.");
+        say!("No run failed in the last {days} days.");
         return Ok(());
     }
-    println!("Runs that failed in the last {days} days, newest first:");
+    say!("Runs that failed in the last {days} days, newest first:");
     let head = ["created (UTC)", "owner", "task", "status", "reason"].map(str::to_owned);
     let lines = rows.into_iter().map(|row| {
         let created = row.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
@@ -86,7 +98,7 @@ async fn of_the_deployment(client: &arcgis::Client, since: DateTime<Utc>) -> Res
     let tasks = match client.items(ListTasks::new()).try_collect().await {
         // Only ArcGIS Enterprise on Kubernetes has these tasks, and only administrators see them.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) => {
-            println!("Tasks of the deployment are not included: {error}.");
+            say!("Tasks of the deployment are not included: {error}.");
             return Ok(Vec::new());
         }
         tasks => tasks?,
@@ -103,7 +115,7 @@ async fn of_the_deployment(client: &arcgis::Client, since: DateTime<Utc>) -> Res
 async fn of_users(client: &arcgis::Client, user: &str, since: DateTime<Utc>) -> Result<Vec<Row>> {
     let tasks = match client.items(ListScheduledTasks::new()).try_collect().await {
         Err(error) if error.kind() == ErrorKind::Denied => {
-            println!("Tasks of other users are not included: {error}.");
+            say!("Tasks of other users are not included: {error}.");
             client.items(ListUserTasks::new(user)).try_collect().await?
         }
         tasks => tasks?,
@@ -158,31 +170,30 @@ async fn failed<R: PagedEndpoint<Api = arcgis::ArcGis>>(
 fn plain(text: &str) -> String {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
+    shortened(&line, SHOWN)
 }
 
-/// Prints a table with aligned columns.
+/// Prints a table with aligned columns. If the terminal is narrow, owners are shortened first, then tasks, and reasons are below
+/// their rows.
 fn print(lines: &[[String; 5]]) {
-    let width = |column: usize| {
+    let widest = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths = [0, 1, 2, 3].map(width);
-    for line in lines {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
-        let why = line.last().map_or("", String::as_str);
-        println!("  {}{why}", cells.collect::<String>());
+    let [created, owner, task, status] = [0, 1, 2, 3].map(widest);
+    let room = width().saturating_sub(8 + created + status);
+    let task = task.min(room.saturating_sub(owner.min(10))).max(1);
+    let owner = owner.min(room.saturating_sub(task)).max(1);
+    for [when, whose, which, how, why] in lines {
+        let (whose, which) = (shortened(whose, owner), shortened(which, task));
+        say!("  {when:created$}  {whose:owner$}  {which:task$}  {how:status$}  {why}");
     }
 }
 
 async fn connect() -> Result<(arcgis::Client, String, Option<FakeArcGis>)> {
     let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD"];
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let [Some(portal), Some(user), Some(password)] = names.map(set) else {
-        println!("This is a fake. To use your own portal, set {}.", names.join(", "));
+    let Some([portal, user, password]) = account(names, &[], &["ARCGIS_TASK"])? else {
+        say!("This is a fake. To use your own portal, set {}.", list(&names));
         let fake = FakeArcGis::start().await;
         return Ok((fake.client_builder().build()?, FakeArcGis::USERNAME.to_owned(), Some(fake)));
     };

@@ -5,13 +5,17 @@
 //! gets a free one. `--json` prints one line with one JSON object instead of the table.
 //!
 //! What is printed are environment variables: with those of a vendor, the other examples use its fake as if it were an account.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
+#[path = "shared/vendors.rs"]
+#[allow(dead_code, reason = "other examples use the rest of it")]
+mod vendors;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use scheduled_runs::client::{Clock as _, SystemClock};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
@@ -19,14 +23,18 @@ use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use serde_json::{Map, Value, json};
 
-use shared::vendors::{Fake, Plan, VENDORS};
+use shared::arguments::Arguments;
+use shared::output::{complain, print_raw, say};
+use vendors::{Fake, Plan, VENDORS};
 
 const USAGE: &str = "\
 usage: fakes [--json] [--VENDOR PORT]...
 
-  --VENDOR PORT   starts the fake of adobe, arcgis, foundry, mode or supermetrics on this
-                  port of 127.0.0.1; by default each one is on a free port
-  --json          prints one line of JSON instead of a table
+  --VENDOR PORT  starts the fake of adobe, arcgis, foundry,
+                 mode or supermetrics on this port of
+                 127.0.0.1; by default each one is on a free
+                 port
+  --json         prints one line of JSON instead of a table
 
 Runs until Ctrl-C or SIGTERM.";
 
@@ -45,42 +53,39 @@ struct Started {
 #[tokio::main]
 async fn main() -> ExitCode {
     let (mut json, mut ports) = (false, [0; VENDORS.len()]);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
+    let mut arguments = Arguments::new(USAGE);
+    while let Some(argument) = arguments.take() {
         let vendor = VENDORS.iter().position(|&vendor| argument.strip_prefix("--") == Some(vendor));
         match (&*argument, vendor.and_then(|vendor| ports.get_mut(vendor))) {
-            (_, Some(port)) => match arguments.next().map(|text| text.parse()) {
-                Some(Ok(given)) => *port = given,
-                _ => return refuse(&format!("{argument} needs a port, 0 to 65535")),
-            },
-            ("--json", _) => json = true,
-            ("--help" | "-h", _) => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
+            (_, Some(port)) => {
+                let needed = "a port, 0 to 65535";
+                match arguments.value(&argument, needed).parse() {
+                    Ok(given) => *port = given,
+                    Err(_) => arguments.refuse(&format!("option {argument} needs {needed}")),
+                }
             }
-            _ => return refuse(&format!("unknown option {argument}")),
+            ("--json", _) => json = true,
+            _ => arguments.unknown(&argument),
         }
     }
     // From here on a signal ends the program without an error.
     let (stopped, fakes) = match (stop_signals(), start(ports).await) {
         (Ok(stopped), Ok(fakes)) => (stopped, fakes),
         (Err(error), _) | (_, Err(error)) => {
-            eprintln!("{error}");
+            complain!("{error}");
             return ExitCode::FAILURE;
         }
     };
     if json {
-        println!("{}", as_json(&fakes));
+        print_raw(io::stdout(), &as_json(&fakes).to_string());
     } else {
         show(&fakes);
+        // Who wants only the first lines has closed the pipe by then, and this line ends the program.
+        SystemClock::default().sleep(Duration::from_millis(200)).await;
+        say!("Stop the fakes with Ctrl-C.");
     }
     stopped.await;
     ExitCode::SUCCESS
-}
-
-fn refuse(why: &str) -> ExitCode {
-    eprintln!("{why}\n\n{USAGE}");
-    ExitCode::FAILURE
 }
 
 async fn start([adobe, arcgis, foundry, mode, supermetrics]: [u16; 5]) -> io::Result<Vec<Started>> {
@@ -136,17 +141,16 @@ impl Started {
 
 fn show(fakes: &[Started]) {
     for fake in fakes {
-        println!("{:<24}{}", fake.vendor, fake.base_url);
+        say!("{:<24}{}", fake.vendor, fake.base_url);
         for (name, value) in &fake.variables {
-            println!("  {name:<22}{value}");
+            say!("  {name:<22}{value}");
         }
         for (number, target) in fake.targets.iter().enumerate() {
-            println!("  {:<22}{target}", if number == 0 { fake.what } else { "" });
+            say!("  {:<22}{target}", if number == 0 { fake.what } else { "" });
         }
-        println!();
+        say!("");
     }
-    println!("Nothing moves by itself: a run takes a step whenever it is polled.");
-    println!("Stop the fakes with Ctrl-C.");
+    say!("Nothing moves by itself: a run takes a step whenever it is polled.");
 }
 
 fn as_json(fakes: &[Started]) -> Value {

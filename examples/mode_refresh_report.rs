@@ -3,55 +3,56 @@
 //! `cargo run --example mode_refresh_report [FOLDER]` uses a fake on this machine. With `MODE_WORKSPACE`,
 //! `MODE_API_TOKEN`, `MODE_API_SECRET` and `MODE_REPORT` set it runs that report. It creates the folder if it does not exist; by
 //! default this is a folder in the system's temporary folder.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
-use std::path::PathBuf;
+#[path = "shared/environment.rs"]
+mod environment;
+mod shared;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use scheduled_runs::mode::{self, DownloadQueryRun, ListQueryRuns};
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::{Result, RunProviderExt};
+use scheduled_runs::{Error, Result, RunProviderExt};
+
+use environment::{account, list, variable};
+use shared::arguments::at_most_one;
+use shared::output::say;
+use shared::{failed, mistake};
+
+const USAGE: &str = "\
+usage: mode_refresh_report [FOLDER]
+
+  FOLDER  where the CSV files go; by default a folder in the
+          system's temporary folder
+
+Runs your own report if the environment variables that name
+it are set, and a report of a fake otherwise. It prints the
+names of the variables.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let argument = std::env::args().nth(1);
-    if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
-        println!(
-            "usage: mode_refresh_report [FOLDER]\n\n  FOLDER    where the CSV files go; by default one in the system's temporary folder"
-        );
-        return ExitCode::SUCCESS;
-    }
+    let argument = at_most_one(USAGE);
     let folder =
         argument.map_or_else(|| std::env::temp_dir().join("mode_refresh_report"), PathBuf::from);
     match refresh(&folder).await {
-        Ok(files) => {
-            match files.into_iter().try_for_each(|(path, csv)| write(&folder, &path, &csv)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("cannot write to {}: {error}", folder.display());
-                    ExitCode::FAILURE
-                }
-            }
-        }
-        Err(error) => {
-            eprintln!("{}", error.report());
-            ExitCode::FAILURE
-        }
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 
-/// Runs the report, and returns the name and the content of each file.
-async fn refresh(folder: &std::path::Path) -> Result<Vec<(String, bytes::Bytes)>> {
+async fn refresh(folder: &Path) -> Result<()> {
     // The fake lives as long as this variable.
     let (client, report, _fake) = connect().await?;
-    println!("Running report {report} and writing its results to {}.", folder.display());
+    // Before the run: a folder that cannot be used must not cost one.
+    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+    say!("Running report {report} and writing its results to {}.", folder.display());
     let wait =
         client.trigger_and_wait(&mode::target(report.as_str())).every(Duration::from_secs(2));
-    let done = wait.on_update(|run| println!("  {}", run.phase)).await?.success()?;
+    let done = wait.on_update(|run| say!("  {}", run.phase)).await?.success()?;
 
     let run = done.run.id();
-    let mut files = Vec::new();
     let mut queries = client.items(ListQueryRuns::new(report.as_str(), run));
     while let Some(query) = queries.next().await {
         let query = query?;
@@ -60,12 +61,17 @@ async fn refresh(folder: &std::path::Path) -> Result<Vec<(String, bytes::Bytes)>
             .await?
             .into_inner();
         let name = query.query_name.as_deref().unwrap_or(query.token.as_str());
-        files.push((format!("{name}.csv"), result.bytes));
+        write(folder, &format!("{name}.csv"), &result.bytes)
+            .map_err(|error| cannot_write(folder, error))?;
     }
-    Ok(files)
+    Ok(())
 }
 
-fn write(folder: &std::path::Path, name: &str, csv: &[u8]) -> std::io::Result<()> {
+fn cannot_write(folder: &Path, error: std::io::Error) -> Error {
+    mistake(format!("cannot write to {}", folder.display())).with_source(error)
+}
+
+fn write(folder: &Path, name: &str, csv: &[u8]) -> std::io::Result<()> {
     // People choose the names of queries, so other characters are replaced in the name of a file.
     let plain: String = name
         .chars()
@@ -73,22 +79,23 @@ fn write(folder: &std::path::Path, name: &str, csv: &[u8]) -> std::io::Result<()
             |letter| if letter.is_alphanumeric() || ".-_ ".contains(letter) { letter } else { '_' },
         )
         .collect();
-    std::fs::create_dir_all(folder)?;
     let path = folder.join(plain);
     std::fs::write(&path, csv)?;
-    println!("  {} ({} bytes)", path.display(), csv.len());
+    say!("  {} ({} bytes)", path.display(), csv.len());
     Ok(())
 }
 
 async fn connect() -> Result<(mode::Client, String, Option<FakeMode>)> {
     let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET", "MODE_REPORT"];
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let [Some(workspace), Some(token), Some(secret), Some(report)] = names.map(set) else {
-        println!("This is a fake. To run your own report, set {}.", names.join(", "));
+    let Some([workspace, token, secret, report]) = account(names, &[], &["MODE_BASE_URL"])? else {
+        say!("This is a fake. To run your own report, set {}.", list(&names));
         let fake = FakeMode::start().await;
         return Ok((fake.client_builder().build()?, FakeMode::REPORT.to_owned(), Some(fake)));
     };
     let credential = mode::ApiToken::new(token, secret);
-    let client = mode::Client::builder().workspace(workspace).credential(credential).build()?;
-    Ok((client, report, None))
+    let mut client = mode::Client::builder().workspace(workspace).credential(credential);
+    if let Some(url) = variable("MODE_BASE_URL") {
+        client = client.base_url(url);
+    }
+    Ok((client.build()?, report, None))
 }

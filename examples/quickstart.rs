@@ -4,9 +4,11 @@
 //! `cargo run --example quickstart` needs no account: it starts a fake of Adobe Query Service on this machine. For another vendor,
 //! add its name: `arcgis`, `foundry`, `mode` or `supermetrics`. If you set the vendor's environment variables, which it prints, it
 //! does the same with your account: it triggers runs and cancels one, if the vendor can do that.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
+#[path = "shared/vendors.rs"]
+#[allow(dead_code, reason = "other examples use the rest of it")]
+mod vendors;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,81 +20,73 @@ use scheduled_runs::{
     Target,
 };
 
-use shared::progress::{Progress, ended};
-use shared::short;
-use shared::vendors::{Connected, Plan, VENDORS, connect};
+use shared::arguments::at_most_one;
+use shared::failed;
+use shared::output::{heading, say, short};
+use shared::progress::{Progress, UNKNOWN, ended, took};
+use vendors::{Connected, Plan, connect, name, parse};
+
+const USAGE: &str = "\
+usage: quickstart [VENDOR | VENDOR:TARGET]
+
+  VENDOR  adobe (default), arcgis, foundry, mode or
+          supermetrics
+  TARGET  what to run there, as a `Target` prints it
+
+Uses your account if the vendor's environment variables are
+set, and a fake of the vendor otherwise. It prints the names
+of the variables.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let vendor = match &*arguments {
-        [] => "adobe",
-        [vendor] if VENDORS.contains(&&**vendor) => vendor,
-        [help] if matches!(&**help, "-h" | "--help") => {
-            println!("{}", usage());
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("{}", usage());
-            return ExitCode::FAILURE;
-        }
-    };
-    match show(connect(vendor, None).await).await {
+    let argument = at_most_one(USAGE);
+    match show(argument.as_deref().unwrap_or("adobe")).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("\n{}", error.report());
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
-fn usage() -> String {
-    format!(
-        "usage: quickstart [VENDOR]\n\n  VENDOR    one of {}; by default the first\n\n\
-         Uses your account if the vendor's environment variables are set, and a fake of the\n\
-         vendor otherwise. It prints the names of the variables.",
-        VENDORS.join(", ")
-    )
-}
-
-async fn show(connected: Result<Connected>) -> Result<()> {
-    let Connected { provider, target, fake } = connected?;
+async fn show(argument: &str) -> Result<()> {
+    let (vendor, target) = parse(argument)?;
+    let Connected { provider, target, fake } = connect(&vendor, target).await?;
+    let name = name(&vendor);
     let capabilities = provider.capabilities();
 
     heading(&format!("The last runs of {}", short(&target.to_string())));
     let page = provider.fetch_page(&target, None, &CallLimits::default()).await?;
     for run in page.items.iter().take(6) {
         let created = run.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
+        let created = created.as_deref().unwrap_or(UNKNOWN);
         let state = run.state.as_deref().unwrap_or_default();
-        println!("  {:<16}  {:<10}  {state}", created.unwrap_or_default(), run.phase);
+        say!("  {created:<16}  {:<10}  {state}", run.phase);
     }
     if page.items.is_empty() {
-        println!("  There are none yet.");
+        say!("  There are none yet.");
     }
 
     let (done, cancelled);
     if capabilities.trigger {
         heading("Trigger a run and wait for its end");
         if !capabilities.trigger_names_run {
-            println!(
-                "  The vendor's response does not name the run: it is the one that is new in the list."
+            say!(
+                "  The response of {name} does not name the run: it is the one that is new in the list."
             );
         }
         let run = trigger(&provider, &target).await?;
         done = Some(watch(provider.wait(&run).every(Duration::from_secs(1))).await?);
     } else {
         heading("Wait for the end of a run");
-        println!("  {} cannot trigger runs, only its schedules start them.", provider.vendor());
+        say!("  {name} cannot trigger runs, only its schedules start them.");
         if let Some(fake) = &fake {
             fake.next_run(Plan::Succeeds);
         }
         let newest = provider.fetch_page(&target, None, &CallLimits::default()).await?;
         let running = newest.items.into_iter().find(|run| !run.phase.is_terminal());
         done = if let Some(run) = running {
-            println!("  {}", run.run);
+            say!("  {}", run.run);
             Some(watch(provider.wait(&run.run).every(Duration::from_secs(1))).await?)
         } else {
-            println!("  No run is running now.");
+            say!("  No run is running now.");
             None
         };
     }
@@ -108,9 +102,9 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         (None, None) => None,
     };
     match &failed {
-        Some(RunSnapshot { failure: Some(why), .. }) => println!("  {why}"),
-        Some(_) => println!("  The vendor gives no reason."),
-        None => println!("  None of the last runs failed."),
+        Some(RunSnapshot { failure: Some(why), .. }) => say!("  {why}"),
+        Some(_) => say!("  {name} gives no reason."),
+        None => say!("  None of the last runs failed."),
     }
 
     heading("Cancel a run");
@@ -120,28 +114,33 @@ async fn show(connected: Result<Connected>) -> Result<()> {
         }
         let run = trigger(&provider, &target).await?;
         match provider.cancel(&run).await? {
-            CancelOutcome::AlreadyFinished => println!("  The run has already ended."),
-            _ => println!("  The vendor accepted the request; the run will end soon."),
+            CancelOutcome::AlreadyFinished => say!("  The run has already ended."),
+            _ => say!("  {name} accepted the request; the run will end soon."),
         }
         let wait =
             provider.wait(&run).every(Duration::from_secs(1)).timeout(Duration::from_secs(600));
         cancelled = Some(watch(wait).await?);
     } else {
-        println!("  {} cannot cancel a run.", provider.vendor());
+        say!("  {name} cannot cancel a run.");
         cancelled = None;
     }
 
     heading("Summary");
-    println!("  {:<24}  {:<10}  {:>7}  reason", "run", "ended", "took");
+    say!("  {:<24}  {:<10}  {:>7}  reason", "run", "ended", "took");
     let awaited = if capabilities.trigger { "triggered and awaited" } else { "awaited" };
+    let mut untimed = false;
     for (what, run) in [(awaited, done), ("failed", failed), ("cancelled", cancelled)] {
         let Some(run) = run else { continue };
-        let took = run.duration().map_or_else(String::new, |took| format!("{} s", took.as_secs()));
+        untimed |= run.duration().is_none();
+        let took = took(run.duration());
         let why = run.failure.and_then(|failure| failure.message).unwrap_or_default();
-        println!("  {what:<24}  {:<10}  {took:>7}  {why}", run.phase);
+        say!("  {what:<24}  {:<10}  {took:>7}  {why}", run.phase);
+    }
+    if untimed {
+        say!("  {UNKNOWN} instead of a duration: {name} does not report it.");
     }
     if fake.is_some() {
-        println!("\nThis used a fake. To use your own account, set the variables named above.");
+        say!("\nThis used a fake. To use your own account, set the variables named above.");
     }
     Ok(())
 }
@@ -150,10 +149,10 @@ async fn trigger(provider: &Arc<dyn RunProvider>, target: &Target) -> Result<Run
     let run = provider.trigger(target).verify().settle(Duration::from_secs(1)).await?;
     let line = run.to_string();
     if short(&line) == line {
-        println!("  {line}");
-        println!("  (another process can resume the wait from this line)");
+        say!("  {line}");
+        say!("  (another process can resume the wait from this line)");
     } else {
-        println!("  {}", run.id());
+        say!("  {}", run.id());
     }
     Ok(run)
 }
@@ -162,10 +161,6 @@ async fn watch<P: RunProvider + ?Sized>(wait: Wait<'_, P>) -> Result<RunSnapshot
     let mut progress = Progress::new();
     let bar = progress.bar();
     let run = wait.on_update(move |run| progress.show(run)).await?;
-    println!("  It {} after {} s of waiting.", ended(run.phase), bar.elapsed().as_secs());
+    say!("  It {} after {} s of waiting.", ended(run.phase), bar.elapsed().as_secs());
     Ok(run)
-}
-
-fn heading(text: &str) {
-    println!("\n{text}\n{}", "─".repeat(text.chars().count()));
 }

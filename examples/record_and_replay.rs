@@ -10,7 +10,8 @@
 //!    [`ApiRequest::redact`] removes its secrets from any text, headers with secrets are marked sensitive, and if
 //!    [`ApiRequest::is_confidential`] is true, store neither body.
 //! 4. To replay, build the client with any credential, and with a clock on which pauses take no time.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+
+mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
@@ -29,10 +30,20 @@ use scheduled_runs::client::{
 };
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::{
-    CallLimits, Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, adobe,
-};
+use scheduled_runs::{CallLimits, Error, Phase, Result, RunProvider, RunProviderExt, adobe};
 use serde::{Deserialize, Serialize};
+
+use shared::arguments::at_most_one;
+use shared::output::{complain, say};
+use shared::{failed, mistake};
+
+const USAGE: &str = "\
+usage: record_and_replay [FILE]
+
+  FILE  the recording; by default recording.jsonl in the
+        system's temporary folder
+
+Uses a fake, whatever the environment variables say.";
 
 /// One line of the file.
 #[derive(Deserialize, Serialize)]
@@ -124,7 +135,7 @@ impl<T: Transport> Transport for Recorder<T> {
         }
         // A full disk must not make the response to a trigger get lost.
         if let Err(error) = self.write(&exchange) {
-            eprintln!("cannot record an exchange: {error}");
+            complain!("cannot record an exchange: {error}");
         }
         result
     }
@@ -218,26 +229,17 @@ impl<T: Transport + Clone> Transport for Tokens<T> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let argument = std::env::args().nth(1);
-    if argument.as_deref().is_some_and(|argument| argument.starts_with('-')) {
-        println!(
-            "usage: record_and_replay [FILE]\n\n  FILE    the recording; by default recording.jsonl in the system's temporary folder"
-        );
-        return ExitCode::SUCCESS;
-    }
+    let argument = at_most_one(USAGE);
     let file = argument.map_or_else(|| std::env::temp_dir().join("recording.jsonl"), PathBuf::from);
     match show(&file).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("\n{}", error.report());
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
 async fn show(file: &Path) -> Result<bool> {
-    println!("Recording to {}\n", file.display());
+    say!("Recording to {}\n", file.display());
     let fake = FakeAdobe::start().await;
     let tokens = Arc::new(Mutex::new(Vec::new()));
     let network = ReqwestTransport::new(Duration::from_secs(5))?;
@@ -245,11 +247,11 @@ async fn show(file: &Path) -> Result<bool> {
     let transport = transport.map_err(|error| at(file, error))?;
     let client = fake.client_builder().transport(transport).build()?;
     let recorded = program(&client).await?;
-    println!("{recorded}");
+    say!("{recorded}");
 
     let base_url = fake.base_url();
     drop((client, fake));
-    println!("\nReplaying the recording, with no server at {base_url}\n");
+    say!("\nReplaying the recording, with no server at {base_url}\n");
     let replay = Replay::open(file).map_err(|error| at(file, error))?;
     let client = adobe::Client::builder()
         .credential(adobe::AccessToken::new("any", "any"))
@@ -260,7 +262,7 @@ async fn show(file: &Path) -> Result<bool> {
         .clock(ManualClock::new())
         .build()?;
     let replayed = program(&client).await?;
-    println!("{replayed}");
+    say!("{replayed}");
 
     let text = fs::read_to_string(file).map_err(|error| at(file, error))?;
     let mut secrets = tokens.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -269,12 +271,12 @@ async fn show(file: &Path) -> Result<bool> {
     secrets.sort();
     secrets.dedup();
     let found = secrets.iter().filter(|secret| text.contains(secret.as_str())).count();
-    println!(
+    say!(
         "\nThe file contains {} exchanges, and {found} of {} secrets, including tokens.",
         text.lines().count(),
         secrets.len()
     );
-    println!(
+    say!(
         "Recording and replay have {} output.",
         if recorded == replayed { "the same" } else { "different" }
     );
@@ -300,6 +302,5 @@ async fn program(provider: &impl RunProvider) -> Result<String> {
 }
 
 fn at(file: &Path, error: io::Error) -> Error {
-    let message = format!("cannot use {}", file.display());
-    Error::new(ErrorKind::Config, message).with_source(error)
+    mistake(format!("cannot use {}", file.display())).with_source(error)
 }

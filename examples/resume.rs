@@ -6,9 +6,11 @@
 //! waits for those in the file; `--crash` makes it end before all runs have ended.
 //!
 //! Each line of the file is a printed `StartIntent` or `RunRef`. One process at a time uses the file.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
+#[path = "shared/vendors.rs"]
+#[allow(dead_code, reason = "other examples use the rest of it")]
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,50 +26,46 @@ use scheduled_runs::{
     Error, ErrorKind, Phase, Result, RunProviderExt, RunRef, StartIntent, Target,
 };
 
+use shared::arguments::Arguments;
+use shared::output::{complain, heading, say, short};
 use shared::progress::ended;
-use shared::vendors::{Connected, Fake, Plan, connect, parse};
+use shared::{failed, mistake};
+use vendors::{Connected, Fake, Plan, connect, name, parse};
 
 /// Runs that one start triggers.
 const RUNS: u32 = 3;
 
 const USAGE: &str = "\
-usage: resume [--file FILE] [--crash] [VENDOR | VENDOR:TARGET]
+usage: resume [--file FILE] [--crash]
+              [VENDOR | VENDOR:TARGET]
 
-  --file FILE   stores the runs; by default a file in the system's temporary folder
-  --crash       ends abruptly when the first run has ended
-  VENDOR        adobe, foundry (default), mode or supermetrics
-  TARGET        what to run there, as a `Target` prints it
+  --file FILE  stores the runs; by default a file in the
+               system's temporary folder
+  --crash      ends abruptly when the first run has ended
+  VENDOR       adobe, foundry (default), mode or
+               supermetrics
+  TARGET       what to run there, as a `Target` prints it
 
-Uses your account if the vendor's environment variables are set, whose names it
-prints. Otherwise it shows a crash and the resumed waits on a fake.";
+Uses your account if the vendor's environment variables are
+set, whose names it prints. Otherwise it shows a crash and
+the resumed waits on a fake.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (mut vendor, mut crash) = ("foundry".to_owned(), false);
+    let (mut vendor, mut crash) = (None, false);
     let mut file = std::env::temp_dir().join("scheduled_runs_resume.txt");
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match (&*argument, &mut arguments) {
-            ("--crash", _) => crash = true,
-            ("--file", rest) => file = rest.next().unwrap_or_default().into(),
-            ("--help" | "-h", _) => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            (option, _) if option.starts_with('-') => {
-                eprintln!("unknown option {option}\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
-            _ => vendor = argument,
+    let mut arguments = Arguments::new(USAGE);
+    while let Some(argument) = arguments.take() {
+        match &*argument {
+            "--crash" => crash = true,
+            "--file" => file = arguments.value("--file", "a file").into(),
+            _ => arguments.only(&mut vendor, argument),
         }
     }
-    match start(&vendor, &file, crash).await {
+    match start(vendor.as_deref().unwrap_or("foundry"), &file, crash).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("\n{}", error.report());
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -79,6 +77,11 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
     let mut stored = store.entries.iter().map(Entry::target);
     let target = target.or_else(|| stored.find(|it| it.vendor().as_str() == vendor).cloned());
     let connected = connect(&vendor, target).await?;
+    if !connected.provider.capabilities().trigger {
+        let name = name(&vendor);
+        let why = format!("{name} cannot trigger runs; use adobe, foundry, mode or supermetrics");
+        return Err(mistake(why));
+    }
     if let Some(fake) = &connected.fake {
         return show(&connected, &**fake).await;
     }
@@ -86,7 +89,7 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
         trigger(&connected, &mut store).await?;
     } else {
         let (file, left) = (file.display(), store.entries.len());
-        println!("{file} has {left} unfinished starts and runs; waiting for them.");
+        say!("{file} has {left} unfinished starts and runs; waiting for them.");
         recover(&mut store).await?;
     }
     wait(store, crash).await
@@ -99,7 +102,7 @@ async fn trigger(connected: &Connected, store: &mut Store) -> Result<()> {
         let intent = Entry::Start(prepared.intent().clone());
         store.add(intent.clone())?;
         let run = prepared.start().await?;
-        println!("Started run {number} and wrote it to {}: {}", store.file.display(), run.id());
+        say!("Started run {number} and wrote it to {}: {}", store.file.display(), run.id());
         store.replace(&intent, Some(Entry::Run(run)))?;
     }
     Ok(())
@@ -111,7 +114,7 @@ async fn recover(store: &mut Store) -> Result<()> {
         let Entry::Start(intent) = &entry else { continue };
         let target = intent.target();
         let connected = connect(target.vendor().as_str(), Some(target.clone())).await?;
-        println!(
+        say!(
             "A start of {} at {} was cut short; looking for its run.",
             target.id(),
             intent.prepared()
@@ -119,8 +122,8 @@ async fn recover(store: &mut Store) -> Result<()> {
         let others = store.runs();
         let run = connected.provider.recover(intent).excluding(others).decide().await?;
         match &run {
-            Some(run) => println!("It started run {}.", run.id()),
-            None => println!("It started nothing; removed from the file."),
+            Some(run) => say!("It started run {}.", run.id()),
+            None => say!("It started nothing; removed from the file."),
         }
         store.replace(&entry, run.map(Entry::Run))?;
     }
@@ -146,28 +149,28 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
     while let Some(end) = ends.next().await {
         match end {
             Ok(run) => {
-                println!("Run {} {}; removed from the file.", run.run.id(), ended(run.phase));
+                say!("Run {} {}; removed from the file.", run.run.id(), ended(run.phase));
                 if let Some(why) = &run.failure {
-                    println!("  {why}");
+                    say!("  {why}");
                 }
                 succeeded &= run.phase == Phase::Succeeded;
                 store.replace(&Entry::Run(run.run), None)?;
             }
             // The vendor no longer knows the run: no later process can learn how it ended.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                eprintln!("{error}; removed from the file");
+                complain!("{error}; removed from the file");
                 succeeded = false;
                 if let Some(run) = error.run() {
                     store.replace(&Entry::Run(run.clone()), None)?;
                 }
             }
             Err(error) => {
-                eprintln!("{error}; kept in the file");
+                complain!("{error}; kept in the file");
                 succeeded = false;
             }
         }
         if crash {
-            println!("Crash! {} runs are left in the file.", store.entries.len());
+            say!("Crash! {} runs are left in the file.", store.entries.len());
             std::process::exit(1);
         }
     }
@@ -176,10 +179,6 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
 
 /// Crashes and resumes, in two processes that share only the file and the vendor.
 async fn show(connected: &Connected, fake: &dyn Fake) -> Result<bool> {
-    if !connected.provider.capabilities().trigger {
-        println!("{} cannot trigger runs.", connected.provider.vendor());
-        return Ok(false);
-    }
     for polls in 1..=RUNS {
         fake.next_run(Plan::Takes(polls));
     }
@@ -190,14 +189,14 @@ async fn show(connected: &Connected, fake: &dyn Fake) -> Result<bool> {
     heading("What is left in the file");
     let left = Store::open(&file)?.entries;
     for entry in &left {
-        println!("{}", shared::short(&entry.to_string()));
+        say!("{}", short(&entry.to_string()));
     }
     heading("Another process");
     let resumed = run_again(connected, fake, &file, &[]).await?;
     let rest = Store::open(&file)?.entries.len();
     fs::remove_file(&file).map_err(|error| at(&file, error))?;
     heading("Summary");
-    println!(
+    say!(
         "{RUNS} runs were started. After the crash {} were left in the file, now {rest}.",
         left.len()
     );
@@ -307,10 +306,5 @@ impl Store {
 }
 
 fn at(place: &Path, error: io::Error) -> Error {
-    let message = format!("cannot use {}", place.display());
-    Error::new(ErrorKind::Config, message).with_source(error)
-}
-
-fn heading(text: &str) {
-    println!("\n{text}\n{}", "─".repeat(text.chars().count()));
+    mistake(format!("cannot use {}", place.display())).with_source(error)
 }

@@ -3,13 +3,14 @@
 //! `cargo run --example run_history [-- VENDOR | VENDOR:TARGET]` writes an SVG, and prints its path and a small table. Without the
 //! vendor's environment variables it shows the runs of a month on a fake. The lists of most vendors have the times when a run began
 //! and ended; at the other vendors the program fetches each run. A run without these times is a mark on the time axis.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 mod shared;
+#[path = "shared/vendors.rs"]
+#[allow(dead_code, reason = "other examples use the rest of it")]
+mod vendors;
 
-use std::fmt::Display;
 use std::future::ready;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
-use scheduled_runs::{
-    Error, ErrorKind, Phase, Result, RunProvider, RunProviderExt, RunSnapshot, Target,
-};
+use scheduled_runs::{Phase, Result, RunProvider, RunProviderExt, RunSnapshot, Target};
 
-use shared::vendors::{Connected, connect, parse};
+use shared::arguments::Arguments;
+use shared::output::{say, short};
+use shared::progress::{UNKNOWN, took};
+use shared::{failed, mistake};
+use vendors::{Connected, connect, name, parse};
 
 /// The most runs that are drawn.
 const RUNS: usize = 60;
@@ -33,38 +36,29 @@ const ROWS: usize = 12;
 const USAGE: &str = "\
 usage: run_history [--out FILE] [VENDOR | VENDOR:TARGET]
 
-  --out FILE   the picture; by default run_history.svg in the system's temporary folder
-  VENDOR       adobe (default), arcgis, foundry, mode or supermetrics
-  TARGET       whose runs, as a `Target` prints it
+  --out FILE  the picture; by default run_history.svg in the
+              system's temporary folder
+  VENDOR      adobe (default), arcgis, foundry, mode or
+              supermetrics
+  TARGET      whose runs, as a `Target` prints it
 
-Uses your account if the vendor's environment variables are set, and a fake of the
-vendor otherwise. It prints the names of the variables.";
+Uses your account if the vendor's environment variables are
+set, and a fake of the vendor otherwise. It prints the names
+of the variables.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut vendor = "adobe".to_owned();
-    let mut out = std::env::temp_dir().join("run_history.svg");
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
+    let (mut vendor, mut out) = (None, std::env::temp_dir().join("run_history.svg"));
+    let mut arguments = Arguments::new(USAGE);
+    while let Some(argument) = arguments.take() {
         match &*argument {
-            "--out" => out = PathBuf::from(arguments.next().unwrap_or_default()),
-            "--help" | "-h" => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            option if option.starts_with('-') => {
-                eprintln!("unknown option {option}\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
-            _ => vendor = argument,
+            "--out" => out = arguments.value("--out", "a file").into(),
+            _ => arguments.only(&mut vendor, argument),
         }
     }
-    match show(&vendor, &out).await {
+    match show(vendor.as_deref().unwrap_or("adobe"), &out).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("\n{}", error.report());
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -78,16 +72,16 @@ async fn show(argument: &str, out: &Path) -> Result<()> {
     let runs = list(&provider, &target).await?;
     let runs = with_times(&provider, runs).await;
     if runs.is_empty() {
-        println!("\n{} has no runs yet.", shared::short(&target.to_string()));
+        say!("\n{} has no runs yet.", short(&target.to_string()));
         return Ok(());
     }
 
     table(&target, &runs);
     let title: String = target.to_string().chars().take(80).collect();
-    let picture = draw(&title, &runs).map_err(|error| failed(error.to_string()))?;
+    let picture = draw(&title, &runs).map_err(|error| mistake(error.to_string()))?;
     std::fs::write(out, picture)
-        .map_err(|error| failed(format!("cannot write {}", out.display())).with_source(error))?;
-    println!("\n{} runs are drawn in {}", runs.len(), out.display());
+        .map_err(|error| mistake(format!("cannot write {}", out.display())).with_source(error))?;
+    say!("\n{} runs are drawn in {}", runs.len(), out.display());
     Ok(())
 }
 
@@ -103,7 +97,7 @@ async fn with_times(
     provider: &Arc<dyn RunProvider>,
     mut runs: Vec<RunSnapshot>,
 ) -> Vec<RunSnapshot> {
-    let style = "  {spinner} fetching runs [{bar:30}] {pos} of {len}";
+    let style = "  {spinner} fetching runs [{bar:20}] {pos} of {len}";
     let bar = ProgressBar::new(runs.len() as u64);
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -111,12 +105,13 @@ async fn with_times(
     let mut reports_times = true;
     for run in &mut runs {
         let unexplained = run.phase == Phase::Failed && run.failure.is_none();
-        let untimed = run.phase.is_terminal() && run.phase != Phase::Skipped && took(run).is_none();
+        let untimed =
+            run.phase.is_terminal() && run.phase != Phase::Skipped && duration(run).is_none();
         if (untimed && reports_times) || unexplained {
             // A run that can no longer be fetched stays as the list had it.
             let fetched = provider.snapshot(&run.run).await.ok();
             let fetched = fetched.filter(|fetched| fetched.phase == run.phase);
-            reports_times &= fetched.as_ref().is_some_and(|fetched| took(fetched).is_some());
+            reports_times &= fetched.as_ref().is_some_and(|fetched| duration(fetched).is_some());
             if let Some(mut fetched) = fetched {
                 fetched.created = fetched.created.or(run.created);
                 *run = fetched;
@@ -129,21 +124,27 @@ async fn with_times(
 }
 
 /// From the start of the run, or from its creation if the vendor does not report its start.
-fn took(run: &RunSnapshot) -> Option<Duration> {
+fn duration(run: &RunSnapshot) -> Option<Duration> {
     (run.finished? - run.started.or(run.created)?).to_std().ok()
 }
 
 fn table(target: &Target, runs: &[RunSnapshot]) {
-    println!("\nThe last runs of {}", shared::short(&target.to_string()));
-    println!("  {:<16}  {:<10}  {:>8}  reason", "created", "phase", "took");
+    say!("\nThe last runs of {}", short(&target.to_string()));
+    say!("  {:<16}  {:<10}  {:>8}  reason", "created", "phase", "took");
     for run in runs.iter().take(ROWS) {
         let created = run.created.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
-        let took = took(run).map_or_else(String::new, |took| format!("{} s", took.as_secs()));
+        let created = created.as_deref().unwrap_or(UNKNOWN);
         let why = run.failure.as_ref().map(ToString::to_string).unwrap_or_default();
-        println!("  {:<16}  {:<10}  {took:>8}  {why}", created.unwrap_or_default(), run.phase);
+        say!("  {created:<16}  {:<10}  {:>8}  {why}", run.phase, took(duration(run)));
     }
     if let Some(more) = runs.len().checked_sub(ROWS + 1) {
-        println!("  and {} earlier runs", more + 1);
+        say!("  and {} earlier runs", more + 1);
+    }
+    if runs.iter().take(ROWS).any(|run| duration(run).is_none()) {
+        let vendor = name(target.vendor().as_str());
+        say!(
+            "  {UNKNOWN} instead of a duration: the run has not ended or was skipped, or {vendor} does not report its times."
+        );
     }
 }
 
@@ -241,7 +242,7 @@ struct Dot {
 
 impl Dot {
     fn new(run: &RunSnapshot) -> Option<Self> {
-        let took = took(run).map(|took| took.as_secs_f64());
+        let took = duration(run).map(|took| took.as_secs_f64());
         Some(Self { at: run.created?.timestamp(), took, phase: run.phase })
     }
 }
@@ -277,8 +278,4 @@ fn tick(at: i64, span: i64) -> String {
     let time = DateTime::<Utc>::from_timestamp(at, 0).unwrap_or_default();
     let days = 2 * 86_400;
     time.format(if span > days { "%-d %b" } else { "%-d %b %H:%M" }).to_string()
-}
-
-fn failed(message: impl Display) -> Error {
-    Error::new(ErrorKind::Config, message.to_string())
 }

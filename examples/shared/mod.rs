@@ -1,37 +1,43 @@
-//! Shared by several examples: a provider for the vendor that the user names, a progress bar, arguments. This folder is not an
-//! example itself, because it has no `main.rs`.
+//! Shared by the examples: reads arguments, prints lines and tables, shows the progress of a run. This folder is not an example
+//! itself, because it has no `main.rs`.
+//!
+//! `vendors.rs` and `environment.rs` are no modules of this one: an example of one vendor needs only the second, and other
+//! packages use them too.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
-pub(crate) mod progress;
-pub(crate) mod vendors;
+use scheduled_runs::{Error, ErrorKind};
 
-/// Shortens a text to one line of a terminal: the target of some vendors is a whole query.
-pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", text.split_at(end).0),
-        None => text.to_owned(),
+pub(crate) mod arguments;
+pub(crate) mod output;
+pub(crate) mod progress;
+
+/// The exit code for a mistake that the user can correct: a wrong argument or environment variable, a file that cannot be used.
+pub(crate) const MISTAKE: u8 = 2;
+
+/// Prints why the program ends, and returns its exit code. A mistake of the user is one line; a call that failed has a report.
+pub(crate) fn failed(error: &Error) -> ExitCode {
+    if error.kind() != ErrorKind::Config {
+        // Only the sentence may be wrapped: the command in the report is there to be copied.
+        let report = error.report();
+        let (sentence, rest) = report.split_once('\n').unwrap_or((&report, ""));
+        output::complain!("\n{sentence}");
+        output::print_raw(std::io::stderr(), rest.trim_end());
+        return ExitCode::FAILURE;
     }
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    output::complain!("{line}");
+    ExitCode::from(MISTAKE)
 }
 
-/// Reads the arguments: the vendor or target, and whether `--fail` is among them. For `--help` and for wrong arguments it prints
-/// a text and returns the exit code.
-pub(crate) fn vendor_and_fail(default: &str, usage: &str) -> Result<(String, bool), ExitCode> {
-    let (mut vendor, mut fail) = (default.to_owned(), false);
-    for argument in std::env::args().skip(1) {
-        match &*argument {
-            "--fail" => fail = true,
-            "--help" | "-h" => {
-                println!("{usage}");
-                return Err(ExitCode::SUCCESS);
-            }
-            option if option.starts_with('-') => {
-                eprintln!("unknown option {option}\n\n{usage}");
-                return Err(ExitCode::FAILURE);
-            }
-            _ => vendor = argument,
-        }
-    }
-    Ok((vendor, fail))
+/// The error of a mistake that the user can correct.
+pub(crate) fn mistake(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message.into())
 }

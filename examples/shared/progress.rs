@@ -5,8 +5,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use scheduled_runs::{Phase, RunSnapshot};
 
+use super::output::say;
+
 const UNCOUNTED: &str = "  {spinner} {msg} ({elapsed})";
-const COUNTED: &str = "  {spinner} {msg} [{bar:30}] {pos} of {len} ({elapsed})";
+const COUNTED: &str = "  {spinner} {msg} [{bar:20}] {pos} of {len} ({elapsed})";
 
 /// A bar if the vendor reports progress, otherwise a spinner; without a terminal, a line for each change.
 pub(crate) struct Progress {
@@ -38,7 +40,7 @@ impl Progress {
             line = format!("{line}, {} of {} done", progress.done, progress.total);
         }
         if self.bar.is_hidden() && self.shown.as_ref() != Some(&line) {
-            println!("  {line}");
+            say!("  {line}");
             self.shown = Some(line);
         }
     }
@@ -64,3 +66,11 @@ pub(crate) fn ended(phase: Phase) -> &'static str {
         _ => "ended",
     }
 }
+
+/// How long a run took, as a cell of a table.
+pub(crate) fn took(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| UNKNOWN.to_owned(), |took| format!("{} s", took.as_secs()))
+}
+
+/// A cell of a table whose content is not known. A line below the table says why.
+pub(crate) const UNKNOWN: &str = "-";

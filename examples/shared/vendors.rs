@@ -1,6 +1,7 @@
 //! A provider for any of the vendors: for your account if the vendor's environment variables are set, otherwise for a fake on this
 //! machine.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ use scheduled_runs::{
     Error, ErrorKind, Phase, Result, RunProvider, Target, adobe, arcgis, foundry, mode,
     supermetrics, testing,
 };
+
+use environment::{account, variable};
+
+#[path = "environment.rs"]
+pub(crate) mod environment;
 
 /// All vendors.
 pub(crate) const VENDORS: [&str; 5] = ["adobe", "arcgis", "foundry", "mode", "supermetrics"];
@@ -59,13 +65,31 @@ pub(crate) trait Fake {
     fn variables(&self) -> Vec<(&'static str, String)>;
 }
 
+/// A vendor's name, as people write it.
+pub(crate) fn name(vendor: &str) -> &str {
+    match vendor {
+        "adobe" => "Adobe",
+        "arcgis" => "ArcGIS",
+        "foundry" => "Foundry",
+        "mode" => "Mode",
+        "supermetrics" => "Supermetrics",
+        other => other,
+    }
+}
+
 /// Reads `vendor` or `vendor:target`.
 pub(crate) fn parse(argument: &str) -> Result<(String, Option<Target>)> {
-    if argument.contains(':') {
+    let (vendor, target) = if argument.contains(':') {
         let target: Target = argument.parse()?;
-        return Ok((target.vendor().to_string(), Some(target)));
-    }
-    Ok((argument.to_owned(), None))
+        (target.vendor().to_string(), Some(target))
+    } else {
+        (argument.to_owned(), None)
+    };
+    if VENDORS.contains(&&*vendor) { Ok((vendor, target)) } else { Err(unknown(&vendor)) }
+}
+
+fn unknown(vendor: &str) -> Error {
+    config(format!("unknown vendor {vendor:?}; use one of {}", VENDORS.join(", ")))
 }
 
 /// Connects to a vendor. If `target` is `None`, the environment names the target, or the fake has one.
@@ -76,13 +100,19 @@ pub(crate) async fn connect(vendor: &str, target: Option<Target>) -> Result<Conn
         "foundry" => foundry(target).await,
         "mode" => mode(target).await,
         "supermetrics" => supermetrics(target).await,
-        _ => Err(config(format!("unknown vendor {vendor}; use one of {}", VENDORS.join(", ")))),
+        _ => Err(unknown(vendor)),
     }
 }
 
 async fn adobe(target: Option<Target>) -> Result<Connected> {
     let names = ["ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET", "ADOBE_ORG_ID", "ADOBE_SANDBOX"];
-    let Some([id, secret, org, sandbox]) = account(names)? else {
+    let Some([id, secret, org, sandbox]) = account_for(
+        names,
+        "ADOBE_SCHEDULE_ID",
+        target.as_ref(),
+        &["ADOBE_BASE_URL", "ADOBE_TOKEN_URL"],
+    )?
+    else {
         let fake = FakeAdobe::start().await;
         announce("Adobe Query Service", &fake.base_url(), &names, "ADOBE_SCHEDULE_ID");
         let provider = Arc::new(fake.client_builder().build()?);
@@ -141,7 +171,8 @@ impl Fake for FakeAdobe {
 
 async fn arcgis(target: Option<Target>) -> Result<Connected> {
     let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD"];
-    let Some([portal, user, password]) = account(names)? else {
+    let Some([portal, user, password]) = account_for(names, "ARCGIS_TASK", target.as_ref(), &[])?
+    else {
         let fake = FakeArcGis::start().await;
         announce("ArcGIS Enterprise", &fake.base_url(), &names, "ARCGIS_TASK");
         let provider = Arc::new(fake.client_builder().build()?);
@@ -188,7 +219,8 @@ impl Fake for FakeArcGis {
 
 async fn foundry(target: Option<Target>) -> Result<Connected> {
     let names = ["FOUNDRY_HOSTNAME", "FOUNDRY_TOKEN"];
-    let Some([host, token]) = account(names)? else {
+    let Some([host, token]) = account_for(names, "FOUNDRY_SCHEDULE_RID", target.as_ref(), &[])?
+    else {
         let fake = FakeFoundry::start().await;
         announce("Palantir Foundry", &fake.base_url(), &names, "FOUNDRY_SCHEDULE_RID");
         let provider = Arc::new(fake.client_builder().build()?);
@@ -229,7 +261,9 @@ impl Fake for FakeFoundry {
 
 async fn mode(target: Option<Target>) -> Result<Connected> {
     let names = ["MODE_WORKSPACE", "MODE_API_TOKEN", "MODE_API_SECRET"];
-    let Some([workspace, token, secret]) = account(names)? else {
+    let Some([workspace, token, secret]) =
+        account_for(names, "MODE_REPORT", target.as_ref(), &["MODE_BASE_URL"])?
+    else {
         let fake = FakeMode::start().await;
         announce("Mode", &fake.base_url(), &names, "MODE_REPORT");
         let provider = Arc::new(fake.client_builder().build()?);
@@ -279,11 +313,12 @@ impl Fake for FakeMode {
 
 async fn supermetrics(target: Option<Target>) -> Result<Connected> {
     let names = ["SUPERMETRICS_API_KEY"];
-    let Some([key]) = account(names)? else {
+    let Some([key]) =
+        account_for(names, "SUPERMETRICS_QUERY", target.as_ref(), &["SUPERMETRICS_BASE_URL"])?
+    else {
         let fake = FakeSupermetrics::start().await;
-        announce("Supermetrics", &fake.base_url(), &names, "SUPERMETRICS_QUERY");
-        let query = "{\"ds_id\": …, \"ds_accounts\": …, \"fields\": …}";
-        println!("The query is JSON, such as {query}.");
+        let query = "SUPERMETRICS_QUERY, such as {\"ds_id\": …, \"fields\": …}";
+        announce("Supermetrics", &fake.base_url(), &names, query);
         let provider = Arc::new(fake.client_builder().build()?);
         let target = target.unwrap_or_else(|| supermetrics::target(&clicks()));
         return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
@@ -354,23 +389,17 @@ fn history(pause: TimeDelta) -> impl Iterator<Item = (DateTime<Utc>, Duration, P
     })
 }
 
-/// The values of an account's environment variables; `None` if none is set.
-fn account<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>> {
-    let values = names.map(variable);
-    if values.iter().all(Option::is_none) {
-        return Ok(None);
+/// The account that the environment names, if it names one. If there is no target yet, it must name one too.
+fn account_for<const N: usize>(
+    names: [&str; N],
+    target_name: &str,
+    target: Option<&Target>,
+    optional: &[&str],
+) -> Result<Option<[String; N]>> {
+    match target {
+        None => account(names, &[target_name], optional),
+        Some(_) => account(names, &[], &[&[target_name], optional].concat()),
     }
-    let missing: Vec<_> = names
-        .iter()
-        .zip(&values)
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| *name)
-        .collect();
-    if missing.is_empty() {
-        return Ok(Some(values.map(Option::unwrap_or_default)));
-    }
-    let (missing, all) = (missing.join(" and "), names.join(", "));
-    Err(config(format!("also set {missing}, or unset all of {all} to use the fake")))
 }
 
 /// The target, or else the one that this environment variable names.
@@ -386,18 +415,16 @@ fn given(
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 fn config(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, message.into())
 }
 
 fn announce(what: &str, url: &str, account: &[&str], target: &str) {
-    println!("Using a fake of {what} at {url}.");
-    println!(
-        "To use your own account, set {}, and set {target} to what to run.",
-        account.join(", ")
+    let account = account.join("\n  ");
+    // If nobody reads this, the example finds out with its next line.
+    let _ = writeln!(
+        std::io::stdout(),
+        "Using a fake of {what} at\n  {url}\nTo use your own account, set\n  {account}\n\
+         and, for what to run,\n  {target}"
     );
 }

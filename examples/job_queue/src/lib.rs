@@ -22,7 +22,7 @@ mod vendors;
 
 use std::time::Duration;
 
-use scheduled_runs::{Error, ErrorKind};
+use scheduled_runs::{Error, ErrorKind, Result, Target};
 
 /// All times that matter. The defaults are for production.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,12 @@ impl Timing {
 /// The database or a process failed.
 pub fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Config, "the queue cannot be used").with_source(error)
+}
+
+/// Reads `VENDOR:TARGET`.
+pub fn target(text: &str) -> Result<Target> {
+    let (_, target) = vendors::parse(text)?;
+    target.map_or_else(|| text.parse(), Ok)
 }
 
 /// An environment variable, or else the default.

@@ -8,13 +8,14 @@
 //! Another worker, which knows nothing but the database, finds out that the run has started, and polls it to its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 use job_queue::queue::Queue;
 use job_queue::steps::Work;
 use job_queue::story::story;
-use job_queue::{Timing, variable};
-use scheduled_runs::Result;
+use job_queue::{Timing, target, variable};
+use scheduled_runs::{ErrorKind, Result};
 
 const USAGE: &str = "\
 usage: job_queue [--fail] [VENDOR | VENDOR:TARGET]
@@ -37,44 +38,81 @@ names of the variables.
   DATABASE_URL   postgres://… or sqlite://…; default sqlite://job_queue.db?mode=rwc
   QUEUE          the queue's name in the database; default runs";
 
+/// The exit code for a mistake that the user can correct.
+const MISTAKE: u8 = 2;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match rustls::crypto::ring::default_provider().install_default() {
         Ok(()) => command().await,
-        Err(_) => Ok(false),
+        Err(_) => Ok(ExitCode::FAILURE),
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("\n{}", error.report());
-            ExitCode::FAILURE
-        }
+    let error = match done {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if error.kind() != ErrorKind::Config {
+        eprintln!("\n{}", error.report());
+        return ExitCode::FAILURE;
     }
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    eprintln!("{line}");
+    ExitCode::from(MISTAKE)
 }
 
-async fn command() -> Result<bool> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+async fn command() -> Result<ExitCode> {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match *arguments {
-        ["add", target] => println!("{}", open().await?.add(&target.parse()?).await?),
-        ["work"] => open().await?.run().await,
+    let succeeded = match *arguments {
+        _ if arguments.iter().any(|argument| matches!(*argument, "--help" | "-h")) => {
+            println!("{USAGE}");
+            true
+        }
+        ["add", text] => {
+            let target = target(text)?;
+            println!("{}", open().await?.add(&target).await?);
+            true
+        }
+        ["work"] => {
+            open().await?.run().await;
+            true
+        }
         ["list"] => {
             for job in open().await?.table.all().await? {
                 println!("{} {} {}", job.id, job.target, job.state);
             }
+            true
         }
-        [] => return story("mode", false).await,
-        ["--fail"] => return story("mode", true).await,
-        ["--fail", vendor] | [vendor, "--fail"] => return story(vendor, true).await,
-        ["--help" | "-h"] => println!("{USAGE}"),
-        [vendor] if !vendor.starts_with('-') => return story(vendor, false).await,
-        _ => {
-            eprintln!("{USAGE}");
-            return Ok(false);
-        }
+        [] => story("mode", false).await?,
+        ["--fail"] => story("mode", true).await?,
+        ["--fail", vendor] | [vendor, "--fail"] if is_vendor(vendor) => story(vendor, true).await?,
+        [vendor] if is_vendor(vendor) => story(vendor, false).await?,
+        _ => return Ok(refuse(&arguments)),
+    };
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether this may be a vendor: it is neither an option nor a command.
+fn is_vendor(argument: &str) -> bool {
+    !argument.starts_with('-') && !["add", "work", "list"].contains(&argument)
+}
+
+/// Says which argument is wrong.
+fn refuse(arguments: &[&str]) -> ExitCode {
+    let is_unknown = |argument: &&&str| argument.starts_with('-') && **argument != "--fail";
+    match (arguments.iter().find(is_unknown), arguments) {
+        (Some(option), _) => eprintln!("unknown option {option}\n\n{USAGE}"),
+        (None, ["add"]) => eprintln!("add needs VENDOR:TARGET\n\n{USAGE}"),
+        (None, [.., last]) => eprintln!("unexpected argument {last:?}\n\n{USAGE}"),
+        (None, []) => eprintln!("{USAGE}"),
     }
-    Ok(true)
+    ExitCode::from(MISTAKE)
 }
 
 /// The queue that the environment names.

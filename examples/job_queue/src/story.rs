@@ -3,14 +3,14 @@
 
 use std::process::Stdio;
 
-use scheduled_runs::{Result, RunProvider as _};
+use scheduled_runs::{Error, ErrorKind, Result, RunProvider as _};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::queue::Queue;
 use crate::steps::Work;
 use crate::table::Job;
-use crate::vendors::{Connected, Plan, connect, parse};
+use crate::vendors::{Connected, Plan, connect, name, parse};
 use crate::{Timing, broken, variable};
 
 /// Whether the run succeeded.
@@ -18,8 +18,9 @@ pub async fn story(argument: &str, fail: bool) -> Result<bool> {
     let (vendor, target) = parse(argument)?;
     let Connected { provider, target, fake } = connect(&vendor, target).await?;
     if !provider.capabilities().trigger {
-        println!("{vendor} cannot trigger runs.");
-        return Ok(false);
+        let name = name(&vendor);
+        let why = format!("{name} cannot trigger runs; use adobe, foundry, mode or supermetrics");
+        return Err(Error::new(ErrorKind::Config, why));
     }
     // A folder, because SQLite writes its log beside its file.
     let name = format!("job_queue_{}", std::process::id());

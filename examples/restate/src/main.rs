@@ -19,14 +19,14 @@ use std::pin::pin;
 use std::process::{ExitCode, Stdio};
 
 use restate_sdk::prelude::{Endpoint, HttpServer, Json};
-use scheduled_runs::{Phase, Target};
+use scheduled_runs::{Error, ErrorKind, Phase, Target};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 
 use engine::{Engine, Result};
 use service::{Runs, RunsIngressClient};
-use vendors::{Connected, Plan, connect, parse};
+use vendors::{Connected, Plan, connect, name, parse};
 
 const USAGE: &str = "\
 usage: scheduled-runs-on-restate [--fail] [VENDOR | VENDOR:TARGET]
@@ -37,26 +37,57 @@ usage: scheduled-runs-on-restate [--fail] [VENDOR | VENDOR:TARGET]
   --fail    on a fake: the run fails, to show its reason
   worker    executes the steps of runs of the vendors of these targets, until it is killed";
 
+/// The exit code for a mistake that the user can correct.
+const MISTAKE: u8 = 2;
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match *arguments {
-        ["worker", address, vendors, ref targets @ ..] => work(address, vendors, targets).await,
+        _ if arguments.iter().any(|argument| matches!(*argument, "--help" | "-h")) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        ["worker", address, vendors @ ("accounts" | "fakes"), ref targets @ ..] => {
+            work(address, vendors, targets).await
+        }
         [] => show("mode", false).await,
         ["--fail"] => show("mode", true).await,
-        ["--fail", vendor] | [vendor, "--fail"] => show(vendor, true).await,
-        [vendor] if !vendor.starts_with('-') => show(vendor, false).await,
-        _ => Err(USAGE.into()),
+        ["--fail", vendor] | [vendor, "--fail"] if is_vendor(vendor) => show(vendor, true).await,
+        [vendor] if is_vendor(vendor) => show(vendor, false).await,
+        _ => return refuse(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("{why}");
-            ExitCode::FAILURE
+            let kind = why.downcast_ref().map(Error::kind);
+            let is_mistake = kind == Some(ErrorKind::Config);
+            if is_mistake { ExitCode::from(MISTAKE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Whether this may be a vendor: it is neither an option nor the worker.
+fn is_vendor(argument: &str) -> bool {
+    !argument.starts_with('-') && argument != "worker"
+}
+
+/// Says which argument is wrong.
+fn refuse(arguments: &[&str]) -> ExitCode {
+    let is_unknown = |argument: &&&str| argument.starts_with('-') && **argument != "--fail";
+    match (arguments.iter().find(is_unknown), arguments) {
+        (Some(option), _) => eprintln!("unknown option {option}\n\n{USAGE}"),
+        (None, ["worker", ..]) => {
+            eprintln!("worker needs an ADDRESS, and accounts or fakes\n\n{USAGE}");
+        }
+        (None, [.., last]) => eprintln!("unexpected argument {last:?}\n\n{USAGE}"),
+        (None, []) => eprintln!("{USAGE}"),
+    }
+    ExitCode::from(MISTAKE)
 }
 
 /// A worker: serves the service to the engine.
@@ -76,6 +107,13 @@ async fn work(address: &str, vendors: &str, targets: &[&str]) -> Result<bool> {
 
 /// Shows one run, from its start to its end. Returns whether it succeeded.
 async fn show(argument: &str, fail: bool) -> Result<bool> {
+    let (vendor, target) = parse(argument)?;
+    let Connected { provider, target, fake } = connect(&vendor, target).await?;
+    if !provider.capabilities().trigger {
+        let name = name(&vendor);
+        let why = format!("{name} cannot trigger runs; use adobe, foundry, mode or supermetrics");
+        return Err(Error::new(ErrorKind::Config, why).into());
+    }
     let program = match engine::find() {
         Ok(program) => program,
         Err(why) => {
@@ -83,11 +121,6 @@ async fn show(argument: &str, fail: bool) -> Result<bool> {
             return Ok(true);
         }
     };
-    let (vendor, target) = parse(argument)?;
-    let Connected { provider, target, fake } = connect(&vendor, target).await?;
-    if !provider.capabilities().trigger {
-        return Err(format!("{vendor} cannot trigger runs").into());
-    }
     let (mut vendors, mut variables) = ("accounts", Vec::new());
     if let Some(fake) = &fake {
         fake.next_run(if fail { Plan::Fails } else { Plan::Takes(3) });
