@@ -137,7 +137,9 @@ fn what_can_be_read_can_be_written() {
 fn core_types() {
     use scheduled_runs::client::*;
     use scheduled_runs::error::{Attempt, VendorError};
-    use scheduled_runs::run::{Capabilities, Failure, Progress, RecentRuns, Triggered};
+    use scheduled_runs::run::{
+        Capabilities, Failure, FinishedWait, Progress, RecentRuns, Triggered,
+    };
     use scheduled_runs::wire::{Drift, DriftKind, RawJson, Unrecognized, hal, patch};
     use scheduled_runs::{
         CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, RunRef, RunSnapshot,
@@ -154,6 +156,7 @@ fn core_types() {
         CallLimits,
         CallOptions,
         CredentialContext<'static>,
+        FinishedCall<'static>,
         Idempotency,
         Limits,
         LinkPolicy,
@@ -171,6 +174,7 @@ fn core_types() {
         Service,
         SystemClock,
         Token,
+        TokenFile,
         TransportError,
         TransportErrorKind,
         Vendor,
@@ -181,6 +185,7 @@ fn core_types() {
         CancelOutcome,
         Capabilities,
         Failure,
+        FinishedWait<'static>,
         Phase,
         Progress,
         RecentRuns,
@@ -222,6 +227,7 @@ fn what_a_client_makes() {
     moves::<scheduled_runs::run::Trigger<'static, Client>>();
     moves::<scheduled_runs::run::Wait<'static, Client>>();
     moves::<scheduled_runs::run::WaitAll<'static, Client>>();
+    moves::<scheduled_runs::run::Runs<'static, Client>>();
 }
 
 #[cfg(feature = "testing")]
