@@ -2,13 +2,19 @@
 #![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use futures_util::StreamExt as _;
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::testing::{ManualClock, Plan};
-use scheduled_runs::{RunProviderExt as _, adobe};
+use scheduled_runs::testing::{FakeProvider, ManualClock, Plan};
+use scheduled_runs::{Error, ErrorKind, RunProviderExt as _, adobe};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 /// Everything that is told, as text.
 #[derive(Clone, Default)]
@@ -51,6 +57,76 @@ impl Log {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+}
+
+/// The rows of the guide's table that were used: kind, target, level, name and fields.
+#[derive(Clone, Default)]
+struct Rows(Arc<Mutex<BTreeSet<String>>>);
+
+impl Rows {
+    fn add(&self, kind: &str, metadata: &Metadata<'_>, name: &str, fields: &[&str]) {
+        if metadata.target().starts_with("scheduled_runs") {
+            let level = metadata.level().as_str().to_lowercase();
+            let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+            let (target, fields) = (metadata.target(), fields.join(", "));
+            let row = format!("| {kind} | `{target}` | {level} | `{name}` | {fields} |");
+            self.0.lock().unwrap().insert(row);
+        }
+    }
+}
+
+/// The message of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Rows {
+    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let fields: Vec<_> = span.metadata().fields().iter().map(|field| field.name()).collect();
+        self.add("span", span.metadata(), span.metadata().name(), &fields);
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let fields = event.metadata().fields().iter().map(|field| field.name());
+        let fields: Vec<_> = fields.filter(|field| *field != "message").collect();
+        self.add("event", event.metadata(), &message.0, &fields);
+    }
+}
+
+#[test]
+fn the_guide_has_a_table_of_all_spans_and_events() {
+    let rows = Rows::default();
+    let subscriber = tracing_subscriber::registry().with(rows.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let fake = FakeAdobe::start().await;
+            let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+            fake.fail_next(503);
+            client.send(adobe::ListSchedules::new()).await.unwrap();
+
+            let provider = FakeProvider::new();
+            let run = provider.trigger(&provider.target("nightly")).await.unwrap();
+            provider.fail_next_poll(Error::new(ErrorKind::Server, ""));
+            let mut updates = provider.wait(&run).cancel_on_drop(provider.clone()).updates();
+            updates.next().await.unwrap().unwrap();
+            drop(updates);
+            tokio::task::yield_now().await;
+            provider.wait_all([run]).ends().next().await.unwrap().unwrap();
+        });
+    });
+    let guide = include_str!("../src/guide/observing.md");
+    let described = guide.lines().filter(|line| line.contains("| `scheduled_runs::"));
+    let described: BTreeSet<_> = described.map(ToOwned::to_owned).collect();
+    assert_eq!(*rows.0.lock().unwrap(), described);
 }
 
 #[tokio::test]

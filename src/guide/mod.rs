@@ -5,6 +5,7 @@
 //! | [`credentials`] | Which credential do I need, and where is it sent? |
 //! | [`waiting`] | How do I wait for one run or a thousand, and resume after a restart? |
 //! | [`did_it_run`] | The response to my trigger was lost: did it start a run? |
+//! | [`web_service`] | How do I start and watch runs from a web service? |
 //! | [`errors`] | What went wrong, what can I do about it, how often was the call retried, and why did the run fail? |
 //! | [`observing`] | How do I see what the crate does, and what a vendor sends that the crate does not know? |
 //! | [`paging`] | How do I read a long list, quickly, and resume where I stopped? |
@@ -50,3 +51,6 @@ pub mod transport {}
 
 #[doc = include_str!("waiting.md")]
 pub mod waiting {}
+
+#[doc = include_str!("web_service.md")]
+pub mod web_service {}

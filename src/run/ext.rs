@@ -103,8 +103,10 @@ pub trait RunProviderExt: RunProvider {
         WaitAll::new(self, runs.into_iter().collect())
     }
 
-    /// Starts a run and waits for its end. A run that is lost from sight because the process dies, or the future is dropped, before
-    /// it is known is found only if the start was [prepared](Self::prepare).
+    /// Starts a run and waits for its end.
+    ///
+    /// If the process dies, or this future is dropped, by a time limit or by a caller who hangs up, before the run is known, the run
+    /// is lost from sight: it is found only if the start was [prepared](Self::prepare).
     fn trigger_and_wait(&self, target: &Target) -> Wait<'_, Self> {
         self.trigger(target).wait()
     }

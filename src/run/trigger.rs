@@ -21,8 +21,24 @@ use crate::error::Result;
 /// What remains: somebody else triggers the target within the same two seconds, and the vendor lists their run more than the
 /// [settle](Self::settle) time before ours. Then theirs is taken for ours. A list is all there is to compare.
 ///
-/// The run is lost from sight if the process dies or this future is dropped, by a time limit for example, before it has returned
-/// the run: [prepare](super::RunProviderExt::prepare) the start instead, and store its intent first.
+/// The run is lost from sight if the process dies or this future is dropped before it has returned the run. `timeout(…,
+/// provider.trigger(&target))` drops it, and so does a web framework whose caller hangs up: the run may have started, and nobody
+/// knows it. [Prepare](super::RunProviderExt::prepare) the start instead, and store its intent first; the guide's page on
+/// [web services](crate::guide::web_service) has a handler.
+///
+/// ```
+/// use scheduled_runs::testing::FakeProvider;
+/// use scheduled_runs::{Phase, RunProviderExt};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> scheduled_runs::Result<()> {
+/// let provider = FakeProvider::new();
+/// let run = provider.trigger(&provider.target("nightly")).verify().await?;
+/// println!("{run}"); // fake:nightly/run-1
+///
+/// let done = provider.trigger(&provider.target("weekly")).verify().wait().await?;
+/// assert_eq!(done.phase, Phase::Succeeded);
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is triggered until it is awaited"]
 pub struct Trigger<'p, P: ?Sized> {
     provider: &'p P,
@@ -67,6 +83,8 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     /// [`Error::verified_not_started`](crate::Error::verified_not_started) set. It does not trigger again. Runs that were started
     /// in another way according to the vendor, by their schedule for example, are not taken for it. If somebody else triggers a
     /// run at the moment when our request is lost on its way, that run cannot be told from ours, where the vendor chooses the ids.
+    ///
+    /// The search is part of this future: if it is dropped, nobody searches.
     pub fn verify(mut self) -> Self {
         self.verify = true;
         self
