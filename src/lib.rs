@@ -2,6 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
+// So that a link in what a macro documents leads here from any crate.
+#[allow(unused_extern_crates, reason = "only links use it")]
+extern crate self as scheduled_runs;
+
 pub mod client;
 pub mod error;
 pub mod guide;

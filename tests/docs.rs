@@ -133,3 +133,90 @@ fn every_example_is_in_the_readme() {
         assert!(README.contains(&format!("cargo run --example {name}")), "{name} is not listed");
     }
 }
+
+/// The lines of all documentation, with where they are: doc comments of the source, the guide, the README.
+fn documentation() -> Vec<(String, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("README.md")];
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    let documented = files.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_rust = path.extension().is_some_and(|kind| kind == "rs");
+        let line = |line: &str| -> Option<String> {
+            let text = line.trim_start();
+            let text = if is_rust {
+                text.strip_prefix("///").or(text.strip_prefix("//!"))?
+            } else {
+                return Some(line.to_owned());
+            };
+            Some(text.strip_prefix(' ').unwrap_or(text).to_owned())
+        };
+        (path.display().to_string(), text.lines().filter_map(line).collect())
+    });
+    documented.collect()
+}
+
+#[test]
+fn code_in_the_documentation_is_not_cut() {
+    for (file, lines) in documentation() {
+        let mut is_code = false;
+        for line in lines {
+            if line.trim_start().starts_with("```") {
+                is_code = !is_code;
+            } else if is_code && !line.trim_start().starts_with("# ") {
+                let length = line.chars().count();
+                assert!(length <= 90, "{file}: {length} characters: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_stop_stands_at_its_word() {
+    for (file, lines) in documentation() {
+        let mut is_code = false;
+        for line in lines {
+            is_code ^= line.trim_start().starts_with("```");
+            let is_lone = ["` .", "` ,", ") .", ") ,"].iter().any(|end| line.contains(end));
+            assert!(is_code || !(is_lone || line.starts_with(['.', ','])), "{file}: {line}");
+        }
+    }
+}
+
+/// What an operation writes by itself is written here by hand.
+#[test]
+fn every_request_that_is_written_by_hand_says_how_to_send_it() {
+    let mut checked = 0;
+    for vendor in ["adobe", "arcgis", "foundry", "mode", "supermetrics"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(vendor);
+        for file in fs::read_dir(&folder).unwrap() {
+            let code = fs::read_to_string(file.unwrap().path()).unwrap();
+            for implemented in code.split("\nimpl Endpoint for ").skip(1) {
+                let name = implemented.split_whitespace().next().unwrap();
+                let operation = implemented.split("OPERATION: &'static str = \"").nth(1).unwrap();
+                let operation = operation.split('"').next().unwrap();
+                let Some((above, _)) = code.split_once(&format!("\npub struct {name}")) else {
+                    continue;
+                };
+                let docs = above.rsplit("\n\n").next().unwrap();
+                for said in
+                    [format!("Operation `{operation}`."), "(crate::Client::send)".to_owned()]
+                {
+                    assert!(docs.contains(&said), "{vendor}: {name} does not say {said}:\n{docs}");
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 10, "{checked}");
+}

@@ -25,7 +25,8 @@ operation! {
     /// ```
     /// use scheduled_runs::adobe::RunAcceleratedQuery;
     ///
-    /// let request = RunAcceleratedQuery::sql("prod:store:public", "SELECT * FROM visits").name("dashboard");
+    /// let request = RunAcceleratedQuery::sql("prod:store:public", "SELECT * FROM visits")
+    ///     .name("dashboard");
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

@@ -56,10 +56,12 @@ impl AccountFilter {
 /// ```
 /// use scheduled_runs::adobe::CreateAccount;
 ///
-/// let request = CreateAccount::new("dashboards", "ada@example.com").description("reads for the dashboards");
+/// let request = CreateAccount::new("dashboards", "ada@example.com")
+///     .description("reads for the dashboards");
 /// ```
 ///
-/// Operation `adobe.accounts.create`. Never sent again once it may have arrived.
+/// Operation `adobe.accounts.create`. Send it with [`Client::send`](crate::Client::send). Never sent again
+/// once it may have arrived.
 // By hand, as `UpdateAccount`: `operation!` derives `PartialEq`, which secrets do not have.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
@@ -108,7 +110,7 @@ impl Endpoint for CreateAccount {
 ///
 /// Source: Query Service API, "Accounts", `PUT /accounts/{id}`.
 ///
-/// Operation `adobe.accounts.update`. Safe to retry: sent a second time, it changes nothing more.
+/// Operation `adobe.accounts.update`. Send it with [`Client::send`](crate::Client::send). Safe to retry: sent a second time, it changes nothing more.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct UpdateAccount {

@@ -33,7 +33,8 @@ const ALERTS: &str = "alert-subscriptions";
 /// Source: Query Service API, "Alert subscriptions", `GET /alert-subscriptions` and
 /// `GET /alert-subscriptions/user-subscriptions/{email}`.
 ///
-/// Operation `adobe.alerts.list`. Safe to retry.
+/// Operation `adobe.alerts.list`. Read the list with [`Client::items`](crate::Client::items), or one page with
+/// [`Client::send`](crate::Client::send). Safe to retry.
 // By hand: one type for two paths, and an address that must be hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
@@ -185,7 +186,8 @@ operation! {
     /// use scheduled_runs::adobe::{AlertType, CreateAlert};
     ///
     /// // A mail, and nothing in the UI, when a run of the schedule fails.
-    /// let request = CreateAlert::new("nightly", AlertType::Failure, ["ada@example.com"]).in_context_notifications(false);
+    /// let request = CreateAlert::new("nightly", AlertType::Failure, ["ada@example.com"])
+    ///     .in_context_notifications(false);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

@@ -26,7 +26,8 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// ```
 /// use scheduled_runs::adobe::ServerToServer;
 ///
-/// let stage = ServerToServer::new("client id", "client secret").token_url("https://ims-na1-stg1.adobelogin.com/ims/token/v3");
+/// let stage = ServerToServer::new("client id", "client secret")
+///     .token_url("https://ims-na1-stg1.adobelogin.com/ims/token/v3");
 /// ```
 ///
 /// Source: Adobe Developer Console docs, "Server to Server authentication".

@@ -122,8 +122,8 @@
 //!
 //! The state of a cancelled run and of its query, how long a new run takes to appear in lists, and the largest
 //! `limit`; the first page number of alerts, and the response to subscribing or enabling twice; whether accounts take the
-//! parameters of other lists, and whether an update without a credential keeps the old one. States that this crate does not
-//! know are kept and do not count as ended.
+//! parameters of other lists, and whether an update without a credential keeps the old one. A state that has no name
+//! here is kept and does not count as ended, but for `KILLED`, `CANCELLED` and `TIMEOUT`, which other resources have: they end a run.
 
 mod accelerated_queries;
 mod accounts;

@@ -146,7 +146,8 @@ impl RunId {
     /// ```
     /// use scheduled_runs::adobe::{RunId, RunKind};
     ///
-    /// let id = RunId::from("c2NoZWR1bGVkX18yMDIwLTAxLTA4VDEyOjMwOjAwKzAwOjAw").decode().unwrap();
+    /// let id =
+    ///     RunId::from("c2NoZWR1bGVkX18yMDIwLTAxLTA4VDEyOjMwOjAwKzAwOjAw").decode().unwrap();
     /// assert_eq!(id.kind, RunKind::Scheduled);
     /// assert_eq!(id.time.unwrap().to_rfc3339(), "2020-01-08T12:30:00+00:00");
     /// ```
@@ -237,7 +238,8 @@ impl RunState {
         }
     }
 
-    /// Whether the run has ended.
+    /// Whether the run has ended. Also true for `KILLED`, `CANCELLED` and `TIMEOUT`, which the vendor does not document as states of
+    /// runs; false for any other state that has no name here.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.phase().is_terminal()

@@ -93,7 +93,9 @@ operation! {
     /// // Every hour at half past, for a year.
     /// let query = QueryDef::sql("prod:all", "SELECT count(*) FROM visits").name("visits");
     /// let now = Utc::now();
-    /// let request = CreateSchedule::new(query, "30 * * * *", now).end(now + TimeDelta::days(365)).max_active_runs(1);
+    /// let request = CreateSchedule::new(query, "30 * * * *", now)
+    ///     .end(now + TimeDelta::days(365))
+    ///     .max_active_runs(1);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

@@ -95,8 +95,8 @@ operation! {
     /// ```
     /// use scheduled_runs::adobe::{CreateTemplate, TemplateDef};
     ///
-    /// let template = TemplateDef::new("visits of a country", "SELECT * FROM visits WHERE country = $country")
-    ///     .parameter("country", "'CH'");
+    /// let sql = "SELECT * FROM visits WHERE country = $country";
+    /// let template = TemplateDef::new("visits of a country", sql).parameter("country", "'CH'");
     /// let request = CreateTemplate::new(template);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;

@@ -56,7 +56,8 @@ fn apply(request: &mut ApiRequest, token: &str, referer: Option<&str>) -> Result
 /// use std::time::Duration;
 /// use scheduled_runs::arcgis::GenerateToken;
 ///
-/// let credential = GenerateToken::new("jsmith", "password").expiration(Duration::from_secs(2 * 3600));
+/// let credential =
+///     GenerateToken::new("jsmith", "password").expiration(Duration::from_secs(2 * 3600));
 /// ```
 pub type GenerateToken = CachedToken<UserLogin>;
 

@@ -20,7 +20,8 @@ use crate::wire::lenient;
 ///
 /// let nightly = CronSchedule::daily(4, 0)?;
 /// assert_eq!(nightly.to_string(), "0 4 * * ?");
-/// assert_eq!("0 0 4 * * ?".parse::<CronSchedule>()?, nightly); // with Quartz's seconds in front
+/// // with Quartz's seconds in front
+/// assert_eq!("0 0 4 * * ?".parse::<CronSchedule>()?, nightly);
 ///
 /// let mistake = "0 4 * * 0".parse::<CronSchedule>().unwrap_err();
 /// assert!(mistake.to_string().contains("Sunday is 1"));

@@ -29,7 +29,8 @@ operation! {
     /// ```
     /// use scheduled_runs::arcgis::{LimitName, UpdateLimits};
     ///
-    /// let request = UpdateLimits::new(LimitName::FailedRunsToDisableTask, 10).and(LimitName::TaskRunHistoryCount, 100);
+    /// let request = UpdateLimits::new(LimitName::FailedRunsToDisableTask, 10)
+    ///     .and(LimitName::TaskRunHistoryCount, 100);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

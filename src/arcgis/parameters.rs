@@ -23,7 +23,8 @@ use crate::wire::open_enum;
 /// use serde_json::json;
 ///
 /// // Some members are JSON texts inside the JSON.
-/// let parameters = Parameters::from(json!({ "updatePortalItem": true, "notebookParameters": "{}" }));
+/// let parameters =
+///     Parameters::from(json!({ "updatePortalItem": true, "notebookParameters": "{}" }));
 /// assert_eq!(parameters.json(), r#"{"notebookParameters":"{}","updatePortalItem":true}"#);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -111,11 +112,14 @@ open_enum! {
 /// The parameters of a task of type [`CreateBackup`](super::TaskType::CreateBackup).
 ///
 /// ```
-/// use scheduled_runs::arcgis::{BackupParameters, CreateTask, CronSchedule, RetentionUnit, TaskType};
+/// use scheduled_runs::arcgis::{
+///     BackupParameters, CreateTask, CronSchedule, RetentionUnit, TaskType,
+/// };
 ///
 /// let backup = BackupParameters::new("nightly", "default", "a long passcode")
 ///     .retention(RetentionUnit::Day, 14);
-/// let request = CreateTask::new(TaskType::CreateBackup, CronSchedule::daily(4, 0)?).parameters(backup);
+/// let request = CreateTask::new(TaskType::CreateBackup, CronSchedule::daily(4, 0)?)
+///     .parameters(backup);
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
 ///

@@ -13,7 +13,9 @@ operation! {
     /// # async fn program() -> scheduled_runs::Result<()> {
     /// use scheduled_runs::arcgis;
     ///
-    /// let builder = || arcgis::Client::builder().credential(arcgis::GenerateToken::new("admin", "password"));
+    /// let builder = || {
+    ///     arcgis::Client::builder().credential(arcgis::GenerateToken::new("admin", "password"))
+    /// };
     /// let root = "https://gis.example.com/portal";
     /// let portal = builder().base_url(root).build()?.send(arcgis::GetPortal::new()).await?;
     ///

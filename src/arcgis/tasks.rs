@@ -63,7 +63,8 @@ operation! {
     /// use scheduled_runs::arcgis::{CreateTask, CronSchedule, TaskType};
     ///
     /// // Deletes the files that old jobs left behind, each night at four (UTC).
-    /// let request = CreateTask::new(TaskType::CleanGpJobs, CronSchedule::daily(4, 0)?).title("nightly clean-up");
+    /// let request = CreateTask::new(TaskType::CleanGpJobs, CronSchedule::daily(4, 0)?)
+    ///     .title("nightly clean-up");
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host/portal".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

@@ -132,7 +132,8 @@ operation! {
     /// use serde_json::json;
     ///
     /// // The parameters of the notebook are a JSON text inside the JSON.
-    /// let request = CreateUserTask::new("jsmith", UserTaskType::ExecuteNotebook, CronSchedule::hourly(5)?)
+    /// let hourly = CronSchedule::hourly(5)?;
+    /// let request = CreateUserTask::new("jsmith", UserTaskType::ExecuteNotebook, hourly)
     ///     .item_id("029b61ca770e428d9468a2a55f40b9fb")
     ///     .parameters(json!({ "updatePortalItem": true, "notebookParameters": "{}" }));
     /// # Ok::<_, scheduled_runs::Error>(())
@@ -215,7 +216,8 @@ impl UpdateUserTask {
     /// # async fn program(client: scheduled_runs::arcgis::Client) -> scheduled_runs::Result<()> {
     /// use scheduled_runs::arcgis::{CronSchedule, GetUserTask, UpdateUserTask};
     ///
-    /// let task = client.send(GetUserTask::new("jsmith", "5f0cdc50cf36460990bb6edfe9b60e08")).await?;
+    /// let task =
+    ///     client.send(GetUserTask::new("jsmith", "5f0cdc50cf36460990bb6edfe9b60e08")).await?;
     /// client.send(UpdateUserTask::of(&task)?.schedule(CronSchedule::hourly(15)?)).await?;
     /// # Ok(())
     /// # }

@@ -153,7 +153,8 @@ impl<A: Api> ClientBuilder<A> {
     ///
     /// ```
     /// # #[cfg(feature = "mode")] {
-    /// let builder = scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
+    /// let builder =
+    ///     scheduled_runs::mode::Client::builder().on_drift(|drift| eprintln!("{drift}"));
     /// # }
     /// ```
     pub fn on_drift(mut self, callback: impl Fn(&Drift) + Send + Sync + 'static) -> Self {

@@ -63,7 +63,8 @@ impl<A: Api> Client<A> {
     /// # async fn program<A: Api>(client: Client<A>, request: impl Endpoint<Api = A>) -> Result<()> {
     /// use std::time::Duration;
     ///
-    /// let response = client.call(request).deadline(Duration::from_secs(10)).max_attempts(1).send().await?;
+    /// let response =
+    ///     client.call(request).deadline(Duration::from_secs(10)).max_attempts(1).send().await?;
     /// # Ok(())
     /// # }
     /// ```

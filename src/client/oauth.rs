@@ -34,7 +34,7 @@ use crate::wire::{lenient, repair};
 ///     "client secret",
 /// );
 /// let credential = CachedToken::from(
-///     source.scopes(["runs:read", "runs:write"]).default_lifetime(Duration::from_secs(3600)),
+///     source.scopes(["runs:read"]).default_lifetime(Duration::from_secs(3600)),
 /// );
 /// ```
 ///

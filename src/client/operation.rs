@@ -27,7 +27,9 @@
 ///     for Acme, "acme.jobs.get", Safe: GET "jobs" / {job} -> Job
 /// }
 ///
-/// let request = GetJob::new("a/7").log_lines(20).to_request(&"https://acme.example".parse().unwrap())?;
+/// let request = GetJob::new("a/7")
+///     .log_lines(20)
+///     .to_request(&"https://acme.example".parse().unwrap())?;
 /// assert_eq!(request.url().as_str(), "https://acme.example/jobs/a%2F7?log_lines=20");
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
@@ -38,7 +40,7 @@
 /// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](crate::client::Dialect) instead |
 /// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they start as their `Default` |
 /// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](crate::client::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](crate::client::OffsetPages) |
-/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](crate::client::Idempotency). They make the last line of the type's documentation |
+/// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](crate::client::Idempotency). With how to send it, they make the last line of the type's documentation |
 /// | `GET "jobs" / {job}` | method and path: texts, constants, and required parts in braces, each percent-encoded into exactly one segment |
 /// | `-> Job` | what the JSON of the response is decoded into |
 /// | `json {part}` | sends this field as the JSON body |
@@ -130,7 +132,8 @@ macro_rules! __operation {
     ) => {
         $(#[$meta])*
         ///
-        #[doc = concat!("Operation `", $operation, "`. ", $crate::__operation!(@sentence $idempotency))]
+        #[doc = concat!("Operation `", $operation, "`. ", $crate::__operation!(@send $($list)?))]
+        #[doc = $crate::__operation!(@sentence $idempotency)]
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "a request does nothing until it is sent"]
         pub struct $name {
@@ -209,6 +212,11 @@ macro_rules! __operation {
 
             $crate::__operation!(@counted $name $list $item $(, $counted)?);
         )?
+    };
+
+    (@send) => { "Send it with [`Client::send`](scheduled_runs::Client::send)." };
+    (@send $list:ident) => {
+        "Read the list with [`Client::items`](scheduled_runs::Client::items), or one page with [`Client::send`](scheduled_runs::Client::send)."
     };
 
     (@sentence Safe) => { "Safe to retry." };

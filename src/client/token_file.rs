@@ -32,7 +32,8 @@ const LONGEST: u64 = 64 * 1024;
 /// use scheduled_runs::foundry;
 ///
 /// let token = TokenFile::new("/var/run/secrets/foundry/token", foundry::UserToken::new);
-/// let builder = foundry::Client::builder().hostname("example.palantirfoundry.com").credential(token);
+/// let builder =
+///     foundry::Client::builder().hostname("example.palantirfoundry.com").credential(token);
 /// # }
 /// ```
 ///

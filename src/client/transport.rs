@@ -204,7 +204,7 @@ impl TransportError {
     }
 }
 
-/// The built-in transport, over [`reqwest`].
+/// The built-in transport, over [reqwest](https://docs.rs/reqwest).
 ///
 /// Requests that are safe to send twice share a pool of connections. Any other request gets a connection of its own: it cannot
 /// meet one that the server is about to close, which would leave open whether it was carried out. The [lease](super::Lease) of

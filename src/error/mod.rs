@@ -97,89 +97,8 @@ struct RunFacts {
     verified_not_started: bool,
 }
 
+/// # What happened
 impl Error {
-    /// An error of this kind; `message` is lower case, without a full stop, and holds no secret.
-    ///
-    /// For your own providers, credentials and transports.
-    #[must_use]
-    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            message: message.into(),
-            operation: None,
-            source: None,
-            timeout: None,
-            vendor_error: None,
-            retry_after: None,
-            longest_pause: LONGEST_SERVER_PAUSE,
-            renewable: false,
-            decode_path: None,
-            cut_short: false,
-            cursor: None,
-            call: None,
-            response: ResponseFacts::default(),
-            about: RunFacts::default(),
-        }))
-    }
-
-    /// An error of kind [`ErrorKind::Config`]: says what is wrong with the input, then what to do.
-    #[must_use]
-    pub fn config(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Config, message)
-    }
-
-    pub(crate) fn timeout(phase: TimeoutPhase) -> Self {
-        let mut error = Self::new(ErrorKind::Timeout, phase.text());
-        error.0.timeout = Some(phase);
-        error
-    }
-
-    /// Names the operation, unless one is named already.
-    #[must_use]
-    pub fn with_operation(mut self, operation: &'static str) -> Self {
-        self.0.operation.get_or_insert(operation);
-        self
-    }
-
-    /// Attaches the cause. It is printed by error reporters: it must hold no secret.
-    #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into().into());
-        self
-    }
-
-    /// Says that a trigger came before this error: [`Delivery::Answered`] if the vendor accepted it,
-    /// [`Delivery::Unknown`] if its response was lost. [`may_have_run`](Self::may_have_run) is true from then on.
-    ///
-    /// For your own providers; the clients of this crate do it by themselves.
-    #[must_use]
-    pub fn after_trigger(mut self, delivery: Delivery) -> Self {
-        self.0.about.triggered = self.0.about.triggered.max(Some(delivery));
-        self
-    }
-
-    /// Names the run it is about.
-    #[must_use]
-    pub fn with_run(mut self, run: RunRef) -> Self {
-        self.0.about.run = Some(run);
-        self
-    }
-
-    /// Attaches what was last known about the run.
-    #[must_use]
-    pub fn with_snapshot(mut self, snapshot: RunSnapshot) -> Self {
-        self.0.about.run = Some(snapshot.run.clone());
-        self.0.about.last_snapshot = Some(Box::new(snapshot));
-        self
-    }
-
-    /// Attaches the runs that may be the one that was meant.
-    #[must_use]
-    pub fn with_candidates(mut self, candidates: Vec<RunRef>) -> Self {
-        self.0.about.candidates = candidates;
-        self
-    }
-
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -331,6 +250,91 @@ impl Error {
         let cause = || self.source().and_then(|cause| cause.downcast_ref::<Self>());
         self.kind().is_transient()
             || (self.kind() == ErrorKind::Auth && cause().is_some_and(Self::is_transient))
+    }
+}
+
+/// # For your own providers, credentials and transports
+impl Error {
+    /// An error of this kind; `message` is lower case, without a full stop, and holds no secret.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            operation: None,
+            source: None,
+            timeout: None,
+            vendor_error: None,
+            retry_after: None,
+            longest_pause: LONGEST_SERVER_PAUSE,
+            renewable: false,
+            decode_path: None,
+            cut_short: false,
+            cursor: None,
+            call: None,
+            response: ResponseFacts::default(),
+            about: RunFacts::default(),
+        }))
+    }
+
+    /// An error of kind [`ErrorKind::Config`]: says what is wrong with the input, then what to do.
+    #[must_use]
+    pub fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// Names the operation, unless one is named already.
+    #[must_use]
+    pub fn with_operation(mut self, operation: &'static str) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    /// Attaches the cause. It is printed by error reporters: it must hold no secret.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into().into());
+        self
+    }
+
+    /// Says that a trigger came before this error: [`Delivery::Answered`] if the vendor accepted it,
+    /// [`Delivery::Unknown`] if its response was lost. [`may_have_run`](Self::may_have_run) is true from then on.
+    ///
+    /// For your own providers; the clients of this crate do it by themselves.
+    #[must_use]
+    pub fn after_trigger(mut self, delivery: Delivery) -> Self {
+        self.0.about.triggered = self.0.about.triggered.max(Some(delivery));
+        self
+    }
+
+    /// Names the run it is about.
+    #[must_use]
+    pub fn with_run(mut self, run: RunRef) -> Self {
+        self.0.about.run = Some(run);
+        self
+    }
+
+    /// Attaches what was last known about the run.
+    #[must_use]
+    pub fn with_snapshot(mut self, snapshot: RunSnapshot) -> Self {
+        self.0.about.run = Some(snapshot.run.clone());
+        self.0.about.last_snapshot = Some(Box::new(snapshot));
+        self
+    }
+
+    /// Attaches the runs that may be the one that was meant.
+    #[must_use]
+    pub fn with_candidates(mut self, candidates: Vec<RunRef>) -> Self {
+        self.0.about.candidates = candidates;
+        self
+    }
+}
+
+impl Error {
+    pub(crate) fn timeout(phase: TimeoutPhase) -> Self {
+        let mut error = Self::new(ErrorKind::Timeout, phase.text());
+        error.0.timeout = Some(phase);
+        error
     }
 
     /// Whether the vendor refused a credential that can be renewed, so that a later call may carry a good one.

@@ -32,7 +32,8 @@ operation! {
     /// use scheduled_runs::foundry::{Action, BuildTarget, CreateBuild};
     ///
     /// // Built even if it is up to date.
-    /// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).force_build(true);
+    /// let action =
+    ///     Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).force_build(true);
     /// let request = CreateBuild::new(action);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
@@ -100,16 +101,20 @@ impl GetBuilds {
 /// Searches builds.
 ///
 /// Source: Foundry API reference, Orchestration v2, "Search Builds"; in preview, and available to some customers only.
-/// Safe to retry.
 ///
 /// ```
-/// use scheduled_runs::foundry::{BuildStatus, Direction, SearchBuilds, SearchBuildsFilter, TimeField};
+/// use scheduled_runs::foundry::{
+///     BuildStatus, Direction, SearchBuilds, SearchBuildsFilter, TimeField,
+/// };
 ///
 /// let failed = SearchBuildsFilter::status(BuildStatus::Failed);
 /// let master = SearchBuildsFilter::branch_name("master");
 /// let request = SearchBuilds::new(SearchBuildsFilter::and([failed, master]))
 ///     .order_by(TimeField::Started, Direction::Descending);
 /// ```
+///
+/// Operation `foundry.builds.search`. Read the list with [`Client::items`](crate::Client::items), or one page with
+/// [`Client::send`](crate::Client::send). Safe to retry.
 // By hand: the page is chosen in the body, not in the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]

@@ -14,7 +14,10 @@ use crate::paging::{Cursor, Page};
 /// Lists the schedules that build a dataset. The vendor has no list of all schedules: this is the way to find one.
 ///
 /// A change of a schedule may take up to an hour to appear. The call needs the scope `api:datasets-read` in addition to
-/// `api:orchestration-read`. Source: Foundry API reference, Datasets v2, "Get Dataset Schedules". Safe to retry.
+/// `api:orchestration-read`. Source: Foundry API reference, Datasets v2, "Get Dataset Schedules".
+///
+/// Operation `foundry.schedules.list_of_dataset`. Read the list with [`Client::items`](crate::Client::items), or one page with
+/// [`Client::send`](crate::Client::send). Safe to retry.
 // By hand: an item is its own key, and has no field that `operation!` could name as the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]

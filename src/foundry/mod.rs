@@ -9,7 +9,9 @@
 //!     .credential(foundry::ClientCredentials::new("client id", "client secret"))
 //!     .build()?;
 //!
-//! let nightly = foundry::ScheduleRid::from("ri.scheduler.main.schedule.0b5d2c1e-1111-4222-8333-444455556666");
+//! let nightly = foundry::ScheduleRid::from(
+//!     "ri.scheduler.main.schedule.0b5d2c1e-1111-4222-8333-444455556666",
+//! );
 //! let page = client.send(foundry::ListScheduleRuns::new(&nightly).page_size(4)).await?;
 //! for run in &page.items {
 //!     println!("{} {:?}", run.rid, run.result);

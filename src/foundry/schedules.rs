@@ -109,7 +109,9 @@ operation! {
     /// Source: Foundry API reference, Orchestration v2, "Create Schedule"; in preview.
     ///
     /// ```
-    /// use scheduled_runs::foundry::{BuildTarget, CreateSchedule, DatasetRid, ScopeMode, Trigger};
+    /// use scheduled_runs::foundry::{
+    ///     BuildTarget, CreateSchedule, DatasetRid, ScopeMode, Trigger,
+    /// };
     ///
     /// // Each night at four, with the permissions of the project.
     /// let dataset = DatasetRid::from("ri.foundry.main.dataset.1");
@@ -153,7 +155,9 @@ operation! {
     /// use scheduled_runs::foundry::{Action, BuildTarget, ReplaceSchedule, Trigger};
     ///
     /// // All settings are sent again, also those that stay as they are.
-    /// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"])).branch_name("master").retry_count(2);
+    /// let action = Action::new(BuildTarget::manual(["ri.foundry.main.dataset.1"]))
+    ///     .branch_name("master")
+    ///     .retry_count(2);
     /// let request = ReplaceSchedule::new("ri.scheduler.main.schedule.1", action)
     ///     .display_name("nightly")
     ///     .trigger(Trigger::time("30 5 * * *", "Europe/Paris"));

@@ -1,20 +1,6 @@
 //! The guide: one page for each task. Every program in it is compiled, and run against the fakes where that is possible.
 //!
-//! | page | question |
-//! |---|---|
-//! | [`credentials`] | Which credential do I need, and where is it sent? |
-//! | [`waiting`] | How do I wait for one run or a thousand, and resume after a restart? |
-//! | [`did_it_run`] | The response to my trigger was lost: did it start a run? |
-//! | [`web_service`] | How do I start and watch runs from a web service? |
-//! | [`errors`] | What went wrong, what can I do about it, how often was the call retried, and why did the run fail? |
-//! | [`observing`] | How do I see what the crate does, and what a vendor sends that the crate does not know? |
-//! | [`paging`] | How do I read a long list, quickly, and resume where I stopped? |
-//! | [`transport`] | How do I record, replay, count or change requests? |
-//! | [`testing`] | Which fake do I use in which test, and how do I test a lost response? |
-//! | [`own_provider`] | How do I add my own vendor? |
-//! | [`job_queue`] | How do I hand a run to a job queue or workflow engine? |
-//! | [`migrating`] | I use a vendor's Python client: what corresponds to what here? |
-//! | [`architecture`] | Why is the crate built as it is, and what was rejected? |
+//! Begin with [`waiting`] and [`did_it_run`].
 
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
@@ -27,6 +13,9 @@ pub mod did_it_run {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("figures.md")]
+pub mod figures {}
 
 #[doc = include_str!("job_queue.md")]
 pub mod job_queue {}
@@ -42,6 +31,9 @@ pub mod own_provider {}
 
 #[doc = include_str!("paging.md")]
 pub mod paging {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

@@ -25,7 +25,8 @@ use crate::wire::hal::Links;
 /// ```
 /// use scheduled_runs::mode::{ApiToken, Client};
 ///
-/// let client = Client::builder().workspace("acme").credential(ApiToken::new("token", "secret"));
+/// let client =
+///     Client::builder().workspace("acme").credential(ApiToken::new("token", "secret"));
 /// ```
 #[derive(Clone)]
 pub struct ApiToken(Basic);
@@ -65,7 +66,9 @@ impl Credential for ApiToken {
 /// It is sent to `verify` beside the workspace, not below it: the last segment of the base URL's path is left out. (Getting
 /// the account or the workspace is not a check: the former responds with 400 to API tokens, the latter with 200 to anybody.)
 ///
-/// Source: Mode API reference, `GET /api/verify`. Safe to retry.
+/// Source: Mode API reference, `GET /api/verify`.
+///
+/// Operation `mode.credentials.verify`. Send it with [`Client::send`](crate::Client::send). Safe to retry.
 // By hand: it is sent beside the workspace, not below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]

@@ -13,7 +13,9 @@
 //! let done = client.trigger_and_wait(&mode::target("f2lkg3hwjj9a")).await?.success()?;
 //!
 //! // The same with parameters, and the rows of its first query.
-//! let run = client.send(mode::CreateReportRun::new("f2lkg3hwjj9a").parameter("region", "emea")).await?;
+//! let run = client
+//!     .send(mode::CreateReportRun::new("f2lkg3hwjj9a").parameter("region", "emea"))
+//!     .await?;
 //! client.wait(&mode::target("f2lkg3hwjj9a").run(run.token.as_str())).await?.success()?;
 //! let rows = client.send(mode::GetReportRunRows::new("f2lkg3hwjj9a", &run.token)).await?;
 //! println!("{} and {} rows", done.run, rows.len());

@@ -29,7 +29,10 @@ operation! {
     /// use scheduled_runs::mode::{TimeField, ListReportRuns};
     ///
     /// // The runs that changed last.
-    /// let request = ListReportRuns::new("f2lkg3hwjj9a").newest_first().order_by(TimeField::Updated).per_page(4);
+    /// let request = ListReportRuns::new("f2lkg3hwjj9a")
+    ///     .newest_first()
+    ///     .order_by(TimeField::Updated)
+    ///     .per_page(4);
     /// ```
     ListReportRuns { report: ReportToken }
     pages counted { list: ListQuery, item: ReportRun, key: token }
@@ -57,7 +60,8 @@ operation! {
     /// ```
     /// use scheduled_runs::mode::CreateReportRun;
     ///
-    /// let request = CreateReportRun::new("f2lkg3hwjj9a").parameter("country", "CH").parameter("days", 7);
+    /// let request =
+    ///     CreateReportRun::new("f2lkg3hwjj9a").parameter("country", "CH").parameter("days", 7);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "POST");

@@ -32,7 +32,10 @@ operation! {
     /// ```
     /// use scheduled_runs::mode::{ListSpaceReports, TimeField};
     ///
-    /// let request = ListSpaceReports::new("5a6b7c8d9e0f").order_by(TimeField::Updated).newest_first().per_page(30);
+    /// let request = ListSpaceReports::new("5a6b7c8d9e0f")
+    ///     .order_by(TimeField::Updated)
+    ///     .newest_first()
+    ///     .per_page(30);
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "GET");

@@ -38,7 +38,8 @@ operation! {
     ///     visits: u64,
     /// }
     ///
-    /// let request = GetQueryRunRows::new("f2lkg3hwjj9a", "1a2b3c4d5e6f", "6f5e4d3c2b1a").limit(1_000);
+    /// let request =
+    ///     GetQueryRunRows::new("f2lkg3hwjj9a", "1a2b3c4d5e6f", "6f5e4d3c2b1a").limit(1_000);
     /// let rows: Response<Vec<Visits>> = client.send_as(request).await?;
     /// # Ok(())
     /// # }

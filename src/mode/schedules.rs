@@ -76,7 +76,8 @@ operation! {
     /// use scheduled_runs::mode::{Cron, UpdateSchedule};
     ///
     /// // Only the times.
-    /// let request = UpdateSchedule::new("f2lkg3hwjj9a", "7c1d0e2f3a4b").cron(Cron::every_30_minutes());
+    /// let request =
+    ///     UpdateSchedule::new("f2lkg3hwjj9a", "7c1d0e2f3a4b").cron(Cron::every_30_minutes());
     /// # use scheduled_runs::client::Endpoint as _;
     /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
     /// # assert_eq!(sent.method(), "PATCH");

@@ -74,7 +74,7 @@ pub(crate) fn endless(operation: &'static str, Endless(why): Endless) -> Error {
     Error::new(ErrorKind::Pagination, why).with_operation(operation)
 }
 
-/// A list, page by page: a [`Stream`] with a `next` of its own. Made by [`Client::pages`].
+/// A list, page by page: a [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html) with a `next` of its own. Made by [`Client::pages`].
 ///
 /// An empty or short page is not the end. A cursor that repeats is [`ErrorKind::Pagination`], before its page is fetched again.
 /// Where the vendor counts the items, a page is read once more if the list became shorter meanwhile: items may have moved into it.
@@ -328,7 +328,7 @@ impl<E: PagedEndpoint> Stream for Pages<E> {
 // Nothing in a walk refers to itself.
 impl<E: PagedEndpoint> Unpin for Pages<E> {}
 
-/// A list, item by item: a [`Stream`] with a `next` of its own. Made by [`Client::items`].
+/// A list, item by item: a [`Stream`](https://docs.rs/futures-core/latest/futures_core/stream/trait.Stream.html) with a `next` of its own. Made by [`Client::items`].
 #[must_use = "a list asks nothing until it is polled"]
 pub struct Items<E: PagedEndpoint> {
     pages: Pages<E>,

@@ -32,7 +32,8 @@ pub trait RunProviderExt: RunProvider {
     ///
     /// /// Why runs of the last week failed.
     /// async fn failures(provider: &dyn RunProvider, target: &Target) -> Result<Vec<String>> {
-    ///     let mut runs = provider.runs(target).since(Utc::now() - TimeDelta::days(7)).with_reasons();
+    ///     let mut runs =
+    ///         provider.runs(target).since(Utc::now() - TimeDelta::days(7)).with_reasons();
     ///     let mut failures = Vec::new();
     ///     while let Some(run) = runs.try_next().await? {
     ///         failures.extend(run.failure.map(|why| format!("{}: {why}", run.run)));
@@ -63,7 +64,11 @@ pub trait RunProviderExt: RunProvider {
     ///     fn replace(&self, old: Option<&StartIntent>, new: &StartIntent) -> Result<()>;
     /// }
     ///
-    /// async fn start(provider: &dyn RunProvider, target: &Target, store: &dyn Store) -> Result<Option<RunRef>> {
+    /// async fn start(
+    ///     provider: &dyn RunProvider,
+    ///     target: &Target,
+    ///     store: &dyn Store,
+    /// ) -> Result<Option<RunRef>> {
     ///     let old = store.load();
     ///     if let Some(intent) = &old {
     ///         match provider.recover(intent).await? {

@@ -164,7 +164,10 @@ impl fmt::Display for Target {
 /// use scheduled_runs::RunRef;
 ///
 /// let run: RunRef = "acme:nightly/42".parse()?;
-/// assert_eq!((run.vendor().as_str(), run.target().id(), run.id()), ("acme", "nightly", "42"));
+/// assert_eq!(
+///     (run.vendor().as_str(), run.target().id(), run.id()),
+///     ("acme", "nightly", "42")
+/// );
 /// assert_eq!(run.to_string(), "acme:nightly/42");
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```

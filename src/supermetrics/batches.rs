@@ -33,7 +33,10 @@ operation! {
     /// use scheduled_runs::supermetrics::{CreateBatch, Query};
     ///
     /// // One query for each day, ten at a time.
-    /// let query = Query::new("GAWA").start_date("2026-02-01").end_date("2026-02-28").fields(["date", "sessions"]);
+    /// let query = Query::new("GAWA")
+    ///     .start_date("2026-02-01")
+    ///     .end_date("2026-02-28")
+    ///     .fields(["date", "sessions"]);
     /// let request = CreateBatch::new([query])
     ///     .split_dates()
     ///     .query_concurrency(10)

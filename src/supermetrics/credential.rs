@@ -105,7 +105,7 @@ fn with_key(json: &str, key: &str) -> Option<String> {
 ///
 /// Source: the vendor's n8n connector, `GET /me` at the root of the host, whatever the base URL.
 ///
-/// Operation `supermetrics.me.get`. Safe to retry.
+/// Operation `supermetrics.me.get`. Send it with [`Client::send`](crate::Client::send). Safe to retry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct GetMe {}

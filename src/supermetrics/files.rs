@@ -24,7 +24,9 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// ```no_run
 /// use scheduled_runs::RunProviderExt;
-/// use scheduled_runs::supermetrics::{self, Download, DownloadQuery, File, Format, GetResults, Query, ScheduleId};
+/// use scheduled_runs::supermetrics::{
+///     self, Download, DownloadQuery, File, Format, GetResults, Query, ScheduleId,
+/// };
 ///
 /// # async fn program(client: supermetrics::Client, query: Query) -> scheduled_runs::Result<File> {
 /// let id = ScheduleId::unique("export");
@@ -37,7 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// # }
 /// ```
 ///
-/// Operation `supermetrics.queries.download`. Never sent again once it may have arrived, as
+/// Operation `supermetrics.queries.download`. Send it with [`Client::send`](crate::Client::send). Never sent again once it may have arrived, as
 /// [`RunQuery`](super::RunQuery).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]

@@ -27,7 +27,8 @@ operation! {
     /// use scheduled_runs::supermetrics::{ListHistory, QueryState};
     ///
     /// let week = Utc::now() - TimeDelta::days(7);
-    /// let failed = ListHistory::new().ds_ids(["GAWA"]).states([QueryState::Failure]).since_time(week);
+    /// let failed =
+    ///     ListHistory::new().ds_ids(["GAWA"]).states([QueryState::Failure]).since_time(week);
     /// ```
     ListHistory {}
     state { ds_ids: Option<Texts>, states: Option<Vec<QueryState>>, since: Option<String>, until: Option<String> }

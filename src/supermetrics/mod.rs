@@ -23,7 +23,10 @@
 //!
 //! // Start the query and wait until it has ended; an error says why it failed.
 //! let wait = client.trigger_and_wait(&supermetrics::target(&query));
-//! let done = wait.on_update(|run| println!("{} {:?}", run.phase, run.progress)).await?.success()?;
+//! let done = wait
+//!     .on_update(|run| println!("{} {:?}", run.phase, run.progress))
+//!     .await?
+//!     .success()?;
 //!
 //! // All its rows, as your own type.
 //! let mut rows = client.items(ListRows::new(done.run.id()));
@@ -61,7 +64,9 @@
 //!
 //! ```no_run
 //! # async fn program(client: scheduled_runs::supermetrics::Client) -> scheduled_runs::Result<()> {
-//! let fields = client.raw(http::Method::GET, &["query", "fields"]).query("json", Some(r#"{"ds_id":"GAWA"}"#));
+//! let fields = client
+//!     .raw(http::Method::GET, &["query", "fields"])
+//!     .query("json", Some(r#"{"ds_id":"GAWA"}"#));
 //! let fields: scheduled_runs::Response<serde_json::Value> = fields.send_as().await?;
 //! # Ok(())
 //! # }
@@ -72,11 +77,15 @@
 //! ```no_run
 //! use std::time::Duration;
 //! use scheduled_runs::client::Clock;
-//! use scheduled_runs::supermetrics::{BatchState, CreateBatch, GetBatchStatus, ListBatchQueries, Query};
+//! use scheduled_runs::supermetrics::{
+//!     BatchState, CreateBatch, GetBatchStatus, ListBatchQueries, Query,
+//! };
 //!
 //! # async fn program(client: scheduled_runs::supermetrics::Client, queries: Vec<Query>) -> scheduled_runs::Result<()> {
 //! let batch = client.send(CreateBatch::new(queries).split_dates()).await?;
-//! while client.send(GetBatchStatus::new(&batch.batch_id)).await?.state != Some(BatchState::Stopped) {
+//! while client.send(GetBatchStatus::new(&batch.batch_id)).await?.state
+//!     != Some(BatchState::Stopped)
+//! {
 //!     client.clock().sleep(Duration::from_secs(10)).await;
 //! }
 //! let mut queries = client.items(ListBatchQueries::new(&batch.batch_id));

@@ -37,11 +37,14 @@ use crate::wire::{RawJson, lenient, time};
 /// ```
 /// use scheduled_runs::supermetrics::{Query, RunQuery, ScheduleId};
 ///
-/// let query = Query::new("GAWA").fields(["date", "sessions"]).start_date("yesterday").end_date("yesterday");
+/// let query = Query::new("GAWA")
+///     .fields(["date", "sessions"])
+///     .start_date("yesterday")
+///     .end_date("yesterday");
 /// let request = RunQuery::new(query.schedule_id(ScheduleId::unique("report")));
 /// ```
 ///
-/// Operation `supermetrics.queries.run`. Never sent again once it may have arrived: each call may start a run that
+/// Operation `supermetrics.queries.run`. Send it with [`Client::send`](crate::Client::send). Never sent again once it may have arrived: each call may start a run that
 /// counts against the licence. A [`schedule_id`](Query::schedule_id) does not change that, because the vendor merges
 /// calls with equal ids only while the run lasts. If you chose the id, [`GetQueryStatus`] says what became of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +102,10 @@ impl Endpoint for RunQuery {
 /// ```
 /// use scheduled_runs::supermetrics::{Format, Query, StartQuery};
 ///
-/// let query = Query::new("GAWA").accounts(["123456"]).date_range_type("last_month").fields(["date", "sessions"]);
+/// let query = Query::new("GAWA")
+///     .accounts(["123456"])
+///     .date_range_type("last_month")
+///     .fields(["date", "sessions"]);
 /// let request = StartQuery::new(query).format(Format::Csv).post();
 /// # use scheduled_runs::client::Endpoint as _;
 /// # let sent = request.to_request(&"https://host".parse().unwrap())?;
@@ -108,7 +114,7 @@ impl Endpoint for RunQuery {
 /// # Ok::<_, scheduled_runs::Error>(())
 /// ```
 ///
-/// Operation `supermetrics.queries.start`. Never sent again once it may have arrived, as [`RunQuery`].
+/// Operation `supermetrics.queries.start`. Send it with [`Client::send`](crate::Client::send). Never sent again once it may have arrived, as [`RunQuery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct StartQuery {

@@ -296,7 +296,10 @@ impl Course {
 /// use scheduled_runs::testing::NewRun;
 /// use std::time::Duration;
 ///
-/// let run = NewRun::new("FAILED").took(Duration::from_secs(90)).reason("no such table").code("42P01");
+/// let run = NewRun::new("FAILED")
+///     .took(Duration::from_secs(90))
+///     .reason("no such table")
+///     .code("42P01");
 /// # drop(run);
 /// ```
 ///
