@@ -18,8 +18,8 @@ use scheduled_runs::client::{Lease, Limits, RetryPolicy, oauth};
 use scheduled_runs::run::{Capabilities, Failure};
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
-    CallLimits, CallOptions, RunProviderExt as _, Target, Vendor, adobe, arcgis, foundry, mode,
-    supermetrics,
+    CallLimits, CallOptions, Phase, RunProviderExt as _, RunSnapshot, Target, Vendor, adobe,
+    arcgis, foundry, mode, supermetrics,
 };
 use serde_json::json;
 
@@ -124,10 +124,13 @@ fn no_setter_of_the_core_forgets_another() {
         provider.trigger(&target) => verify() grace(SHORT) settle(LONG) options(options());
         provider.trigger(&target) => retry_if_not_started() grace(SHORT) settle(LONG) options(options());
         provider.wait(&run) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            appears_within(SHORT) options(options()) cancel_on_timeout();
+            appears_within(SHORT) options(options()) cancel_on_timeout() cancel_on_drop(provider.clone());
         provider.wait(&run) => tolerate_for(SHORT) timeout(LONG);
+        provider.wait(&run) => forever() every(SHORT);
+        provider.runs(&target) => since(utc("2026-01-01T00:00:00Z")) with_reasons();
+        RunSnapshot::new(run.clone(), Phase::Queued) => observed(Some(utc("2026-01-01T00:00:00Z")));
         provider.wait_all([run.clone()]) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            appears_within(SHORT) options(options());
+            appears_within(SHORT) options(options()) joined_by(futures_util::stream::empty());
         client() => limits(Limits::default().idle(SHORT)) retry(RetryPolicy::default().cap(SHORT))
             scope("s") user_agent("a") allow_plain_http()
             credential(adobe::AccessToken::new("k", "t")) on_drift(|_| ()) on_call(|_| ());
@@ -154,6 +157,7 @@ fn no_setter_of_the_core_forgets_another() {
             "base_url",
             "token_url",
             "dialect",
+            "on_end",
             "on_update",
             "until",
             "parameters",

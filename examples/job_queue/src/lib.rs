@@ -12,6 +12,10 @@
 //! | `story.rs` | the demonstration: a worker that is killed, and one that goes on |
 //! | `main.rs` | the command line |
 
+#[macro_use]
+#[path = "../../shared/lines.rs"]
+mod lines;
+
 pub mod queue;
 pub mod steps;
 pub mod story;

@@ -6,7 +6,10 @@
 //!
 //! The worker is a process of its own. On a fake it is killed when its trigger has been carried out and the run is not saved yet.
 //! Another worker, which knows nothing but the database, finds out that the run has started, and polls it to its end.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+
+#[macro_use]
+#[path = "../../shared/lines.rs"]
+mod lines;
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -52,7 +55,7 @@ async fn main() -> ExitCode {
         Err(error) => error,
     };
     if error.kind() != ErrorKind::Config {
-        eprintln!("\n{}", error.report());
+        complain!("\n{}", error.report());
         return ExitCode::FAILURE;
     }
     let mut line = error.to_string();
@@ -61,7 +64,7 @@ async fn main() -> ExitCode {
         line = format!("{line}: {error}");
         cause = error.source();
     }
-    eprintln!("{line}");
+    complain!("{line}");
     ExitCode::from(MISTAKE)
 }
 
@@ -71,12 +74,12 @@ async fn command() -> Result<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let succeeded = match *arguments {
         _ if arguments.iter().any(|argument| matches!(*argument, "--help" | "-h")) => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             true
         }
         ["add", text] => {
             let target = target(text)?;
-            println!("{}", open().await?.add(&target).await?);
+            say!("{}", open().await?.add(&target).await?);
             true
         }
         ["work"] => {
@@ -85,7 +88,7 @@ async fn command() -> Result<ExitCode> {
         }
         ["list"] => {
             for job in open().await?.table.all().await? {
-                println!("{} {} {}", job.id, job.target, job.state);
+                say!("{} {} {}", job.id, job.target, job.state);
             }
             true
         }
@@ -107,10 +110,10 @@ fn is_vendor(argument: &str) -> bool {
 fn refuse(arguments: &[&str]) -> ExitCode {
     let is_unknown = |argument: &&&str| argument.starts_with('-') && **argument != "--fail";
     match (arguments.iter().find(is_unknown), arguments) {
-        (Some(option), _) => eprintln!("unknown option {option}\n\n{USAGE}"),
-        (None, ["add"]) => eprintln!("add needs VENDOR:TARGET\n\n{USAGE}"),
-        (None, [.., last]) => eprintln!("unexpected argument {last:?}\n\n{USAGE}"),
-        (None, []) => eprintln!("{USAGE}"),
+        (Some(option), _) => complain!("unknown option {option}\n\n{USAGE}"),
+        (None, ["add"]) => complain!("add needs VENDOR:TARGET\n\n{USAGE}"),
+        (None, [.., last]) => complain!("unexpected argument {last:?}\n\n{USAGE}"),
+        (None, []) => complain!("{USAGE}"),
     }
     ExitCode::from(MISTAKE)
 }

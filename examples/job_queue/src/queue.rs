@@ -106,7 +106,7 @@ impl Work {
                 Tasks::Postgres(tasks) => run!(tasks, &*name, self),
             };
             if let Err(error) = ended {
-                eprintln!("worker {name}: {error}");
+                complain!("worker {name}: {error}");
             }
             SystemClock::default().sleep(self.timing.fetch).await;
         }
@@ -119,7 +119,7 @@ impl Work {
         loop {
             ticks.tick().await;
             if let Err(error) = self.sweep_once().await {
-                eprintln!("sweep: {error}");
+                complain!("sweep: {error}");
             }
         }
     }
@@ -141,6 +141,6 @@ impl Work {
 }
 
 async fn take(step: Step, work: Data<Work>) -> Result<(), BoxDynError> {
-    work.take(&step).await.inspect_err(|error| eprintln!("{}", error.report()))?;
+    work.take(&step).await.inspect_err(|error| complain!("{}", error.report()))?;
     Ok(())
 }

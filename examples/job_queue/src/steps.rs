@@ -206,5 +206,5 @@ fn later(job: &Job, error: &Error) -> Next {
 
 #[allow(clippy::print_stdout, reason = "an example talks to a person")]
 fn report(job: &Job, what: &str) {
-    println!("{} {what}", job.id);
+    say!("{} {what}", job.id);
 }

@@ -38,15 +38,15 @@ pub async fn story(argument: &str, fail: bool) -> Result<bool> {
         variables.push((Timing::SHORT, "1".to_owned()));
     }
 
-    println!("\nQueueing a run of {}.", short(&target.to_string()));
+    say!("\nQueueing a run of {}.", short(&target.to_string()));
     let id = work.add(&target).await?;
-    println!("A worker takes the job.");
+    say!("A worker takes the job.");
     let mut worker = Worker::spawn(&variables)?;
     if fake.is_some() {
         let job = worker.watch(&work, &id, |line| line.contains(" started ")).await?;
         worker.kill().await?;
         let saved = if job.run.is_none() { "before" } else { "after" };
-        println!("That worker was killed {saved} it saved the run. Another one takes the job.");
+        say!("That worker was killed {saved} it saved the run. Another one takes the job.");
         worker = Worker::spawn(&variables)?;
     }
     let job = worker.watch(&work, &id, |_| false).await?;
@@ -54,12 +54,12 @@ pub async fn story(argument: &str, fail: bool) -> Result<bool> {
     std::fs::remove_dir_all(&folder).map_err(broken)?;
 
     match &*job.state {
-        "succeeded" | "failed" => println!("It {}.", job.state),
-        "cancelled" | "skipped" => println!("It was {}.", job.state),
-        state => println!("A person must decide, because the job is {state}."),
+        "succeeded" | "failed" => say!("It {}.", job.state),
+        "cancelled" | "skipped" => say!("It was {}.", job.state),
+        state => say!("A person must decide, because the job is {state}."),
     }
     if let Some(note) = &job.note {
-        println!("  {note}");
+        say!("  {note}");
     }
     Ok(job.state == "succeeded")
 }
@@ -88,7 +88,7 @@ impl Worker {
                 // No time to lose: the worker must not get on.
                 self.process.start_kill().map_err(broken)?;
             }
-            println!("  {}", short(&line));
+            say!("  {}", short(&line));
             let job = work.table.find(id).await?.ok_or_else(|| broken("the job is gone"))?;
             if enough(&line) || job.has_ended() {
                 return Ok(job);

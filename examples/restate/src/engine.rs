@@ -37,7 +37,7 @@ pub(crate) fn find() -> Result<PathBuf> {
         let system = if OS == "macos" { "darwin" } else { OS };
         let arch = if ARCH == "aarch64" { "arm64" } else { "x64" };
         let package = format!("@restatedev/restate-server-{system}-{arch}@{VERSION}");
-        println!("Downloading {package} from npm.");
+        say!("Downloading {package} from npm.");
         // The folder gets its name last, so that it is complete.
         let part = target.join(format!("restate-server-{}", std::process::id()));
         fs::create_dir_all(&part)?;

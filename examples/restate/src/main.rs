@@ -6,7 +6,10 @@
 //! If you set the vendor's environment variables, which it prints, and add `--features rustls`, it uses your account.
 //!
 //! `service.rs` is what your own program would contain; this file and `engine.rs` start processes.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+
+#[macro_use]
+#[path = "../../shared/lines.rs"]
+mod lines;
 
 mod engine;
 mod service;
@@ -47,7 +50,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match *arguments {
         _ if arguments.iter().any(|argument| matches!(*argument, "--help" | "-h")) => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         ["worker", address, vendors @ ("accounts" | "fakes"), ref targets @ ..] => {
@@ -63,7 +66,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
-            eprintln!("{why}");
+            complain!("{why}");
             let kind = why.downcast_ref().map(Error::kind);
             let is_mistake = kind == Some(ErrorKind::Config);
             if is_mistake { ExitCode::from(MISTAKE) } else { ExitCode::FAILURE }
@@ -80,12 +83,12 @@ fn is_vendor(argument: &str) -> bool {
 fn refuse(arguments: &[&str]) -> ExitCode {
     let is_unknown = |argument: &&&str| argument.starts_with('-') && **argument != "--fail";
     match (arguments.iter().find(is_unknown), arguments) {
-        (Some(option), _) => eprintln!("unknown option {option}\n\n{USAGE}"),
+        (Some(option), _) => complain!("unknown option {option}\n\n{USAGE}"),
         (None, ["worker", ..]) => {
-            eprintln!("worker needs an ADDRESS, and accounts or fakes\n\n{USAGE}");
+            complain!("worker needs an ADDRESS, and accounts or fakes\n\n{USAGE}");
         }
-        (None, [.., last]) => eprintln!("unexpected argument {last:?}\n\n{USAGE}"),
-        (None, []) => eprintln!("{USAGE}"),
+        (None, [.., last]) => complain!("unexpected argument {last:?}\n\n{USAGE}"),
+        (None, []) => complain!("{USAGE}"),
     }
     ExitCode::from(MISTAKE)
 }
@@ -100,7 +103,7 @@ async fn work(address: &str, vendors: &str, targets: &[&str]) -> Result<bool> {
     }
     let runs = Runs { providers, are_fakes: vendors == "fakes" };
     let listener = TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
+    say!("listening on {}", listener.local_addr()?);
     HttpServer::new(Endpoint::builder().bind(runs).build()).serve(listener).await;
     Ok(true)
 }
@@ -117,7 +120,7 @@ async fn show(argument: &str, fail: bool) -> Result<bool> {
     let program = match engine::find() {
         Ok(program) => program,
         Err(why) => {
-            println!("skipped: there is no Restate server: {why}");
+            say!("skipped: there is no Restate server: {why}");
             return Ok(true);
         }
     };
@@ -129,7 +132,7 @@ async fn show(argument: &str, fail: bool) -> Result<bool> {
 
     let folder =
         std::env::temp_dir().join(format!("scheduled_runs_on_restate_{}", std::process::id()));
-    println!("\nStarting the engine. Its data and its log are in {}.", folder.display());
+    say!("\nStarting the engine. Its data and its log are in {}.", folder.display());
     let mut engine = Engine::start(program, folder.clone()).await?;
     let mut worker = Worker::start("127.0.0.1:0", vendors, &target, &variables).await?;
     engine.register(&format!("http://{}", worker.address)).await?;
@@ -138,11 +141,11 @@ async fn show(argument: &str, fail: bool) -> Result<bool> {
     // A key for each run that is wanted. If a call is sent again with the same key, the engine still makes one invocation of it.
     let call = runs.run().idempotency_key(format!("run-{}", std::process::id())).send().await?;
     let invocation = call.invocation_handle();
-    println!("The engine has accepted invocation {}.\n", invocation.invocation_id());
+    say!("The engine has accepted invocation {}.\n", invocation.invocation_id());
 
     // What the worker prints says what happens.
     while !worker.next_line().await?.contains(": started") {}
-    println!("The worker is killed, and the engine too. Both are started again.");
+    say!("The worker is killed, and the engine too. Both are started again.");
     worker.process.kill().await?;
     engine.kill_and_restart().await?;
     let mut worker = Worker::start(&worker.address, vendors, &target, &variables).await?;
@@ -153,9 +156,9 @@ async fn show(argument: &str, fail: bool) -> Result<bool> {
             line = worker.next_line() => line?,
         };
     };
-    println!("\nRun {} {}.", run.run.id(), run.phase);
+    say!("\nRun {} {}.", run.run.id(), run.phase);
     if let Some(why) = &run.failure {
-        println!("  {why}");
+        say!("  {why}");
     }
     drop((engine, worker));
     std::fs::remove_dir_all(&folder)?;
@@ -194,7 +197,7 @@ impl Worker {
     async fn next_line(&mut self) -> Result<String> {
         let line = self.lines.next_line().await?.ok_or("the worker has ended")?;
         let (_, step) = line.split_once(' ').unwrap_or_default();
-        println!("  worker: {step}");
+        say!("  worker: {step}");
         Ok(line)
     }
 }

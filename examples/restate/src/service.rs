@@ -157,7 +157,7 @@ impl Runs {
                 let prepare = || async move {
                     let new = self.prepare(provider, target).await.map_err(judge)?;
                     let intent = slot.insert(new).intent().clone();
-                    println!("{target} prepared");
+                    say!("{target} prepared");
                     Ok(Json(intent))
                 };
                 let Json(new) = ctx.run(prepare).name("prepare").await?;
@@ -209,7 +209,7 @@ impl Runs {
                     }
                     Err(error) => return Err(judge(error)),
                 };
-                println!("{} {}", run.target(), snapshot.phase);
+                say!("{} {}", run.target(), snapshot.phase);
                 Ok(Json(snapshot))
             };
             let Json(snapshot) = ctx.run(poll).name("poll").await?;
@@ -246,8 +246,8 @@ fn judge(error: Error) -> HandlerError {
 
 fn report(target: &Target, step: &str, outcome: &Outcome) {
     match outcome {
-        Outcome::Started(run) => println!("{target} {step}: started {}", run.id()),
-        Outcome::NotStarted => println!("{target} {step}: not started"),
-        Outcome::Undecided { .. } => println!("{target} {step}: undecided"),
+        Outcome::Started(run) => say!("{target} {step}: started {}", run.id()),
+        Outcome::NotStarted => say!("{target} {step}: not started"),
+        Outcome::Undecided { .. } => say!("{target} {step}: undecided"),
     }
 }

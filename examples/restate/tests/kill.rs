@@ -15,6 +15,10 @@
     reason = "a test"
 )]
 
+#[macro_use]
+#[path = "../../shared/lines.rs"]
+#[allow(unused_macros, reason = "the service prints to stdout only")]
+mod lines;
 #[path = "../src/engine.rs"]
 mod engine;
 #[path = "../src/service.rs"]
