@@ -183,7 +183,9 @@ impl RunSnapshot {
         );
         match &self.failure {
             Some(failure) => message = format!("{message}: {failure}"),
-            None => message.push_str("; the vendor gives no reason"),
+            None if self.phase == Phase::Failed => message.push_str("; the vendor gives no reason"),
+            // Nothing went wrong that needs one.
+            None => {}
         }
         Err(Error::new(ErrorKind::RunFailed, message).with_snapshot(self))
     }
@@ -307,6 +309,13 @@ mod tests {
         assert!(
             said.len() < 200 && said.ends_with("…/7 failed: the vendor gives no reason (code 7)")
         );
+        run.failure = None;
+        for (phase, end) in
+            [(Phase::Cancelled, "/7 was cancelled"), (Phase::Skipped, "/7 was skipped")]
+        {
+            run.phase = phase;
+            assert!(text(&run).ends_with(end), "{}", text(&run));
+        }
         run.phase = Phase::Succeeded;
         assert!(run.clone().success().is_ok());
         run.phase = Phase::Unknown;

@@ -24,6 +24,7 @@ use crate::client::{
     ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta, RequestBuilder, json, operation,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Phase;
 use crate::wire::{RawJson, lenient, time};
 
 /// Runs a query and holds the call open until it ends, but no longer than its [`sync_timeout`](Query::sync_timeout).
@@ -380,10 +381,12 @@ impl QueryRun {
             return Ok(());
         };
         let why = match &self.error {
-            Some(error) => error.to_string(),
-            None => "the vendor gives no reason".to_owned(),
+            Some(error) => format!(": {error}"),
+            // A query that somebody stopped needs no reason.
+            None if state.phase() == Phase::Failed => ": the vendor gives no reason".to_owned(),
+            None => String::new(),
         };
-        Err(Error::new(ErrorKind::RunFailed, format!("the query ended as {state}: {why}")))
+        Err(Error::new(ErrorKind::RunFailed, format!("the query ended as {state}{why}")))
     }
 
     /// Reads the response to a request for a file. If the query is still running or has failed, the response is the run
@@ -838,8 +841,9 @@ mod tests {
             (
                 r#"{"meta":{"status_code":"PROCESS_EXITED"}}"#,
                 ErrorKind::RunFailed,
-                "ended as PROCESS_EXITED",
+                "ended as PROCESS_EXITED: the vendor gives no reason",
             ),
+            (r#"{"meta":{"status_code":"STOPPED"}}"#, ErrorKind::RunFailed, "ended as STOPPED"),
             (
                 r#"{"meta":{"status_code":"FAILURE"},"error":{"code":"QUERY_ERROR","message":"No such account."}}"#,
                 ErrorKind::RunFailed,
@@ -874,7 +878,9 @@ mod tests {
             let run = read(body).unwrap();
             let error = run.deserialize::<Vec<String>>().unwrap_err();
             assert_eq!(error.kind(), kind, "{body}");
-            assert!(error.to_string().contains(says), "{error}");
+            let said = error.to_string();
+            let is_whole = kind == ErrorKind::Config || said.ends_with(says);
+            assert!(said.contains(says) && is_whole, "{said}");
             assert!(run.with_rows().is_err());
         }
     }
