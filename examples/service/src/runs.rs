@@ -49,10 +49,10 @@ impl Timing {
     /// For a fake on this machine.
     pub fn short() -> Self {
         Self {
-            lease: Duration::from_secs(1),
-            arrival: Duration::from_millis(500),
+            lease: Duration::from_millis(1500),
+            arrival: Duration::from_secs(1),
             skew: Duration::from_millis(100),
-            grace: Duration::from_millis(400),
+            grace: Duration::from_millis(500),
             poll: Duration::from_secs(1),
             pause: Duration::from_secs(1),
         }
