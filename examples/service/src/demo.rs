@@ -6,9 +6,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::Client;
+use scheduled_runs::RunSnapshot;
 use scheduled_runs::client::{Clock as _, SystemClock};
 use scheduled_runs::testing::Plan;
 use scheduled_runs::testing::adobe::FakeAdobe;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -30,37 +32,35 @@ pub async fn run() -> Result<(), BoxError> {
 async fn show(folder: &Path) -> Result<(), BoxError> {
     let fake = FakeAdobe::start().await;
     fake.next_run(Plan::succeeds().takes(2));
-    let path =
-        format!("/targets/{}/runs", fake.client_builder().build()?.target(TARGET).path_segment());
+    let target = fake.client_builder().build()?.target(TARGET).path_segment();
+    let runs = format!("/targets/{target}/runs");
 
-    println!("A caller sends POST {path} with the Idempotency-Key {KEY}, and hangs up.");
+    println!("A caller asks for a run of {TARGET}, and hangs up without reading the response.");
+    println!("  POST /targets/…/runs, Idempotency-Key: {KEY}");
     let mut service = Service::start(&fake, folder).await?;
     let mut caller = TcpStream::connect(service.address()).await?;
-    let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {KEY}\r\n\r\n");
+    let head = format!("POST {runs} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {KEY}\r\n\r\n");
     caller.write_all(head.as_bytes()).await?;
     until(async || Ok(fake.triggers(TARGET) > 0)).await?;
     service.process.kill().await?;
     drop(caller);
-    println!(
-        "The trigger is carried out, and the service is killed before it knows which run that is."
-    );
+    println!("The vendor starts the run. The service is killed before it knows which run that is.");
 
     let service = Service::start(&fake, folder).await?;
     let client = Client::new();
-    let request = client.post(service.url(&path)).header("idempotency-key", KEY);
+    let request = client.post(service.url(&runs)).header("idempotency-key", KEY);
     let response = request.send().await?;
-    println!(
-        "Another process serves. The caller sends the same request again: {}",
-        response.status()
-    );
-    println!("  {}", response.text().await?);
-    let show = async || -> Result<String, BoxError> {
-        Ok(client.get(service.url(&format!("/runs/{KEY}"))).send().await?.text().await?)
-    };
-    until(async || Ok(show().await?.contains("\"state\":\"ended\""))).await?;
-    println!("It has found the run and has waited for it:");
-    println!("  {}", show().await?);
-    println!("Triggers that the vendor has carried out: {}", fake.triggers(TARGET));
+    let status = response.status();
+    let run: Status = response.json().await?;
+    println!("Another process serves. The caller sends the same request again.");
+    println!("  {status}, location /runs/{KEY}, {}", run.state);
+    let path = service.url(&format!("/runs/{KEY}"));
+    let show = async || Ok::<Status, BoxError>(client.get(&path).send().await?.json().await?);
+    until(async || Ok(show().await?.state == "ended")).await?;
+    let run = show().await?.snapshot.ok_or("a run that has ended has a snapshot")?;
+    println!("The service finds the run, and waits for its end.");
+    println!("  GET /runs/{KEY}: ended, {}, run {}", run.phase, run.run.id());
+    println!("The vendor was asked to start {} run.", fake.triggers(TARGET));
 
     println!("Some lines of /metrics:");
     let metrics = client.get(service.url("/metrics")).send().await?.text().await?;
@@ -84,6 +84,13 @@ async fn until(is_done: impl AsyncFn() -> Result<bool, BoxError>) -> Result<(), 
         SystemClock::default().sleep(Duration::from_millis(50)).await;
     }
     Err("this takes too long".into())
+}
+
+/// What the demonstration reads of a response.
+#[derive(Deserialize)]
+struct Status {
+    state: String,
+    snapshot: Option<RunSnapshot>,
 }
 
 /// The service, in a process of its own.

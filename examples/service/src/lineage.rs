@@ -9,10 +9,10 @@
 //! | succeeded | COMPLETE |
 //! | failed | FAIL, with the vendor's reason in the facet `errorMessage` |
 //! | cancelled | ABORT |
-//! | skipped | COMPLETE: nothing is wrong with the data. The facet `scheduledRuns` says that the run was skipped |
+//! | skipped | COMPLETE: nothing is wrong. The facet `scheduledRuns_run` says that it was skipped |
 //!
-//! A run that has ended before it was seen running gets both events at once. After a restart events may be sent again: they have
-//! the same run id, and the same time where the vendor says when it was, so that a receiver takes them for what they are.
+//! A run that has ended before it was seen running gets both events at once. After a restart an event may be sent again, with the
+//! same run id, and at the same time where the vendor says when it was.
 
 use std::collections::HashSet;
 
@@ -73,7 +73,8 @@ pub struct Job {
 pub struct Facets {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<Facet<ErrorMessage>>,
-    pub scheduled_runs: Facet<Origin>,
+    #[serde(rename = "scheduledRuns_run")]
+    pub origin: Facet<Origin>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -100,7 +101,7 @@ pub struct ErrorMessage {
     pub programming_language: &'static str,
 }
 
-/// A facet of our own: where the run is found at the vendor, and its status there.
+/// A facet of our own, which has no schema but that of all facets: where the run is found at the vendor, and its status there.
 #[derive(Clone, Debug, Serialize)]
 pub struct Origin {
     pub run: RunRef,
@@ -151,7 +152,7 @@ fn event(run: &RunSnapshot, event_type: EventType, time: DateTime<Utc>) -> RunEv
                     let message = failure.to_string();
                     Facet::new(ERROR_MESSAGE, ErrorMessage { message, programming_language })
                 }),
-                scheduled_runs: Facet::new(RUN_FACET, origin),
+                origin: Facet::new(RUN_FACET, origin),
             },
         },
         job: Job {

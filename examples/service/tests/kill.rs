@@ -20,7 +20,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 
 use support::{Service, folder, pause, segment};
 
-const TARGETS: usize = 4;
+const TARGETS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_killed_starts_no_run_twice_and_loses_none() {
@@ -40,7 +40,7 @@ async fn a_service_that_is_killed_starts_no_run_twice_and_loses_none() {
     let mut keys = BTreeMap::new();
     for kill in 0..kills {
         let mut service = Service::start(&fake, &table).await;
-        for number in 0..random.usize(1..4) {
+        for number in 0..random.usize(1..=2) {
             keys.insert(format!("{kill}-{number}"), random.choice(&schedules).unwrap().clone());
         }
         // New ones and old ones, each twice.

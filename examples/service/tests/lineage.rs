@@ -86,7 +86,7 @@ fn an_event_has_what_the_specification_asks_for() {
                         "message": "relation \"orders\" does not exist (code 42P01)",
                         "programmingLanguage": "SQL",
                     },
-                    "scheduledRuns": {
+                    "scheduledRuns_run": {
                         "_producer": producer,
                         "_schemaURL": format!("{schema}/RunFacet"),
                         "run": "adobe@sales%2Fprod:nightly/42",

@@ -18,12 +18,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use reqwest::Method;
 use run_service::runs::{Observer, Runs, Timing};
-use run_service::store::Store;
+use run_service::store::{Outcome, Store};
 use scheduled_runs::run::FinishedWait;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, Plan};
 use scheduled_runs::{Phase, RunProvider, RunSnapshot};
 use serde_json::json;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use support::{Service, folder, pause, read, segment};
 
@@ -151,6 +154,26 @@ async fn runs_are_cancelled_and_listed_with_their_reasons() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[tokio::test]
+async fn a_caller_that_closes_its_connection_stops_nothing() {
+    let (fake, folder) = (FakeAdobe::start().await, folder("close"));
+    let service = Service::start(&fake, &folder.join("runs.db")).await;
+    let path = format!("/targets/{}/runs", segment(&fake, "nightly-orders"));
+    let mut caller = TcpStream::connect(service.url.trim_start_matches("http://")).await.unwrap();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: monday\r\n\r\n");
+    caller.write_all(head.as_bytes()).await.unwrap();
+    // The start has begun: its list has been asked for.
+    while fake.requests().is_empty() {
+        pause(1).await;
+    }
+    drop(caller);
+    let status = service.wait("monday", &["preparing", "running"]).await;
+    assert_eq!(status["snapshot"]["phase"], "succeeded");
+    assert_eq!(fake.triggers("nightly-orders"), 1);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 struct Nobody;
 
 impl Observer for Nobody {
@@ -215,14 +238,17 @@ async fn a_restart_continues_with_every_row_that_is_not_finished() {
     let (provider, store) = (FakeProvider::new(), Store::open(None).unwrap());
     let target = provider.target("nightly");
     let awaited = provider.add_run(&target, [Phase::Running, Phase::Succeeded]);
-    // As three processes that were killed have left them.
-    for key in ["running", "prepared", "new"] {
+    // As processes that were killed have left them.
+    for key in ["running", "gone", "prepared", "new"] {
         store.insert(key, &target).await.unwrap();
     }
-    let row = store.find("running").await.unwrap().unwrap();
-    assert!(store.replace_intent(&row, "some intent").await.unwrap());
-    assert!(!store.replace_intent(&row, "another").await.unwrap(), "it has been replaced");
-    assert!(store.save_run("running", "some intent", &awaited).await.unwrap());
+    for (key, run) in [("running", &awaited), ("gone", &target.run("gone"))] {
+        let row = store.find(key).await.unwrap().unwrap();
+        assert!(store.replace_intent(&row, "an intent").await.unwrap());
+        assert!(!store.replace_intent(&row, "another").await.unwrap(), "it has been replaced");
+        assert!(store.save_run(key, "an intent", run).await.unwrap());
+        assert!(!store.save_run(key, "an intent", run).await.unwrap(), "it has a run");
+    }
     let prepared = scheduled_runs::RunProviderExt::prepare(&provider, &target).await.unwrap();
     let row = store.find("prepared").await.unwrap().unwrap();
     assert!(store.replace_intent(&row, &prepared.intent().to_string()).await.unwrap());
@@ -238,11 +264,16 @@ async fn a_restart_continues_with_every_row_that_is_not_finished() {
     assert_eq!(found[0], awaited.to_string());
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(provider.triggers(), 2, "one before the restart, one after it");
-    for key in ["running", "prepared", "new"] {
+    for key in ["running", "gone", "prepared", "new"] {
         while runs.find(key).await.unwrap().unwrap().outcome.is_none() {
             pause(5).await;
         }
     }
+    // Nothing more is known about a run that the vendor has forgotten, but that it was started.
+    let outcome = runs.find("gone").await.unwrap().unwrap().outcome.unwrap();
+    assert!(
+        matches!(outcome, Outcome::Failed { code, may_have_run: true, .. } if code == "not_found")
+    );
 }
 
 #[test]
