@@ -130,7 +130,7 @@ impl Runs {
     }
 
     /// Gives the row to the task of its target. Where the vendor chooses the ids of runs, two starts of one target at a time cannot
-    /// be told apart.
+    /// be told apart. A task stays as long as the process: a service has few targets.
     fn queue(&self, row: &Row) -> Result<(), BoxError> {
         let mut starting = lock(&self.starting);
         let queue = starting.entry(row.target.clone()).or_insert_with(|| {
@@ -148,7 +148,8 @@ impl Runs {
         Ok(queue.send(row.key.clone())?)
     }
 
-    /// Starts the run of a row, exactly once: first it finds out what became of an earlier start.
+    /// Starts the run of a row, exactly once: first it finds out what became of an earlier start. A start that has failed for certain
+    /// is not tried again: a caller who wants that sends another key.
     async fn start(&self, key: &str) -> Result<(), BoxError> {
         loop {
             let Some(row) = self.store.find(key).await? else { return Ok(()) };

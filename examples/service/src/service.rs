@@ -117,11 +117,11 @@ fn parse(runs: &Runs, segment: &str) -> Result<Target, Problem> {
 fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let key = key.map(|key| key.trim_matches('"')).filter(|key| {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        (1..=100).contains(&key.len()) && key.bytes().all(is_allowed) && !key.starts_with('.')
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=100).contains(&key.len()) && key.bytes().all(is_allowed)
     });
     key.ok_or_else(|| {
-        let message = "send an Idempotency-Key of 1 to 100 letters, digits and -_.~, such as a UUID: \
+        let message = "send an Idempotency-Key of 1 to 100 letters, digits, - and _, such as a UUID: \
                        the same key never starts a second run";
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key", message)
     })
