@@ -160,7 +160,9 @@ impl Runs {
                 match self.recover(&row.target, line).await? {
                     Ok(Some(run)) => return self.save(key, line, run).await,
                     Ok(None) => {}
+                    // What became of the start stays open.
                     Err(error) if is_final(&error) => {
+                        let error = error.after_trigger(Delivery::Unknown);
                         return self.give_up(key, Some(line), &error).await;
                     }
                     Err(error) => {

@@ -22,7 +22,7 @@ use run_service::store::{Outcome, Store};
 use scheduled_runs::run::FinishedWait;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, Plan};
-use scheduled_runs::{Phase, RunProvider, RunSnapshot};
+use scheduled_runs::{Phase, RunProvider, RunProviderExt as _, RunSnapshot};
 use serde_json::json;
 
 use tokio::io::AsyncWriteExt as _;
@@ -249,7 +249,7 @@ async fn a_restart_continues_with_every_row_that_is_not_finished() {
         assert!(store.save_run(key, "an intent", run).await.unwrap());
         assert!(!store.save_run(key, "an intent", run).await.unwrap(), "it has a run");
     }
-    let prepared = scheduled_runs::RunProviderExt::prepare(&provider, &target).await.unwrap();
+    let prepared = provider.prepare(&target).await.unwrap();
     let row = store.find("prepared").await.unwrap().unwrap();
     assert!(store.replace_intent(&row, &prepared.intent().to_string()).await.unwrap());
     assert!(prepared.start().now_or_never().is_none());
@@ -274,6 +274,26 @@ async fn a_restart_continues_with_every_row_that_is_not_finished() {
     assert!(
         matches!(outcome, Outcome::Failed { code, may_have_run: true, .. } if code == "not_found")
     );
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_recovered_may_have_run() {
+    let (sales, finance) =
+        (FakeProvider::new().scoped("sales"), FakeProvider::new().scoped("finance"));
+    let (store, target) = (Store::open(None).unwrap(), sales.target("nightly"));
+    let prepared = sales.prepare(&target).await.unwrap();
+    let (row, _) = store.insert("monday", &target).await.unwrap();
+    assert!(store.replace_intent(&row, &prepared.intent().to_string()).await.unwrap());
+    // The service is started anew, with another account.
+    let runs = runs(&finance, &store).await;
+    let outcome = loop {
+        match runs.find("monday").await.unwrap().unwrap().outcome {
+            Some(outcome) => break outcome,
+            None => pause(5).await,
+        }
+    };
+    let Outcome::Failed { code, may_have_run, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((&*code, may_have_run), ("config", true));
 }
 
 #[test]
