@@ -127,7 +127,7 @@ impl Lineage {
         };
         let ended = run.finished.or(run.observed).unwrap_or(now);
         let is_new = self.started.insert(run.run.clone());
-        let began = run.started.or(run.created).unwrap_or(now);
+        let began = run.started.or(run.created).unwrap_or(ended.min(now));
         let start = is_new.then(|| event(run, EventType::Start, began));
         let end = end.map(|kind| event(run, kind, ended));
         if end.is_some() {

@@ -13,7 +13,8 @@ const SECONDS: [f64; 14] =
 const MINUTES_TO_A_DAY: [f64; 10] =
     [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10800.0, 28800.0, 86400.0];
 
-/// Installs the recorder of the process. Its handle renders the text; call its `run_upkeep` now and then.
+/// Installs the recorder of the process. Its handle renders the text. Call its `run_upkeep` every few seconds, so that
+/// observations do not pile up between two scrapes.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let waits = Matcher::Prefix("scheduled_runs_wait".to_owned());
     let builder = PrometheusBuilder::new().set_buckets(&SECONDS)?;

@@ -121,7 +121,8 @@ impl Runs {
         let (runs, key, target) = (self.clone(), key.to_owned(), target.clone());
         let request = tokio::spawn(async move {
             let (row, is_new) = runs.store.insert(&key, &target).await?;
-            if is_new {
+            // A row that is not new may have met a failure of the table. It does no harm to take it twice.
+            if row.run.is_none() && row.outcome.is_none() {
                 runs.queue(&row)?;
             }
             Ok((row, is_new))
@@ -139,7 +140,11 @@ impl Runs {
             tokio::spawn(async move {
                 while let Some(key) = keys.recv().await {
                     if let Err(error) = runs.start(&key).await {
-                        tracing::error!(key, error, "a run was not started; a restart tries again");
+                        tracing::error!(
+                            key,
+                            error,
+                            "a run was not started; the next request or a restart tries again"
+                        );
                     }
                 }
             });
@@ -158,7 +163,10 @@ impl Runs {
             }
             if let Some(line) = &row.intent {
                 match self.recover(&row.target, line).await? {
-                    Ok(Some(run)) => return self.save(key, line, run).await,
+                    Ok(Some(run)) => {
+                        self.save(key, line, run).await?;
+                        continue;
+                    }
                     Ok(None) => {}
                     // What became of the start stays open.
                     Err(error) if is_final(&error) => {
@@ -182,7 +190,7 @@ impl Runs {
                 continue;
             }
             match prepared.start().await {
-                Ok(run) => return self.save(key, &line, run).await,
+                Ok(run) => self.save(key, &line, run).await?,
                 // The next round finds out from the intent what became of it.
                 Err(error) if error.may_have_run() => {}
                 // The process was held up so long that the lease was over.
@@ -212,6 +220,7 @@ impl Runs {
         Ok(self.provider().recover(&intent).excluding(others).decide().await)
     }
 
+    /// If the run belongs to another row, the next round looks for the right one.
     async fn save(&self, key: &str, intent: &str, run: RunRef) -> Result<(), BoxError> {
         if self.store.save_run(key, intent, &run).await? {
             self.started.send(run)?;

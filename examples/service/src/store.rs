@@ -122,9 +122,10 @@ impl Store {
         self.changes(sql, (row.key.clone(), row.intent.clone(), new.to_owned())).await
     }
 
-    /// Saves the run that this intent has started. `false` if that was done already.
+    /// Saves the run that this intent has started. `false` if that was done already, or if the run belongs to another row.
     pub async fn save_run(&self, key: &str, intent: &str, run: &RunRef) -> Result<bool, BoxError> {
-        let sql = "UPDATE runs SET run = ?3 WHERE key = ?1 AND intent = ?2 AND run IS NULL";
+        let sql = "UPDATE OR IGNORE runs SET run = ?3
+                   WHERE key = ?1 AND intent = ?2 AND run IS NULL AND outcome IS NULL";
         self.changes(sql, [key.to_owned(), intent.to_owned(), run.to_string()]).await
     }
 

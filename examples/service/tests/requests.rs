@@ -296,6 +296,16 @@ async fn a_start_that_cannot_be_recovered_may_have_run() {
     assert_eq!((&*code, may_have_run), ("config", true));
 }
 
+#[tokio::test]
+async fn a_run_belongs_to_one_row() {
+    let (store, target) = (Store::open(None).unwrap(), FakeProvider::new().target("nightly"));
+    for (key, is_first) in [("monday", true), ("tuesday", false)] {
+        let (row, _) = store.insert(key, &target).await.unwrap();
+        assert!(store.replace_intent(&row, "an intent").await.unwrap());
+        assert_eq!(store.save_run(key, "an intent", &target.run("42")).await.unwrap(), is_first);
+    }
+}
+
 #[test]
 fn one_process_owns_the_table() {
     let folder = folder("lock");
