@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -26,7 +26,7 @@ use scheduled_runs::adobe::{self, Adobe, ServerToServer};
 use scheduled_runs::client::{Clock as _, SystemClock};
 use scheduled_runs::run::FinishedWait;
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::{ClientBuilder, RunSnapshot};
+use scheduled_runs::{ClientBuilder, ErrorKind, RunSnapshot};
 use tokio::net::TcpListener;
 
 use environment::{account, variable};
@@ -68,7 +68,9 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            let error = error.downcast_ref::<scheduled_runs::Error>();
+            let is_mistake = error.is_some_and(|error| error.kind() == ErrorKind::Config);
+            if is_mistake { ExitCode::from(MISTAKE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -148,7 +150,7 @@ async fn serve(options: Options) -> Result<(), BoxError> {
     let target = client.target("nightly-orders").path_segment();
     let store = Store::open(file.as_deref())?;
     let timing = if has_short_times { Timing::short() } else { Timing::default() };
-    let runs = Runs::resume(std::sync::Arc::new(client), store, timing, observer).await?;
+    let runs = Runs::resume(Arc::new(client), store, timing, observer).await?;
 
     let address = listener.local_addr()?;
     println!("serving at http://{address}");

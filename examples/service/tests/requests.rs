@@ -342,6 +342,17 @@ fn the_command_line_says_what_is_wrong() {
         );
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
     }
+    let half = Command::new(env!("CARGO_BIN_EXE_run_service"))
+        .args(["--serve", "127.0.0.1:0"])
+        .env("ADOBE_CLIENT_ID", "id")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(half.stderr).unwrap();
+    assert!(
+        text.starts_with("also set ADOBE_CLIENT_SECRET, ADOBE_ORG_ID and ADOBE_SANDBOX"),
+        "{text}"
+    );
+    assert_eq!(half.status.code(), Some(2));
     let nowhere = command(&["--serve", "nowhere"]);
     assert_eq!(nowhere.status.code(), Some(1));
 }
