@@ -43,5 +43,6 @@ pub use self::client::{CallLimits, CallOptions, Client, ClientBuilder, Response,
 pub use self::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
 pub use self::paging::{Cursor, Items, Page, Pages};
 pub use self::run::{
-    CancelOutcome, Phase, RunProvider, RunProviderExt, RunRef, RunSnapshot, StartIntent, Target,
+    CancelOutcome, Failure, Phase, Progress, RunProvider, RunProviderExt, RunRef, RunSnapshot,
+    StartIntent, Target,
 };

@@ -120,8 +120,9 @@ fn no_setter_of_the_core_forgets_another() {
         Capabilities::new() => caller_names_run() list() cancel() poll_floor(SHORT);
         Failure::new("x") => code("c") part("p") log_url("u");
         Target::new(Vendor::new("acme"), "id") => scoped("s");
-        provider.prepare(&target) => lease(SHORT) arrival(SHORT) clock_skew(SHORT) grace(LONG) options(options());
-        provider.trigger(&target) => verify() grace(SHORT) settle(LONG) options(options());
+        provider.prepare(&target) => lease(SHORT) arrival(SHORT) clock_skew(SHORT) grace(LONG) options(options())
+            excluding([run.clone()]);
+        provider.trigger(&target) => verify() grace(SHORT) settle(LONG) options(options()) excluding([run.clone()]);
         provider.trigger(&target) => retry_if_not_started() grace(SHORT) settle(LONG) options(options());
         provider.wait(&run) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
             appears_within(SHORT) options(options()) cancel_on_timeout() cancel_on_drop(provider.clone());
@@ -158,6 +159,7 @@ fn no_setter_of_the_core_forgets_another() {
             "token_url",
             "dialect",
             "on_end",
+            "on_failed_poll",
             "on_update",
             "until",
             "parameters",

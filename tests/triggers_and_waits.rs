@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
 use scheduled_runs::client::{
@@ -676,4 +677,83 @@ mod lists {
         let asked = script.sent();
         assert_eq!(asked[1].url(), asked[2].url(), "the page that failed is asked for again");
     }
+}
+
+/// A start whose response is lost, and the bounds of its intent have passed.
+async fn lost_start(provider: &FakeProvider) -> scheduled_runs::StartIntent {
+    let prepared = provider.prepare(&provider.target("nightly")).await.unwrap();
+    let intent = prepared.intent().clone();
+    provider.lose_next_trigger_response();
+    drop(prepared.start().now_or_never());
+    provider.manual_clock().advance(Duration::from_secs(600));
+    intent
+}
+
+#[tokio::test]
+async fn whatever_prevents_a_recovery_the_run_may_have_started() {
+    let provider = FakeProvider::new();
+    let intent = lost_start(&provider).await;
+    for kind in [ErrorKind::NotFound, ErrorKind::Auth, ErrorKind::Server, ErrorKind::Config] {
+        provider.fail_next_poll(Error::new(kind, "the test says so"));
+        let error = provider.recover(&intent).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (kind, true));
+        assert!(error.to_string().ends_with("; a run may have started"), "{error}");
+    }
+    let elsewhere = FakeProvider::new().scoped("another account");
+    let scoped = provider.clone().scoped("one account");
+    let prepared = scoped.prepare(&scoped.target("nightly")).await.unwrap();
+    let error = elsewhere.recover(prepared.intent()).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Config, true));
+}
+
+#[tokio::test]
+async fn a_recovery_for_ever_sits_out_a_refused_credential() {
+    let provider = FakeProvider::new();
+    let intent = lost_start(&provider).await;
+    let refused = || provider.fail_next_poll(Error::new(ErrorKind::Auth, "the test says so"));
+    refused();
+    let error = provider.recover(&intent).decide().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "a credential is not tolerated by default");
+    (0..40).for_each(|_| refused());
+    let before = provider.lists();
+    let run = provider.recover(&intent).forever().decide().await.unwrap().unwrap();
+    assert_eq!((run.id(), provider.lists() - before), ("run-1", 41));
+    let slept = provider.manual_clock().sleeps();
+    assert!(
+        slept.iter().rev().take(20).all(|pause| *pause >= Duration::from_secs(60)),
+        "{slept:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_run_of_another_start_that_is_listed_late_is_not_taken_for_ours() {
+    // What the caller knows of the start before: its run appears in the list only after the next start was prepared.
+    let provider = FakeProvider::new();
+    let nightly = provider.target("nightly");
+    let earlier = nightly.run("run-1");
+    let prepared = provider.prepare(&nightly).excluding([earlier.clone()]).await.unwrap();
+    assert_eq!(provider.trigger_from_elsewhere(&nightly), earlier);
+    provider.lose_next_trigger_response();
+    assert_eq!(prepared.start().await.unwrap().id(), "run-2");
+
+    let late = nightly.run("run-3");
+    provider.name_runs(true);
+    let trigger = provider.trigger(&nightly).verify().excluding([late.clone()]);
+    provider.lose_next_trigger_response();
+    assert_eq!(
+        trigger.await.unwrap_err().kind(),
+        ErrorKind::Interrupted,
+        "the only new run is not ours"
+    );
+}
+
+#[tokio::test]
+async fn a_start_after_its_lease_says_so() {
+    let provider = FakeProvider::new();
+    let prepared = provider.prepare(&provider.target("nightly")).await.unwrap();
+    provider.manual_clock().advance(Duration::from_secs(61));
+    let error = prepared.start().await.unwrap_err();
+    assert_eq!((error.kind(), error.lease_is_over()), (ErrorKind::Config, true));
+    assert!(!error.may_have_run() && provider.triggers() == 0);
+    assert!(!Error::config("something else").lease_is_over());
 }

@@ -29,8 +29,11 @@ async fn a_wait_for_ever_sits_out_a_refused_credential_and_polls_less_and_less_o
     for _ in 0..200 {
         provider.fail_next_poll(error(ErrorKind::Auth));
     }
-    let done = provider.wait(&run).forever().await.unwrap();
-    assert_eq!((done.phase, provider.polls()), (Phase::Succeeded, 202));
+    let mut told = Vec::new();
+    let wait = provider.wait(&run).forever();
+    let done = wait.on_failed_poll(|error, in_a_row| told.push((error.kind(), in_a_row)));
+    assert_eq!((done.await.unwrap().phase, provider.polls()), (Phase::Succeeded, 202));
+    assert_eq!((told.len(), told.last()), (200, Some(&(ErrorKind::Auth, 200))));
     let clock = provider.manual_clock();
     let expected = [5, 10, 20, 40, 80, 160, 320, 600, 600].map(Duration::from_secs);
     assert_eq!(clock.sleeps().get(..9).unwrap(), expected, "5 s after the first that failed");

@@ -41,9 +41,11 @@ impl Lease {
 
     /// Why nothing was sent.
     pub(crate) fn refusal() -> Error {
-        Error::config(
+        let mut error = Error::config(
             "the lease of this start is over, so nothing was sent; recover its intent, then prepare a new start",
-        )
+        );
+        error.set().lease_is_over();
+        error
     }
 }
 

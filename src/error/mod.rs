@@ -95,6 +95,7 @@ struct RunFacts {
     last_snapshot: Option<Box<RunSnapshot>>,
     candidates: Vec<RunRef>,
     verified_not_started: bool,
+    lease_is_over: bool,
 }
 
 /// # What happened
@@ -220,6 +221,13 @@ impl Error {
     #[must_use]
     pub fn verified_not_started(&self) -> bool {
         self.0.about.verified_not_started
+    }
+
+    /// Whether a start was refused because its [lease](crate::run::Prepare::lease) was over: nothing was sent. Recover its intent, then
+    /// prepare anew. Its kind is [`ErrorKind::Config`].
+    #[must_use]
+    pub fn lease_is_over(&self) -> bool {
+        self.0.about.lease_is_over
     }
 
     /// Whether the request reached the server, across all attempts: one lost response makes it [`Delivery::Unknown`], even if
@@ -440,6 +448,11 @@ impl Set<'_> {
 
     pub(crate) fn cursor(self, cursor: Option<Cursor>) -> Self {
         self.0.cursor = cursor;
+        self
+    }
+
+    pub(crate) fn lease_is_over(self) -> Self {
+        self.0.about.lease_is_over = true;
         self
     }
 

@@ -22,6 +22,7 @@ const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(600);
 const APPEARS_WITHIN: Duration = Duration::from_secs(60);
 
 type OnUpdate<'p> = Box<dyn FnMut(&RunSnapshot) + Send + 'p>;
+type OnFailedPoll<'p> = Box<dyn FnMut(&Error, u32) + Send + 'p>;
 type OnEnd<'p> = Box<dyn FnMut(&FinishedWait<'_>) + Send + 'p>;
 
 /// The settings that [`wait_setters`] sets.
@@ -31,6 +32,7 @@ pub(super) struct Settings<'p> {
     pub(super) tolerance: Tolerance,
     pub(super) appears_within: Option<Duration>,
     pub(super) on_update: Option<OnUpdate<'p>>,
+    pub(super) on_failed_poll: Option<OnFailedPoll<'p>>,
     pub(super) on_end: Option<OnEnd<'p>>,
     pub(super) options: CallOptions,
 }
@@ -64,6 +66,7 @@ impl Default for Settings<'_> {
             tolerance: Tolerance::Time(Duration::from_secs(600)),
             appears_within: None,
             on_update: None,
+            on_failed_poll: None,
             on_end: None,
             options: CallOptions::default(),
         }
@@ -144,8 +147,8 @@ macro_rules! wait_setters {
         /// [`tolerate_for`](Self::tolerate_for) or [`tolerate`](Self::tolerate) counts again.
         ///
         /// A refused credential is an outage, because another one may come: a client secret that is replaced, a
-        /// [`TokenFile`](crate::client::TokenFile) that is written anew. Let [`on_end`](Self::on_end), the events of `tracing` or
-        /// the numbers of [`on_call`](crate::ClientBuilder::on_call) say that it takes long.
+        /// [`TokenFile`](crate::client::TokenFile) that is written anew. [`on_failed_poll`](Self::on_failed_poll) and the events of
+        /// `tracing` say that it takes long.
         pub fn forever(mut self) -> Self {
             self.settings.timeout = Duration::MAX;
             self.settings.tolerance = $crate::run::polls::Tolerance::Forever;
@@ -178,6 +181,15 @@ macro_rules! wait_setters {
         /// Called with every snapshot, the last one included.
         pub fn on_update(mut self, report: impl FnMut(&RunSnapshot) + Send + 'p) -> Self {
             self.settings.on_update = Some(Box::new(report));
+            self
+        }
+
+        /// Called with the error of every poll that failed and is tolerated, and with how many have failed in a row.
+        pub fn on_failed_poll(
+            mut self,
+            report: impl FnMut(&$crate::Error, u32) + Send + 'p,
+        ) -> Self {
+            self.settings.on_failed_poll = Some(Box::new(report));
             self
         }
 
@@ -297,6 +309,9 @@ impl Awaited {
         }
         let polls = before.saturating_add(1);
         trace::poll_failed(&error, polls);
+        if let Some(report) = &mut settings.on_failed_poll {
+            report(&error, polls);
+        }
         self.failing = Some(Failing { since, polls, last: error });
         None
     }

@@ -14,7 +14,7 @@ use super::provider::RunProvider;
 use super::search::Look;
 use super::start::{ambiguous, several, too_long};
 use crate::client::{CallLimits, CallOptions};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Delivery, ErrorKind, Result};
 
 /// What became of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Recover<'p, P: ?Sized> {
     provider: &'p P,
     intent: StartIntent,
     others: HashSet<RunRef>,
+    forever: bool,
     limits: CallLimits,
 }
 
@@ -61,13 +62,26 @@ impl<P: ?Sized> fmt::Debug for Recover<'_, P> {
 
 impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
     pub(super) fn new(provider: &'p P, intent: StartIntent) -> Self {
-        Self { provider, intent, others: HashSet::new(), limits: CallLimits::default() }
+        Self {
+            provider,
+            intent,
+            others: HashSet::new(),
+            forever: false,
+            limits: CallLimits::default(),
+        }
     }
 
     /// Leaves out runs that are known to belong to other starts, for example those that a job queue has stored with its other jobs
     /// of this target.
     pub fn excluding(mut self, runs: impl IntoIterator<Item = RunRef>) -> Self {
         self.others.extend(runs);
+        self
+    }
+
+    /// Lets [`decide`](Self::decide) sit out every outage, also that of a refused credential, and ask less and less often meanwhile: for a
+    /// service that starts while the vendor cannot be reached.
+    pub fn forever(mut self) -> Self {
+        self.forever = true;
         self
     }
 
@@ -78,7 +92,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
     }
 
     /// Asks until it is decided, and sleeps in between: the run that was started, or `None` if nothing was. Calls that fail for
-    /// reasons of network, load or server are repeated for as long as the intent allows for.
+    /// reasons of network, load or server are repeated for as long as the intent allows for, or [for ever](Self::forever).
     ///
     /// # Errors
     /// As for one look.
@@ -97,10 +111,14 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
                 Err(error) => {
                     let since = *failing.get_or_insert_with(|| clock.now());
                     let failing = clock.now().saturating_duration_since(since);
-                    if !error.is_transient() || failing >= longest {
+                    let is_outage =
+                        error.is_transient() || (self.forever && error.kind() == ErrorKind::Auth);
+                    if !is_outage || (failing >= longest && !self.forever) {
                         return Err(error);
                     }
-                    error.server_pause().unwrap_or_default()
+                    // As long as it has failed already.
+                    let patience = if self.forever { failing } else { Duration::ZERO };
+                    error.server_pause().unwrap_or_default().max(patience)
                 }
             };
             // A wall clock that jumps does not make it sleep longer than the intent could take.
@@ -110,14 +128,14 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
 
     /// `begun` is since when this process has had the intent.
     async fn ask(&self, begun: Instant) -> Result<Recovery> {
-        match self.look(begun).await? {
-            // What was read may be an old copy from a cache, which that brings up to date.
-            Recovery::NotStarted => {
-                self.provider.clock().sleep(PAUSE).await;
-                self.look(begun).await
-            }
-            recovery => Ok(recovery),
+        let mut recovery = self.look(begun).await;
+        // What was read may be an old copy from a cache, which that brings up to date.
+        if let Ok(Recovery::NotStarted) = recovery {
+            self.provider.clock().sleep(PAUSE).await;
+            recovery = self.look(begun).await;
         }
+        // Whatever prevents the look says nothing about the start.
+        recovery.map_err(|error| error.after_trigger(Delivery::Unknown))
     }
 
     async fn look(&self, begun: Instant) -> Result<Recovery> {
@@ -179,7 +197,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
 pub(super) fn decided_by(
     intent: &StartIntent,
     others: &HashSet<RunRef>,
-    mut look: Look,
+    look: Look,
 ) -> Result<Recovery> {
     let target = intent.target();
     if let Some(run) = intent.run() {
@@ -189,8 +207,7 @@ pub(super) fn decided_by(
             false => Err(ambiguous(too_long(target), [run], None)),
         };
     }
-    look.ours.retain(|run, _| !others.contains(run));
-    look.doubtful.retain(|run| !others.contains(run));
+    let look = look.without(others);
     let mut ours = look.ours.into_iter();
     match (ours.next(), ours.next()) {
         (Some((run, created)), None) => {

@@ -97,6 +97,13 @@ impl Look {
         Ok(look)
     }
 
+    /// Leaves out the runs of other starts.
+    pub(super) fn without(mut self, others: &HashSet<RunRef>) -> Self {
+        self.ours.retain(|run, _| !others.contains(run));
+        self.doubtful.retain(|run| !others.contains(run));
+        self
+    }
+
     fn add(&mut self, runs: impl Iterator<Item = (RunRef, Option<DateTime<Utc>>, bool)>) {
         for (run, created, doubtful) in runs {
             if doubtful {

@@ -1,6 +1,6 @@
 //! One start: the trigger, and the search for the run that it started.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) struct Start<'p, P: ?Sized> {
     run: Option<RunRef>,
     /// The runs that are there already, where ours is found by listing.
     before: Option<Before>,
+    /// Runs that belong to other starts, although they may appear in the list only now.
+    pub(super) others: HashSet<RunRef>,
     limits: CallLimits,
     pub(super) grace: Duration,
     pub(super) settle: Duration,
@@ -62,7 +64,8 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
             None
         };
         let (grace, settle) = (Bounds::default().grace, Duration::from_secs(3));
-        Ok(Self { provider, target, run, before, limits, grace, settle })
+        let others = HashSet::new();
+        Ok(Self { provider, target, run, before, others, limits, grace, settle })
     }
 
     /// Sends the trigger. If its response is lost, `verify` says whether to search for the run.
@@ -125,6 +128,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
             let look = Look::take(self.provider, &self.target, &before.known, &self.limits).await;
             let (pause, listed) = match look {
                 Ok(look) => {
+                    let look = look.without(&self.others);
                     let is_complete = look.is_complete;
                     seen.add(look, search.waited());
                     (search.every, Ok(is_complete))
@@ -315,6 +319,7 @@ pub struct Prepare<'p, P: ?Sized> {
     provider: &'p P,
     target: Target,
     bounds: Bounds,
+    others: HashSet<RunRef>,
     limits: CallLimits,
 }
 
@@ -323,6 +328,7 @@ impl<P: ?Sized> fmt::Debug for Prepare<'_, P> {
         f.debug_struct("Prepare")
             .field("target", &self.target)
             .field("bounds", &self.bounds)
+            .field("others", &self.others.len())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -331,7 +337,7 @@ impl<P: ?Sized> fmt::Debug for Prepare<'_, P> {
 impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
     pub(super) fn new(provider: &'p P, target: Target) -> Self {
         let (bounds, limits) = (Bounds::default(), CallLimits::default());
-        Self { provider, target, bounds, limits }
+        Self { provider, target, bounds, others: HashSet::new(), limits }
     }
 
     /// Within this time after it was prepared the trigger may be sent. Default 60 s. It must be long enough for storing the intent and
@@ -360,6 +366,13 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
         self
     }
 
+    /// Leaves out runs that are known to belong to other starts of this target, when the start searches for its run. A vendor may list
+    /// the run of the start before only after this one was prepared. Say it to [`recover`](super::Recover::excluding) as well.
+    pub fn excluding(mut self, runs: impl IntoIterator<Item = RunRef>) -> Self {
+        self.others.extend(runs);
+        self
+    }
+
     /// Limits for each call.
     pub fn options(mut self, options: CallOptions) -> Self {
         self.limits.options = options;
@@ -367,7 +380,7 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
     }
 
     async fn prepare(self) -> Result<Prepared<'p, P>> {
-        let Self { provider, target, bounds, mut limits } = self;
+        let Self { provider, target, bounds, others, mut limits } = self;
         let clock = provider.clock();
         // Before the list is read, so that every clock counts from a time at which nothing was sent.
         let (prepared, lease) = (clock.utc(), Lease::new(&*clock, bounds.lease));
@@ -390,7 +403,7 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
             start => start?,
         };
         start.limits.lease = Some(lease);
-        start.grace = bounds.grace;
+        (start.grace, start.others) = (bounds.grace, others);
         let mut intent = StartIntent::new(target, start.run.as_ref(), prepared, bounds);
         if let Some(before) = &start.before {
             intent = intent.after(before.known.clone(), before.server_time);
@@ -437,7 +450,7 @@ impl<P: RunProvider + ?Sized> Prepared<'_, P> {
     /// intent.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the lease is over: then nothing was sent. After any error with
+    /// [`ErrorKind::Config`] with [`lease_is_over`](Error::lease_is_over) if the lease is over: then nothing was sent. After any error with
     /// [`may_have_run`](Error::may_have_run), recover the intent; without it, nothing was started. Else as
     /// [`RunProvider::send_trigger`], and [`ErrorKind::Ambiguous`] with [`candidates`](Error::candidates) if somebody else started
     /// a run at the same time.

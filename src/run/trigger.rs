@@ -1,5 +1,6 @@
 //! Starting a run once, and finding out which run it is.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub struct Trigger<'p, P: ?Sized> {
     again: bool,
     grace: Duration,
     settle: Duration,
+    others: HashSet<RunRef>,
     limits: CallLimits,
 }
 
@@ -58,6 +60,7 @@ impl<P: ?Sized> fmt::Debug for Trigger<'_, P> {
             .field("again", &self.again)
             .field("grace", &self.grace)
             .field("settle", &self.settle)
+            .field("others", &self.others.len())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -72,6 +75,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
             again: false,
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(3),
+            others: HashSet::new(),
             limits: CallLimits::default(),
         }
     }
@@ -113,6 +117,13 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         self
     }
 
+    /// Leaves out runs that are known to belong to other starts of this target, when it searches for its run: a vendor may list the run
+    /// of the trigger before only now.
+    pub fn excluding(mut self, runs: impl IntoIterator<Item = RunRef>) -> Self {
+        self.others.extend(runs);
+        self
+    }
+
     /// Limits for each call.
     pub fn options(mut self, options: CallOptions) -> Self {
         self.limits.options = options;
@@ -139,6 +150,7 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         let start = Start::begin(self.provider, self.target.clone(), self.limits.clone(), lists);
         let mut start = start.await?;
         (start.grace, start.settle) = (self.grace, self.settle);
+        start.others.clone_from(&self.others);
         start.send(self.verify).await
     }
 }
