@@ -220,3 +220,16 @@ fn every_request_that_is_written_by_hand_says_how_to_send_it() {
     }
     assert!(checked >= 10, "{checked}");
 }
+
+/// The example is not in the published package, and its dependencies are not those of the crate.
+#[test]
+fn the_recipes_of_the_guide_are_files_of_an_example() {
+    let guide = include_str!("../src/guide/observing.md");
+    for file in ["prometheus.rs", "opentelemetry.rs"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/service/src").join(file);
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
+        let code = code.collect::<Vec<_>>().join("\n");
+        assert!(guide.contains(&format!("```rust,ignore\n{code}\n```")), "{file} has changed");
+    }
+}

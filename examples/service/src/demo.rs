@@ -35,16 +35,22 @@ async fn show(folder: &Path) -> Result<(), BoxError> {
     let target = fake.client_builder().build()?.target(TARGET).path_segment();
     let runs = format!("/targets/{target}/runs");
 
-    println!("A caller asks for a run of {TARGET}, and hangs up without reading the response.");
+    println!(
+        "A caller asks for a run of {TARGET}, and hangs up without reading the response."
+    );
     println!("  POST /targets/…/runs, Idempotency-Key: {KEY}");
     let mut service = Service::start(&fake, folder).await?;
     let mut caller = TcpStream::connect(service.address()).await?;
-    let head = format!("POST {runs} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {KEY}\r\n\r\n");
+    let head = format!(
+        "POST {runs} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {KEY}\r\n\r\n"
+    );
     caller.write_all(head.as_bytes()).await?;
     until(async || Ok(fake.triggers(TARGET) > 0)).await?;
     service.process.kill().await?;
     drop(caller);
-    println!("The vendor starts the run. The service is killed before it knows which run that is.");
+    println!(
+        "The vendor starts the run. The service is killed before it knows which run that is."
+    );
 
     let service = Service::start(&fake, folder).await?;
     let client = Client::new();
@@ -55,7 +61,8 @@ async fn show(folder: &Path) -> Result<(), BoxError> {
     println!("Another process serves. The caller sends the same request again.");
     println!("  {status}, location /runs/{KEY}, {}", run.state);
     let path = service.url(&format!("/runs/{KEY}"));
-    let show = async || Ok::<Status, BoxError>(client.get(&path).send().await?.json().await?);
+    let show =
+        async || Ok::<Status, BoxError>(client.get(&path).send().await?.json().await?);
     until(async || Ok(show().await?.state == "ended")).await?;
     let run = show().await?.snapshot.ok_or("a run that has ended has a snapshot")?;
     println!("The service finds the run, and waits for its end.");
@@ -65,7 +72,9 @@ async fn show(folder: &Path) -> Result<(), BoxError> {
     println!("Some lines of /metrics:");
     let metrics = client.get(service.url("/metrics")).send().await?.text().await?;
     let wanted = ["_count{", "_total{"];
-    for line in metrics.lines().filter(|line| wanted.iter().any(|part| line.contains(part))) {
+    for line in
+        metrics.lines().filter(|line| wanted.iter().any(|part| line.contains(part)))
+    {
         println!("  {line}");
     }
     println!("The last event of OpenLineage:");
@@ -76,7 +85,9 @@ async fn show(folder: &Path) -> Result<(), BoxError> {
 }
 
 /// Asks again and again, as a caller would.
-async fn until(is_done: impl AsyncFn() -> Result<bool, BoxError>) -> Result<(), BoxError> {
+async fn until(
+    is_done: impl AsyncFn() -> Result<bool, BoxError>,
+) -> Result<(), BoxError> {
     for _ in 0..600 {
         if is_done().await? {
             return Ok(());

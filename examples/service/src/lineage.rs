@@ -23,8 +23,10 @@ use uuid::Uuid;
 
 /// The program that sends the events.
 pub const PRODUCER: &str = "https://crates.io/crates/scheduled-runs";
-const RUN_EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
-const RUN_FACET: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet";
+const RUN_EVENT: &str =
+    "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
+const RUN_FACET: &str =
+    "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet";
 const ERROR_MESSAGE: &str = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet";
 
 /// The id of a run at OpenLineage. It follows from the run, so that every process finds the same.
@@ -140,7 +142,8 @@ impl Lineage {
 fn event(run: &RunSnapshot, event_type: EventType, time: DateTime<Utc>) -> RunEvent {
     let target = run.run.target();
     let failure = run.failure.as_ref().filter(|_| event_type == EventType::Fail);
-    let origin = Origin { run: run.run.clone(), phase: run.phase, state: run.state.clone() };
+    let origin =
+        Origin { run: run.run.clone(), phase: run.phase, state: run.state.clone() };
     RunEvent {
         event_type,
         event_time: time.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -150,7 +153,10 @@ fn event(run: &RunSnapshot, event_type: EventType, time: DateTime<Utc>) -> RunEv
                 error_message: failure.map(|failure| {
                     let programming_language = language(target.vendor().as_str());
                     let message = failure.to_string();
-                    Facet::new(ERROR_MESSAGE, ErrorMessage { message, programming_language })
+                    Facet::new(
+                        ERROR_MESSAGE,
+                        ErrorMessage { message, programming_language },
+                    )
                 }),
                 origin: Facet::new(RUN_FACET, origin),
             },

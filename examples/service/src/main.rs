@@ -3,7 +3,11 @@
 //! `cargo run --manifest-path examples/service/Cargo.toml` shows what it does, and needs no account: it uses a fake of Adobe Query
 //! Service. With the environment variables of your account, which it prints, `--serve` uses that. For a vendor's own service build
 //! it with `--features rustls`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to a person"
+)]
 
 #[path = "../../shared/environment.rs"]
 mod environment;
@@ -50,8 +54,10 @@ const MISTAKE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|text| text.to_string_lossy().into_owned())
+        .collect();
     if arguments.iter().any(|argument| matches!(&**argument, "--help" | "-h")) {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
@@ -127,10 +133,12 @@ async fn serve(options: Options) -> Result<(), BoxError> {
         .init();
     let listener = TcpListener::bind(&options.address).await?;
     let metrics = prometheus::install()?;
-    let exporter = options.otel_stdout.then(opentelemetry_stdout::MetricExporter::default);
+    let exporter =
+        options.otel_stdout.then(opentelemetry_stdout::MetricExporter::default);
     let otel = exporter.map(|exporter| {
         let meters = SdkMeterProvider::builder().with_periodic_exporter(exporter).build();
-        let meter = opentelemetry::metrics::MeterProvider::meter(&meters, "scheduled-runs");
+        let meter =
+            opentelemetry::metrics::MeterProvider::meter(&meters, "scheduled-runs");
         (Instruments::new(&meter), meters)
     });
 
@@ -146,7 +154,8 @@ async fn serve(options: Options) -> Result<(), BoxError> {
     let client = client.build()?;
     let file = options.table.or_else(|| fake.is_none().then(|| "run_service.db".into()));
     let has_short_times = fake.is_some() || variable(SHORT_TIMES).is_some();
-    let observer = Reports { instruments, lineage: Mutex::default(), file: open(options.lineage)? };
+    let observer =
+        Reports { instruments, lineage: Mutex::default(), file: open(options.lineage)? };
     let target = client.target("nightly-orders").path_segment();
     let store = Store::open(file.as_deref())?;
     let timing = if has_short_times { Timing::short() } else { Timing::default() };
@@ -176,7 +185,8 @@ async fn serve(options: Options) -> Result<(), BoxError> {
 
 /// The client of your account, or of a fake. Nothing but this names a vendor: to use another one, build its client here.
 async fn client() -> Result<(ClientBuilder<Adobe>, Option<FakeAdobe>), BoxError> {
-    let names = ["ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET", "ADOBE_ORG_ID", "ADOBE_SANDBOX"];
+    let names =
+        ["ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET", "ADOBE_ORG_ID", "ADOBE_SANDBOX"];
     let urls = ["ADOBE_BASE_URL", "ADOBE_TOKEN_URL"];
     let Some([id, secret, organisation, sandbox]) = account(names, &[], &urls)? else {
         let fake = FakeAdobe::start().await;
@@ -187,7 +197,8 @@ async fn client() -> Result<(ClientBuilder<Adobe>, Option<FakeAdobe>), BoxError>
         credential = credential.token_url(url);
     }
     let builder = adobe::Client::builder().credential(credential).org_id(organisation);
-    let base_url = variable("ADOBE_BASE_URL").unwrap_or_else(|| adobe::BASE_URL.to_owned());
+    let base_url =
+        variable("ADOBE_BASE_URL").unwrap_or_else(|| adobe::BASE_URL.to_owned());
     Ok((builder.sandbox(sandbox).base_url(base_url), None))
 }
 

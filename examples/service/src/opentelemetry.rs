@@ -29,7 +29,11 @@ pub struct Instruments {
 impl Instruments {
     pub fn new(meter: &Meter) -> Self {
         let seconds = |name: &'static str, bounds: &[f64]| {
-            meter.f64_histogram(name).with_unit("s").with_boundaries(bounds.to_vec()).build()
+            meter
+                .f64_histogram(name)
+                .with_unit("s")
+                .with_boundaries(bounds.to_vec())
+                .build()
         };
         let count = |name, unit| meter.u64_counter(name).with_unit(unit).build();
         Self {
@@ -54,7 +58,9 @@ impl Instruments {
             let port = call.server_port.map(i64::from);
             labels.extend(port.map(|port| KeyValue::new("server.port", port)));
             let status = attempt.status.map(|status| i64::from(status.as_u16()));
-            labels.extend(status.map(|code| KeyValue::new("http.response.status_code", code)));
+            labels.extend(
+                status.map(|code| KeyValue::new("http.response.status_code", code)),
+            );
             let failure = attempt.failure.map(ErrorKind::as_str);
             labels.extend(failure.map(|code| KeyValue::new("error.type", code)));
             self.request_duration.record(attempt.elapsed.as_secs_f64(), &labels);

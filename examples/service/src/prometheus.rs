@@ -4,7 +4,9 @@
 //! target, of which there is no end.
 
 use metrics::{Label, counter, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle,
+};
 use scheduled_runs::client::FinishedCall;
 use scheduled_runs::run::FinishedWait;
 
@@ -13,8 +15,8 @@ const SECONDS: [f64; 14] =
 const MINUTES_TO_A_DAY: [f64; 10] =
     [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10800.0, 28800.0, 86400.0];
 
-/// Installs the recorder of the process. Its handle renders the text. Call its `run_upkeep` every few seconds, so that
-/// observations do not pile up between two scrapes.
+/// Installs the recorder of the process. Its handle renders the text. Call its
+/// `run_upkeep` every few seconds, so that observations do not pile up meanwhile.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let waits = Matcher::Prefix("scheduled_runs_wait".to_owned());
     let builder = PrometheusBuilder::new().set_buckets(&SECONDS)?;
@@ -24,18 +26,23 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 /// For `ClientBuilder::on_call`.
 pub fn on_call(call: &FinishedCall<'_>) {
     let label = |name: &'static str, value: &str| Label::new(name, value.to_owned());
-    let labels = vec![label("vendor", call.vendor.as_str()), label("operation", call.operation)];
+    let labels =
+        vec![label("vendor", call.vendor.as_str()), label("operation", call.operation)];
     for attempt in call.attempts {
         let mut labels = labels.clone();
         labels.push(label("http_request_method", call.method.as_str()));
         labels.push(label("server_address", call.server_address));
-        labels.extend(call.server_port.map(|port| label("server_port", &port.to_string())));
+        labels
+            .extend(call.server_port.map(|port| label("server_port", &port.to_string())));
         let status = attempt.status.map(|status| status.as_str().to_owned());
         labels.extend(status.map(|status| label("http_response_status_code", &status)));
-        labels.extend(attempt.failure.map(|failure| label("error_type", failure.as_str())));
-        histogram!("http_client_request_duration_seconds", labels).record(attempt.elapsed);
+        labels
+            .extend(attempt.failure.map(|failure| label("error_type", failure.as_str())));
+        histogram!("http_client_request_duration_seconds", labels)
+            .record(attempt.elapsed);
     }
-    counter!("scheduled_runs_call_retries_total", labels.clone()).increment(call.retries() as u64);
+    counter!("scheduled_runs_call_retries_total", labels.clone())
+        .increment(call.retries() as u64);
     let labels = [labels, vec![label("outcome", call.outcome())]].concat();
     histogram!("scheduled_runs_call_duration_seconds", labels).record(call.elapsed);
 }
@@ -45,10 +52,12 @@ pub fn on_end(wait: &FinishedWait<'_>) {
     let vendor = wait.run.vendor().to_string();
     let labels = [Label::new("vendor", vendor), Label::new("outcome", wait.outcome())];
     let labels = labels.to_vec();
-    counter!("scheduled_runs_wait_polls_total", labels.clone()).increment(wait.polls.into());
+    counter!("scheduled_runs_wait_polls_total", labels.clone())
+        .increment(wait.polls.into());
     let failed = u64::from(wait.failed_polls);
     counter!("scheduled_runs_wait_failed_polls_total", labels.clone()).increment(failed);
-    histogram!("scheduled_runs_wait_duration_seconds", labels.clone()).record(wait.elapsed);
+    histogram!("scheduled_runs_wait_duration_seconds", labels.clone())
+        .record(wait.elapsed);
     if let Some(lag) = wait.lag() {
         histogram!("scheduled_runs_wait_lag_seconds", labels).record(lag);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use scheduled_runs::run::{FinishedWait, Prepared};
 use scheduled_runs::{
-    Delivery, Error, ErrorKind, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, StartIntent,
+    Delivery, Error, RunProvider, RunProviderExt as _, RunRef, RunSnapshot, StartIntent,
     Target,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -28,8 +28,6 @@ pub struct Timing {
     pub grace: Duration,
     /// Between two polls of the runs.
     pub poll: Duration,
-    /// Until a recovery that cannot be done now is tried again.
-    pub pause: Duration,
 }
 
 impl Default for Timing {
@@ -40,7 +38,6 @@ impl Default for Timing {
             skew: Duration::from_secs(30),
             grace: Duration::from_mins(1),
             poll: Duration::from_secs(15),
-            pause: Duration::from_secs(30),
         }
     }
 }
@@ -54,7 +51,6 @@ impl Timing {
             skew: Duration::from_millis(100),
             grace: Duration::from_millis(500),
             poll: Duration::from_secs(1),
-            pause: Duration::from_secs(1),
         }
     }
 }
@@ -117,7 +113,11 @@ impl Runs {
 
     /// The row of this key, and whether it is new: then its run will be started. It does not matter whether the caller waits for the
     /// result: a task of its own does the work.
-    pub async fn request(&self, key: &str, target: &Target) -> Result<(Row, bool), BoxError> {
+    pub async fn request(
+        &self,
+        key: &str,
+        target: &Target,
+    ) -> Result<(Row, bool), BoxError> {
         let (runs, key, target) = (self.clone(), key.to_owned(), target.clone());
         let request = tokio::spawn(async move {
             let (row, is_new) = runs.store.insert(&key, &target).await?;
@@ -169,21 +169,15 @@ impl Runs {
                     }
                     Ok(None) => {}
                     // What became of the start stays open.
-                    Err(error) if is_final(&error) => {
-                        let error = error.after_trigger(Delivery::Unknown);
-                        return self.give_up(key, Some(line), &error).await;
-                    }
-                    Err(error) => {
-                        tracing::warn!(key, %error, "a start cannot be recovered now");
-                        let pause = error.server_pause().unwrap_or_default();
-                        self.provider.clock().sleep(pause.max(self.timing.pause)).await;
-                        continue;
-                    }
+                    Err(error) => return self.give_up(key, Some(line), &error).await,
                 }
             }
-            let prepared = match self.prepare(&row.target).await {
+            let others = self.store.runs(&row.target).await?;
+            let prepared = match self.prepare(&row.target, others).await {
                 Ok(prepared) => prepared,
-                Err(error) => return self.give_up(key, row.intent.as_deref(), &error).await,
+                Err(error) => {
+                    return self.give_up(key, row.intent.as_deref(), &error).await;
+                }
             };
             let line = prepared.intent().to_string();
             if !self.store.replace_intent(&row, &line).await? {
@@ -194,7 +188,7 @@ impl Runs {
                 // The next round finds out from the intent what became of it.
                 Err(error) if error.may_have_run() => {}
                 // The process was held up so long that the lease was over.
-                Err(error) if error.kind() == ErrorKind::Config => {}
+                Err(error) if error.lease_is_over() => {}
                 Err(error) => return self.give_up(key, Some(&line), &error).await,
             }
         }
@@ -203,13 +197,14 @@ impl Runs {
     async fn prepare(
         &self,
         target: &Target,
+        others: Vec<RunRef>,
     ) -> scheduled_runs::Result<Prepared<'_, dyn RunProvider>> {
         let Timing { lease, arrival, skew, grace, .. } = self.timing;
         let prepare = self.provider().prepare(target).lease(lease).arrival(arrival);
-        prepare.clock_skew(skew).grace(grace).await
+        prepare.clock_skew(skew).grace(grace).excluding(others).await
     }
 
-    /// What became of an intent. It sleeps until that is decided.
+    /// What became of an intent. It sleeps until that is decided, however long the vendor cannot be reached.
     async fn recover(
         &self,
         target: &Target,
@@ -217,7 +212,7 @@ impl Runs {
     ) -> Result<scheduled_runs::Result<Option<RunRef>>, BoxError> {
         let intent: StartIntent = line.parse()?;
         let others = self.store.runs(target).await?;
-        Ok(self.provider().recover(&intent).excluding(others).decide().await)
+        Ok(self.provider().recover(&intent).excluding(others).forever().decide().await)
     }
 
     /// If the run belongs to another row, the next round looks for the right one.
@@ -268,11 +263,6 @@ impl Runs {
             }
         }
     }
-}
-
-/// Whether asking again cannot help: a person must decide between runs that look alike, or the intent belongs to another account.
-fn is_final(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Config)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

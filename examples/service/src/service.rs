@@ -12,7 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt as _;
 use scheduled_runs::run::Progress;
 use scheduled_runs::{
-    CancelOutcome, Error, ErrorKind, Phase, RunProviderExt as _, RunRef, RunSnapshot, Target,
+    CancelOutcome, Error, ErrorKind, Phase, RunProviderExt as _, RunRef, RunSnapshot,
+    Target,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,13 +26,19 @@ use crate::store::{Outcome, Row};
 const HISTORY: TimeDelta = TimeDelta::days(7);
 
 /// What the routes share. `metrics` renders the text for Prometheus.
-pub fn router(runs: Runs, metrics: impl Fn() -> String + Send + Sync + 'static) -> Router {
+pub fn router(
+    runs: Runs,
+    metrics: impl Fn() -> String + Send + Sync + 'static,
+) -> Router {
     let metrics = Arc::new(metrics);
     Router::new()
         .route("/targets/{target}/runs", post(start).get(history))
         .route("/runs/{key}", get(show).delete(cancel))
         .with_state(runs)
-        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, TEXT)], metrics()) }))
+        .route(
+            "/metrics",
+            get(move || async move { ([(header::CONTENT_TYPE, TEXT)], metrics()) }),
+        )
         .route("/healthz", get(|| async { "ok\n" }))
 }
 
@@ -50,8 +57,13 @@ async fn start(
     if row.target != target {
         // As the draft for the header field says: the key is used for a request of another content. 409 would mean that the
         // first request is still in progress.
-        let message = format!("the Idempotency-Key {key} belongs to a run of {}", row.target);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "another_target", message));
+        let message =
+            format!("the Idempotency-Key {key} belongs to a run of {}", row.target);
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "another_target",
+            message,
+        ));
     }
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let location = format!("/runs/{key}");
@@ -202,7 +214,10 @@ impl From<Error> for Problem {
             _ => StatusCode::BAD_GATEWAY,
         };
         let retry_after = error.server_pause();
-        Self { retry_after, ..Self::new(status, error.kind().as_str(), error.to_string()) }
+        Self {
+            retry_after,
+            ..Self::new(status, error.kind().as_str(), error.to_string())
+        }
     }
 }
 

@@ -44,7 +44,9 @@ impl Row {
             target: row.get::<_, String>("target")?.parse()?,
             intent: text("intent")?,
             run: text("run")?.map(|run| run.parse()).transpose()?,
-            outcome: text("outcome")?.map(|json| serde_json::from_str(&json)).transpose()?,
+            outcome: text("outcome")?
+                .map(|json| serde_json::from_str(&json))
+                .transpose()?,
         })
     }
 }
@@ -90,8 +92,13 @@ impl Store {
     }
 
     /// Adds a row, unless the key has one. Returns the row of the key, and whether it is new.
-    pub async fn insert(&self, key: &str, target: &Target) -> Result<(Row, bool), BoxError> {
-        let sql = "INSERT INTO runs (key, target) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
+    pub async fn insert(
+        &self,
+        key: &str,
+        target: &Target,
+    ) -> Result<(Row, bool), BoxError> {
+        let sql =
+            "INSERT INTO runs (key, target) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
         let is_new = self.changes(sql, [key.to_owned(), target.to_string()]).await?;
         let row = self.find(key).await?.ok_or("a row has disappeared")?;
         Ok((row, is_new))
@@ -104,7 +111,8 @@ impl Store {
     /// All rows that have no outcome. Those with an intent come first: what became of them must be known before another start of
     /// their target is prepared.
     pub async fn open_rows(&self) -> Result<Vec<Row>, BoxError> {
-        let sql = "SELECT * FROM runs WHERE outcome IS NULL ORDER BY intent IS NULL, rowid";
+        let sql =
+            "SELECT * FROM runs WHERE outcome IS NULL ORDER BY intent IS NULL, rowid";
         self.rows(sql, []).await
     }
 
@@ -123,7 +131,12 @@ impl Store {
     }
 
     /// Saves the run that this intent has started. `false` if that was done already, or if the run belongs to another row.
-    pub async fn save_run(&self, key: &str, intent: &str, run: &RunRef) -> Result<bool, BoxError> {
+    pub async fn save_run(
+        &self,
+        key: &str,
+        intent: &str,
+        run: &RunRef,
+    ) -> Result<bool, BoxError> {
         let sql = "UPDATE OR IGNORE runs SET run = ?3
                    WHERE key = ?1 AND intent = ?2 AND run IS NULL AND outcome IS NULL";
         self.changes(sql, [key.to_owned(), intent.to_owned(), run.to_string()]).await
@@ -143,7 +156,11 @@ impl Store {
     }
 
     /// Ends the row of this run.
-    pub async fn end_run(&self, run: &RunRef, outcome: &Outcome) -> Result<bool, BoxError> {
+    pub async fn end_run(
+        &self,
+        run: &RunRef,
+        outcome: &Outcome,
+    ) -> Result<bool, BoxError> {
         let sql = "UPDATE runs SET outcome = ?2 WHERE run = ?1 AND outcome IS NULL";
         self.changes(sql, [run.to_string(), outcome.json()?]).await
     }
@@ -167,7 +184,10 @@ impl Store {
         sql: &'static str,
         values: P,
     ) -> Result<bool, BoxError> {
-        self.with(move |connection| Ok(connection.prepare_cached(sql)?.execute(values)? > 0)).await
+        self.with(move |connection| {
+            Ok(connection.prepare_cached(sql)?.execute(values)? > 0)
+        })
+        .await
     }
 
     /// SQLite blocks, so it has a thread of its own.

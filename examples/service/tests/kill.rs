@@ -24,30 +24,39 @@ const TARGETS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_killed_starts_no_run_twice_and_loses_none() {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let (kills, seed) =
-        (number("KILLS").unwrap_or(20), number("SEED").unwrap_or_else(|| fastrand::u64(..1000)));
+    let number =
+        |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let (kills, seed) = (
+        number("KILLS").unwrap_or(20),
+        number("SEED").unwrap_or_else(|| fastrand::u64(..1000)),
+    );
     let mut random = fastrand::Rng::with_seed(seed);
     let (fake, folder) = (FakeAdobe::start().await, folder("kill"));
     let table = folder.join("runs.db");
     fake.show_runs_after_lists(0);
     fake.list_runs_after(std::time::Duration::from_millis(150));
-    let schedules: Vec<_> =
-        (0..TARGETS).map(|number| fake.add_schedule(&format!("nightly-{number}"))).collect();
-    let triggers = || schedules.iter().map(|schedule| fake.triggers(schedule)).sum::<usize>();
+    let schedules: Vec<_> = (0..TARGETS)
+        .map(|number| fake.add_schedule(&format!("nightly-{number}")))
+        .collect();
+    let triggers =
+        || schedules.iter().map(|schedule| fake.triggers(schedule)).sum::<usize>();
 
     // Every key that was ever sent, with its target, whether the service has answered or not.
     let mut keys = BTreeMap::new();
     for kill in 0..kills {
         let mut service = Service::start(&fake, &table).await;
         for number in 0..random.usize(1..=2) {
-            keys.insert(format!("{kill}-{number}"), random.choice(&schedules).unwrap().clone());
+            keys.insert(
+                format!("{kill}-{number}"),
+                random.choice(&schedules).unwrap().clone(),
+            );
         }
         // New ones and old ones, each twice.
         let again: Vec<_> = random.choose_multiple(keys.iter(), 2);
         let new = keys.iter().filter(|(key, _)| key.starts_with(&format!("{kill}-")));
         let sent = again.into_iter().chain(new).flat_map(|pair| [pair, pair]);
-        let requests = sent.map(|(key, target)| service.post(key, &segment(&fake, target)).send());
+        let requests =
+            sent.map(|(key, target)| service.post(key, &segment(&fake, target)).send());
         let before = triggers();
         let hit_a_start = random.bool();
         tokio::select! {
@@ -65,8 +74,9 @@ async fn a_service_that_is_killed_starts_no_run_twice_and_loses_none() {
 
     let service = Service::start(&fake, &table).await;
     let mut found = BTreeSet::new();
-    let requests =
-        keys.iter().map(|(key, target)| service.post(key, &segment(&fake, target)).send());
+    let requests = keys
+        .iter()
+        .map(|(key, target)| service.post(key, &segment(&fake, target)).send());
     for response in join_all(requests).await {
         assert!(response.unwrap().status().is_success(), "SEED={seed}");
     }
@@ -80,7 +90,8 @@ async fn a_service_that_is_killed_starts_no_run_twice_and_loses_none() {
     let client = fake.client_builder().build().unwrap();
     let mut listed = BTreeSet::new();
     for schedule in &schedules {
-        let runs = client.runs(&client.target(schedule)).map_ok(|run| run.run.to_string());
+        let runs =
+            client.runs(&client.target(schedule)).map_ok(|run| run.run.to_string());
         listed.extend(runs.try_collect::<Vec<_>>().await.unwrap());
     }
     assert_eq!(listed, found, "SEED={seed}: each run belongs to a key");

@@ -37,7 +37,8 @@ fn kinds(events: &[RunEvent]) -> Vec<EventType> {
 fn course(id: &str, end: Phase) -> Vec<RunEvent> {
     let mut lineage = Lineage::default();
     let mut events = Vec::new();
-    for (second, phase) in [(1, Phase::Queued), (2, Phase::Running), (3, Phase::Running), (4, end)]
+    for (second, phase) in
+        [(1, Phase::Queued), (2, Phase::Running), (3, Phase::Running), (4, end)]
     {
         let mut run = snapshot(id, phase);
         if phase.is_terminal() {
@@ -62,7 +63,11 @@ fn each_end_of_a_run_is_one_start_and_one_end() {
         let events = course("42", end);
         assert_eq!(kinds(&events), [EventType::Start, kind], "{end}");
         let times: Vec<_> = events.iter().map(|event| &*event.event_time).collect();
-        assert_eq!(times, ["1970-01-01T00:00:02.000Z", "1970-01-01T00:00:40.000Z"], "{end}");
+        assert_eq!(
+            times,
+            ["1970-01-01T00:00:02.000Z", "1970-01-01T00:00:40.000Z"],
+            "{end}"
+        );
     }
 }
 
@@ -106,7 +111,8 @@ fn an_event_has_what_the_specification_asks_for() {
 fn a_run_that_has_ended_before_it_was_seen_gets_both_events_with_the_vendors_times() {
     let run = snapshot("42", Phase::Succeeded);
     let mut timed = run.clone();
-    (timed.created, timed.started, timed.finished) = (Some(at(10)), Some(at(20)), Some(at(30)));
+    (timed.created, timed.started, timed.finished) =
+        (Some(at(10)), Some(at(20)), Some(at(30)));
     let events = Lineage::default().events(&timed, at(99));
     assert_eq!(kinds(&events), [EventType::Start, EventType::Complete]);
     assert_eq!(events[0].event_time, "1970-01-01T00:00:20.000Z");
@@ -132,7 +138,8 @@ fn the_official_client_would_send_the_same_events() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CLIENT);
     if let Err(why) = install(&folder) {
         // Not by a macro, whose output a test that passes hides.
-        writeln!(std::io::stdout(), "\nskipped: OpenLineage's own client ({why})").unwrap();
+        writeln!(std::io::stdout(), "\nskipped: OpenLineage's own client ({why})")
+            .unwrap();
         return;
     }
     let ends = [Phase::Succeeded, Phase::Skipped, Phase::Failed, Phase::Cancelled];
@@ -141,7 +148,8 @@ fn the_official_client_would_send_the_same_events() {
     let file = folder.with_extension(format!("{}.jsonl", std::process::id()));
     std::fs::write(&file, lines.join("\n")).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rebuild_events.py");
-    let output = Command::new("python3").arg(script).arg(&folder).arg(&file).output().unwrap();
+    let output =
+        Command::new("python3").arg(script).arg(&folder).arg(&file).output().unwrap();
     std::fs::remove_file(&file).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = String::from_utf8(output.stdout).unwrap();

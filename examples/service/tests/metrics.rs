@@ -22,7 +22,8 @@ use scheduled_runs::{CallOptions, ErrorKind, RunProviderExt as _, adobe};
 #[tokio::test]
 async fn both_recipes_report_the_same_numbers_and_nothing_secret() {
     let reader = InMemoryMetricExporter::default();
-    let meters = SdkMeterProvider::builder().with_periodic_exporter(reader.clone()).build();
+    let meters =
+        SdkMeterProvider::builder().with_periodic_exporter(reader.clone()).build();
     let instruments = Instruments::new(&meters.meter("scheduled-runs"));
     let handle = prometheus::install().unwrap();
 
@@ -38,7 +39,8 @@ async fn both_recipes_report_the_same_numbers_and_nothing_secret() {
     // A call that is retried, and one that fails.
     fake.fail_next(503);
     client.send(adobe::ListSchedules::new()).await.unwrap();
-    let missing = client.send(adobe::ListRuns::new("no-such-schedule")).await.unwrap_err();
+    let missing =
+        client.send(adobe::ListRuns::new("no-such-schedule")).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     // A wait with a failed poll for a run that fails, and a wait for a run that does not exist.
     let target = client.target("nightly-orders");
@@ -57,8 +59,10 @@ async fn both_recipes_report_the_same_numbers_and_nothing_secret() {
     let text = handle.render();
     check_text(&text);
     let port = fake.base_url().split([':', '/']).nth(4).unwrap().to_owned();
-    let counts: BTreeSet<_> =
-        text.lines().filter(|line| line.contains("_count{") || line.contains("_total{")).collect();
+    let counts: BTreeSet<_> = text
+        .lines()
+        .filter(|line| line.contains("_count{") || line.contains("_total{"))
+        .collect();
     let counts = counts.into_iter().collect::<Vec<_>>().join("\n").replace(&port, "PORT");
     assert_eq!(counts, PROMETHEUS.trim(), "{counts}");
 
@@ -89,7 +93,9 @@ fn check_text(text: &str) {
     let mut types = BTreeMap::new();
     let mut buckets: BTreeMap<String, Vec<(f64, u64)>> = BTreeMap::new();
     let mut counts = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("# HELP ")) {
+    for line in
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with("# HELP "))
+    {
         if let Some(declared) = line.strip_prefix("# TYPE ") {
             let (name, kind) = declared.split_once(' ').unwrap();
             assert!(types.insert(name, kind).is_none(), "{name} is declared twice");
@@ -97,12 +103,21 @@ fn check_text(text: &str) {
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
         let (name, labels) = series.strip_suffix('}').unwrap().split_once('{').unwrap();
-        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{line}");
+        assert!(
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "{line}"
+        );
         let labels: Vec<_> =
             labels.split(',').map(|label| label.split_once('=').unwrap()).collect();
         for (label, value) in &labels {
-            assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
-            assert!(value.len() >= 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
+            assert!(
+                label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{line}"
+            );
+            assert!(
+                value.len() >= 2 && value.starts_with('"') && value.ends_with('"'),
+                "{line}"
+            );
         }
         assert!(value.parse::<f64>().is_ok(), "{line}");
         let count = || value.parse::<u64>().unwrap();
@@ -133,8 +148,15 @@ fn check_text(text: &str) {
     }
     assert_eq!(buckets.keys().collect::<Vec<_>>(), counts.keys().collect::<Vec<_>>());
     for (series, buckets) in buckets {
-        assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{series}: {buckets:?}");
-        assert_eq!(buckets.last().unwrap(), &(f64::INFINITY, counts[&series]), "{series}");
+        assert!(
+            buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1),
+            "{series}: {buckets:?}"
+        );
+        assert_eq!(
+            buckets.last().unwrap(),
+            &(f64::INFINITY, counts[&series]),
+            "{series}"
+        );
     }
 }
 
@@ -147,18 +169,24 @@ fn lines_of(reader: &InMemoryMetricExporter) -> String {
         let series: Vec<(Vec<_>, u64)> = match metric.data() {
             AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                 let points = histogram.data_points();
-                points.map(|point| (point.attributes().collect(), point.count())).collect()
+                points
+                    .map(|point| (point.attributes().collect(), point.count()))
+                    .collect()
             }
             AggregatedMetrics::U64(MetricData::Sum(sum)) => {
                 assert!(sum.is_monotonic());
                 let points = sum.data_points();
-                points.map(|point| (point.attributes().collect(), point.value())).collect()
+                points
+                    .map(|point| (point.attributes().collect(), point.value()))
+                    .collect()
             }
             other => panic!("{other:?}"),
         };
         for (attributes, count) in series {
-            let mut attributes: Vec<_> =
-                attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value)).collect();
+            let mut attributes: Vec<_> = attributes
+                .iter()
+                .map(|pair| format!("{}={}", pair.key, pair.value))
+                .collect();
             attributes.sort();
             lines.insert(format!(
                 "{} {} {} {count}",

@@ -36,7 +36,8 @@ async fn twenty_requests_with_one_key_start_one_run() {
     let service = Service::start(&fake, &folder.join("runs.db")).await;
     let target = segment(&fake, "nightly-orders");
 
-    let responses = join_all((0..20).map(|_| service.post("monday", &target).send())).await;
+    let responses =
+        join_all((0..20).map(|_| service.post("monday", &target).send())).await;
     let responses: Vec<_> = responses.into_iter().map(Result::unwrap).collect();
     let mut statuses: Vec<_> =
         responses.iter().map(|response| response.status().as_u16()).collect();
@@ -63,7 +64,8 @@ async fn twenty_requests_with_one_key_start_one_run() {
 async fn requests_that_are_wrong_say_why() {
     let (fake, folder) = (FakeAdobe::start().await, folder("wrong"));
     let service = Service::start(&fake, &folder.join("runs.db")).await;
-    let [orders, traffic] = ["nightly-orders", "hourly-traffic"].map(|id| segment(&fake, id));
+    let [orders, traffic] =
+        ["nightly-orders", "hourly-traffic"].map(|id| segment(&fake, id));
     read(service.post("\"monday\"", &orders)).await;
 
     let runs = format!("/targets/{orders}/runs");
@@ -110,7 +112,10 @@ async fn requests_that_are_wrong_say_why() {
     // What the vendor refuses is known later.
     read(service.post("refused", &segment(&fake, "nothing"))).await;
     let status = service.wait("refused", &["preparing"]).await;
-    assert_eq!((&status["state"], &status["code"]), (&json!("failed"), &json!("not_found")));
+    assert_eq!(
+        (&status["state"], &status["code"]),
+        (&json!("failed"), &json!("not_found"))
+    );
     assert_eq!((&status["may_have_run"], &status["run"]), (&json!(false), &json!(null)));
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -133,7 +138,8 @@ async fn runs_are_cancelled_and_listed_with_their_reasons() {
 
     let since = "since=2000-01-01T00:00:00Z";
     let (_, plain) = service.get(&format!("/targets/{target}/runs?{since}")).await;
-    let (_, explained) = service.get(&format!("/targets/{target}/runs?{since}&reasons=true")).await;
+    let (_, explained) =
+        service.get(&format!("/targets/{target}/runs?{since}&reasons=true")).await;
     let runs = explained.as_array().unwrap();
     assert_eq!((runs.len(), plain.as_array().unwrap().len()), (7, 7));
     assert_eq!(runs[0]["run"], status["run"]);
@@ -144,9 +150,15 @@ async fn runs_are_cancelled_and_listed_with_their_reasons() {
         service.get(&format!("/targets/{target}/runs?since=2100-01-01T00:00:00Z")).await;
     assert_eq!(none, json!([]));
 
-    assert_eq!(service.request(Method::GET, "/healthz").send().await.unwrap().status(), 200);
+    assert_eq!(
+        service.request(Method::GET, "/healthz").send().await.unwrap().status(),
+        200
+    );
     let metrics = service.request(Method::GET, "/metrics").send().await.unwrap();
-    assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(
+        metrics.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains(
         "scheduled_runs_wait_lag_seconds_bucket{vendor=\"adobe\",outcome=\"cancelled\",le=\""
@@ -159,9 +171,11 @@ async fn a_caller_that_closes_its_connection_stops_nothing() {
     let (fake, folder) = (FakeAdobe::start().await, folder("close"));
     let service = Service::start(&fake, &folder.join("runs.db")).await;
     let path = format!("/targets/{}/runs", segment(&fake, "nightly-orders"));
-    let mut caller = TcpStream::connect(service.url.trim_start_matches("http://")).await.unwrap();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: monday\r\n\r\n");
+    let mut caller =
+        TcpStream::connect(service.url.trim_start_matches("http://")).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: monday\r\n\r\n"
+    );
     caller.write_all(head.as_bytes()).await.unwrap();
     // The start has begun: its list has been asked for.
     while fake.requests().is_empty() {
@@ -245,7 +259,10 @@ async fn a_restart_continues_with_every_row_that_is_not_finished() {
     for (key, run) in [("running", &awaited), ("gone", &target.run("gone"))] {
         let row = store.find(key).await.unwrap().unwrap();
         assert!(store.replace_intent(&row, "an intent").await.unwrap());
-        assert!(!store.replace_intent(&row, "another").await.unwrap(), "it has been replaced");
+        assert!(
+            !store.replace_intent(&row, "another").await.unwrap(),
+            "it has been replaced"
+        );
         assert!(store.save_run(key, "an intent", run).await.unwrap());
         assert!(!store.save_run(key, "an intent", run).await.unwrap(), "it has a run");
     }
@@ -292,17 +309,23 @@ async fn a_start_that_cannot_be_recovered_may_have_run() {
             None => pause(5).await,
         }
     };
-    let Outcome::Failed { code, may_have_run, .. } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { code, may_have_run, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!((&*code, may_have_run), ("config", true));
 }
 
 #[tokio::test]
 async fn a_run_belongs_to_one_row() {
-    let (store, target) = (Store::open(None).unwrap(), FakeProvider::new().target("nightly"));
+    let (store, target) =
+        (Store::open(None).unwrap(), FakeProvider::new().target("nightly"));
     for (key, is_first) in [("monday", true), ("tuesday", false)] {
         let (row, _) = store.insert(key, &target).await.unwrap();
         assert!(store.replace_intent(&row, "an intent").await.unwrap());
-        assert_eq!(store.save_run(key, "an intent", &target.run("42")).await.unwrap(), is_first);
+        assert_eq!(
+            store.save_run(key, "an intent", &target.run("42")).await.unwrap(),
+            is_first
+        );
     }
 }
 
@@ -340,7 +363,11 @@ fn the_command_line_says_what_is_wrong() {
             text.starts_with(&format!("{message}\n\nusage: run_service")),
             "{arguments:?}: {text}"
         );
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{arguments:?}"
+        );
     }
     let half = Command::new(env!("CARGO_BIN_EXE_run_service"))
         .args(["--serve", "127.0.0.1:0"])

@@ -80,8 +80,8 @@ pub fn segment(fake: &FakeAdobe, schedule: &str) -> String {
 
 /// A folder of its own for each test.
 pub fn folder(name: &str) -> std::path::PathBuf {
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
