@@ -24,8 +24,8 @@ const POLLS: u32 = 5;
 
 /// The target is a schedule. Its run names a build, and the build's status decides how the run ends.
 ///
-/// The vendor has no operation that gets a single run: it is searched in the schedule's list, usually on the first page. A
-/// poll costs two calls; the vendor allows each user 4 requests for builds a second, across all waits.
+/// The vendor has no operation that gets a single run: it is searched in the schedule's list, usually on the first page. Once its
+/// build is known, a poll is one call for that; the vendor allows each user 4 requests for builds a second, across all waits.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -48,16 +48,41 @@ impl RunProvider for Client {
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let calls = self.share_deadline(limits);
         let found = find(&calls, run).await?;
-        let Some(build) = build_of(&found) else {
-            return Ok(snapshot(run.target(), &found, None));
-        };
-        let build = calls.send(GetBuild::new(build)).await?;
-        let observed = build.meta().server_date();
-        let mut snapshot = snapshot(run.target(), &found, Some(&*build)).observed(observed);
-        if snapshot.phase == Phase::Failed {
-            snapshot.failure = Some(why(&calls, &build).await);
+        let found = snapshot(run.target(), &found);
+        if found.inner.is_some() { with_build(&calls, found).await } else { Ok(found) }
+    }
+
+    /// One call once the build is known: a run has no other build later.
+    #[inline]
+    async fn fetch_run_again(
+        &self,
+        last: &RunSnapshot,
+        limits: &CallLimits,
+    ) -> Result<RunSnapshot> {
+        last.run.target().id_at(self)?;
+        if last.inner.is_none() {
+            return self.fetch_run(&last.run, limits).await;
         }
-        Ok(snapshot)
+        with_build(&self.share_deadline(limits), last.clone()).await
+    }
+
+    /// One call for each 100 builds, and a list for runs that had no build yet.
+    #[inline]
+    async fn fetch_runs_again(
+        &self,
+        target: &Target,
+        last: &[RunSnapshot],
+        limits: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        target.id_at(self)?;
+        let (known, others): (Vec<_>, Vec<_>) =
+            last.iter().cloned().partition(|last| last.inner.is_some());
+        let mut runs = with_builds(&self.share_deadline(limits), known).await?;
+        if !others.is_empty() {
+            let others: Vec<_> = others.into_iter().map(|last| last.run).collect();
+            runs.extend(self.fetch_runs(target, &others, limits).await?);
+        }
+        Ok(runs)
     }
 
     /// Inferred: newest first. One call for the runs, and one for each 100 builds.
@@ -71,18 +96,9 @@ impl RunProvider for Client {
         let calls = self.share_deadline(limits);
         let request = ListScheduleRuns::new(target.id_at(self)?);
         let page = calls.page(request, cursor.as_ref()).await?;
-        let mut observed = page.meta().server_date();
-        let rids: Vec<&BuildRid> = page.items.iter().filter_map(build_of).collect();
-        let mut builds = BTreeMap::new();
-        for rids in rids.chunks(GetBuilds::MOST) {
-            let batch = calls.send(GetBuilds::new(rids.iter().copied())).await?;
-            observed = batch.meta().server_date();
-            builds.extend(batch.into_inner());
-        }
-        Ok(page.into_inner().map(|run| {
-            let build = build_of(&run).and_then(|build| builds.get(build));
-            snapshot(target, &run, build).observed(observed)
-        }))
+        let observed = page.meta().server_date();
+        let page = page.into_inner().map(|run| snapshot(target, &run).observed(observed));
+        Ok(Page { items: with_builds(&calls, page.items).await?, ..page })
     }
 
     #[inline]
@@ -111,7 +127,7 @@ impl RunProvider for Client {
         let server_time = response.meta().server_date();
         let mut page = response.into_inner();
         page.items.retain(|run| run.created_by.is_some());
-        Ok(RecentRuns::new(page.map(|run| snapshot(target, &run, None)), server_time))
+        Ok(RecentRuns::new(page.map(|run| snapshot(target, &run)), server_time))
     }
 
     /// Only builds can be cancelled. A run that has no build yet is polled for a few seconds. If it still has none, it is
@@ -167,45 +183,78 @@ async fn cancel(calls: &SharedDeadline<'_, Foundry>, build: &BuildRid) -> Result
     }
 }
 
-fn build_of(run: &ScheduleRun) -> Option<&BuildRid> {
-    match &run.result {
-        Some(ScheduleRunResult::Submitted { build_rid, .. }) => Some(build_rid),
-        _ => None,
-    }
-}
-
 fn phase_of_build(build: &Build) -> Phase {
     build.status.as_ref().map_or(Phase::Unknown, BuildStatus::phase)
 }
 
-fn snapshot(target: &Target, run: &ScheduleRun, build: Option<&Build>) -> RunSnapshot {
-    let (phase, state) = match (&run.result, build) {
-        (None, _) => (Phase::Queued, None),
-        (Some(ScheduleRunResult::Ignored { .. }), _) => (Phase::Skipped, Some("ignored")),
-        (Some(ScheduleRunResult::Error { .. }), _) => (Phase::Failed, Some("error")),
-        (Some(ScheduleRunResult::Submitted { .. }), Some(build)) => {
-            (phase_of_build(build), build.status.as_ref().map(BuildStatus::as_str))
-        }
+/// What a run says by itself. If it has a build, that decides how it ends.
+fn snapshot(target: &Target, run: &ScheduleRun) -> RunSnapshot {
+    let (phase, state) = match &run.result {
+        None => (Phase::Queued, None),
+        Some(ScheduleRunResult::Ignored { .. }) => (Phase::Skipped, Some("ignored")),
+        Some(ScheduleRunResult::Error { .. }) => (Phase::Failed, Some("error")),
         // Its build was not requested, or is hidden from the caller.
-        (Some(ScheduleRunResult::Submitted { .. }), None) => (Phase::Unknown, Some("submitted")),
-        (Some(ScheduleRunResult::Unknown(_)), _) => (Phase::Unknown, None),
+        Some(ScheduleRunResult::Submitted { .. }) => (Phase::Unknown, Some("submitted")),
+        Some(ScheduleRunResult::Unknown(_)) => (Phase::Unknown, None),
     };
     let mut snapshot = RunSnapshot::new(target.run(run.rid.as_str()), phase);
     snapshot.state = state.map(Into::into);
-    snapshot.created = run.created.or_else(|| build?.created);
-    snapshot.started = build.and_then(|build| build.created);
-    if phase.is_terminal() {
-        snapshot.finished = build.and_then(|build| build.finished);
-    }
-    if let Some(ScheduleRunResult::Error { error_name, description, .. }) = &run.result {
-        let said = description.as_deref().unwrap_or("the schedule could not be run");
-        let failure = Failure::new(said);
-        snapshot.failure = Some(match error_name {
-            Some(name) => failure.code(name.as_str()),
-            None => failure,
-        });
+    snapshot.created = run.created;
+    match &run.result {
+        Some(ScheduleRunResult::Submitted { build_rid, .. }) => {
+            snapshot.inner = Some(build_rid.as_str().into());
+        }
+        Some(ScheduleRunResult::Error { error_name, description, .. }) => {
+            let said = description.as_deref().unwrap_or("the schedule could not be run");
+            let failure = Failure::new(said);
+            snapshot.failure = Some(match error_name {
+                Some(name) => failure.code(name.as_str()),
+                None => failure,
+            });
+        }
+        _ => {}
     }
     snapshot
+}
+
+/// The run, with what its build says now.
+async fn with_build(calls: &SharedDeadline<'_, Foundry>, run: RunSnapshot) -> Result<RunSnapshot> {
+    let build = calls.send(GetBuild::new(run.inner.as_deref().unwrap_or_default())).await?;
+    let mut run = of_build(run, &build).observed(build.meta().server_date());
+    run.failure = if run.phase == Phase::Failed { Some(why(calls, &build).await) } else { None };
+    Ok(run)
+}
+
+/// Runs, with what their builds say now.
+async fn with_builds(
+    calls: &SharedDeadline<'_, Foundry>,
+    mut runs: Vec<RunSnapshot>,
+) -> Result<Vec<RunSnapshot>> {
+    let rids: Vec<BuildRid> =
+        runs.iter().filter_map(|run| Some((**run.inner.as_ref()?).into())).collect();
+    let mut builds = BTreeMap::new();
+    let mut observed = None;
+    for rids in rids.chunks(GetBuilds::MOST) {
+        let batch = calls.send(GetBuilds::new(rids)).await?;
+        observed = batch.meta().server_date();
+        builds.extend(batch.into_inner());
+    }
+    for run in &mut runs {
+        let build = run.inner.as_deref().and_then(|rid| builds.get(&BuildRid::from(rid)));
+        if let Some(build) = build {
+            *run = of_build(run.clone(), build).observed(observed);
+        }
+    }
+    Ok(runs)
+}
+
+fn of_build(mut run: RunSnapshot, build: &Build) -> RunSnapshot {
+    run.phase = phase_of_build(build);
+    run.state = build.status.as_ref().map(|status| status.as_str().into());
+    run.created = run.created.or(build.created);
+    run.started = build.created;
+    run.finished = build.finished.filter(|_| run.phase.is_terminal());
+    run
 }
 
 /// Why a build failed. The vendor does not say: the best there is: which job failed, and what it builds. If that

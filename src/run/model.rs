@@ -263,6 +263,9 @@ pub struct RunSnapshot {
     pub phase: Phase,
     /// Its status, in the vendor's own word.
     pub state: Option<Box<str>>,
+    /// The vendor's id of what does the work, where that is another thing than the run, and known: the build of a run of Foundry.
+    /// People find the vendor's page with it, and a wait polls it alone.
+    pub inner: Option<Box<str>>,
     /// When the vendor says it was created. For scheduled runs that may be the time it was due.
     pub created: Option<DateTime<Utc>>,
     /// When work began.
@@ -285,6 +288,7 @@ impl RunSnapshot {
             run,
             phase,
             state: None,
+            inner: None,
             created: None,
             started: None,
             finished: None,

@@ -316,6 +316,11 @@ impl Awaited {
         None
     }
 
+    /// What was last known about the run.
+    pub(super) fn last(&self) -> Option<&RunSnapshot> {
+        self.last.as_ref()
+    }
+
     /// How many polls in a row have failed.
     pub(super) fn failed_in_a_row(&self) -> u32 {
         self.failing.as_ref().map_or(0, |failing| failing.polls)

@@ -47,6 +47,19 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// [`Client::send`](crate::Client::send).
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot>;
 
+    /// Fetches a run that was fetched before; used by waits from their second poll on. What `last` says of the run, such as its
+    /// [`inner`](RunSnapshot::inner) id, may save requests. By default it does as [`fetch_run`](Self::fetch_run).
+    ///
+    /// # Errors
+    /// As [`fetch_run`](Self::fetch_run).
+    async fn fetch_run_again(
+        &self,
+        last: &RunSnapshot,
+        limits: &CallLimits,
+    ) -> Result<RunSnapshot> {
+        self.fetch_run(&last.run, limits).await
+    }
+
     /// Fetches one page of a target's runs, newest first. [`RunProviderExt::runs`](super::RunProviderExt::runs) walks them all.
     ///
     /// # Errors
@@ -88,6 +101,20 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
             }
         }
         Ok(found)
+    }
+
+    /// As [`fetch_runs`](Self::fetch_runs), of runs that were fetched before.
+    ///
+    /// # Errors
+    /// As [`fetch_page`](Self::fetch_page).
+    async fn fetch_runs_again(
+        &self,
+        target: &Target,
+        last: &[RunSnapshot],
+        limits: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        let runs: Vec<_> = last.iter().map(|last| last.run.clone()).collect();
+        self.fetch_runs(target, &runs, limits).await
     }
 
     /// Chooses the id of the next run, another one each time. For vendors with
@@ -321,6 +348,23 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
         limits: &CallLimits,
     ) -> Result<Vec<RunSnapshot>> {
         (**self).fetch_runs(target, runs, limits).await
+    }
+
+    async fn fetch_run_again(
+        &self,
+        last: &RunSnapshot,
+        limits: &CallLimits,
+    ) -> Result<RunSnapshot> {
+        (**self).fetch_run_again(last, limits).await
+    }
+
+    async fn fetch_runs_again(
+        &self,
+        target: &Target,
+        last: &[RunSnapshot],
+        limits: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        (**self).fetch_runs_again(target, last, limits).await
     }
 
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {

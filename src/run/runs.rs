@@ -102,7 +102,7 @@ async fn with_its_reason<P: RunProvider + ?Sized>(
     if !run.lacks_its_reason() {
         return Ok(run);
     }
-    let fetched = provider.fetch_run(&run.run, &CallLimits::default()).await;
+    let fetched = provider.fetch_run_again(&run, &CallLimits::default()).await;
     Ok(fetched
         .unwrap_or_else(|error| RunSnapshot { failure: Some(Failure::not_fetched(&error)), ..run }))
 }

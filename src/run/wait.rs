@@ -167,6 +167,19 @@ struct Polling<'p, P: ?Sized> {
     span: Span,
 }
 
+/// Fetches a run, from what is known of it if it was fetched before.
+pub(super) async fn fetch<P: RunProvider + ?Sized>(
+    provider: &P,
+    run: &RunRef,
+    last: Option<&RunSnapshot>,
+    limits: &CallLimits,
+) -> Result<RunSnapshot> {
+    match last {
+        Some(last) => provider.fetch_run_again(last, limits).await,
+        None => provider.fetch_run(run, limits).await,
+    }
+}
+
 /// Cancels the run when it is dropped, if there still is a provider.
 struct CancelOnDrop(Option<Arc<dyn RunProvider>>, RunRef);
 
@@ -206,7 +219,8 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
             self.interval = Some(self.settings.intervals.after(self.polls, self.floor, draw()));
 
             let limits = CallLimits::from(self.settings.options.clone()).time_left(left);
-            let poll = in_time(left, self.provider.fetch_run(&self.run, &limits)).await;
+            let fetched = fetch(self.provider, &self.run, self.awaited.last(), &limits);
+            let poll = in_time(left, fetched).await;
             // The server may ask for a longer pause.
             self.interval = poll.as_ref().err().and_then(Error::server_pause).max(self.interval);
             let now = self.clock.now();

@@ -18,6 +18,7 @@ use super::model::{RunRef, RunSnapshot, Target};
 use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
+use super::wait::fetch;
 use crate::client::{CallLimits, CallOptions, Clock, after, draw, within};
 use crate::error::{Error, Result};
 
@@ -264,6 +265,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 let options = self.settings.options.clone();
                 let (provider, clock, until) =
                     (self.provider, Arc::clone(&self.clock), after(now, left));
+                let last = |run: &RunRef| self.pending.get(run).and_then(Awaited::last).cloned();
+                let runs: Known = runs.into_iter().map(|run| (last(&run), run)).collect();
                 self.polls.push(Box::pin(async move {
                     let polled =
                         poll_target(provider, &target, runs, options, &*clock, until).await;
@@ -342,11 +345,14 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     }
 }
 
+/// Runs, with what is known of those that were fetched before.
+type Known = Vec<(Option<RunSnapshot>, RunRef)>;
+
 /// Fetches the runs of one target: together, and alone those that the list leaves out. No request begins after `until`.
 async fn poll_target<P: RunProvider + ?Sized>(
     provider: &P,
     target: &Target,
-    runs: Vec<RunRef>,
+    runs: Known,
     options: CallOptions,
     clock: &dyn Clock,
     until: Instant,
@@ -356,12 +362,17 @@ async fn poll_target<P: RunProvider + ?Sized>(
     let mut polled = Polled::with_capacity(runs.len());
     let mut alone = runs;
     if alone.len() > 1 && provider.capabilities().list {
-        let listed = in_time(left(), provider.fetch_runs(target, &alone, &limits())).await;
+        let listed = in_time(left(), fetch_together(provider, target, &alone, &limits())).await;
         match listed {
             Ok(listed) => {
-                let listed = listed.into_iter().filter(|run| !run.lacks_its_reason());
-                let mut listed: BTreeMap<_, _> = listed.map(|run| (run.run.clone(), run)).collect();
-                alone.retain(|run| match listed.remove(run) {
+                let mut listed: BTreeMap<_, _> =
+                    listed.into_iter().map(|run| (run.run.clone(), run)).collect();
+                alone.retain_mut(|(last, run)| match listed.remove(run) {
+                    // It is fetched alone for its reason.
+                    Some(failed) if failed.lacks_its_reason() => {
+                        *last = Some(failed);
+                        true
+                    }
                     Some(snapshot) => {
                         polled.push((run.clone(), Ok(snapshot)));
                         false
@@ -370,7 +381,7 @@ async fn poll_target<P: RunProvider + ?Sized>(
                 });
             }
             Err(error) if error.is_transient() || error.is_renewable() => {
-                return alone.into_iter().map(|run| (run, Err(error.clone()))).collect();
+                return alone.into_iter().map(|(_, run)| (run, Err(error.clone()))).collect();
             }
             // A list that is refused says nothing about the runs.
             Err(_) => {}
@@ -378,12 +389,13 @@ async fn poll_target<P: RunProvider + ?Sized>(
     }
     // The server asked for a pause: the rest has time until the next round.
     let is_held = AtomicBool::new(false);
-    let fetched = stream::iter(alone).map(|run| async {
+    let (left, limits, is_held) = (&left, &limits, &is_held);
+    let fetched = stream::iter(alone).map(|(last, run)| async move {
         let left = left();
         if left.is_zero() || is_held.load(Ordering::Relaxed) {
             return None;
         }
-        let snapshot = in_time(left, provider.fetch_run(&run, &limits())).await;
+        let snapshot = in_time(left, fetch(provider, &run, last.as_ref(), &limits())).await;
         let pause = snapshot.as_ref().err().and_then(Error::server_pause);
         is_held.fetch_or(pause.is_some_and(|pause| !pause.is_zero()), Ordering::Relaxed);
         Some((run, snapshot))
@@ -393,4 +405,19 @@ async fn poll_target<P: RunProvider + ?Sized>(
         polled.extend(fetched);
     }
     polled
+}
+
+/// Fetches runs of one target with as few requests as the vendor allows: from what is known of them, if all were fetched before.
+async fn fetch_together<P: RunProvider + ?Sized>(
+    provider: &P,
+    target: &Target,
+    runs: &Known,
+    limits: &CallLimits,
+) -> Result<Vec<RunSnapshot>> {
+    let last: Vec<_> = runs.iter().filter_map(|(last, _)| last.clone()).collect();
+    if last.len() == runs.len() {
+        return provider.fetch_runs_again(target, &last, limits).await;
+    }
+    let runs: Vec<_> = runs.iter().map(|(_, run)| run.clone()).collect();
+    provider.fetch_runs(target, &runs, limits).await
 }
