@@ -35,7 +35,10 @@ impl Calls {
 
     fn take(&self) -> Vec<(&'static str, usize)> {
         let calls = std::mem::take(&mut *self.0.lock().unwrap());
-        calls.into_iter().filter(|(operation, _)| !operation.ends_with(".token")).collect()
+        calls
+            .into_iter()
+            .filter(|(operation, _)| *operation != "adobe.token" && !operation.contains("token"))
+            .collect()
     }
 }
 

@@ -120,6 +120,11 @@ async fn a_file_that_is_gone_or_half_written_leaves_the_last_token() {
     subject.clock.advance(Duration::from_secs(1));
     subject.script.respond(200, BUILD);
     assert_eq!(subject.call().await, (vec!["canary-1".into()], None));
+    // The last token is refused: the error says that there is no file.
+    subject.script.respond(401, "");
+    let request = foundry::GetBuild::new("ri.foundry.main.build.1");
+    let error = subject.client.send(request).await.unwrap_err();
+    assert!(error.report().contains("cannot be read: entity not found"), "{}", error.report());
     subject.file.write("canary-2");
     subject.clock.advance(Duration::from_secs(1));
     subject.script.respond(200, BUILD);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use scheduled_runs::client::Vendor;
+use scheduled_runs::client::{Clock, Vendor};
 use scheduled_runs::run::{Capabilities, Failure};
-use scheduled_runs::testing::FakeProvider;
+use scheduled_runs::testing::{FakeProvider, ManualClock};
 use scheduled_runs::{
     CallLimits, Cursor, Error, ErrorKind, Page, Phase, Result, RunProvider, RunProviderExt as _,
     RunRef, RunSnapshot, Target,
@@ -92,7 +92,7 @@ async fn runs_join_a_wait_and_are_polled_at_once() {
     let mut ends = provider.wait_all([slow.clone()]).joined_by(joining).ends();
 
     sender.send(late.clone()).unwrap();
-    // It joins after the round that has begun, and does not wait for the next one.
+    // It is polled in the first round, as the runs that were there.
     let end = ends.next().await.unwrap().unwrap();
     assert_eq!((end.run, end.phase), (late, Phase::Skipped));
     assert!(provider.manual_clock().elapsed() < Duration::from_secs(5));
@@ -194,6 +194,7 @@ struct Shelf {
     pages: Vec<Vec<i64>>,
     fetched: Mutex<(usize, usize)>,
     has_no_reasons: bool,
+    fails_at: Option<usize>,
 }
 
 fn day(day: i64) -> DateTime<Utc> {
@@ -249,6 +250,9 @@ impl RunProvider for Shelf {
     ) -> Result<Page<RunSnapshot>> {
         self.fetched.lock().unwrap().0 += 1;
         let number: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        if self.fails_at == Some(number) {
+            return Err(error(ErrorKind::Server));
+        }
         let next = (number + 1 < self.pages.len()).then(|| Cursor::new((number + 1).to_string()));
         let days = self.pages.get(number).unwrap();
         Ok(Page::new(days.iter().map(|day| Self::run(*day)).collect(), next))
@@ -270,6 +274,9 @@ async fn a_list_since_a_time_ends_where_its_runs_are_older() {
     // Pages that are sorted one by one do not show that the list begins with the oldest runs.
     let oldest_first = Shelf::of(&[&[3, 2, 1], &[6, 5, 4], &[9, 8, 7]]);
     assert_eq!(oldest_first.since(8).await, (vec!["9".into(), "8".into()], 3));
+    // A page without a date shows nothing, and a page sorted by itself no order.
+    let filtered = Shelf::of(&[&[], &[5, 4, 3], &[12, 11]]);
+    assert_eq!(filtered.since(10).await, (vec!["12".into(), "11".into()], 3));
     let timeless = Shelf::of(&[&[0], &[0]]);
     assert_eq!(timeless.since(8).await.1, 2, "a run without a time is in the list, once");
 }
@@ -332,4 +339,133 @@ async fn a_wait_reports_its_end_once() {
     let mut outcomes: Vec<_> = reports.lock().unwrap().iter().map(|report| report.0).collect();
     outcomes.sort_unstable();
     assert_eq!(outcomes, ["failed", "not_found"]);
+}
+
+/// A vendor that needs 300 ms for each response, and whose run `first` ends at the third poll.
+#[derive(Debug, Default)]
+struct Slow {
+    clock: ManualClock,
+    polls_of_first: Mutex<usize>,
+}
+
+#[async_trait]
+impl RunProvider for Slow {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("slow")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        self.clock.advance(Duration::from_millis(300));
+        tokio::task::yield_now().await;
+        let mut polls = self.polls_of_first.lock().unwrap();
+        *polls += usize::from(run.id() == "first");
+        let has_ended = run.id() == "first" && *polls == 3;
+        Ok(RunSnapshot::new(run.clone(), if has_ended { Phase::Succeeded } else { Phase::Running }))
+    }
+}
+
+#[tokio::test]
+async fn runs_that_keep_joining_do_not_hold_up_the_others() {
+    let provider = Slow::default();
+    let run = |id: &str| Target::new(Vendor::new("slow"), id).run(id);
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let mut number = 0;
+    // Each run that is polled lets another one join, so that there is always one.
+    let wait = provider.wait_all([run("first")]).joined_by(joining).on_update(move |_| {
+        number += 1;
+        let _ = sender.send(Target::new(Vendor::new("slow"), number.to_string()).run("joined"));
+    });
+    let mut ends = wait.ends();
+    assert_eq!(ends.next().await.unwrap().unwrap().run, run("first"));
+    assert!(provider.clock.elapsed() < Duration::from_secs(60), "{:?}", provider.clock.elapsed());
+}
+
+#[tokio::test]
+async fn a_run_that_joins_in_a_pause_is_polled_in_it_and_one_that_joins_twice_goes_on() {
+    let provider = FakeProvider::new();
+    let slow = provider.add_run(&provider.target("slow"), [Phase::Running]);
+    let quick = provider.add_run(&provider.target("quick"), [Phase::Succeeded]);
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let wait =
+        provider.wait_all([slow.clone()]).joined_by(joining).timeout(Duration::from_secs(60));
+    let mut ends = wait.every(Duration::from_secs(20)).ends();
+    // The first round, then the pause.
+    assert!(ends.next().now_or_never().is_none());
+    let polls = provider.polls();
+    sender.send(slow.clone()).unwrap();
+    sender.send(quick.clone()).unwrap();
+    assert_eq!(ends.next().await.unwrap().unwrap().run, quick);
+    assert!(
+        provider.polls() > polls && provider.manual_clock().elapsed() <= Duration::from_secs(20)
+    );
+    // It joined again, and its time goes on from where it was.
+    drop(sender);
+    let error = ends.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.run()), (ErrorKind::WaitTimeout, Some(&slow)));
+    assert_eq!(provider.manual_clock().elapsed(), Duration::from_secs(60));
+    assert!(error.last_snapshot().is_some());
+}
+
+/// A vendor whose run `broken` can never be polled, and whose others end at the third poll.
+#[derive(Debug, Default)]
+struct OneBroken {
+    clock: ManualClock,
+    polls: Mutex<usize>,
+}
+
+#[async_trait]
+impl RunProvider for OneBroken {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("one-broken")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        if run.id() == "broken" {
+            return Err(error(ErrorKind::Server));
+        }
+        let mut polls = self.polls.lock().unwrap();
+        *polls += 1;
+        let phase = if *polls < 300 { Phase::Running } else { Phase::Succeeded };
+        Ok(RunSnapshot::new(run.clone(), phase))
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_polled_does_not_hold_up_the_others_of_its_target() {
+    let provider = OneBroken::default();
+    let target = Target::new(provider.vendor(), "t");
+    let mut ends =
+        provider.wait_all(["broken", "fine"].map(|run| target.run(run))).forever().ends();
+    assert_eq!(ends.next().await.unwrap().unwrap().run.id(), "fine");
+    assert_eq!(provider.clock.elapsed(), Duration::from_secs(299 * 5), "a poll every 5 s");
+}
+
+#[tokio::test]
+async fn an_error_of_a_later_page_loses_no_run_of_an_earlier_one() {
+    let shelf = Shelf { fails_at: Some(1), ..Shelf::of(&[&[9, 8, 7, 6, 5, 4, 3], &[2, 1]]) };
+    let target = Target::new(Vendor::new("shelf"), "t");
+    let mut runs = shelf.runs(&target).with_reasons();
+    for day in (3..=9).rev() {
+        assert_eq!(runs.next().await.unwrap().unwrap().run.id(), day.to_string());
+    }
+    assert_eq!(runs.next().await.unwrap().unwrap_err().cursor(), Some(&Cursor::new("1")));
+    assert!(runs.next().await.is_none());
 }

@@ -90,7 +90,8 @@ impl fmt::Display for Time {
     }
 }
 
-/// As the server sent it.
+/// As the server sent it. The zone of a text is a setting of the client, and is not part of it: read again outside of a client, it is
+/// UTC.
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.raw.parse::<i64>() {

@@ -21,7 +21,8 @@ pub trait Clock: Debug + Send + Sync {
     /// The monotonic time that pauses and deadlines are measured with.
     fn now(&self) -> Instant;
 
-    /// The wall clock. It labels reports; nothing is timed with it.
+    /// The wall clock. It labels reports, and together with the monotonic time it says when the [lease](super::Lease) of a start is over
+    /// and what [`recover`](crate::RunProviderExt::recover) may decide.
     fn utc(&self) -> DateTime<Utc>;
 
     /// Ends `duration` later.

@@ -12,8 +12,8 @@ use crate::vendor::Vendor;
 
 /// A call that has ended, with all its attempts: what [`ClientBuilder::on_call`](super::ClientBuilder::on_call) reports.
 ///
-/// All of it can be a label of a metric but [`elapsed`](Self::elapsed) and [`attempts`](Self::attempts): there are few values of
-/// each, and none is secret.
+/// Every field but [`elapsed`](Self::elapsed) and [`attempts`](Self::attempts) can be a label of a metric: it has few values, and none
+/// is secret.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FinishedCall<'c> {
@@ -29,7 +29,7 @@ pub struct FinishedCall<'c> {
     pub server_port: Option<u16>,
     /// Why the call failed; `None` if it succeeded. Its [`as_str`](ErrorKind::as_str) is OpenTelemetry's `error.type`.
     pub failure: Option<ErrorKind>,
-    /// The status of the last response, if there was one: OpenTelemetry's `http.response.status_code`.
+    /// The status of the last attempt, if it got a response: OpenTelemetry's `http.response.status_code`.
     pub status: Option<StatusCode>,
     /// How long the call took, with its retries, its pauses, its credential, and its wait for the vendor's rate limit.
     pub elapsed: Duration,

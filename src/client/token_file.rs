@@ -22,9 +22,9 @@ const LONGEST: u64 = 64 * 1024;
 /// A ready token from a file, which is read again when it changes: for secrets that are mounted into a container, and for a program
 /// beside this one that renews the token.
 ///
-/// The file holds the token and nothing else; a line break at its end is ignored. It is read when the client is built, then at most
-/// once a second, and at once when the vendor has refused the token. If the file cannot be read, or is empty, because it is being
-/// written, the last token is used. `make` turns the text into the vendor's credential.
+/// The file holds the token and nothing else; a line break at its end is ignored. It is read when the client is built, then when a
+/// call needs it and the last reading is a second old, and at once when the vendor has refused the token. If the file cannot be read, or is empty, because it is being
+/// written, the last token is used; the error of a call whose token is refused then says why. `make` turns the text into the vendor's credential.
 ///
 /// ```
 /// # #[cfg(feature = "foundry")] {
@@ -53,6 +53,8 @@ struct Current {
     /// How many tokens were read before.
     number: u64,
     read: Option<Instant>,
+    /// Why the file could not be read since.
+    unread: Option<Error>,
 }
 
 /// Which token a request carries.
@@ -94,13 +96,15 @@ impl TokenFile {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match (read, current.take()) {
             (Ok((text, credential)), last) => match last {
-                Some(last) if last.text.expose_secret() == text.expose_secret() => last,
+                Some(last) if last.text.expose_secret() == text.expose_secret() => {
+                    Current { unread: None, ..last }
+                }
                 last => {
                     let number = last.map_or(0, |last| last.number.saturating_add(1));
-                    Current { text, credential, number, read: None }
+                    Current { text, credential, number, read: None, unread: None }
                 }
             },
-            (Err(_), Some(last)) => last,
+            (Err(error), Some(last)) => Current { unread: Some(error), ..last },
             (Err(error), None) => return Err(error),
         };
         Ok(current.insert(Current { read: now, ..next }).clone())
@@ -151,7 +155,17 @@ impl Credential for TokenFile {
         context: &CredentialContext<'_>,
     ) -> Result<bool> {
         let current = self.read(context.now()).await?;
-        Ok(rejected.extension() != Some(&Number(current.number)))
+        if rejected.extension() != Some(&Number(current.number)) {
+            return Ok(true);
+        }
+        // What is made of the text may fetch tokens with it, and then has another one.
+        match current.credential.refresh(rejected, context).await {
+            Ok(false) => match current.unread {
+                Some(error) => Err(error),
+                None => Ok(false),
+            },
+            refreshed => refreshed,
+        }
     }
 
     fn is_renewable(&self) -> bool {

@@ -241,7 +241,8 @@ impl Error {
     /// Whether the call may have started, changed or deleted something at the vendor although it failed.
     ///
     /// After a trigger that was [verified](crate::run::Trigger::verify), [`verified_not_started`](Self::verified_not_started) says
-    /// what was found; this stays true. Always false for calls that are safe to retry. It errs on the side of `true`: a lost or unreadable response, every 408, every
+    /// what was found; this stays true. Always false for calls that are safe to retry, but
+    /// for errors about a start that came before, such as those of [`recover`](crate::RunProviderExt::recover). It errs on the side of `true`: a lost or unreadable response, every 408, every
     /// 4xx that a gateway may send after it has passed the request on (444, 460, 499, and those that no standard has), and every 5xx
     /// but 501, 505 and 511 that does not say "not accepted" count as "may have".
     #[must_use]

@@ -428,8 +428,8 @@ macro_rules! order_setters {
             self
         }
 
-        /// The time to order by, newest first unless [`oldest_first`](Self::oldest_first) is set. Default:
-        /// [`Created`](crate::mode::TimeField::Created).
+        /// The time to order by, newest first unless [`oldest_first`](Self::oldest_first) is set. An order without it is by
+        /// [`Created`](crate::mode::TimeField::Created); without both, the order is the vendor's.
         pub fn order_by(mut self, field: crate::mode::TimeField) -> Self {
             self.list.order.get_or_insert_with(|| "desc".to_owned());
             self.list.order_by = Some(field.as_str().to_owned());

@@ -187,9 +187,9 @@ pub struct Options {
 }
 
 impl ClientBuilder<Mode> {
-    /// The workspace: the username in its address, `app.mode.com/{workspace}`. Required.
+    /// The workspace: the username in its address, `app.mode.com/{workspace}`. Required, also with a base URL.
     ///
-    /// It becomes the last segment of the base URL. If you set a [`base_url`](Self::base_url), only that one is used: it must
+    /// It becomes the last segment of the base URL. If you set a [`base_url`](Self::base_url), requests go to that one: it must
     /// end with the workspace, as in `https://proxy.example/api/acme`.
     pub fn workspace(mut self, username: impl Into<String>) -> Self {
         self.options.workspace = Some(username.into());

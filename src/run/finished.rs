@@ -21,7 +21,7 @@ pub struct FinishedWait<'w> {
     pub polls: u32,
     /// How many of the polls failed.
     pub failed_polls: u32,
-    /// From the first poll to the last.
+    /// From the beginning of the wait, or from when the run joined it, to its end.
     pub elapsed: Duration,
 }
 

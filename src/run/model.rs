@@ -276,7 +276,7 @@ pub struct RunSnapshot {
     pub observed: Option<DateTime<Utc>>,
     /// How far it is, if the vendor counts.
     pub progress: Option<Progress>,
-    /// Why it failed. Set for a failed run that was fetched alone; lists leave it out.
+    /// Why it failed. Lists leave it out; a run that is fetched alone, waits, and [`with_reasons`](super::Runs::with_reasons) have it.
     pub failure: Option<Failure>,
 }
 

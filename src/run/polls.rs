@@ -51,9 +51,9 @@ impl fmt::Debug for Settings<'_> {
 
 impl Settings<'_> {
     /// The least pause after so many polls have failed in a row. A wait that goes on whatever fails doubles it each time.
-    pub(super) fn outage(&self, failed: u32) -> Option<Duration> {
+    pub(super) fn outage(&self, failed: u32, floor: Duration) -> Option<Duration> {
         let doublings = failed.checked_sub(1).filter(|_| self.tolerance == Tolerance::Forever)?;
-        let pause = self.intervals.every.saturating_mul(2_u32.saturating_pow(doublings));
+        let pause = self.intervals.every.max(floor).saturating_mul(2_u32.saturating_pow(doublings));
         Some(pause.min(LONGEST_OUTAGE_PAUSE))
     }
 }
@@ -141,10 +141,12 @@ macro_rules! wait_setters {
             self
         }
 
-        /// Waits without a limit, and sits out every outage, also that of a credential: until the run has ended, or the vendor says
-        /// that there is no such run. For a service whose waits live as long as its process: it needs no loop around a wait. Polls
-        /// that fail are made less and less often, up to once in 10 minutes. A later [`timeout`](Self::timeout),
-        /// [`tolerate_for`](Self::tolerate_for) or [`tolerate`](Self::tolerate) counts again.
+        /// Waits without a limit, and sits out every outage, also that of a credential, and the page of a gateway: for a service whose
+        /// waits live as long as its process. Polls that fail are made less and less often, up to once in 10 minutes. A later
+        /// [`timeout`](Self::timeout), [`tolerate_for`](Self::tolerate_for) or [`tolerate`](Self::tolerate) counts again.
+        ///
+        /// It ends when the run has ended, and with an error that no time heals: a run that is not found, that the credential may not
+        /// see, whose response has another shape than documented, or that cannot be asked for.
         ///
         /// A refused credential is an outage, because another one may come: a client secret that is replaced, a
         /// [`TokenFile`](crate::client::TokenFile) that is written anew. [`on_failed_poll`](Self::on_failed_poll) and the events of
@@ -225,10 +227,18 @@ pub(super) struct Awaited {
     failed_polls: u32,
     last: Option<RunSnapshot>,
     failing: Option<Failing>,
+    /// It is not polled before this time, because its last polls failed.
+    rests_until: Option<Instant>,
     /// This wait triggered the run.
     triggered: bool,
     /// When this process triggered the run.
     triggered_at: Option<Instant>,
+}
+
+/// Whether a wait for ever sits it out, although it is no outage by itself: a credential may be replaced, and the page of a gateway
+/// goes away.
+pub(super) fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Auth | ErrorKind::UnexpectedContent)
 }
 
 /// Polls that failed in a row.
@@ -246,6 +256,7 @@ impl Awaited {
             failed_polls: 0,
             last: None,
             failing: None,
+            rests_until: None,
             triggered,
             triggered_at: run.triggered(),
         }
@@ -294,7 +305,7 @@ impl Awaited {
             let is_forever = settings.tolerance == Tolerance::Forever;
             let is_outage = error.is_transient()
                 || (was_good && error.is_renewable())
-                || (is_forever && error.kind() == ErrorKind::Auth);
+                || (is_forever && is_passing(error.kind()));
             is_outage
                 // A wait that is over says so, and what has failed last.
                 && (age >= settings.timeout
@@ -314,6 +325,19 @@ impl Awaited {
         }
         self.failing = Some(Failing { since, polls, last: error });
         None
+    }
+
+    pub(super) fn rest_until(&mut self, time: Option<Instant>) {
+        self.rests_until = time;
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.rests_until.is_none_or(|until| until <= now)
+    }
+
+    /// How often the run was polled.
+    pub(super) fn polls(&self) -> u32 {
+        self.polls
     }
 
     /// What was last known about the run.

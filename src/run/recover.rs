@@ -10,6 +10,7 @@ use futures_core::future::BoxFuture;
 
 use super::intent::{KnownRuns, Moment, StartIntent};
 use super::model::RunRef;
+use super::polls::is_passing;
 use super::provider::RunProvider;
 use super::search::Look;
 use super::start::{ambiguous, several, too_long};
@@ -112,7 +113,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
                     let since = *failing.get_or_insert_with(|| clock.now());
                     let failing = clock.now().saturating_duration_since(since);
                     let is_outage =
-                        error.is_transient() || (self.forever && error.kind() == ErrorKind::Auth);
+                        error.is_transient() || (self.forever && is_passing(error.kind()));
                     if !is_outage || (failing >= longest && !self.forever) {
                         return Err(error);
                     }
@@ -165,7 +166,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
             (None, Some(known)) => Look::take(*provider, intent.target(), known, limits).await?,
             (None, None) => {
                 let message = format!(
-                    "a run of {} may have been started, and nothing tells its runs apart",
+                    "a run of {} cannot be found, because nothing tells its runs apart",
                     intent.target()
                 );
                 return Err(ambiguous(message, [], None));

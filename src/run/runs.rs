@@ -20,7 +20,7 @@ use crate::paging::walk::endless;
 const CONCURRENT_REASONS: usize = 8;
 
 /// The runs of a target, made by [`RunProviderExt::runs`](super::RunProviderExt::runs): a stream of snapshots, newest first, page
-/// after page. Set what it shall have before it is polled for the first time.
+/// after page. Call its setters before you poll it.
 #[must_use = "a list is fetched when it is polled"]
 pub struct Runs<'p, P: ?Sized> {
     provider: &'p P,
@@ -90,21 +90,24 @@ impl<'p, P: RunProvider + ?Sized> Runs<'p, P> {
         if !self.with_reasons {
             return runs.boxed();
         }
-        let explained = runs.map_ok(move |run| with_its_reason(provider, run));
-        explained.try_buffered(CONCURRENT_REASONS).boxed()
+        // Not `try_buffered`: at an error of a later page, that drops the runs before it.
+        let explained = runs.map(move |run| async move {
+            match run {
+                Ok(run) => Ok(with_its_reason(provider, run).await),
+                Err(error) => Err(error),
+            }
+        });
+        explained.buffered(CONCURRENT_REASONS).boxed()
     }
 }
 
-async fn with_its_reason<P: RunProvider + ?Sized>(
-    provider: &P,
-    run: RunSnapshot,
-) -> Result<RunSnapshot> {
+async fn with_its_reason<P: RunProvider + ?Sized>(provider: &P, run: RunSnapshot) -> RunSnapshot {
     if !run.lacks_its_reason() {
-        return Ok(run);
+        return run;
     }
     let fetched = provider.fetch_run_again(&run, &CallLimits::default()).await;
-    Ok(fetched
-        .unwrap_or_else(|error| RunSnapshot { failure: Some(Failure::not_fetched(&error)), ..run }))
+    fetched
+        .unwrap_or_else(|error| RunSnapshot { failure: Some(Failure::not_fetched(&error)), ..run })
 }
 
 impl RunSnapshot {

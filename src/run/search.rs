@@ -158,6 +158,7 @@ pub(super) struct Order {
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
     is_mixed: bool,
+    /// Pages with a dated run.
     pages: usize,
 }
 
@@ -174,8 +175,12 @@ impl Order {
     }
 
     pub(super) fn add_page(&mut self, created: impl Iterator<Item = Option<DateTime<Utc>>>) {
-        self.pages += 1;
-        created.for_each(|created| self.add(created));
+        let mut is_dated = false;
+        for created in created {
+            is_dated |= created.is_some();
+            self.add(created);
+        }
+        self.pages += usize::from(is_dated);
     }
 
     /// Whether all that follows is older. Some providers sort each page by itself, so that one page does not show the order of the

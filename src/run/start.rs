@@ -176,7 +176,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
         match (listed, lost) {
             (Err(error), lost) => {
                 let message = format!(
-                    "a run of {target} may have been started, but the list of its runs could not be read within {seconds} s: {error}"
+                    "the list of the runs of {target} could not be read within {seconds} s: {error}"
                 );
                 let is_lost = lost.is_some();
                 let unread = ambiguous(message, [], lost);
@@ -193,11 +193,8 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
     }
 
     fn nameless(&self, waited: Duration) -> Error {
-        let message = format!(
-            "the vendor accepted the trigger of {}, but no new run appeared within {} s",
-            self.target,
-            waited.as_secs()
-        );
+        let message =
+            format!("no new run of {} appeared within {} s", self.target, waited.as_secs());
         Error::new(ErrorKind::Ambiguous, message)
     }
 }

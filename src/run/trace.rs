@@ -6,7 +6,8 @@ use tracing::{Span, field};
 
 use super::finished::FinishedWait;
 use super::model::{RunRef, RunSnapshot};
-use crate::error::Error;
+use super::provider::CancelOutcome;
+use crate::error::{Error, Result};
 use crate::redact::Printable;
 use crate::vendor::Vendor;
 
@@ -49,12 +50,17 @@ pub(super) fn wait_ended(wait: &FinishedWait<'_>) {
 }
 
 /// A run was to be cancelled, because its wait was dropped.
-pub(super) fn cancelled_on_drop(run: &RunRef, error: Option<&Error>) {
+pub(super) fn cancelled_on_drop(run: &RunRef, outcome: Result<CancelOutcome>) {
+    let outcome = match outcome {
+        Ok(CancelOutcome::Requested) => "requested",
+        Ok(CancelOutcome::AlreadyFinished) => "already_finished",
+        Err(error) => error.kind().as_str(),
+    };
     tracing::warn!(
         target: TARGET,
         run = %Printable(&run.to_string()),
-        error.r#type = error.map(|error| error.kind().as_str()),
-        "a run was cancelled because its wait was dropped"
+        outcome,
+        "a run is cancelled because its wait was dropped"
     );
 }
 

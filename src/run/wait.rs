@@ -83,9 +83,9 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     /// time limit around it ran out. `provider` is the same provider, owned: a clone of the client, or of the `Arc`. Off by default.
     ///
     /// It is an attempt, not a promise. The request is sent by a task of its own, once, with the client's own limits, and nobody
-    /// learns what came of it but the event "a run was cancelled because its wait was dropped". It is not sent if the program ends,
-    /// if there is no tokio runtime any more, if the run is not known yet because its trigger is still under way, or if the last
-    /// poll has said that the run has ended.
+    /// learns what came of it but the event "a run is cancelled because its wait was dropped". It is not sent if the wait was never
+    /// polled, if the run is not known yet because its trigger is still under way, if the last poll has said that the run has ended, if
+    /// the wait is dropped outside of a tokio runtime, or if the program or its runtime ends.
     pub fn cancel_on_drop(mut self, provider: impl RunProvider) -> Self {
         self.stop.cancel_on_drop = Some(Arc::new(provider));
         self
@@ -137,7 +137,6 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             until: self.stop.until,
             floor: self.provider.capabilities().poll_floor,
             clock,
-            polls: 0,
             interval: None,
         })
     }
@@ -161,7 +160,6 @@ struct Polling<'p, P: ?Sized> {
     on_drop: CancelOnDrop,
     floor: Duration,
     clock: Arc<dyn Clock>,
-    polls: u32,
     /// The interval before the next poll; `None` before the first.
     interval: Option<Duration>,
     span: Span,
@@ -190,7 +188,7 @@ impl Drop for CancelOnDrop {
         let run = self.1.clone();
         runtime.spawn(async move {
             let outcome = provider.send_cancel(&run, &CallLimits::default()).await;
-            trace::cancelled_on_drop(&run, outcome.err().as_ref());
+            trace::cancelled_on_drop(&run, outcome);
         });
     }
 }
@@ -215,8 +213,8 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
                 }
             }
             let left = self.left();
-            self.polls = self.polls.saturating_add(1);
-            self.interval = Some(self.settings.intervals.after(self.polls, self.floor, draw()));
+            let polls = self.awaited.polls().saturating_add(1);
+            self.interval = Some(self.settings.intervals.after(polls, self.floor, draw()));
 
             let limits = CallLimits::from(self.settings.options.clone()).time_left(left);
             let fetched = fetch(self.provider, &self.run, self.awaited.last(), &limits);
@@ -229,7 +227,7 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
                 Some(Err(error)) => return Err(self.awaited.about_the_run(&self.run, error)),
                 None => {
                     let failed = self.awaited.failed_in_a_row();
-                    self.interval = self.interval.max(self.settings.outage(failed));
+                    self.interval = self.interval.max(self.settings.outage(failed, self.floor));
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Waiting for the ends of many runs at once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::pin;
@@ -63,7 +64,9 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     wait_setters!();
 
     /// Waits for these runs as well, from the moment when each comes out of the stream: give it the receiving end of a channel. A run
-    /// is polled as soon as it joins, and its limits count from then. The wait ends when the stream has ended and all runs have.
+    /// is polled when it joins, as soon as its target is not being polled and its server asks for no pause, and its limits count from
+    /// then. A run that is awaited already goes on as it was; one that has ended and joins again is returned again. The wait ends when
+    /// the stream has ended and all runs have.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -108,6 +111,7 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             clock,
             rounds: 0,
             due: BTreeMap::new(),
+            fresh: BTreeMap::new(),
             is_interrupted: false,
             pending: pending.collect(),
             joining: self.joining,
@@ -136,6 +140,8 @@ struct Round<'p, P: ?Sized> {
     next: Instant,
     /// The targets that are still to be polled in this round.
     due: BTreeMap<Target, Vec<RunRef>>,
+    /// Runs that have joined and were not polled yet: they do not wait for a round.
+    fresh: BTreeMap<Target, Vec<RunRef>>,
     /// The round is not over: it was left to return an end.
     is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
@@ -150,6 +156,27 @@ struct Round<'p, P: ?Sized> {
     ended: VecDeque<Result<RunSnapshot>>,
 }
 
+/// What happens next, while targets are polled.
+enum Event {
+    Polled(Target, Polled),
+    AllPolled,
+    Joined(RunRef),
+    NoneJoins,
+}
+
+async fn next_event(
+    polls: &mut FuturesUnordered<BoxFuture<'_, (Target, Polled)>>,
+    joining: &mut Option<Joining<'_>>,
+) -> Event {
+    let polled = async {
+        let polled = polls.next().await;
+        polled.map_or(Event::AllPolled, |(target, polled)| Event::Polled(target, polled))
+    };
+    let Some(joining) = joining else { return polled.await };
+    let joined = async { joining.next().await.map_or(Event::NoneJoins, Event::Joined) };
+    future::select(pin!(polled), pin!(joined)).await.factor_first().0
+}
+
 /// What a poll of a target's runs brought. A run for which there was no time left, or whose server asked for a pause, is missing.
 type Polled = Vec<(RunRef, Result<RunSnapshot>)>;
 
@@ -158,21 +185,23 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     /// meanwhile is polled at once.
     async fn poll(&mut self) {
         self.take_joined();
-        let joined = if self.pending.is_empty() {
-            self.joins_within(None).await
-        } else if self.rounds > 0 && self.due.is_empty() && self.polls.is_empty() {
-            let pause = self.next.saturating_duration_since(self.clock.now());
-            self.joins_within(Some(pause.min(self.first_left()))).await
-        } else {
-            // Polls that are still under way have taken the whole interval.
-            false
-        };
+        if self.pending.is_empty() {
+            self.joins_within(None).await;
+        } else if self.rounds > 0 && self.polls.is_empty() && !self.has_due() {
+            // Runs that have joined wait for the end of a pause that their server asks for, not for the next round.
+            let held = self.fresh.keys().filter_map(|target| self.held.get(target)).copied();
+            let until = held.chain([self.next]).min().unwrap_or(self.next);
+            let pause = until.saturating_duration_since(self.clock.now());
+            self.joins_within(Some(pause.min(self.first_left()))).await;
+        }
         self.end_those_out_of_time();
         if !self.ended.is_empty() {
             return;
         }
-        // A round that is not over goes on: otherwise the last of very many targets would never be polled.
-        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && !joined {
+        // Runs that have joined before the next round do not begin it. A round that is not over goes on: otherwise the last of very
+        // many targets would never be polled. Polls that are still under way have taken the whole interval.
+        let is_early = self.clock.now() < self.next && self.polls.is_empty() && self.has_due();
+        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && !is_early {
             self.begin_round();
         }
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
@@ -187,7 +216,36 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         self.schedule_next();
         let now = self.clock.now();
         self.held.retain(|_, until| *until > now);
-        self.due = self.due();
+        for (run, awaited) in &self.pending {
+            let target = run.target();
+            if self.is_free(target) && awaited.is_due(now) {
+                self.due.entry(target.clone()).or_default().push(run.clone());
+            }
+        }
+        self.fresh.retain(|target, _| !self.due.contains_key(target));
+    }
+
+    /// Whether the target can be polled now.
+    fn is_free(&self, target: &Target) -> bool {
+        let is_held = self.held.get(target).is_some_and(|until| *until > self.clock.now());
+        !is_held && !self.busy.contains(target)
+    }
+
+    /// Whether there is a target to poll now.
+    fn has_due(&self) -> bool {
+        !self.due.is_empty() || self.fresh.keys().any(|target| self.is_free(target))
+    }
+
+    /// The next target to poll: of runs that have joined, or of the round.
+    fn next_due(&mut self) -> Option<(Target, Vec<RunRef>)> {
+        let fresh = self.fresh.keys().find(|target| self.is_free(target)).cloned();
+        match fresh.and_then(|target| self.fresh.remove_entry(&target)) {
+            Some((target, mut runs)) => {
+                runs.extend(self.due.remove(&target).into_iter().flatten());
+                Some((target, runs))
+            }
+            None => self.due.pop_first(),
+        }
     }
 
     fn schedule_next(&mut self) {
@@ -213,8 +271,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         }
     }
 
-    /// Sleeps, without a limit if there is no pause, until a run joins. True if one has.
-    async fn joins_within(&mut self, pause: Option<Duration>) -> bool {
+    /// Sleeps, without a limit if there is no pause, until a run joins.
+    async fn joins_within(&mut self, pause: Option<Duration>) {
         let clock = Arc::clone(&self.clock);
         let mut sleep = pin!(async move {
             match pause {
@@ -224,29 +282,25 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         });
         while let Some(runs) = &mut self.joining {
             match future::select(runs.next(), sleep.as_mut()).await {
-                Either::Left((Some(run), _)) => {
-                    self.join(run);
-                    return true;
-                }
+                Either::Left((Some(run), _)) => return self.join(run),
                 Either::Left((None, _)) => self.joining = None,
-                Either::Right(_) => return false,
+                Either::Right(_) => return,
             }
         }
         if pause.is_some() {
             sleep.await;
         }
-        false
     }
 
     fn join(&mut self, run: RunRef) {
         if self.pending.is_empty() {
             self.schedule_next();
         }
-        let target = run.target().clone();
-        let awaited = Awaited::new(&run, false, self.clock.now());
-        let is_new = self.pending.insert(run.clone(), awaited).is_none();
-        if is_new && !self.busy.contains(&target) && !self.held.contains_key(&target) {
-            self.due.entry(target).or_default().push(run);
+        let now = self.clock.now();
+        // A run that is awaited already goes on as it was.
+        if let Entry::Vacant(place) = self.pending.entry(run.clone()) {
+            place.insert(Awaited::new(&run, false, now));
+            self.fresh.entry(run.target().clone()).or_default().push(run);
         }
     }
 
@@ -254,7 +308,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     async fn poll_due(&mut self) {
         loop {
             while self.polls.len() < CONCURRENT_POLLS
-                && let Some((target, runs)) = self.due.pop_first()
+                && let Some((target, runs)) = self.next_due()
             {
                 let now = self.clock.now();
                 let awaited = runs.iter().filter_map(|run| self.pending.get(run));
@@ -275,28 +329,29 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             }
             // Who waits for an end shall have it soon. Others that end at the same time come with it, in their order.
             let patience = if self.ended.is_empty() { Duration::MAX } else { FIRST_POLL };
-            let Some(polled) = within(patience, self.polls.next()).await else {
-                self.is_interrupted = true;
-                return;
-            };
-            let Some((target, polled)) = polled else { return };
-            self.busy.remove(&target);
-            for (run, polled) in polled {
-                self.take_in(&run, polled);
+            let event = within(patience, next_event(&mut self.polls, &mut self.joining)).await;
+            match event {
+                None => {
+                    self.is_interrupted = true;
+                    return;
+                }
+                Some(Event::AllPolled) => return,
+                Some(Event::Polled(target, polled)) => {
+                    self.busy.remove(&target);
+                    for (run, polled) in polled {
+                        self.take_in(&run, polled);
+                    }
+                }
+                Some(Event::Joined(run)) => {
+                    self.join(run);
+                    // Runs that keep joining do not hold up the next round.
+                    if self.due.is_empty() && self.clock.now() >= self.next {
+                        return;
+                    }
+                }
+                Some(Event::NoneJoins) => self.joining = None,
             }
         }
-    }
-
-    /// The targets to poll in this round, each with its runs.
-    fn due(&self) -> BTreeMap<Target, Vec<RunRef>> {
-        let mut due: BTreeMap<Target, Vec<RunRef>> = BTreeMap::new();
-        for run in self.pending.keys() {
-            let target = run.target();
-            if !self.busy.contains(target) && !self.held.contains_key(target) {
-                due.entry(target.clone()).or_default().push(run.clone());
-            }
-        }
-        due
     }
 
     fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>) {
@@ -304,9 +359,11 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         let now = self.clock.now();
         let pause = polled.as_ref().err().and_then(Error::server_pause);
         let taken = awaited.take_in(polled, now, &mut self.settings);
-        let failed = awaited.failed_in_a_row();
-        let outage = self.settings.outage(failed);
-        if let Some(pause) = pause.max(outage) {
+        // An outage of one run is none of the others. The pause counts from this round, not from the end of the poll.
+        let interval = self.settings.intervals.every.max(self.floor);
+        let outage = self.settings.outage(awaited.failed_in_a_row(), self.floor);
+        awaited.rest_until(outage.map(|pause| after(self.next, pause.saturating_sub(interval))));
+        if let Some(pause) = pause {
             let until = self.held.entry(run.target().clone()).or_insert(now);
             *until = after(now, pause).max(*until);
         }

@@ -1,6 +1,7 @@
 //! Runs of queries as runs of any vendor.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,7 +24,7 @@ use crate::wire::stable_hash;
 
 /// The target is a query, and the id of a run is its `schedule_id`. If the query sets no id, each run gets a new one: a
 /// prefix made from the query, the time, and a random part. The prefix identifies the target's runs in the history of
-/// the licence: those of the last 24 hours that this crate started, in this process or another one. Runs of the same
+/// the licence: those of the last 89 days that this crate started, in this process or another one. Runs of the same
 /// query that were started in other ways have other ids, and the history does not say what they asked for. If the query
 /// sets an id, all its runs have that id. Then a lost trigger cannot be confirmed, because an earlier run has the same
 /// id.
@@ -64,11 +65,29 @@ impl RunProvider for Client {
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         let ids = Ids::of(target.id_at(self)?)?;
-        let page = self.share_deadline(limits).page(history(&ids), cursor.as_ref()).await?;
+        let request = history(&ids).since(LONGEST_HISTORY);
+        let page = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
         let observed = page.meta().server_date();
         let page = page.into_inner();
         let runs = listed(target, &ids, page.items).into_iter();
         Ok(Page::new(runs.map(|run| run.observed(observed)).collect(), page.next))
+    }
+
+    /// One page of the last 24 hours: runs that somebody waits for are new, as a rule. The others are fetched alone.
+    #[inline]
+    async fn fetch_runs(
+        &self,
+        target: &Target,
+        runs: &[RunRef],
+        limits: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        let ids = Ids::of(target.id_at(self)?)?;
+        let page = self.share_deadline(limits).send(history(&ids)).await?;
+        let observed = page.meta().server_date();
+        let listed = listed(target, &ids, page.into_inner().items).into_iter();
+        let runs: HashSet<&RunRef> = runs.iter().collect();
+        let awaited = listed.filter(|run| runs.contains(&run.run));
+        Ok(awaited.map(|run| run.observed(observed)).collect())
     }
 
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
