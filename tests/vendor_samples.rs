@@ -59,6 +59,12 @@ fn samples(vendor: &str) -> Option<Vec<(String, String)>> {
     Some(samples)
 }
 
+/// What a sample decodes to serialises under the sample's names, and decodes again to an equal value.
+fn travels<T: round_trip::Travels>(operation: &str, value: &T, sample: &str) {
+    let json = round_trip::check_value(operation, value);
+    round_trip::check_names(operation, &json, sample);
+}
+
 /// Values in samples that no vendor sends, by enum or member: somebody's test or documentation made them up.
 const MADE_UP: [(&str, &str); 3] = [
     ("mode.query_runs.get", "RunState"),

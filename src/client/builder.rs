@@ -59,7 +59,7 @@ impl<A: Api> Debug for ClientBuilder<A> {
             .field("limits", &self.limits)
             .field("retry", &self.retry)
             .field("on_drift", &self.drift.is_some())
-            .field("on_call", &self.on_call)
+            .field("on_call", &self.on_call.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! [`FinishedCall`]: what a client reports of each call that has ended, for metrics.
 
-use std::fmt::{self, Debug};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -53,12 +52,6 @@ impl FinishedCall<'_> {
 
 /// The caller's callback.
 pub(super) struct OnCall(Box<dyn Fn(&FinishedCall<'_>) + Send + Sync>);
-
-impl Debug for OnCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnCall")
-    }
-}
 
 impl OnCall {
     pub(super) fn new(callback: impl Fn(&FinishedCall<'_>) + Send + Sync + 'static) -> Self {

@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::{BoxStream, Stream};
 use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
 use super::model::{RunRef, RunSnapshot, Target};
@@ -184,7 +184,6 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     /// Sleeps until the next round and polls every run, or goes on with the round that an end has interrupted. A run that joins
     /// meanwhile is polled at once.
     async fn poll(&mut self) {
-        self.take_joined();
         if self.pending.is_empty() {
             self.joins_within(None).await;
         } else if self.rounds > 0 && self.polls.is_empty() && !self.has_due() {
@@ -259,16 +258,6 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         let now = self.clock.now();
         let left = self.pending.values().map(|run| run.left(self.settings.timeout, now));
         left.min().unwrap_or_default()
-    }
-
-    /// Takes in the runs that have joined while something else was done.
-    fn take_joined(&mut self) {
-        while let Some(joined) = self.joining.as_mut().and_then(|runs| runs.next().now_or_never()) {
-            match joined {
-                Some(run) => self.join(run),
-                None => self.joining = None,
-            }
-        }
     }
 
     /// Sleeps, without a limit if there is no pause, until a run joins.

@@ -15,8 +15,8 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ClientBuilder, ErrorKind};
 use serde_json::Value;
 
-use super::round_trip::{self, Travels};
-use super::{reports_only_what_is_new, samples};
+use super::round_trip::Travels;
+use super::{reports_only_what_is_new, samples, travels};
 
 #[tokio::test]
 async fn every_arcgis_sample_decodes_into_its_model() {
@@ -154,8 +154,7 @@ where
     script.respond(200, body.to_owned());
     match client().transport(script).build().unwrap().send(request).await {
         Ok(answer) => {
-            let json = round_trip::check_value(E::OPERATION, &*answer);
-            round_trip::check_names(E::OPERATION, &json, body);
+            travels(E::OPERATION, &*answer, body);
             found(&answer)
         }
         Err(error) => panic!("{}", error.report()),

@@ -17,8 +17,8 @@ use scheduled_runs::{Cursor, ErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::round_trip::{self, Travels};
-use super::{reports_only_what_is_new, samples};
+use super::round_trip::Travels;
+use super::{reports_only_what_is_new, samples, travels};
 
 #[tokio::test]
 async fn every_foundry_sample_decodes_into_its_model() {
@@ -219,8 +219,7 @@ where
     script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => {
-            let json = round_trip::check_value(E::OPERATION, &*answer);
-            round_trip::check_names(E::OPERATION, &json, body);
+            travels(E::OPERATION, &*answer, body);
             found(&answer)
         }
         Err(error) => panic!("{}", error.report()),

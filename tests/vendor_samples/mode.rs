@@ -14,8 +14,8 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{ErrorKind, mode};
 use serde_json::Value;
 
-use super::round_trip::{self, Travels};
-use super::{reports_only_what_is_new, samples};
+use super::round_trip::Travels;
+use super::{reports_only_what_is_new, samples, travels};
 
 #[tokio::test]
 async fn every_mode_sample_decodes_into_its_model() {
@@ -191,8 +191,7 @@ where
     script.respond(200, body.to_owned());
     match client(&script).send(request).await {
         Ok(answer) => {
-            let json = round_trip::check_value(E::OPERATION, &*answer);
-            round_trip::check_names(E::OPERATION, &json, body);
+            travels(E::OPERATION, &*answer, body);
             found(&answer)
         }
         Err(error) => panic!("{}", error.report()),
@@ -220,8 +219,7 @@ where
     match client(&script).items(request).try_collect().await {
         Ok(all) => {
             assert_eq!(all.len(), items, "{}", E::OPERATION);
-            let json = round_trip::check_value(E::OPERATION, &all);
-            round_trip::check_names(E::OPERATION, &json, body);
+            travels(E::OPERATION, &all, body);
         }
         Err(error) => panic!("{}", error.report()),
     }

@@ -10,8 +10,8 @@ use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Cursor, ErrorKind, Page, supermetrics};
 use serde_json::Value;
 
-use super::round_trip::{self, Travels};
-use super::{reports_only_what_is_new, samples};
+use super::round_trip::Travels;
+use super::{reports_only_what_is_new, samples, travels};
 
 #[tokio::test]
 async fn every_supermetrics_sample_decodes_into_its_model() {
@@ -191,8 +191,7 @@ where
     E::Output: Travels,
 {
     let found = |output: &E::Output| {
-        let json = round_trip::check_value(E::OPERATION, output);
-        round_trip::check_names(E::OPERATION, &json, body);
+        travels(E::OPERATION, output, body);
         found(output)
     };
     reads(request, body, found).await
