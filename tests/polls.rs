@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use scheduled_runs::client::FinishedCall;
@@ -20,7 +21,7 @@ use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::testing::{ManualClock, NewRun, Plan};
 use scheduled_runs::{
-    Phase, RunProvider, RunProviderExt as _, RunRef, arcgis, foundry, supermetrics,
+    Phase, RunProvider, RunProviderExt as _, RunRef, Target, arcgis, foundry, supermetrics,
 };
 
 /// How often each operation was called.
@@ -148,4 +149,61 @@ async fn many_runs_of_foundry_cost_one_batch_of_builds_a_round() {
     assert_eq!(asked["foundry.schedule_runs.list"], 2, "{asked:?}");
     assert_eq!((rounds, asked["foundry.builds.get_batch"]), (11, 11), "{asked:?}");
     assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+async fn durations(provider: &impl RunProvider, target: &Target) -> Vec<u64> {
+    let history = provider.history(target).await.unwrap();
+    history.durations().map(|took| took.as_secs()).collect()
+}
+
+#[tokio::test]
+async fn the_history_of_a_target_is_one_request_at_each_vendor() {
+    let calls = Calls::default();
+    let took = |seconds| NewRun::new("SUCCESS").took(Duration::from_secs(seconds));
+    let fake = FakeAdobe::start().await;
+    let client = client!(fake, calls);
+    fake.add_run("nightly-orders", took(301));
+    fake.add_run("nightly-orders", NewRun::new("FAILED").took(Duration::from_secs(7)));
+    let durations_there = durations(&client, &client.target("nightly-orders")).await;
+    assert_eq!(durations_there.first(), Some(&301), "the newest, and none of a failed run");
+    assert!(!durations_there.contains(&7));
+    assert_eq!(calls.take(), [("adobe.queries.list", 1)]);
+
+    let fake = FakeArcGis::start().await;
+    let client = client!(fake, calls);
+    fake.add_run(FakeArcGis::NOTEBOOK, NewRun::new("succeeded").took(Duration::from_secs(302)));
+    let target = arcgis::user_target(FakeArcGis::USERNAME, FakeArcGis::NOTEBOOK);
+    assert!(durations(&client, &target).await.contains(&302));
+    assert_eq!(calls.take(), [("arcgis.user_task_runs.list", 1)]);
+
+    let fake = FakeMode::start().await;
+    let client = client!(fake, calls);
+    fake.add_run(FakeMode::REPORT, NewRun::new("succeeded").took(Duration::from_secs(303)));
+    let target = client.target(FakeMode::REPORT);
+    assert_eq!(durations(&client, &target).await.first(), Some(&303));
+    assert_eq!(calls.take(), [("mode.report_runs.list", 1)]);
+
+    // The list, and the builds of its runs together.
+    let fake = FakeFoundry::start().await;
+    let client = client!(fake, calls);
+    fake.add_run(
+        FakeFoundry::NIGHTLY_ORDERS,
+        NewRun::new("SUCCEEDED").took(Duration::from_secs(304)),
+    );
+    let target = foundry::target(FakeFoundry::NIGHTLY_ORDERS);
+    assert_eq!(durations(&client, &target).await.first(), Some(&304));
+    let asked = calls.take();
+    assert_eq!(asked, [("foundry.builds.get_batch", 1), ("foundry.schedule_runs.list", 1)]);
+
+    // Only runs of this target count in the history of the licence.
+    let fake = FakeSupermetrics::start().await;
+    let client = client!(fake, calls);
+    let query = supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE).fields("date, cost");
+    let target = supermetrics::target(&query);
+    fake.next_run(Plan::succeeds());
+    client.trigger_and_wait(&target).await.unwrap();
+    fake.add_run(FakeSupermetrics::DATA_SOURCE, NewRun::new("SUCCESS"));
+    calls.take();
+    assert_eq!(durations(&client, &target).await.len(), 1);
+    assert_eq!(calls.take(), [("supermetrics.history.list", 1)]);
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, Utc};
 use scheduled_runs::client::{Lease, Limits, RetryPolicy, oauth};
-use scheduled_runs::run::{Capabilities, Failure};
+use scheduled_runs::run::{Capabilities, Event, Failure, History};
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
     CallLimits, CallOptions, Phase, RunProviderExt as _, RunSnapshot, Target, Vendor, adobe,
@@ -107,6 +107,7 @@ fn no_setter_of_the_core_forgets_another() {
     let target = provider.target("t");
     let run = target.run("r");
     let client = || adobe::Client::builder().org_id("o").sandbox("s");
+    let history = || History::new(target.clone(), [SHORT]);
     let options = || CallOptions::default().max_body(7);
     let tokens = || oauth::ClientCredentials::new("x", "https://h/t", "id", "secret");
     let names = check_all! {
@@ -125,13 +126,16 @@ fn no_setter_of_the_core_forgets_another() {
         provider.trigger(&target) => verify() grace(SHORT) settle(LONG) options(options()) excluding([run.clone()]);
         provider.trigger(&target) => retry_if_not_started() grace(SHORT) settle(LONG) options(options());
         provider.wait(&run) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            appears_within(SHORT) options(options()) cancel_on_timeout() cancel_on_drop(provider.clone());
+            appears_within(SHORT) options(options()) cancel_on_timeout() cancel_on_drop(provider.clone())
+            paced_by(history()) longest_interval(LONG) wake_on(futures_util::stream::empty()) learn();
+        Event::of(Vendor::new("acme")) => scope("s") target("t") run("r");
         provider.wait(&run) => tolerate_for(SHORT) timeout(LONG);
         provider.wait(&run) => forever() every(SHORT);
         provider.runs(&target) => since(utc("2026-01-01T00:00:00Z")) with_reasons();
         RunSnapshot::new(run.clone(), Phase::Queued) => observed(Some(utc("2026-01-01T00:00:00Z")));
         provider.wait_all([run.clone()]) => every(SHORT) backoff(7.0, LONG) jitter(0.5) timeout(LONG) tolerate(7)
-            appears_within(SHORT) options(options()) joined_by(futures_util::stream::empty());
+            appears_within(SHORT) options(options()) joined_by(futures_util::stream::empty())
+            paced_by(history()) longest_interval(LONG) wake_on(futures_util::stream::empty());
         client() => limits(Limits::default().idle(SHORT)) retry(RetryPolicy::default().cap(SHORT))
             scope("s") user_agent("a") allow_plain_http()
             credential(adobe::AccessToken::new("k", "t")) on_drift(|_| ()) on_call(|_| ());

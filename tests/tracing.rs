@@ -7,9 +7,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
+use scheduled_runs::run::Capabilities;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, Plan};
-use scheduled_runs::{Error, ErrorKind, RunProviderExt as _, adobe};
+use scheduled_runs::{
+    CallLimits, Error, ErrorKind, Result, RunProvider, RunProviderExt as _, RunRef, RunSnapshot,
+    Vendor, adobe,
+};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Metadata, Subscriber};
@@ -101,6 +105,25 @@ impl<S: Subscriber> Layer<S> for Rows {
     }
 }
 
+/// A vendor without a list.
+#[derive(Debug)]
+struct Unlisted(FakeProvider);
+
+#[async_trait::async_trait]
+impl RunProvider for Unlisted {
+    fn vendor(&self) -> Vendor {
+        self.0.vendor()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+    }
+
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
+        self.0.fetch_run(run, limits).await
+    }
+}
+
 #[test]
 fn the_guide_has_a_table_of_all_spans_and_events() {
     let rows = Rows::default();
@@ -120,6 +143,8 @@ fn the_guide_has_a_table_of_all_spans_and_events() {
             updates.next().await.unwrap().unwrap();
             drop(updates);
             tokio::task::yield_now().await;
+            let unlisted = Unlisted(provider.clone());
+            unlisted.wait(&run).learn().await.unwrap();
             provider.wait_all([run]).ends().next().await.unwrap().unwrap();
         });
     });

@@ -1,6 +1,7 @@
 //! Adobe's runs behind the interface of all vendors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -16,7 +17,7 @@ use crate::run::{
     Target, Triggered,
 };
 
-/// Runs searched for the one that was just triggered.
+/// Runs searched for the one that was just triggered, and queries read for how long runs take.
 const RECENT: u32 = 50;
 
 /// Runs per page of a list, for waits for many runs. The vendor documents no maximum; its own client requests up to 1,000.
@@ -82,6 +83,19 @@ impl RunProvider for Client {
             }
             snapshot
         }))
+    }
+
+    /// The list of runs does not say when they ended. Each run sends one query, as a rule, and queries say how long they took.
+    #[inline]
+    async fn fetch_durations(&self, target: &Target, limits: &CallLimits) -> Result<Vec<Duration>> {
+        let request = ListQueries::new()
+            .newest_first()
+            .limit(RECENT)
+            .filter(QueryFilter::schedule(target.id_at(self)?))
+            .filter(QueryFilter::state(QueryState::Success));
+        let queries = self.share_deadline(limits).send(request).await?;
+        let own = queries.items.iter().filter(|query| is_of_schedule(query, target));
+        Ok(own.filter_map(|query| query.elapsed).collect())
     }
 
     #[inline]
@@ -178,6 +192,12 @@ async fn killed_since_failed(
     calls.send(request).await.map_or_else(|_| Vec::new(), |page| page.into_inner().items)
 }
 
+/// Whether a query is one of this schedule, as far as it says.
+fn is_of_schedule(query: &Query, target: &Target) -> bool {
+    let schedule = query.links.get("schedule").and_then(|link| link.id);
+    schedule.is_none_or(|schedule| schedule == target.id())
+}
+
 /// Whether a query of a schedule is that of this run of it.
 fn is_of(query: &Query, run: &Run) -> bool {
     let id = query.links.get("schedule_run").and_then(|link| link.id);
@@ -211,10 +231,7 @@ async fn bad_end_of_run(
                 break;
             }
         };
-        let of_run = queries.items.iter().filter(|query| {
-            let schedule = query.links.get("schedule").and_then(|link| link.id);
-            schedule.is_none_or(|schedule| schedule == target.id())
-        });
+        let of_run = queries.items.iter().filter(|query| is_of_schedule(query, target));
         // Whatever the others say, as in a list: an attempt may fail before the run is cancelled.
         if of_run.clone().any(|query| query.state == Some(QueryState::Killed)) {
             return (Phase::Cancelled, None);

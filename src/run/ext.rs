@@ -1,5 +1,6 @@
 //! What every provider can do.
 
+use super::history::History;
 use super::intent::StartIntent;
 use super::model::{RunRef, RunSnapshot, Target};
 use super::provider::{CancelOutcome, RunProvider};
@@ -43,6 +44,28 @@ pub trait RunProviderExt: RunProvider {
     /// ```
     fn runs(&self, target: &Target) -> Runs<'_, Self> {
         Runs::new(self, target.clone())
+    }
+
+    /// How long the last successful runs of a target took, to [pace](super::Wait::paced_by) waits by it; one request, with the client's
+    /// own limits. Adobe's and Supermetrics' lists of runs do not say it: there it is read from the queries of the schedule, and from the
+    /// query history of the licence.
+    ///
+    /// # Errors
+    /// As [`RunProvider::fetch_durations`].
+    ///
+    /// ```
+    /// use scheduled_runs::{Result, RunProvider, RunProviderExt, RunSnapshot, Target};
+    ///
+    /// async fn run(provider: &dyn RunProvider, target: &Target) -> Result<RunSnapshot> {
+    ///     let history = provider.history(target).await?;
+    ///     provider.trigger_and_wait(target).paced_by(history).await
+    /// }
+    /// ```
+    fn history(&self, target: &Target) -> impl Future<Output = Result<History>> + Send {
+        async move {
+            let durations = self.fetch_durations(target, &CallLimits::default()).await?;
+            Ok(History::new(target.clone(), durations))
+        }
     }
 
     /// Asks the vendor to cancel a run, with the client's own limits. It may keep running for a while; wait for it.

@@ -3,8 +3,10 @@
 //! A [`RunProvider`] speaks for one vendor; [`RunProviderExt`] adds what every provider can do with it: trigger a run and learn
 //! its id, wait for its end, resume a wait in another process.
 
+mod events;
 mod ext;
 mod finished;
+mod history;
 mod intent;
 #[cfg(test)]
 mod interleavings;
@@ -21,8 +23,10 @@ mod trigger;
 mod wait;
 mod wait_all;
 
+pub use self::events::{Event, Events};
 pub use self::ext::RunProviderExt;
 pub use self::finished::FinishedWait;
+pub use self::history::History;
 pub use self::intent::StartIntent;
 pub use self::model::{Failure, Phase, Progress, RunRef, RunSnapshot, Target};
 pub use self::provider::{CancelOutcome, Capabilities, RecentRuns, RunProvider, Triggered};

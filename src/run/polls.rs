@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::events::Wakes;
 use super::finished::FinishedWait;
-use super::model::{RunRef, RunSnapshot};
+use super::history::History;
+use super::model::{RunRef, RunSnapshot, Target};
 use super::trace;
-use crate::client::{CallOptions, within};
+use crate::client::{CallOptions, draw, within};
 use crate::error::{Delivery, Error, ErrorKind, Result, TimeoutPhase};
+pub(super) use futures_core::stream::Stream;
 
 /// Least time for the first poll.
 pub(super) const FIRST_POLL: Duration = Duration::from_secs(1);
@@ -17,6 +20,9 @@ pub(super) const STILL_RUNNING: &str = "it is still running at the vendor";
 
 /// How far apart the polls of an outage are at most, if a wait goes on whatever fails.
 const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(600);
+
+/// The longest interval of a wait that is paced by history, in fixed intervals.
+const PACED_INTERVALS: u32 = 12;
 
 /// For how long a vendor may not know a run that was just triggered.
 const APPEARS_WITHIN: Duration = Duration::from_secs(60);
@@ -28,6 +34,9 @@ type OnEnd<'p> = Box<dyn FnMut(&FinishedWait<'_>) + Send + 'p>;
 /// The settings that [`wait_setters`] sets.
 pub(super) struct Settings<'p> {
     pub(super) intervals: Intervals,
+    pub(super) histories: Vec<History>,
+    pub(super) longest_interval: Option<Duration>,
+    pub(super) wakes: Wakes<'p>,
     pub(super) timeout: Duration,
     pub(super) tolerance: Tolerance,
     pub(super) appears_within: Option<Duration>,
@@ -41,6 +50,9 @@ impl fmt::Debug for Settings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("intervals", &self.intervals)
+            .field("histories", &self.histories)
+            .field("longest_interval", &self.longest_interval)
+            .field("wakes", &self.wakes)
             .field("timeout", &self.timeout)
             .field("tolerance", &self.tolerance)
             .field("appears_within", &self.appears_within)
@@ -50,6 +62,27 @@ impl fmt::Debug for Settings<'_> {
 }
 
 impl Settings<'_> {
+    /// The interval to the next poll of a run that is awaited.
+    pub(super) fn interval(
+        &self,
+        run: &RunRef,
+        awaited: &Awaited,
+        now: Instant,
+        floor: Duration,
+    ) -> Duration {
+        let Some(history) = self.history(run.target()).filter(|history| history.is_enough()) else {
+            return self.intervals.after(awaited.polls, floor, draw());
+        };
+        let every = self.intervals.every;
+        let longest = self.longest_interval.unwrap_or(every.saturating_mul(PACED_INTERVALS));
+        let interval = history.interval_after(awaited.age(now), every, floor, longest);
+        self.intervals.jittered(interval, draw()).min(longest).max(floor)
+    }
+
+    pub(super) fn history(&self, target: &Target) -> Option<&History> {
+        self.histories.iter().find(|history| history.target().is(target))
+    }
+
     /// The least pause after so many polls have failed in a row. A wait that goes on whatever fails doubles it each time.
     pub(super) fn outage(&self, failed: u32, floor: Duration) -> Option<Duration> {
         let doublings = failed.checked_sub(1).filter(|_| self.tolerance == Tolerance::Forever)?;
@@ -62,6 +95,9 @@ impl Default for Settings<'_> {
     fn default() -> Self {
         Self {
             intervals: Intervals::default(),
+            histories: Vec::new(),
+            longest_interval: None,
+            wakes: Wakes::default(),
             timeout: Duration::from_secs(24 * 3600),
             tolerance: Tolerance::Time(Duration::from_secs(600)),
             appears_within: None,
@@ -105,9 +141,15 @@ impl Intervals {
         let doublings = i32::try_from(polls.saturating_sub(1)).unwrap_or(i32::MAX);
         let cap = self.cap.max(self.every).as_secs_f64();
         let interval = (self.every.as_secs_f64() * self.factor.max(1.0).powi(doublings)).min(cap);
+        let interval = Duration::try_from_secs_f64(interval).unwrap_or(Duration::MAX);
+        self.jittered(interval, draw).max(floor)
+    }
+
+    /// `draw` is random in 0..1.
+    fn jittered(self, interval: Duration, draw: f64) -> Duration {
         let jitter = if self.jitter > 0.0 { self.jitter.min(1.0) } else { 0.0 };
         let shift = 1.0 + jitter * (2.0 * draw - 1.0);
-        Duration::try_from_secs_f64(interval * shift).unwrap_or(Duration::MAX).max(floor)
+        Duration::try_from_secs_f64(interval.as_secs_f64() * shift).unwrap_or(Duration::MAX)
     }
 }
 
@@ -124,6 +166,39 @@ macro_rules! wait_setters {
         /// factor below 1 counts as 1.
         pub fn backoff(mut self, factor: f64, longest: Duration) -> Self {
             (self.settings.intervals.factor, self.settings.intervals.cap) = (factor, longest);
+            self
+        }
+
+        /// Polls where runs of this target end, instead of at fixed intervals: rarely before, often about then. The lag after a run's end
+        /// stays about the same, and a regular schedule costs half of the requests or less. Without enough history the intervals are
+        /// those of the other settings.
+        ///
+        /// [`every`](Self::every) then weighs requests against lag, as [`History::interval_after`](super::History::interval_after) says,
+        /// and [`longest_interval`](Self::longest_interval) is the ceiling. [`backoff`](Self::backoff) does not apply. Call it once for
+        /// each target.
+        pub fn paced_by(mut self, history: $crate::run::History) -> Self {
+            self.settings.histories.push(history);
+            self
+        }
+
+        /// Longest polling interval while a history [paces](Self::paced_by) the wait: whatever the history says, the end of a run is
+        /// known after this time, as far as its polls succeed. Default twelve times [`every`](Self::every).
+        pub fn longest_interval(mut self, longest: Duration) -> Self {
+            self.settings.longest_interval = Some(longest);
+            self
+        }
+
+        /// Polls as soon as an event says that something has happened: the stream of [`Events`](super::Events), of a webhook or a journal.
+        /// May be called again for further streams.
+        ///
+        /// An event only means "poll now". It costs at most one poll, and never one earlier than the vendor's
+        /// [`poll_floor`](super::Capabilities::poll_floor) or the pause that its server asks for. Events get lost, so the wait polls at its
+        /// intervals as well; with events, minutes are short enough for [`every`](Self::every). When the stream ends, only they remain.
+        pub fn wake_on(
+            mut self,
+            events: impl $crate::run::polls::Stream<Item = $crate::run::Event> + Send + 'p,
+        ) -> Self {
+            self.settings.wakes.add(events);
             self
         }
 
@@ -223,6 +298,8 @@ pub(super) async fn in_time<T>(left: Duration, poll: impl Future<Output = Result
 /// A run whose end is awaited: what is known about it, and how long its polls have failed.
 pub(super) struct Awaited {
     begun: Instant,
+    /// When its last poll ended.
+    polled_at: Option<Instant>,
     polls: u32,
     failed_polls: u32,
     last: Option<RunSnapshot>,
@@ -252,6 +329,7 @@ impl Awaited {
     pub(super) fn new(run: &RunRef, triggered: bool, begun: Instant) -> Self {
         Self {
             begun,
+            polled_at: None,
             polls: 0,
             failed_polls: 0,
             last: None,
@@ -276,6 +354,7 @@ impl Awaited {
         settings: &mut Settings<'_>,
     ) -> Option<Result<RunSnapshot>> {
         self.polls = self.polls.saturating_add(1);
+        self.polled_at = Some(now);
         let error = match polled {
             Ok(snapshot) => {
                 if let Some(report) = &mut settings.on_update {
@@ -331,13 +410,26 @@ impl Awaited {
         self.rests_until = time;
     }
 
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        self.rests_until
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.rests_until.is_none_or(|until| until <= now)
     }
 
-    /// How often the run was polled.
-    pub(super) fn polls(&self) -> u32 {
-        self.polls
+    /// For how long the run has been running, as far as it is known.
+    fn age(&self, now: Instant) -> Duration {
+        let known = self.last.as_ref().and_then(RunSnapshot::age).zip(self.polled_at);
+        let (age, since) =
+            known.unwrap_or((Duration::ZERO, self.triggered_at.unwrap_or(self.begun)));
+        age.saturating_add(now.saturating_duration_since(since))
+    }
+
+    /// What is left of the least time between two polls.
+    pub(super) fn rest(&self, floor: Duration, now: Instant) -> Duration {
+        self.polled_at
+            .map_or(Duration::ZERO, |at| floor.saturating_sub(now.saturating_duration_since(at)))
     }
 
     /// What was last known about the run.

@@ -74,6 +74,18 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
         Err(unsupported(&self.vendor(), "listing runs"))
     }
 
+    /// How long the target's last successful runs took, newest first, with one request if possible. Users call
+    /// [`history`](super::RunProviderExt::history).
+    ///
+    /// By default it reads them from the first page of the list. A provider whose list does not say when runs begin and end overrides it.
+    ///
+    /// # Errors
+    /// As [`fetch_page`](Self::fetch_page).
+    async fn fetch_durations(&self, target: &Target, limits: &CallLimits) -> Result<Vec<Duration>> {
+        let page = self.fetch_page(target, None, limits).await?;
+        Ok(page.items.iter().filter_map(RunSnapshot::took).collect())
+    }
+
     /// Fetches several runs of one target together; used by [`RunProviderExt::wait_all`](super::RunProviderExt::wait_all). A run that is missing in the result is
     /// then fetched alone, and so is the reason of a failed one.
     ///
@@ -339,6 +351,10 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
         (**self).fetch_page(target, cursor, limits).await
+    }
+
+    async fn fetch_durations(&self, target: &Target, limits: &CallLimits) -> Result<Vec<Duration>> {
+        (**self).fetch_durations(target, limits).await
     }
 
     async fn fetch_runs(

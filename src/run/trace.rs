@@ -82,6 +82,16 @@ pub(super) fn polled(before: Option<&RunSnapshot>, now: &RunSnapshot) {
     }
 }
 
+/// The history that a wait was to learn from could not be fetched.
+pub(super) fn history_failed(run: &RunRef, error: &Error) {
+    tracing::warn!(
+        target: TARGET,
+        run = %Printable(&run.to_string()),
+        error.r#type = error.kind().as_str(),
+        "a wait could not fetch the history"
+    );
+}
+
 /// A poll failed and is tolerated.
 pub(super) fn poll_failed(error: &Error, failed: u32) {
     let kind = error.kind().as_str();

@@ -134,6 +134,10 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
         self.provider
     }
 
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     pub(super) async fn send(self) -> Result<RunRef> {
         match self.send_once().await {
             Err(lost) if self.again && lost.verified_not_started() => {

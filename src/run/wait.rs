@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+use futures_util::future::{self, Either};
 use futures_util::stream;
 use tracing::{Instrument as _, Span};
 
+use super::history::History;
 use super::model::{RunRef, RunSnapshot};
 use super::polls::{Awaited, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
 use super::trigger::Trigger;
-use crate::client::{CallLimits, CallOptions, Clock, draw};
+use crate::client::{CallLimits, CallOptions, Clock};
 use crate::error::{Error, Result};
 
 type Until<'p> = Box<dyn FnMut(&RunSnapshot) -> bool + Send + 'p>;
@@ -31,6 +34,7 @@ pub struct Wait<'p, P: ?Sized> {
     provider: &'p P,
     subject: Subject<'p, P>,
     settings: Settings<'p>,
+    learn: bool,
     stop: StopRules<'p>,
 }
 
@@ -56,6 +60,7 @@ impl<P: ?Sized> fmt::Debug for Wait<'_, P> {
         };
         debug
             .field("settings", &self.settings)
+            .field("learn", &self.learn)
             .field("cancel_on_timeout", &self.stop.cancel_on_timeout)
             .field("cancel_on_drop", &self.stop.cancel_on_drop.is_some())
             .finish_non_exhaustive()
@@ -68,10 +73,24 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     }
 
     fn new(provider: &'p P, subject: Subject<'p, P>) -> Self {
-        Self { provider, subject, settings: Settings::default(), stop: StopRules::default() }
+        Self {
+            provider,
+            subject,
+            settings: Settings::default(),
+            learn: false,
+            stop: StopRules::default(),
+        }
     }
 
     wait_setters!();
+
+    /// Fetches the history of the target when the wait begins, after its trigger, and is [paced by](Self::paced_by) it: one request more,
+    /// for a wait of minutes. If it cannot be fetched, the wait polls at its fixed interval. For many waits for one target, fetch the
+    /// history [once](super::RunProviderExt::history) and keep it.
+    pub fn learn(mut self) -> Self {
+        self.learn = true;
+        self
+    }
 
     /// Asks the vendor to cancel the run when the wait runs out of time. The wait still fails.
     pub fn cancel_on_timeout(mut self) -> Self {
@@ -119,12 +138,33 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
     }
 
     /// Triggers, if that is asked for, and starts the clock.
-    async fn begin(self) -> Result<Polling<'p, P>> {
+    async fn begin(mut self) -> Result<Polling<'p, P>> {
+        let target = match &self.subject {
+            Subject::Run(run) => run.target(),
+            Subject::Trigger(trigger) => trigger.target(),
+        };
+        target.id_at(self.provider)?;
+        if let [history, ..] = &*self.settings.histories
+            && self.settings.history(target).is_none()
+        {
+            let own = history.target();
+            return Err(Error::config(format!(
+                "the history is that of {own}, and the run is one of {target}; fetch it with `history(&target)` of the run's own target"
+            )));
+        }
         let (run, triggered) = match self.subject {
             Subject::Run(run) => (run, false),
             Subject::Trigger(trigger) => (trigger.send().await?, true),
         };
-        run.target().id_at(self.provider)?;
+        if self.learn && self.settings.history(run.target()).is_none() {
+            let limits = CallLimits::from(self.settings.options.clone());
+            match self.provider.fetch_durations(run.target(), &limits).await {
+                Ok(durations) => {
+                    self.settings.histories.push(History::new(run.target().clone(), durations));
+                }
+                Err(error) => trace::history_failed(&run, &error),
+            }
+        }
         let clock = self.provider.clock();
         Ok(Polling {
             provider: self.provider,
@@ -137,7 +177,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             until: self.stop.until,
             floor: self.provider.capabilities().poll_floor,
             clock,
-            interval: None,
+            pauses: None,
         })
     }
 }
@@ -160,9 +200,18 @@ struct Polling<'p, P: ?Sized> {
     on_drop: CancelOnDrop,
     floor: Duration,
     clock: Arc<dyn Clock>,
-    /// The interval before the next poll; `None` before the first.
-    interval: Option<Duration>,
+    /// What comes before the next poll; `None` before the first.
+    pauses: Option<Pauses>,
     span: Span,
+}
+
+/// The time between two polls.
+#[derive(Clone, Copy)]
+struct Pauses {
+    /// Also if an event wakes the wait.
+    least: Duration,
+    /// Without an event.
+    interval: Duration,
 }
 
 /// Fetches a run, from what is known of it if it was fetched before.
@@ -206,30 +255,44 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
 
     async fn poll_inside_span(&mut self) -> Result<RunSnapshot> {
         loop {
-            if let Some(interval) = self.interval {
-                self.clock.sleep(interval.min(self.left())).await;
+            if let Some(pauses) = self.pauses {
+                self.sleep(pauses).await;
                 if self.left().is_zero() {
                     return Err(self.out_of_time().await);
                 }
             }
             let left = self.left();
-            let polls = self.awaited.polls().saturating_add(1);
-            self.interval = Some(self.settings.intervals.after(polls, self.floor, draw()));
-
+            self.settings.wakes.skip();
             let limits = CallLimits::from(self.settings.options.clone()).time_left(left);
             let fetched = fetch(self.provider, &self.run, self.awaited.last(), &limits);
             let poll = in_time(left, fetched).await;
-            // The server may ask for a longer pause.
-            self.interval = poll.as_ref().err().and_then(Error::server_pause).max(self.interval);
+            let server = poll.as_ref().err().and_then(Error::server_pause).unwrap_or_default();
             let now = self.clock.now();
-            match self.awaited.take_in(poll, now, &mut self.settings) {
+            let taken = self.awaited.take_in(poll, now, &mut self.settings);
+            let interval = self.settings.interval(&self.run, &self.awaited, now, self.floor);
+            let outage = self.settings.outage(self.awaited.failed_in_a_row(), self.floor);
+            self.pauses = Some(Pauses {
+                least: server.max(self.floor),
+                interval: interval.max(server).max(outage.unwrap_or_default()),
+            });
+            match taken {
                 Some(Ok(snapshot)) => return Ok(snapshot),
                 Some(Err(error)) => return Err(self.awaited.about_the_run(&self.run, error)),
-                None => {
-                    let failed = self.awaited.failed_in_a_row();
-                    self.interval = self.interval.max(self.settings.outage(failed, self.floor));
-                }
+                None => {}
             }
+        }
+    }
+
+    /// Sleeps until the interval is over, or an event concerns the run.
+    async fn sleep(&mut self, pauses: Pauses) {
+        let is_woken = {
+            let interval = self.clock.sleep(pauses.interval.min(self.left()));
+            let event = pin!(self.settings.wakes.next_about(&self.run));
+            matches!(future::select(interval, event).await, Either::Right(_))
+        };
+        if is_woken {
+            let rest = self.awaited.rest(pauses.least, self.clock.now());
+            self.clock.sleep(rest.min(self.left())).await;
         }
     }
 

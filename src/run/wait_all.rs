@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
+use super::events::{Event, Wakes};
 use super::model::{RunRef, RunSnapshot, Target};
 use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
@@ -139,9 +140,9 @@ struct Round<'p, P: ?Sized> {
     /// When the next round begins.
     next: Instant,
     /// The targets that are still to be polled in this round.
-    due: BTreeMap<Target, Vec<RunRef>>,
-    /// Runs that have joined and were not polled yet: they do not wait for a round.
-    fresh: BTreeMap<Target, Vec<RunRef>>,
+    due: BTreeMap<Target, BTreeSet<RunRef>>,
+    /// Runs that have joined and were not polled yet, and those that an event concerns: they do not wait for a round.
+    fresh: BTreeMap<Target, BTreeSet<RunRef>>,
     /// The round is not over: it was left to return an end.
     is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
@@ -150,48 +151,42 @@ struct Round<'p, P: ?Sized> {
     /// The polls that are under way, one for each target.
     polls: FuturesUnordered<BoxFuture<'p, (Target, Polled)>>,
     busy: BTreeSet<Target>,
-    /// Targets that are not polled before this time: their server asked for a pause.
+    /// Targets that are not polled before this time: their server asked for a pause, or an event came soon after a poll.
     held: BTreeMap<Target, Instant>,
     /// Runs that ended in the last round and were not returned yet.
     ended: VecDeque<Result<RunSnapshot>>,
 }
 
-/// What happens next, while targets are polled.
-enum Event {
-    Polled(Target, Polled),
-    AllPolled,
+/// What a wait hears of while it sleeps or polls.
+enum Heard {
     Joined(RunRef),
     NoneJoins,
+    Event(Event),
 }
 
-async fn next_event(
-    polls: &mut FuturesUnordered<BoxFuture<'_, (Target, Polled)>>,
-    joining: &mut Option<Joining<'_>>,
-) -> Event {
-    let polled = async {
-        let polled = polls.next().await;
-        polled.map_or(Event::AllPolled, |(target, polled)| Event::Polled(target, polled))
+async fn heard(joining: &mut Option<Joining<'_>>, wakes: &mut Wakes<'_>) -> Heard {
+    let joined = async {
+        match joining {
+            Some(joining) => joining.next().await.map_or(Heard::NoneJoins, Heard::Joined),
+            None => future::pending().await,
+        }
     };
-    let Some(joining) = joining else { return polled.await };
-    let joined = async { joining.next().await.map_or(Event::NoneJoins, Event::Joined) };
-    future::select(pin!(polled), pin!(joined)).await.factor_first().0
+    let event = async { Heard::Event(wakes.next().await) };
+    future::select(pin!(joined), pin!(event)).await.factor_first().0
 }
 
 /// What a poll of a target's runs brought. A run for which there was no time left, or whose server asked for a pause, is missing.
 type Polled = Vec<(RunRef, Result<RunSnapshot>)>;
 
 impl<P: RunProvider + ?Sized> Round<'_, P> {
-    /// Sleeps until the next round and polls every run, or goes on with the round that an end has interrupted. A run that joins
-    /// meanwhile is polled at once.
+    /// Sleeps until the next round and polls every run that is due, or goes on with the round that an end has interrupted. A run that
+    /// joins meanwhile, or that an event concerns, is polled at once.
     async fn poll(&mut self) {
         if self.pending.is_empty() {
-            self.joins_within(None).await;
+            self.sleep(None).await;
         } else if self.rounds > 0 && self.polls.is_empty() && !self.has_due() {
-            // Runs that have joined wait for the end of a pause that their server asks for, not for the next round.
-            let held = self.fresh.keys().filter_map(|target| self.held.get(target)).copied();
-            let until = held.chain([self.next]).min().unwrap_or(self.next);
-            let pause = until.saturating_duration_since(self.clock.now());
-            self.joins_within(Some(pause.min(self.first_left()))).await;
+            let pause = self.next_poll().saturating_duration_since(self.clock.now());
+            self.sleep(Some(pause.min(self.first_left()))).await;
         }
         self.end_those_out_of_time();
         if !self.ended.is_empty() {
@@ -211,17 +206,37 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
     }
 
+    /// When a run is to be polled next, if nothing happens before.
+    fn next_poll(&self) -> Instant {
+        let due = self.pending.values().map(|run| run.rests_until().unwrap_or(self.next)).min();
+        let round = due.map_or(self.next, |due| due.max(self.next));
+        // Runs that have joined wait for the end of a pause that their server asks for, not for the next round.
+        let held = self.fresh.keys().filter_map(|target| self.held.get(target)).copied();
+        held.chain([round]).min().unwrap_or(round)
+    }
+
     fn begin_round(&mut self) {
         self.schedule_next();
         let now = self.clock.now();
         self.held.retain(|_, until| *until > now);
         for (run, awaited) in &self.pending {
-            let target = run.target();
-            if self.is_free(target) && awaited.is_due(now) {
-                self.due.entry(target.clone()).or_default().push(run.clone());
+            if awaited.is_due(now) && self.is_free(run.target()) {
+                self.due.entry(run.target().clone()).or_default().insert(run.clone());
             }
         }
-        self.fresh.retain(|target, _| !self.due.contains_key(target));
+        if self.provider.capabilities().list {
+            // The list that one run needs shows the others as well.
+            for (run, awaited) in &self.pending {
+                if awaited.failed_in_a_row() == 0
+                    && let Some(due) = self.due.get_mut(run.target())
+                {
+                    due.insert(run.clone());
+                }
+            }
+        }
+        for (target, due) in &mut self.due {
+            due.extend(self.fresh.remove(target).into_iter().flatten());
+        }
     }
 
     /// Whether the target can be polled now.
@@ -236,7 +251,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     }
 
     /// The next target to poll: of runs that have joined, or of the round.
-    fn next_due(&mut self) -> Option<(Target, Vec<RunRef>)> {
+    fn next_due(&mut self) -> Option<(Target, BTreeSet<RunRef>)> {
         let fresh = self.fresh.keys().find(|target| self.is_free(target)).cloned();
         match fresh.and_then(|target| self.fresh.remove_entry(&target)) {
             Some((target, mut runs)) => {
@@ -249,7 +264,12 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
 
     fn schedule_next(&mut self) {
         self.rounds = self.rounds.saturating_add(1);
-        let interval = self.settings.intervals.after(self.rounds, self.floor, draw());
+        let interval = if self.settings.histories.is_empty() {
+            self.settings.intervals.after(self.rounds, self.floor, draw())
+        } else {
+            // Each run has an interval of its own.
+            self.floor
+        };
         self.next = after(self.clock.now(), interval);
     }
 
@@ -260,8 +280,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         left.min().unwrap_or_default()
     }
 
-    /// Sleeps, without a limit if there is no pause, until a run joins.
-    async fn joins_within(&mut self, pause: Option<Duration>) {
+    /// Sleeps, without a limit if there is no pause, until a run joins or an event concerns one.
+    async fn sleep(&mut self, pause: Option<Duration>) {
         let clock = Arc::clone(&self.clock);
         let mut sleep = pin!(async move {
             match pause {
@@ -269,16 +289,44 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 None => future::pending().await,
             }
         });
-        while let Some(runs) = &mut self.joining {
-            match future::select(runs.next(), sleep.as_mut()).await {
-                Either::Left((Some(run), _)) => return self.join(run),
-                Either::Left((None, _)) => self.joining = None,
-                Either::Right(_) => return,
+        while pause.is_some() || self.joining.is_some() {
+            let heard = {
+                let heard = pin!(heard(&mut self.joining, &mut self.settings.wakes));
+                match future::select(sleep.as_mut(), heard).await {
+                    Either::Left(_) => return,
+                    Either::Right((heard, _)) => heard,
+                }
+            };
+            if self.hear(heard) {
+                return;
             }
         }
-        if pause.is_some() {
-            sleep.await;
+    }
+
+    /// Whether there is something to poll now.
+    fn hear(&mut self, heard: Heard) -> bool {
+        match heard {
+            Heard::Joined(run) => {
+                self.join(run);
+                true
+            }
+            Heard::NoneJoins => {
+                self.joining = None;
+                false
+            }
+            Heard::Event(event) => self.wake(&event),
         }
+    }
+
+    /// Polls the runs that an event concerns soon. Whether there are any that were not to be polled soon anyway.
+    fn wake(&mut self, event: &Event) -> bool {
+        let now = self.clock.now();
+        let mut is_any = false;
+        for (run, awaited) in self.pending.iter().filter(|(run, _)| event.concerns(run)) {
+            is_any |= self.fresh.entry(run.target().clone()).or_default().insert(run.clone());
+            hold(&mut self.held, run.target(), after(now, awaited.rest(self.floor, now)));
+        }
+        is_any
     }
 
     fn join(&mut self, run: RunRef) {
@@ -289,7 +337,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         // A run that is awaited already goes on as it was.
         if let Entry::Vacant(place) = self.pending.entry(run.clone()) {
             place.insert(Awaited::new(&run, false, now));
-            self.fresh.entry(run.target().clone()).or_default().push(run);
+            self.fresh.entry(run.target().clone()).or_default().insert(run);
         }
     }
 
@@ -318,43 +366,60 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             }
             // Who waits for an end shall have it soon. Others that end at the same time come with it, in their order.
             let patience = if self.ended.is_empty() { Duration::MAX } else { FIRST_POLL };
-            let event = within(patience, next_event(&mut self.polls, &mut self.joining)).await;
-            match event {
-                None => {
-                    self.is_interrupted = true;
-                    return;
-                }
-                Some(Event::AllPolled) => return,
-                Some(Event::Polled(target, polled)) => {
-                    self.busy.remove(&target);
-                    for (run, polled) in polled {
-                        self.take_in(&run, polled);
+            let next = {
+                let heard = pin!(heard(&mut self.joining, &mut self.settings.wakes));
+                let next = future::select(self.polls.next(), heard);
+                match within(patience, next).await {
+                    Some(Either::Left((Some(polled), _))) => Either::Left(polled),
+                    Some(Either::Left((None, _))) => return,
+                    Some(Either::Right((heard, _))) => Either::Right(heard),
+                    None => {
+                        self.is_interrupted = true;
+                        return;
                     }
                 }
-                Some(Event::Joined(run)) => {
-                    self.join(run);
-                    // Runs that keep joining do not hold up the next round.
+            };
+            match next {
+                Either::Left((target, polled)) => {
+                    self.busy.remove(&target);
+                    let is_batch = polled.len() > 1;
+                    for (run, polled) in polled {
+                        self.take_in(&run, polled, is_batch);
+                    }
+                }
+                Either::Right(heard) => {
+                    self.hear(heard);
+                    // Runs that keep joining, and events, do not hold up the next round.
                     if self.due.is_empty() && self.clock.now() >= self.next {
                         return;
                     }
                 }
-                Some(Event::NoneJoins) => self.joining = None,
             }
         }
     }
 
-    fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>) {
+    fn take_in(&mut self, run: &RunRef, polled: Result<RunSnapshot>, is_batch: bool) {
         let Some(awaited) = self.pending.get_mut(run) else { return };
         let now = self.clock.now();
         let pause = polled.as_ref().err().and_then(Error::server_pause);
         let taken = awaited.take_in(polled, now, &mut self.settings);
-        // An outage of one run is none of the others. The pause counts from this round, not from the end of the poll.
-        let interval = self.settings.intervals.every.max(self.floor);
         let outage = self.settings.outage(awaited.failed_in_a_row(), self.floor);
-        awaited.rest_until(outage.map(|pause| after(self.next, pause.saturating_sub(interval))));
+        awaited.rest_until(if self.settings.histories.is_empty() {
+            // An outage of one run is none of the others. The pause counts from this round, not from the end of the poll.
+            let interval = self.settings.intervals.every.max(self.floor);
+            outage.map(|pause| after(self.next, pause.saturating_sub(interval)))
+        } else {
+            // The ends of many runs are always near: a list is not read more often than without a history.
+            let least = if is_batch { self.settings.intervals.every } else { self.floor };
+            let interval = self.settings.interval(run, awaited, now, self.floor).max(least);
+            Some(after(now, interval.max(outage.unwrap_or_default())))
+        });
         if let Some(pause) = pause {
-            let until = self.held.entry(run.target().clone()).or_insert(now);
-            *until = after(now, pause).max(*until);
+            hold(&mut self.held, run.target(), after(now, pause));
+        }
+        // An event came while the run was being polled.
+        if self.fresh.get(run.target()).is_some_and(|fresh| fresh.contains(run)) {
+            hold(&mut self.held, run.target(), after(now, self.floor));
         }
         match taken {
             Some(Ok(snapshot)) if snapshot.phase.is_terminal() => self.end(run, Ok(snapshot)),
@@ -368,6 +433,12 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
 
     /// The wait for a run has ended.
     fn end(&mut self, run: &RunRef, end: Result<RunSnapshot>) {
+        if let Entry::Occupied(mut fresh) = self.fresh.entry(run.target().clone()) {
+            fresh.get_mut().remove(run);
+            if fresh.get().is_empty() {
+                fresh.remove();
+            }
+        }
         if let Some(awaited) = self.pending.remove(run) {
             awaited.report_end(run, end.as_ref().err(), self.clock.now(), &mut self.settings);
             self.ended.push_back(end);
@@ -389,6 +460,12 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             self.busy.clear();
         }
     }
+}
+
+/// A target is not polled before this time.
+fn hold(held: &mut BTreeMap<Target, Instant>, target: &Target, until: Instant) {
+    let held = held.entry(target.clone()).or_insert(until);
+    *held = until.max(*held);
 }
 
 /// Runs, with what is known of those that were fetched before.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -88,6 +89,17 @@ impl RunProvider for Client {
         let runs: HashSet<&RunRef> = runs.iter().collect();
         let awaited = listed.filter(|run| runs.contains(&run.run));
         Ok(awaited.map(|run| run.observed(observed)).collect())
+    }
+
+    /// A run says neither when it began nor when it ended; the history has the seconds that it took. Inferred: that it has them.
+    #[inline]
+    async fn fetch_durations(&self, target: &Target, limits: &CallLimits) -> Result<Vec<Duration>> {
+        let ids = Ids::of(target.id_at(self)?)?;
+        let request = history(&ids).states([QueryState::Success]).since(LONGEST_HISTORY);
+        let mut entries = self.share_deadline(limits).send(request).await?.into_inner().items;
+        entries.retain(|entry| entry.schedule_id.as_ref().is_some_and(|id| ids.has(id)));
+        entries.sort_by_key(|entry| Reverse(entry.schedule_time));
+        Ok(entries.iter().filter_map(|entry| entry.run_time).collect())
     }
 
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {

@@ -13,6 +13,7 @@
     reason = "the helpers of tests may panic"
 )]
 
+mod intervals;
 mod pages;
 mod redaction;
 mod repeating;

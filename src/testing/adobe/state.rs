@@ -187,7 +187,7 @@ impl State {
         Ok(self.run(schedule, id)?.detail())
     }
 
-    /// Ends a run. One that failed or was cancelled gets the query that says so.
+    /// Ends a run, with the query that it sent.
     pub(super) fn end_run(
         &mut self,
         schedule: &str,
@@ -206,20 +206,21 @@ impl State {
         let ended = at.max(started);
         let before = run.ended.replace(ended);
         let cancelled = run.cancelled;
-        if before.is_some() || !cancelled && run.state != "FAILED" {
+        if before.is_some() {
             return Ok(());
         }
+        let state = if cancelled { CANCELLED.to_owned() } else { run.state.clone() };
         let Plan { code, reason, .. } = &run.course.plan;
         let error = json!({
             "code": code.as_deref().unwrap_or("58000"),
             "message": reason.as_deref().unwrap_or("the run was made to fail"),
             "errorType": "USER_ERROR",
         });
-        let errors = if cancelled { Vec::new() } else { vec![error] };
+        let errors = if state == "FAILED" { vec![error] } else { Vec::new() };
         let query = Query {
             id: self.kit.new_uuid(),
             request: self.schedule(schedule)?.query.clone(),
-            state: if cancelled { CANCELLED } else { "FAILED" }.to_owned(),
+            state,
             errors,
             created: started.trunc_subsecs(3),
             updated: ended.trunc_subsecs(3),

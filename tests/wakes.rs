@@ -1,0 +1,309 @@
+//! Waits that are paced by a history, and those that events wake.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "time is paused, and the vendor here has its own clock"
+)]
+
+#[path = "timed/mod.rs"]
+mod timed;
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use scheduled_runs::run::{Event, Events, History};
+use scheduled_runs::testing::FakeProvider;
+use scheduled_runs::{ErrorKind, Phase, RunProvider, RunProviderExt as _, RunRef, Target};
+use timed::Timed;
+use tokio::time::Instant;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Sends events at these seconds after now.
+fn send_at(events: &Events, sent: impl IntoIterator<Item = (u64, Event)>) {
+    for (after, event) in sent {
+        let events = events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(seconds(after)).await;
+            events.send(event);
+        });
+    }
+}
+
+fn about(run: &RunRef) -> Event {
+    Event::of(Timed::VENDOR).target(run.target().id()).run(run.id())
+}
+
+/// How long a wait took, in whole seconds, and its requests.
+async fn took(provider: &Timed, wait: impl Future<Output = ()>) -> (u64, usize) {
+    let (began, before) = (Instant::now(), provider.requests());
+    wait.await;
+    (began.elapsed().as_secs(), provider.requests() - before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_ends_a_wait_with_one_poll() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let run = provider.run("nightly", seconds(600), Phase::Failed);
+    send_at(&events, [(600, about(&run))]);
+    let wait = async {
+        let done = provider.wait(&run).every(HOUR).wake_on(events.stream()).await.unwrap();
+        assert_eq!(done.phase, Phase::Failed);
+    };
+    let (after, requests) = took(&provider, wait).await;
+    assert_eq!((after, requests), (600, 2), "polls when the wait began, and at the event");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_decides_nothing_and_costs_at_most_one_poll() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let run = provider.run("nightly", seconds(600), Phase::Succeeded);
+    // Forged, early, twice, and for others.
+    let others = ["weekly", "monthly"].map(|id| Event::of(Timed::VENDOR).target(id));
+    let others = others.into_iter().chain([about(&run).run("run-7"), about(&run).scope("sales")]);
+    let other_vendor = Event::of(scheduled_runs::Vendor::new("acme")).run(run.id());
+    let unscoped = 1;
+    send_at(&events, others.chain([other_vendor]).map(|event| (50, event)));
+    send_at(&events, [100, 100, 100, 200].map(|at| (at, about(&run))));
+    let wait = async {
+        let wait = provider.wait(&run).every(HOUR).wake_on(events.stream());
+        assert_eq!(wait.await.unwrap().phase, Phase::Succeeded);
+    };
+    let (after, requests) = took(&provider, wait).await;
+    assert_eq!(after, 200 + 3600, "the safety net: the interval after the last poll");
+    // A run without a scope may belong to the account that the event names.
+    assert_eq!(requests, 1 + unscoped + 2 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_never_poll_below_the_floor() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let run = provider.run("nightly", seconds(60), Phase::Succeeded);
+    let flood = events.clone();
+    let sender = tokio::spawn(async move {
+        loop {
+            flood.send(Event::of(Timed::VENDOR));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let wait = async {
+        provider.wait(&run).every(HOUR).wake_on(events.stream()).await.unwrap();
+    };
+    let (after, requests) = took(&provider, wait).await;
+    assert!((60..=61).contains(&after), "{after}");
+    assert_eq!(requests, 61, "one a second, and the first");
+
+    let run = provider.run("nightly", seconds(60), Phase::Succeeded);
+    let runs = [run, provider.run("nightly", seconds(60), Phase::Succeeded)];
+    let wait = async {
+        let wait = provider.wait_all(runs).every(HOUR).wake_on(events.stream());
+        wait.ends().try_collect::<Vec<_>>().await.unwrap();
+    };
+    let (after, requests) = took(&provider, wait).await;
+    assert!((60..=61).contains(&after), "{after}");
+    assert!((60..=62).contains(&requests), "one list a second: {requests}");
+    sender.abort();
+}
+
+#[tokio::test]
+async fn a_stream_that_always_has_an_event_holds_up_nothing() {
+    let provider = FakeProvider::new();
+    let target = provider.target("nightly");
+    let event = Event::of(provider.vendor());
+    for event in [event.clone(), event.target("weekly")] {
+        let phases = [Phase::Running, Phase::Running, Phase::Succeeded];
+        let [one, other] = [phases, phases].map(|phases| provider.add_run(&target, phases));
+        let wait = provider.wait(&one).wake_on(stream::repeat(event.clone()));
+        assert_eq!(wait.await.unwrap().phase, Phase::Succeeded);
+        let mut ends = provider.wait_all([other]).wake_on(stream::repeat(event)).ends();
+        assert_eq!(ends.next().await.unwrap().unwrap().phase, Phase::Succeeded);
+    }
+    assert_eq!(provider.polls(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_does_not_end_another_one() {
+    let provider = Timed::new();
+    let run = provider.run("nightly", seconds(12), Phase::Succeeded);
+    let late = stream::once(async {
+        tokio::time::sleep(seconds(13)).await;
+        Event::of(Timed::VENDOR)
+    });
+    let wait = provider.wait(&run).every(HOUR).wake_on(stream::empty()).wake_on(late);
+    let (after, _) = took(&provider, async { drop(wait.await.unwrap()) }).await;
+    assert_eq!(after, 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_while_its_run_is_triggered_or_polled_is_not_lost() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let target = Target::new(Timed::VENDOR, "nightly");
+    let wait = provider.trigger_and_wait(&target).every(HOUR).wake_on(events.stream());
+    // It is read when the run is known: the first poll says as much.
+    events.send(Event::of(Timed::VENDOR).run("run-0"));
+    send_at(&events, [(600, Event::of(Timed::VENDOR).run("run-0"))]);
+    let (after, requests) = took(&provider, async { drop(wait.await.unwrap()) }).await;
+    assert_eq!((after, requests), (600, 3), "a trigger, and two polls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waits_share_one_channel() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let mut waits = tokio::task::JoinSet::new();
+    for number in 0..1000 {
+        let run = provider.run("nightly", seconds(600 + number), Phase::Succeeded);
+        send_at(&events, [(600 + number, about(&run))]);
+        let (provider, events) = (provider.clone(), events.stream());
+        waits.spawn(async move { provider.wait(&run).every(HOUR).wake_on(events).await.unwrap() });
+    }
+    let done = waits.join_all().await;
+    assert!(done.iter().all(|run| run.lag().unwrap() < seconds(1)));
+    assert_eq!(provider.requests(), 2000, "two polls a run");
+
+    // One wait for all: a list for the first poll, and each run alone at its event.
+    let runs: Vec<_> = (0..1000)
+        .map(|number| provider.run(&format!("t{number}"), seconds(600 + number), Phase::Succeeded))
+        .collect();
+    send_at(&events, runs.iter().enumerate().map(|(at, run)| (600 + at as u64, about(run))));
+    let wait = async {
+        let wait = provider.wait_all(runs).every(HOUR).wake_on(events.stream());
+        let done: Vec<_> = wait.ends().try_collect().await.unwrap();
+        assert!(done.iter().all(|run| run.lag().unwrap() < seconds(1)));
+    };
+    assert_eq!(took(&provider, wait).await.1, 2000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_cannot_keep_up_with_the_events_polls_once() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let run = provider.run("nightly", seconds(600), Phase::Succeeded);
+    let (crowd, lost) = (events.clone(), about(&run));
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(600)).await;
+        crowd.send(lost);
+        for _ in 0..5000 {
+            crowd.send(Event::of(scheduled_runs::Vendor::new("acme")));
+        }
+    });
+    let wait = provider.wait(&run).every(HOUR).wake_on(events.stream());
+    let (after, requests) = took(&provider, async { drop(wait.await.unwrap()) }).await;
+    assert_eq!((after, requests), (600, 2));
+}
+
+fn history(provider: &impl RunProvider, target: &str, secs: &[u64]) -> History {
+    History::new(Target::new(provider.vendor(), target), secs.iter().copied().map(seconds))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_paces_the_polls_of_one_run_and_of_many() {
+    let provider = Timed::new();
+    let usual = [590, 600, 610, 605, 595, 600, 615];
+    let fixed = {
+        let run = provider.run("nightly", seconds(602), Phase::Succeeded);
+        let wait = async { drop(provider.wait(&run).await.unwrap()) };
+        took(&provider, wait).await.1
+    };
+    let run = provider.run("nightly", seconds(602), Phase::Succeeded);
+    let wait = async {
+        let wait = provider.wait(&run).paced_by(history(&provider, "nightly", &usual));
+        assert!(wait.await.unwrap().lag().unwrap() <= seconds(2));
+    };
+    let (_, paced) = took(&provider, wait).await;
+    assert!(paced * 2 < fixed, "{paced} polls instead of {fixed}");
+
+    // A wait that another process began: the vendor says how long the run has been running.
+    let run = provider.run("nightly", seconds(602), Phase::Succeeded);
+    tokio::time::sleep(seconds(590)).await;
+    let wait = async {
+        let wait = provider.wait(&run).paced_by(history(&provider, "nightly", &usual));
+        assert!(wait.await.unwrap().lag().unwrap() <= seconds(2));
+    };
+    let (_, resumed) = took(&provider, wait).await;
+    assert!((3..paced).contains(&resumed), "{resumed}");
+
+    // Each target has its own history, and one has none.
+    let runs = ["nightly", "hourly", "weekly"]
+        .map(|target| provider.run(target, seconds(602), Phase::Succeeded));
+    let wait = async {
+        let wait = provider
+            .wait_all(runs)
+            .paced_by(history(&provider, "nightly", &usual))
+            .paced_by(history(&provider, "hourly", &[3600; 6]));
+        let done: Vec<_> = wait.ends().try_collect().await.unwrap();
+        let mut lags: Vec<_> =
+            done.iter().map(|run| (run.run.target().id(), run.lag().unwrap())).collect();
+        lags.sort();
+        assert!(lags.iter().all(|(_, lag)| *lag <= seconds(60)), "the ceiling: {lags:?}");
+        let usual = lags.iter().filter(|(target, _)| *target != "hourly");
+        assert!(usual.clone().all(|(_, lag)| *lag <= seconds(5)), "{lags:?}");
+    };
+    let (_, together) = took(&provider, wait).await;
+    assert!((fixed + paced..fixed + 2 * paced).contains(&together), "{together}");
+
+    // The ends of many runs of one target are always near: no more lists than at a fixed interval.
+    let many = |target| (0..100).map(move |at| (target, seconds(580 + at / 2))).collect::<Vec<_>>();
+    let requests = async |paced: bool| {
+        let target = if paced { "nightly" } else { "daily" };
+        let runs: Vec<_> = many(target)
+            .into_iter()
+            .map(|(target, took)| provider.run(target, took, Phase::Succeeded))
+            .collect();
+        let mut wait = provider.wait_all(runs);
+        if paced {
+            wait = wait.paced_by(history(&provider, "nightly", &usual));
+        }
+        took(&provider, async { drop(wait.ends().try_collect::<Vec<_>>().await.unwrap()) }).await.1
+    };
+    let (fixed, paced) = (requests(false).await, requests(true).await);
+    assert!(paced * 2 < fixed, "{paced} lists instead of {fixed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_learns_from_the_list_and_a_history_from_the_ends() {
+    let provider = Timed::new();
+    for took in [590, 600, 610, 605, 595] {
+        provider.run("nightly", seconds(took), Phase::Succeeded);
+    }
+    provider.run("nightly", seconds(3), Phase::Failed);
+    tokio::time::sleep(HOUR).await;
+    let target = Target::new(Timed::VENDOR, "nightly");
+    let mut history = provider.history(&target).await.unwrap();
+    let mut durations: Vec<_> = history.durations().map(|took| took.as_secs()).collect();
+    durations.sort_unstable();
+    assert_eq!(durations, [590, 595, 600, 605, 610]);
+
+    let (after, requests) =
+        took(&provider, async { drop(provider.trigger_and_wait(&target).learn().await.unwrap()) })
+            .await;
+    assert!(requests < 61, "a trigger, a list, and half of the 121 polls: {requests}");
+    assert!((600..602).contains(&after), "{after}");
+    let run = provider.run("weekly", seconds(7), Phase::Succeeded);
+    let other = provider.wait(&run).learn().await.unwrap();
+    assert_eq!(other.phase, Phase::Succeeded, "without runs it polls at its interval");
+
+    let run = provider.run("nightly", seconds(42), Phase::Succeeded);
+    let done = provider.wait(&run).await.unwrap();
+    history.record(&done);
+    history.record(&other);
+    assert_eq!(history.durations().next(), Some(seconds(42)), "newest first, and of its target");
+    assert_eq!(history.durations().count(), 6);
+
+    // Kept by a program as JSON.
+    let kept = serde_json::to_string(&history).unwrap();
+    assert!(kept.starts_with(r#"{"target":"timed:nightly","durations_ms":["#), "{kept}");
+    assert_eq!(serde_json::from_str::<History>(&kept).unwrap(), history);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_of_another_target_is_refused_before_anything_is_sent() {
+    let provider = Timed::new();
+    let target = Target::new(Timed::VENDOR, "nightly");
+    let weekly = history(&provider, "weekly", &[600; 6]);
+    let refused = provider.trigger_and_wait(&target).paced_by(weekly).await.unwrap_err();
+    assert_eq!((refused.kind(), provider.requests()), (ErrorKind::Config, 0));
+    assert!(refused.to_string().contains("timed:weekly"), "{refused}");
+}
