@@ -13,6 +13,7 @@ pub mod paging;
 mod redact;
 pub mod run;
 mod vendor;
+pub mod webhook;
 pub mod wire;
 
 #[cfg(feature = "adobe")]

@@ -54,7 +54,7 @@ vendors! {
         RunAcceleratedQuery RunFilter RunId RunKind RunState Schedule ScheduleFilter ScheduleId
         ScheduleState ServerToServer SetCron SetIpAccess SoftDeleteQuery Subscriptions TargetDataset
         TaskState TaskStatus Template TemplateCount TemplateDef TemplateFilter TemplateId TimeField
-        Timetable TriggerRun UpdateAccount UpdateTemplate ValidateIpAccess
+        Timetable TriggerRun UpdateAccount UpdateTemplate ValidateIpAccess Webhook WebhookBuilder
     }
     arcgis "arcgis" {
         AppLogin AppToken ArcGis AuthInfo BackupParameters Changed Client CreateTask CreateUserTask

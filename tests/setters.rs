@@ -202,8 +202,10 @@ fn no_setter_of_adobe_forgets_another() {
         IpRange::new("10.0.0.0/8") => description("d");
         CreateAlert::new("a", AlertType::Failure, ["u@example.com"]) => in_context_notifications(false) email_notifications(false);
     };
-    // `oldest_first` is the default; a secret is not printed.
-    assert_complete(&["adobe"], &names, &["oldest_first", "credential", "org_id", "sandbox"]);
+    // `oldest_first` is the default; a secret is not printed, and neither are clocks, transports and hosts.
+    let others =
+        ["oldest_first", "credential", "org_id", "sandbox", "transport", "clock", "key_host"];
+    assert_complete(&["adobe"], &names, &others);
 }
 
 #[test]

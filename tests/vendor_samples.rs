@@ -26,6 +26,9 @@ use scheduled_runs::wire::DriftKind;
 #[cfg(feature = "adobe")]
 #[path = "vendor_samples/adobe.rs"]
 mod adobe;
+#[cfg(all(feature = "adobe", feature = "rustls"))]
+#[path = "vendor_samples/adobe_events.rs"]
+mod adobe_events;
 #[cfg(feature = "arcgis")]
 #[path = "vendor_samples/arcgis.rs"]
 mod arcgis;

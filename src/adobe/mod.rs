@@ -131,6 +131,7 @@ mod alerts;
 mod connection_parameters;
 mod credential;
 mod dialect;
+mod events;
 mod ids;
 mod ip_access;
 mod list;
@@ -139,6 +140,7 @@ mod queries;
 mod runs;
 mod schedules;
 mod templates;
+mod webhook;
 
 use std::borrow::Cow;
 
@@ -182,6 +184,7 @@ pub use self::templates::{
     CountTemplates, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates, Template,
     TemplateCount, TemplateDef, TemplateFilter, UpdateTemplate,
 };
+pub use self::webhook::{Webhook, WebhookBuilder};
 
 use self::dialect::AdobeDialect;
 use crate::client::{
@@ -300,7 +303,7 @@ impl Api for Adobe {
 
         let org_id = options.org_id.as_ref().map_or("", |id| id.expose_secret());
         let sandbox = options.sandbox.as_deref().unwrap_or_default();
-        let account = format!("{:016x}/{sandbox}", stable_hash(org_id));
+        let account = account(org_id, sandbox);
         match account_at(base_url) {
             own if BASE_URL.ends_with(&own) => account,
             other => format!("{other}/{account}"),
@@ -332,6 +335,11 @@ impl Api for Adobe {
         }
         ApiRequest::builder(operation, idempotency, method, &base, path)
     }
+}
+
+/// Names an account by its sandbox and a mark of its organization.
+fn account(org_id: &str, sandbox: &str) -> String {
+    format!("{:016x}/{sandbox}", stable_hash(org_id))
 }
 
 /// The response to a request that was accepted; the work itself follows later.

@@ -81,6 +81,7 @@ pub use crate::vendor::Vendor;
 #[cfg(test)]
 pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::{after, within};
+pub(crate) use self::link::is_loopback;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
 pub(crate) use self::task::spawned;

@@ -22,6 +22,7 @@ const LAYERS: &[Layer] = &[
     Layer { entries: &["lib.rs", "guide/"], without: &[] },
     Layer { entries: &["testing/"], without: &[] },
     Layer { entries: VENDORS, without: &["reqwest", "hyper"] },
+    Layer { entries: &["webhook/"], without: &["reqwest", "hyper"] },
     Layer { entries: &["run/"], without: HTTP },
     // The walk over a list. `paging/mod.rs` re-exports the data below as well.
     Layer { entries: &["paging/"], without: HTTP },
