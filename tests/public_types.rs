@@ -47,9 +47,9 @@ vendors! {
         ConnectionParameters CountTemplates CreateAccount CreateAlert CreateQuery CreateSchedule
         CreateTemplate DatasetRef DecodedRunId DeleteAccount DeleteAlert DeleteIpAccess
         DeleteSchedule DeleteTemplate DeletedAccount DeletedIpAccess DisableAlert DisableSchedule
-        EnableAlert EnableSchedule ErrorType GetAlert GetConnectionParameters GetIpAccess GetQuery
-        GetRun GetSchedule GetTemplate ImsToken IpAccess IpRange IpValidation ListAccounts
-        ListAlerts ListAssetAlerts ListQueries ListRuns ListSchedules ListTemplates NewDataset
+        EnableAlert EnableSchedule ErrorType EventJournal GetAlert GetConnectionParameters GetIpAccess GetQuery
+        GetRun GetSchedule GetTemplate ImsToken IpAccess IpRange IpValidation Journal
+        JournalEntries JournalEntry JournalOptions ListAccounts ListAlerts ListAssetAlerts ListQueries ListRuns ListSchedules ListTemplates NewDataset
         Options Query QueryDef QueryError QueryField QueryFilter QueryId QueryState Row Run
         RunAcceleratedQuery RunFilter RunId RunKind RunState Schedule ScheduleFilter ScheduleId
         ScheduleState ServerToServer SetCron SetIpAccess SoftDeleteQuery Subscriptions TargetDataset

@@ -18,8 +18,8 @@ use scheduled_runs::client::{Lease, Limits, RetryPolicy, oauth};
 use scheduled_runs::run::{Capabilities, Event, Failure, History};
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
-    CallLimits, CallOptions, Phase, RunProviderExt as _, RunSnapshot, Target, Vendor, adobe,
-    arcgis, foundry, mode, supermetrics,
+    CallLimits, CallOptions, Cursor, Phase, RunProviderExt as _, RunSnapshot, Target, Vendor,
+    adobe, arcgis, foundry, mode, supermetrics,
 };
 use serde_json::json;
 
@@ -179,6 +179,8 @@ fn no_setter_of_adobe_forgets_another() {
 
     let time = utc("2026-01-01T00:00:00Z");
     let query = || QueryDef::sql("db", "select 1");
+    let journal = Journal::builder().base_url("https://h/j").client_id("c").org_id("o");
+    let journal = journal.build().unwrap();
     let names = check_all! {
         ListRuns::new("s") => newest_first() order_by(TimeField::Updated) filter(RunFilter::external_trigger(true))
             limit(7) start(time);
@@ -200,11 +202,22 @@ fn no_setter_of_adobe_forgets_another() {
         CreateAccount::new("n", "u") => description("d");
         UpdateAccount::new("a") => name("n") assigned_to_user("u") description("d");
         IpRange::new("10.0.0.0/8") => description("d");
+        journal.events() => since(Cursor::new("p")) limit(7);
+        journal.events() => latest() limit(7);
+        journal.events() => seek(SHORT) limit(7);
         CreateAlert::new("a", AlertType::Failure, ["u@example.com"]) => in_context_notifications(false) email_notifications(false);
     };
-    // `oldest_first` is the default; a secret is not printed, and neither are clocks, transports and hosts.
-    let others =
-        ["oldest_first", "credential", "org_id", "sandbox", "transport", "clock", "key_host"];
+    // `oldest_first` is the default; secrets are not printed, and neither are clocks, transports and hosts.
+    let others = [
+        "oldest_first",
+        "credential",
+        "org_id",
+        "client_id",
+        "sandbox",
+        "transport",
+        "clock",
+        "key_host",
+    ];
     assert_complete(&["adobe"], &names, &others);
 }
 

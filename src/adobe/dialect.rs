@@ -66,25 +66,30 @@ impl Dialect for AdobeDialect {
     }
 
     fn judge(&self, response: &RawResponse<'_>) -> Verdict {
-        // Inferred: no source shows an error of the gateway with a success status. It would be read as an empty list.
-        if response.status.is_success() && !response.begins_with("{\"error_code\"") {
-            return Verdict::Success;
-        }
-        let error = read_error(response);
-        let code =
-            error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default().to_owned();
-        let refusal = Refusal::by_status(response.status, error);
-        // The code counts more than the status: the gateway sends 403 where others send 401.
-        Verdict::Refused(match &*code {
-            gateway::TOKEN_NOT_VALID => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
-            gateway::TOKEN_MISSING => refusal.kind(ErrorKind::Auth),
-            gateway::API_KEY_REQUIRED | gateway::API_KEY_INVALID => refusal.kind(ErrorKind::Auth),
-            gateway::TOO_MANY_REQUESTS => {
-                refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted)
-            }
-            _ => refusal,
-        })
+        judge(response)
     }
+}
+
+/// What every service behind the gateway has in common.
+pub(super) fn judge(response: &RawResponse<'_>) -> Verdict {
+    // Inferred: no source shows an error of the gateway with a success status. It would be read as an empty list.
+    if response.status.is_success() && !response.begins_with("{\"error_code\"") {
+        return Verdict::Success;
+    }
+    let error = read_error(response);
+    let code =
+        error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default().to_owned();
+    let refusal = Refusal::by_status(response.status, error);
+    // The code counts more than the status: the gateway sends 403 where others send 401.
+    Verdict::Refused(match &*code {
+        gateway::TOKEN_NOT_VALID => refusal.kind(ErrorKind::Auth).advice(Advice::Refresh),
+        gateway::TOKEN_MISSING => refusal.kind(ErrorKind::Auth),
+        gateway::API_KEY_REQUIRED | gateway::API_KEY_INVALID => refusal.kind(ErrorKind::Auth),
+        gateway::TOO_MANY_REQUESTS => {
+            refusal.kind(ErrorKind::RateLimited).advice(Advice::NotAccepted)
+        }
+        _ => refusal,
+    })
 }
 
 /// All of Adobe's error bodies at once; a body has the members of one of them.

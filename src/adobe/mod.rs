@@ -118,6 +118,12 @@
 //!   are failed ones.
 //! - [`ListRuns`] and [`GetRun`] return what the vendor sends. There, compare [`Query::state`] with [`QueryState::Killed`].
 //!
+//! # Events
+//!
+//! Adobe I/O Events says when a scheduled query starts and ends, so that a wait need not poll often. [`Webhook`] receives the events at an
+//! endpoint of yours; [`Journal`] reads them without one. Both yield [`Event`](crate::run::Event)s, which only mean "poll now": what has
+//! become of a run is what Query Service says. Whether runs that were triggered by a call have events is not documented.
+//!
 //! # What is not documented
 //!
 //! The state of a cancelled run and of its query, how long a new run takes to appear in lists, and the largest
@@ -134,6 +140,7 @@ mod dialect;
 mod events;
 mod ids;
 mod ip_access;
+mod journal;
 mod list;
 mod provider;
 mod queries;
@@ -166,6 +173,7 @@ pub use self::ip_access::{
     DeleteIpAccess, DeletedIpAccess, GetIpAccess, IpAccess, IpRange, IpValidation, SetIpAccess,
     ValidateIpAccess,
 };
+pub use self::journal::{EventJournal, Journal, JournalEntries, JournalEntry, JournalOptions};
 pub use self::list::TimeField;
 pub use self::queries::{
     CancelQuery, ComputeMetrics, CreateQuery, DatasetRef, ErrorType, GetQuery, ListQueries,

@@ -47,9 +47,10 @@ mod transport;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -158,6 +159,12 @@ impl<A: Api> Client<A> {
 
     fn now(&self) -> Instant {
         self.core.clock.now()
+    }
+
+    /// The pause that a response asks for, as far as the client's policy lets a server ask.
+    pub(crate) fn pause_asked(&self, headers: &HeaderMap) -> Option<Duration> {
+        let asked = retry::retry_after(headers, self.core.clock.utc())?;
+        Some(asked.min(self.core.retry.server_pause()))
     }
 
     /// The thin generic shell around [`exchange::run`].

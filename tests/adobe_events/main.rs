@@ -7,6 +7,7 @@
     reason = "the helpers of tests may panic"
 )]
 
+mod journal;
 mod webhook;
 
 use scheduled_runs::RunRef;
