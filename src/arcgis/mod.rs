@@ -80,6 +80,9 @@
 //! # }
 //! ```
 //!
+//! Scheduled tasks have no event for the end of a run. Geoprocessing services have one, which wakes the waits for tasks that run
+//! them: see [`receive`].
+//!
 //! # The base URL
 //!
 //! The base URL is the portal's root, `https://{host}/{context}`: the address before `/home` in a browser. The *context* is the
@@ -175,6 +178,7 @@ mod task_runs;
 mod tasks;
 mod time;
 mod user_tasks;
+mod webhook;
 
 use chrono::TimeZone;
 use http::Method;
@@ -200,6 +204,7 @@ pub use self::user_tasks::{
     CreateUserTask, DeleteUserTask, DisableUserTask, EnableUserTask, GetUserTask,
     ListScheduledTasks, ListUserTasks, UpdateUserTask, UserTask,
 };
+pub use self::webhook::receive;
 
 use self::dialect::ArcGisDialect;
 use self::request::PortalUrl;

@@ -145,3 +145,53 @@ mod none {
         }
     }
 }
+
+#[cfg(all(test, feature = "rustls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_those_of_rfc_4231() {
+        let hmac = HmacSha256::new().unwrap();
+        let long = "Test Using Larger Than Block-Size Key - Hash Key First";
+        // The last two, at the size of a block, are by Python's `hmac` module.
+        for (key, message, tag) in [
+            (
+                &[0x0b; 20][..],
+                "Hi There",
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+            ),
+            (
+                b"Jefe",
+                "what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (
+                &[0xaa; 131],
+                long,
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+            (&[b'k'; 64], "x", "f91c4c403625fb06910ef93999265bbd2d62baeaec6ff36455498cc124fe3e66"),
+            (&[b'k'; 65], "x", "75092ca3ee2b307470c227697b42b3e65376aa3bae98fb5a1f7b7536daa9588a"),
+        ] {
+            let digits = |at: usize| u8::from_str_radix(&tag[at..at + 2], 16).unwrap();
+            let mut tag: Vec<u8> = (0..64).step_by(2).map(digits).collect();
+            assert!(hmac.fits(key, message.as_bytes(), &tag), "{message}");
+            assert!(!hmac.fits(key, message.as_bytes(), &tag[..31]), "{message}");
+            tag[31] ^= 1;
+            assert!(!hmac.fits(key, message.as_bytes(), &tag), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_public_key_fits_nothing() {
+        let rsa = RsaSha256::new().unwrap();
+        let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        let nonsense = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+        let cut = "-----BEGIN PUBLIC KEY-----\nMIIB";
+        for pem in ["", "<html>", private, nonsense, cut] {
+            assert!(!RsaSha256::is_key(pem.as_bytes()), "{pem}");
+            assert!(!rsa.fits(pem.as_bytes(), b"message", &[0; 256]), "{pem}");
+        }
+    }
+}

@@ -304,3 +304,20 @@ fn forms(text: &str) -> usize {
     assert_eq!(checked, requests, "a sample request has no counterpart here");
     checked
 }
+
+/// The test vector of a webhook's signature.
+#[cfg(feature = "rustls")]
+#[test]
+fn the_sample_of_a_signature_is_accepted_in_base64_and_not_in_hexadecimal() {
+    let Some(samples) = samples("events") else { return };
+    let (_, vector) = samples.iter().find(|(name, _)| name == "arcgis_signature_vector").unwrap();
+    let vector: Value = serde_json::from_str(vector).unwrap();
+    let text = |name: &str| vector[name].as_str().unwrap();
+    for (value, accepted) in [("value_base64", true), ("value_hex", false)] {
+        let request = http::Request::post("/arcgis").header(text("header"), text(value));
+        let request = request.body(text("body")).unwrap();
+        let received = arcgis::receive(&request, Some(text("signature_key"))).unwrap();
+        assert_eq!(received.response.status().is_success(), accepted, "{value}");
+        assert_eq!(received.events.len(), usize::from(accepted), "{value}");
+    }
+}
