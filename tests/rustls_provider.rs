@@ -12,7 +12,7 @@
 mod certificates;
 
 use scheduled_runs::ErrorKind;
-use scheduled_runs::adobe::{AccessToken, Client, ListRuns};
+use scheduled_runs::adobe::{AccessToken, Client, ListRuns, Webhook};
 use scheduled_runs::client::ReqwestTransport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -34,13 +34,16 @@ async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
     };
     let http = || reqwest::Client::builder().no_proxy();
     let built = builder().build().unwrap_err();
-    for error in [built, ReqwestTransport::from_builder(http).unwrap_err()] {
+    let webhook = || Webhook::builder("client id").build();
+    let errors = [built, ReqwestTransport::from_builder(http).unwrap_err(), webhook().unwrap_err()];
+    for error in errors {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("install a crypto provider"), "{error}");
     }
 
     ring::default_provider().install_default().unwrap();
     builder().build().unwrap();
+    webhook().unwrap();
     let authority = Authority::new();
     let (tls, listener) =
         (authority.server(&["127.0.0.1"], 2100), TcpListener::bind("127.0.0.1:0").await.unwrap());

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -17,7 +17,7 @@ use super::dialect;
 use super::events::Envelope;
 use crate::client::{
     Api, ApiRequest, ClientBuilder, Dialect, Endpoint, Idempotency, LinkPolicy, Meta, RawResponse,
-    Response, Service, Vendor, Verdict, header_value, json,
+    Response, Service, Vendor, Verdict, after, header_value, json,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::Cursor;
@@ -172,14 +172,14 @@ impl Journal {
         guard.max_pages = usize::MAX;
         JournalEntries {
             journal: self.clone(),
-            start: Start::Oldest,
+            start: StartAt::Oldest,
             limit: None,
             link: None,
             position: None,
             ready: VecDeque::new(),
             guard,
             has_moved: true,
-            pause: Duration::ZERO,
+            not_before: self.clock().now(),
             failures: 0,
             has_ended: false,
         }
@@ -203,36 +203,36 @@ pub struct JournalEntry {
 ///
 /// It does not end: where there is no new entry, it waits as long as Adobe says, or ten seconds. After an error that
 /// [is transient](Error::is_transient) it goes on, after a pause that doubles from ten seconds to ten minutes. After any other
-/// error it ends. Dropping the future of [`next`](Self::next) loses no entry.
+/// error it ends. If the future of [`next`](Self::next) is dropped, no entry is lost.
 #[must_use = "a journal is not read until it is polled"]
 pub struct JournalEntries {
     journal: Journal,
-    start: Start,
+    start: StartAt,
     limit: Option<u32>,
     /// The query of the link that was followed last.
-    link: Option<Query>,
+    link: Option<Pairs>,
     /// Of the last entry that was handed out.
     position: Option<Cursor>,
     ready: VecDeque<JournalEntry>,
     guard: LoopGuard,
     /// The next request is for a page that was not read before.
     has_moved: bool,
-    /// Before the next request.
-    pause: Duration,
+    /// When the next request may be sent.
+    not_before: Instant,
     /// In a row.
     failures: u32,
     has_ended: bool,
 }
 
 #[derive(Debug)]
-enum Start {
+enum StartAt {
     Oldest,
     After(Cursor),
     Latest,
     Ago(Duration),
 }
 
-type Query = Vec<(String, String)>;
+type Pairs = Vec<(String, String)>;
 
 impl fmt::Debug for JournalEntries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,21 +248,21 @@ impl JournalEntries {
     /// Starts behind this position, which an earlier entry had. `None` is the oldest entry.
     pub fn since(mut self, position: impl Into<Option<Cursor>>) -> Self {
         self.position = position.into();
-        self.start = self.position.clone().map_or(Start::Oldest, Start::After);
+        self.start = self.position.clone().map_or(StartAt::Oldest, StartAt::After);
         self
     }
 
     /// Starts with what comes from now on.
     pub fn latest(mut self) -> Self {
         self.position = None;
-        self.start = Start::Latest;
+        self.start = StartAt::Latest;
         self
     }
 
     /// Starts so long ago, to the second.
     pub fn seek(mut self, ago: Duration) -> Self {
         self.position = None;
-        self.start = Start::Ago(ago);
+        self.start = StartAt::Ago(ago);
         self
     }
 
@@ -287,9 +287,11 @@ impl JournalEntries {
             if self.has_ended {
                 return None;
             }
-            if !self.pause.is_zero() {
-                self.journal.clock().sleep(self.pause).await;
-                self.pause = Duration::ZERO;
+            let clock = self.journal.clock();
+            // What is left of the pause: whoever gives up this future and comes again does not wait anew.
+            let pause = self.not_before.saturating_duration_since(clock.now());
+            if !pause.is_zero() {
+                clock.sleep(pause).await;
             }
             match self.read_page().await {
                 Ok(()) => self.failures = 0,
@@ -314,10 +316,10 @@ impl JournalEntries {
         let pair = |name: &str, value: String| (name.to_owned(), value);
         let mut query = match (&self.link, &self.start) {
             (Some(link), _) => link.clone(),
-            (None, Start::Oldest) => Query::new(),
-            (None, Start::After(position)) => vec![pair("since", position.as_str().to_owned())],
-            (None, Start::Latest) => vec![pair("latest", true.to_string())],
-            (None, Start::Ago(ago)) => vec![pair("seek", format!("-PT{}S", ago.as_secs()))],
+            (None, StartAt::Oldest) => Pairs::new(),
+            (None, StartAt::After(position)) => vec![pair("since", position.as_str().to_owned())],
+            (None, StartAt::Latest) => vec![pair("latest", true.to_string())],
+            (None, StartAt::Ago(ago)) => vec![pair("seek", format!("-PT{}S", ago.as_secs()))],
         };
         let limit = self.limit.filter(|_| !query.iter().any(|(name, _)| name == "limit"));
         query.extend(limit.map(|limit| pair("limit", limit.to_string())));
@@ -346,13 +348,15 @@ impl JournalEntries {
         let base = self.journal.base_url();
         let link = link.map(|link| LinkPolicy::SameOrigin.query(base, &link)).transpose();
         let link = link.map_err(|error| error.with_operation(ReadJournal::OPERATION))?;
+        // A link without a query would lead to the oldest entry.
+        let link = link.filter(|query| !query.is_empty());
         let next = link.or_else(|| Some(vec![("since".to_owned(), last?.into())]));
         if entries.is_empty() {
             // A link from an empty page says where an empty journal, or what comes from now on, begins.
             let since = next.iter().flatten().find(|(name, _)| name == "since");
             self.position = since.map(|(_, since)| Cursor::new(&**since)).or(self.position.take());
             self.link = next.or(self.link.take());
-            self.pause = asked.unwrap_or(USUAL_PAUSE).max(Duration::from_secs(1));
+            self.wait_for(asked.unwrap_or(USUAL_PAUSE).max(Duration::from_secs(1)));
             return Ok(());
         }
         if next.is_none() {
@@ -366,10 +370,15 @@ impl JournalEntries {
         Ok(())
     }
 
+    /// Sends the next request only after this pause.
+    fn wait_for(&mut self, pause: Duration) {
+        self.not_before = after(self.journal.clock().now(), pause);
+    }
+
     /// Source: Adobe I/O Events, "Journaling API": a 410 says that the events at a position have expired.
     fn has_lost_its_place(&self, error: &Error) -> bool {
         let has_place =
-            self.link.is_some() || matches!(self.start, Start::After(_) | Start::Ago(_));
+            self.link.is_some() || matches!(self.start, StartAt::After(_) | StartAt::Ago(_));
         has_place && error.status() == Some(StatusCode::GONE)
     }
 
@@ -377,7 +386,8 @@ impl JournalEntries {
     fn begin_again(&mut self) -> JournalEntry {
         let journal = self.journal.events();
         // With a pause, for a journal that loses its place each time.
-        *self = JournalEntries { limit: self.limit, pause: USUAL_PAUSE, ..journal };
+        *self = JournalEntries { limit: self.limit, ..journal };
+        self.wait_for(USUAL_PAUSE);
         JournalEntry { position: None, events: vec![Event::of(VENDOR)] }
     }
 
@@ -385,7 +395,7 @@ impl JournalEntries {
         error.set().cursor(self.position.clone());
         if error.is_transient() {
             let doubled = USUAL_PAUSE.saturating_mul(1 << self.failures.min(10));
-            self.pause = doubled.min(LONGEST_PAUSE).max(error.server_pause().unwrap_or_default());
+            self.wait_for(doubled.min(LONGEST_PAUSE).max(error.server_pause().unwrap_or_default()));
             self.failures = self.failures.saturating_add(1);
         } else {
             self.has_ended = true;
@@ -401,7 +411,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Reads some entries of the journal.
 #[derive(Clone)]
 struct ReadJournal {
-    query: Query,
+    query: Pairs,
 }
 
 struct JournalPage {
@@ -450,7 +460,7 @@ struct EntryList {
     #[serde(default, deserialize_with = "lenient::items")]
     events: Vec<Item>,
     #[serde(rename = "_page", default, deserialize_with = "lenient::object")]
-    page: Option<PageInfo>,
+    page: Option<JournalInfo>,
 }
 
 #[derive(Deserialize)]
@@ -465,7 +475,7 @@ struct Item {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct PageInfo {
+struct JournalInfo {
     #[serde(deserialize_with = "lenient::text")]
     last: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::count")]

@@ -18,10 +18,10 @@ use url::{Url, form_urlencoded};
 use super::VENDOR;
 use super::events::Envelope;
 use crate::client::credential::check_secret;
+use crate::client::link::is_loopback;
 use crate::client::{
     Api, ApiRequest, Client, ClientBuilder, Clock, Dialect, Endpoint, Idempotency, Limits, Meta,
-    RawResponse, Refusal, RetryPolicy, Service, Transport, Vendor, Verdict, after, is_loopback,
-    within,
+    RawResponse, Refusal, RetryPolicy, Service, Transport, Vendor, Verdict, after, within,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Event;
@@ -56,7 +56,7 @@ use crate::webhook::signature::RsaSha256;
 ///
 /// Adobe signs the body twice, each time with another key. An event is accepted if it is addressed to your client id and at least one
 /// of the signatures fits the public key that the request names for it. The keys are fetched from `https://static.adobeioevents.com`
-/// and from nowhere else, without a credential, and kept for at most 24 hours. A delivery may also be several events in one list; then
+/// and from nowhere else, without a credential, and kept for at most 24 hours. A request may also hold several events in a list; then
 /// all must be addressed to you.
 ///
 /// Only the body is signed. Nothing in the headers is used but the signatures and the names of the keys. No time is signed either, so
@@ -67,9 +67,9 @@ use crate::webhook::signature::RsaSha256;
 ///
 /// # Registration
 ///
-/// When you register the endpoint, Adobe sends a `GET` with a `challenge`, and the response repeats it. If that does not reach your
-/// program, Adobe sends a URL that somebody must open within five minutes: it is [`confirm_url`](Received::confirm_url). Whether that request is
-/// signed is not documented, and it is not verified. Only a URL on `https://csm.adobe.io` is passed on.
+/// When you register the endpoint, Adobe sends a `GET` with a `challenge`, and the response repeats it. If your server responds with
+/// anything else, Adobe sends a URL that somebody must open within five minutes: it is [`confirm_url`](Received::confirm_url). Whether that
+/// request is signed is not documented, and it is not verified. Only a URL on `https://csm.adobe.io` is passed on.
 ///
 /// # What an event names
 ///
@@ -110,13 +110,13 @@ impl Webhook {
     pub async fn receive(&self, request: &Request<impl AsRef<[u8]>>) -> Received {
         let received = match *request.method() {
             Method::GET => challenge(request.uri()),
-            Method::POST => self.deliver(request.headers(), request.body().as_ref()).await,
+            Method::POST => self.accept(request.headers(), request.body().as_ref()).await,
             _ => Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST are understood")),
         };
         received.unwrap_or_else(|Refused(status, why)| Received::refused(status, why))
     }
 
-    async fn deliver(&self, headers: &HeaderMap, body: &[u8]) -> Result<Received, Refused> {
+    async fn accept(&self, headers: &HeaderMap, body: &[u8]) -> Result<Received, Refused> {
         if body.len() > LARGEST_BODY {
             return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 2 MiB"));
         }
@@ -124,10 +124,10 @@ impl Webhook {
         if let Some(url) = validation_url(&text)? {
             return Ok(Received::confirm(url));
         }
-        let delivery = Delivery::read(headers, &text, self.client_id.expose_secret())?;
-        let [one, two] = &delivery.signatures;
+        let notification = Notification::read(headers, &text, self.client_id.expose_secret())?;
+        let [one, two] = &notification.signatures;
         let keys = join(self.keys.get(one.path), self.keys.get(two.path)).await;
-        delivery.verify(&self.rsa, &keys.into()).map(Received::events)
+        notification.verify(&self.rsa, &keys.into()).map(Received::events)
     }
 }
 
@@ -219,7 +219,7 @@ fn one_or_many<T: DeserializeOwned>(text: &[u8]) -> Option<Vec<T>> {
 }
 
 /// Events that are addressed to this client. Whether Adobe has sent them is what [`verify`](Self::verify) finds out.
-struct Delivery<'r> {
+struct Notification<'r> {
     text: &'r [u8],
     events: Vec<Envelope>,
     signatures: [Signature<'r>; 2],
@@ -233,7 +233,7 @@ struct Signature<'r> {
     bytes: Option<Vec<u8>>,
 }
 
-impl<'r> Delivery<'r> {
+impl<'r> Notification<'r> {
     /// Everything that can be checked without a key comes first, so that a stranger does not make this program fetch any.
     fn read(headers: &'r HeaderMap, text: &'r [u8], client_id: &str) -> Result<Self, Refused> {
         let header = |name| {
@@ -476,5 +476,17 @@ impl Endpoint for GetKey {
 
     fn decode(&self, _: &Meta, body: &Bytes) -> Result<Bytes> {
         Ok(body.clone())
+    }
+}
+
+#[cfg(all(test, not(any(feature = "rustls", feature = "rustls-no-provider"))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_without_cryptography_is_not_built_and_says_what_to_switch_on() {
+        let error = Webhook::builder("client id").build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("`rustls`"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ mod finished;
 pub mod json;
 mod lease;
 mod limits;
-mod link;
+pub(crate) mod link;
 pub mod oauth;
 mod operation;
 mod rate;
@@ -82,7 +82,6 @@ pub use crate::vendor::Vendor;
 #[cfg(test)]
 pub(crate) use self::clock::Hands;
 pub(crate) use self::clock::{after, within};
-pub(crate) use self::link::is_loopback;
 pub(crate) use self::request::header_value;
 pub(crate) use self::retry::draw;
 pub(crate) use self::task::spawned;
@@ -162,6 +161,7 @@ impl<A: Api> Client<A> {
     }
 
     /// The pause that a response asks for, as far as the client's policy lets a server ask.
+    #[allow(dead_code, reason = "not every vendor asks for pauses, and a vendor is a feature")]
     pub(crate) fn pause_asked(&self, headers: &HeaderMap) -> Option<Duration> {
         let asked = retry::retry_after(headers, self.core.clock.utc())?;
         Some(asked.min(self.core.retry.server_pause()))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::Response;
 use scheduled_runs::adobe::{self, AccessToken, Journal, JournalEntry};
 use scheduled_runs::client::TransportErrorKind;
@@ -163,6 +163,7 @@ async fn links_are_read_in_all_their_forms_and_do_not_choose_the_path() {
         vec![validate.clone(), format!("{next}; rel=\"next\"")],
         vec![format!("<{URL}/elsewhere?since=a>; rel=\"next\"")],
         vec!["<?since=a>; rel=next".to_owned()],
+        vec![format!("<{PATH}>; rel=next")],
         // Without a link, the position of the last entry serves.
         vec![validate],
         vec![],
@@ -225,6 +226,19 @@ async fn it_waits_for_new_entries_as_long_as_it_is_told() {
     setup.respond(403, "", &json!({}));
     let error = entries.next().await.unwrap().unwrap_err();
     assert_eq!(error.cursor().unwrap().as_str(), "y");
+}
+
+#[tokio::test]
+async fn whoever_gives_up_and_comes_again_waits_for_the_rest_of_the_pause() {
+    let setup = Setup::default();
+    setup.nothing("since=x", "7");
+    let mut entries = setup.journal().events();
+    assert!(entries.next().now_or_never().is_none());
+    setup.clock.advance(Duration::from_secs(5));
+    setup.page(&["a"], "since=a");
+    assert_eq!(position(&entries.next().await.unwrap().unwrap()), "a");
+    assert_eq!(setup.sleeps(), [7, 2]);
+    assert_eq!(setup.queries(), ["", "since=x"]);
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use scheduled_runs::ErrorKind;
 use scheduled_runs::adobe::Webhook;
-use scheduled_runs::client::TransportErrorKind;
+use scheduled_runs::client::{
+    ApiRequest, BodyLimits, Transport, TransportError, TransportErrorKind,
+};
 use scheduled_runs::run::Event;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::webhook::Received;
@@ -321,20 +323,42 @@ async fn an_event_whose_keys_cannot_be_fetched_is_asked_for_again() {
     );
 }
 
+/// Lets others go on before it responds, as a network does.
+#[derive(Debug)]
+struct Slow(ScriptedTransport);
+
+#[async_trait::async_trait]
+impl Transport for Slow {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        tokio::task::yield_now().await;
+        self.0.send(request, limits).await
+    }
+}
+
 #[tokio::test]
-async fn a_key_is_kept_for_a_day_whoever_needs_it() {
+async fn a_key_is_fetched_once_for_all_and_kept_for_a_day() {
     let setup = Setup::with_keys();
-    let webhook = setup.webhook();
-    let (one, other) = (signed(&ended("a")), signed(&ended("b")));
-    let clone = webhook.clone();
-    let both = futures_util::join!(webhook.receive(&one), clone.receive(&other));
-    assert_eq!((both.0.events.len(), both.1.events.len()), (1, 1));
+    let builder = Webhook::builder(CLIENT_ID).transport(Slow(setup.script.clone()));
+    let webhook = builder.clock(setup.clock.clone()).build().unwrap();
+    let received = ["a", "b", "c"].map(|run| {
+        let (webhook, request) = (webhook.clone(), signed(&ended(run)));
+        // As a web server does.
+        tokio::spawn(async move { webhook.receive(&request).await.events.len() })
+    });
+    for events in received {
+        assert_eq!(events.await.unwrap(), 1);
+    }
     setup.clock.advance(Duration::from_secs(24 * 3600 - 1));
-    assert_eq!(webhook.receive(&one).await.events.len(), 1);
-    assert_eq!(setup.fetched().len(), 2, "all three need the same two keys");
+    let request = signed(&ended(RUN));
+    assert_eq!(webhook.receive(&request).await.events.len(), 1);
+    assert_eq!(setup.fetched().len(), 2, "all four need the same two keys");
     setup.clock.advance(Duration::from_secs(1));
     setup.serve_keys();
-    assert_eq!(webhook.receive(&one).await.events.len(), 1);
+    assert_eq!(webhook.receive(&request).await.events.len(), 1);
     assert_eq!(setup.fetched().len(), 4);
 }
 
