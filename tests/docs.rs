@@ -105,7 +105,7 @@ fn each_vendors_page_has_every_request_in_its_table_of_operations() {
             let mut last = None;
             for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
                 last = declared(line, &exported).or(last);
-                // An operation, `adobe.runs.list`; what fetches tokens has a name of two parts.
+                // An operation, `adobe.runs.list`; what fetches tokens and events has a name of two parts.
                 let operation =
                     line.split_once(&quoted).and_then(|(_, rest)| rest.split('"').next());
                 if operation.is_some_and(|operation| operation.contains('.')) {

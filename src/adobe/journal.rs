@@ -425,7 +425,7 @@ struct JournalPage {
 impl Endpoint for ReadJournal {
     type Api = EventJournal;
     type Output = JournalPage;
-    const OPERATION: &'static str = "adobe.journal.read";
+    const OPERATION: &'static str = "adobe.journal";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {

@@ -466,7 +466,7 @@ struct GetKey(Box<str>);
 impl Endpoint for GetKey {
     type Api = KeyHost;
     type Output = Bytes;
-    const OPERATION: &'static str = "adobe.event_keys.get";
+    const OPERATION: &'static str = "adobe.event_key";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
@@ -481,7 +481,7 @@ impl Endpoint for GetKey {
 
 #[cfg(all(test, not(any(feature = "rustls", feature = "rustls-no-provider"))))]
 mod tests {
-    use super::*;
+    use super::{ErrorKind, Webhook};
 
     #[test]
     fn a_webhook_without_cryptography_is_not_built_and_says_what_to_switch_on() {

@@ -148,7 +148,7 @@ mod none {
 
 #[cfg(all(test, feature = "rustls"))]
 mod tests {
-    use super::*;
+    use super::{HmacSha256, RsaSha256};
 
     #[test]
     fn tags_are_those_of_rfc_4231() {

@@ -198,7 +198,7 @@ async fn a_link_to_another_host_is_not_followed() {
         let error = entries.next().await.unwrap().unwrap_err();
         assert_eq!(
             (error.kind(), error.operation()),
-            (ErrorKind::CrossOrigin, Some("adobe.journal.read"))
+            (ErrorKind::CrossOrigin, Some("adobe.journal"))
         );
         assert_eq!(error.cursor().unwrap().as_str(), "start");
         assert!(entries.next().await.is_none());
