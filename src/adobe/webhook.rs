@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,14 +75,21 @@ use crate::webhook::signature::RsaSha256;
 /// # What an event names
 ///
 /// The runs, by their ids, and the account, by organization and sandbox; the schedule is in no event. A client with a
-/// [`scope`](crate::ClientBuilder::scope) of your own has another name for the account, so that no event concerns its runs.
+/// [`scope`](crate::ClientBuilder::scope) of your own has another name for the account, so that no event concerns its runs. An event that
+/// names nothing concerns all runs. The event of a run that has only begun wakes nobody.
 ///
 /// Source: Adobe I/O Events, "Introduction to webhooks" and "Signature verification".
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Webhook {
     client_id: SecretString,
     rsa: RsaSha256,
     keys: Arc<Keys>,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").finish_non_exhaustive()
+    }
 }
 
 /// Builds a [`Webhook`]. Made by [`Webhook::builder`].
@@ -167,7 +175,6 @@ impl WebhookBuilder {
 const LARGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// The response to a request that is not accepted, with a reason for the sender.
-#[derive(Debug)]
 struct Refused(StatusCode, &'static str);
 
 fn bad_request(why: &'static str) -> Refused {
@@ -288,7 +295,7 @@ impl<'r> Notification<'r> {
 ///
 /// Source: Adobe I/O Events, "Signature verification", asks to validate the URL. Adobe's own verifiers append the path to the host
 /// as it is, so that one like `@host/key.pem` leads elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct KeyPath<'r>(&'r str);
 
 impl<'r> KeyPath<'r> {
@@ -304,7 +311,7 @@ impl<'r> KeyPath<'r> {
 }
 
 /// What is known about a public key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Key {
     /// Its PEM.
     Known(Bytes),
@@ -315,7 +322,6 @@ enum Key {
 }
 
 /// The public keys, which are fetched when they are first needed.
-#[derive(Debug)]
 struct Keys {
     client: Client<KeyHost>,
     cache: Mutex<KeyCache>,
@@ -324,14 +330,13 @@ struct Keys {
 }
 
 /// The keys by their paths. It is bounded, and so is what it lets this program fetch: the paths are a sender's.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct KeyCache {
     kept: HashMap<Box<str>, Kept>,
     /// When the minute of the last fetch began, and how many there were in it.
     minute: Option<(Instant, u32)>,
 }
 
-#[derive(Debug)]
 struct Kept {
     key: Key,
     until: Instant,

@@ -7,7 +7,6 @@ pub(crate) use self::tls::{HmacSha256, RsaSha256};
 
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
 mod tls {
-    use std::fmt;
     use std::sync::Arc;
 
     use rustls::crypto::CryptoProvider;
@@ -42,12 +41,6 @@ mod tls {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     #[derive(Clone)]
     pub(crate) struct RsaSha256(&'static [&'static dyn SignatureVerificationAlgorithm]);
-
-    impl fmt::Debug for RsaSha256 {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("RsaSha256")
-        }
-    }
 
     impl RsaSha256 {
         pub(crate) fn new() -> Result<Self> {
@@ -116,7 +109,7 @@ mod none {
         )
     }
 
-    #[derive(Clone, Debug)]
+    #[derive(Clone)]
     pub(crate) enum RsaSha256 {}
 
     impl RsaSha256 {
