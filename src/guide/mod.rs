@@ -42,6 +42,7 @@ pub mod testing {}
 pub mod transport {}
 
 #[doc = include_str!("waiting.md")]
+#[doc = include_str!("polls.svg")]
 pub mod waiting {}
 
 #[doc = include_str!("web_service.md")]
