@@ -51,6 +51,12 @@
 //! [`Unsupported`](crate::ErrorKind::Unsupported) for a run that has none. (Inferred: an integration with live access has seen such
 //! forms; what is sent has not been confirmed.)
 //!
+//! # Webhooks
+//!
+//! Mode can send a request to your program when a run of a report has started or ended: [`receive`] reads it, and
+//! [`wake_on`](crate::run::Wait::wake_on) polls the run at once instead of after a pause. The requests are not signed: [`receive`]
+//! says what to do about it.
+//!
 //! # Credentials
 //!
 //! The API is part of paid plans. An admin creates a workspace token under "Workspace settings", "API keys"; if an admin
@@ -107,6 +113,7 @@ mod results;
 mod schedules;
 mod spaces;
 mod tokens;
+mod webhook;
 
 pub use self::credential::{ApiToken, Verification, Verify};
 pub use self::data_sources::{DataSource, GetDataSource, ListDataSources};
@@ -138,6 +145,7 @@ pub use self::tokens::{
     DataSourceToken, DatasetRunToken, QueryRunToken, QueryToken, ReportRunToken, ReportToken,
     ScheduleToken, SpaceToken,
 };
+pub use self::webhook::receive;
 
 use self::dialect::ModeDialect;
 use url::Url;

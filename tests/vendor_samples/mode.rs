@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use scheduled_runs::client::{Endpoint, PagedEndpoint};
 use scheduled_runs::mode::{
     CloneReportRun, CreateQuery, CreateReportRun, CreateSchedule, Cron, ExportPdf, GetQueryRun,
@@ -29,6 +29,19 @@ async fn every_mode_sample_decodes_into_its_model() {
     }
     eprintln!("{checked} samples of Mode checked");
     assert!(checked >= 50, "only {checked} samples were checked");
+}
+
+#[test]
+fn every_sample_of_a_webhook_is_received() {
+    let Some(samples) = samples("events") else { return };
+    let mut checked = 0;
+    for (name, body) in samples.iter().filter(|(name, _)| name.starts_with("mode_")) {
+        let received = mode::receive(&Request::post("/").body(body).unwrap());
+        let events = usize::from(name.starts_with("mode_report_run_"));
+        assert_eq!((received.response.status(), received.events.len()), (StatusCode::OK, events));
+        checked += 1;
+    }
+    assert!(checked >= 3, "only {checked} samples were checked");
 }
 
 /// Samples of operations that have no request type.
