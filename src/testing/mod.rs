@@ -28,7 +28,8 @@
 )]
 //!
 //! The fake servers are one type, [`FakeServer`], with the same methods at every vendor; [`Plan`] says how their next run
-//! goes, and [`NewRun`] adds a run that exists already. The guide says [which tool is for which
+//! goes, and [`NewRun`] adds a run that exists already. Where the vendor has webhooks, the fake [sends
+//! them](FakeServer::webhook). The guide says [which tool is for which
 //! test](crate::guide::testing).
 //!
 //! ```
@@ -84,7 +85,8 @@ mod transport;
 
 pub use self::clock::ManualClock;
 pub use self::kit::{
-    FakeServer, FakeVendor, HandsOutTokens, NewRun, Plan, SeenRequest, StartsRuns,
+    FakeServer, FakeVendor, HandsOutTokens, NewRun, Plan, SeenRequest, SendsWebhooks, StartsRuns,
+    Webhook,
 };
 pub use self::provider::FakeProvider;
 pub use self::transport::ScriptedTransport;

@@ -5,6 +5,7 @@ mod parsed_request;
 mod plan;
 mod response;
 mod state;
+mod webhook;
 
 use std::fmt;
 use std::io;
@@ -24,6 +25,7 @@ pub(super) use self::plan::{Course, End, LISTS_PER_POLL, ListedAt, Rows};
 pub use self::plan::{NewRun, Plan};
 pub(super) use self::response::{Body, Response};
 pub(super) use self::state::{FakeState, Kit, Lost, Reply};
+pub use self::webhook::Webhook;
 
 /// A vendor of this crate, which has a fake. For your own vendor, write your own fake.
 pub trait FakeVendor: Api + Sized {
@@ -41,6 +43,9 @@ pub trait StartsRuns: FakeVendor {}
 
 /// A vendor whose fake hands out tokens: Adobe, ArcGIS and Foundry.
 pub trait HandsOutTokens: FakeVendor {}
+
+/// A vendor whose fake sends webhooks: Adobe and Mode.
+pub trait SendsWebhooks: FakeVendor {}
 
 /// A fake of one vendor's API, on a port of 127.0.0.1: a free one, or [one that you choose](Self::start_on). It stops when it is
 /// dropped.
@@ -100,7 +105,12 @@ impl<V: FakeVendor> FakeServer<V> {
     /// Where the API is, as [`ClientBuilder::base_url`] takes it. No slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("{}{}", self.server.uri(), V::State::BASE_PATH)
+        self.at(V::State::BASE_PATH)
+    }
+
+    /// The URL of a path that begins at the root.
+    pub(in crate::testing) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.server.uri())
     }
 
     /// A client of this fake, with settings still to change. The base URL, a credential and what else the vendor
@@ -270,8 +280,7 @@ impl<V: HandsOutTokens> FakeServer<V> {
     /// Where tokens are handed out; at ArcGIS those of users.
     #[must_use]
     pub fn token_url(&self) -> String {
-        let path = V::State::TOKEN_PATHS.first().copied().unwrap_or_default();
-        format!("{}{path}", self.server.uri())
+        self.at(V::State::TOKEN_PATHS.first().copied().unwrap_or_default())
     }
 
     /// A token that is valid now. [`token_requests`](Self::token_requests) does not count it.
@@ -299,6 +308,86 @@ impl<V: HandsOutTokens> FakeServer<V> {
     #[must_use]
     pub fn token_requests(&self) -> usize {
         self.with_kit(|kit| kit.token_requests)
+    }
+}
+
+/// Webhooks.
+impl<V: SendsWebhooks> FakeServer<V> {
+    /// Sends the vendor's webhooks to this URL from now on: one when a run starts, and one when it ends, however it ends. A second
+    /// call sends them to another URL instead.
+    ///
+    /// They are sent in order, one at a time and once, whatever the response is. To have one arrive twice, late, in another order,
+    /// changed or never, [hold](Self::hold_webhooks) them.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mode")]
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use scheduled_runs::testing::mode::FakeMode;
+    /// # let receiver = FakeMode::start().await;
+    /// # let url = format!("{}/mode?a=b", receiver.base_url());
+    ///
+    /// let fake = FakeMode::start().await;
+    /// fake.webhook(&url);
+    ///
+    /// fake.hold_webhooks();
+    /// fake.trigger_from_elsewhere(FakeMode::REPORT);
+    /// let started = fake.take_webhooks().remove(0);
+    /// fake.send_webhook(started.clone());
+    /// fake.send_webhook(started); // and once more
+    ///
+    /// let sent = fake.sent_webhooks().await;
+    /// assert_eq!(sent.len(), 2);
+    /// assert!(sent[1].body.contains("report_run_started"));
+    /// # assert_eq!(sent[1].status, Some(401));
+    /// # }
+    /// # #[cfg(not(feature = "mode"))] fn main() {}
+    /// ```
+    ///
+    /// # Panics
+    /// If the URL does not begin with `http://`, or the fake cannot sign its webhooks as the vendor does.
+    #[track_caller]
+    pub fn webhook(&self, url: &str) {
+        // At once, so that what is missing is said here.
+        V::State::webhook_headers("");
+        self.with_kit(|kit| kit.outbox.open(url));
+    }
+
+    /// Keeps webhooks from now on, until they are [taken](Self::take_webhooks) or [released](Self::release_webhooks).
+    pub fn hold_webhooks(&self) {
+        self.with_kit(|kit| kit.outbox.held = true);
+    }
+
+    /// Sends what is held, and ends [`hold_webhooks`](Self::hold_webhooks).
+    pub fn release_webhooks(&self) {
+        self.with_kit(|kit| {
+            kit.outbox.held = false;
+            kit.outbox.take().into_iter().for_each(|webhook| kit.outbox.send(webhook));
+        });
+    }
+
+    /// Takes what is held, in the order in which the vendor would have sent it. What is not
+    /// [sent](Self::send_webhook) is lost.
+    #[must_use]
+    pub fn take_webhooks(&self) -> Vec<Webhook> {
+        self.with_kit(|kit| kit.outbox.take())
+    }
+
+    /// A webhook with this body and the vendor's own headers, signed where the vendor signs.
+    #[must_use]
+    #[track_caller]
+    pub fn new_webhook(&self, body: &str) -> Webhook {
+        V::State::new_webhook(body)
+    }
+
+    /// Sends a webhook, also while others are held. Change one to forge it.
+    pub fn send_webhook(&self, webhook: Webhook) {
+        self.with_kit(|kit| kit.outbox.send(webhook));
+    }
+
+    /// Waits until all webhooks so far have been sent, except those that are held; returns them with the status of each response.
+    pub async fn sent_webhooks(&self) -> Vec<Webhook> {
+        let sent = self.with_kit(|kit| kit.outbox.sent());
+        sent.await
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::client::Clock;
 use crate::testing::ManualClock;
 
+use super::webhook::{Outbox, Webhook};
 use super::{End, NewRun, OAuthError, ParsedRequest, Plan, Response, SeenRequest, TokenForm};
 
 /// What comes of a request: a response, or why there is none yet.
@@ -108,6 +109,19 @@ pub trait FakeState: Sized + Send + 'static {
     /// The response as it is sent, with the headers that all responses have.
     fn complete(&mut self, call: &ParsedRequest<Self>, reply: Reply<Self>) -> Response;
 
+    /// The headers of a webhook with this body. Fails the test if it cannot be signed.
+    #[track_caller]
+    fn webhook_headers(body: &str) -> Vec<(String, String)> {
+        let _ = body;
+        Vec::new()
+    }
+
+    #[track_caller]
+    fn new_webhook(body: &str) -> Webhook {
+        let headers = Self::webhook_headers(body);
+        Webhook { headers, body: body.to_owned(), status: None }
+    }
+
     /// What is lost of the request that is coming in, if its connection breaks.
     fn loses(&mut self, call: &ParsedRequest<Self>) -> Option<Lost> {
         if call.is_for_token() {
@@ -153,6 +167,7 @@ pub struct Kit<S: FakeState> {
     pub held: bool,
     /// Shows the time, if it is not that of the machine.
     pub(super) clock: Option<ManualClock>,
+    pub(super) outbox: Outbox,
     serial: u64,
     last: DateTime<Utc>,
 }
@@ -172,6 +187,7 @@ impl<S: FakeState> Default for Kit<S> {
             triggers: BTreeMap::new(),
             held: false,
             clock: None,
+            outbox: Outbox::default(),
             serial: 0,
             last: DateTime::UNIX_EPOCH,
         }
@@ -230,6 +246,13 @@ impl<S: FakeState> Kit<S> {
 
     pub(super) fn triggers(&self, target: &str) -> usize {
         self.triggers.get(target).copied().unwrap_or_default()
+    }
+
+    /// Sends a webhook with this body, if there is a URL to send it to.
+    pub fn notify(&mut self, body: &str) {
+        if self.outbox.is_open() {
+            self.outbox.post(S::new_webhook(body));
+        }
     }
 
     /// Responds to the next request with this.

@@ -5,9 +5,11 @@
 //! service does not know. Nothing moves by itself. A triggered run takes a step at every poll by its token, and at every
 //! fifth list that contains it, so tests need no sleep.
 //!
+//! It sends [webhooks](FakeServer::webhook) when a run of a report starts and ends, and none for the runs of datasets, as Mode does.
+//!
 //! The wording of messages is the fake's own. Inferred, since it is not documented: the order of lists without `order`
 //! (newest first), that archived reports are missing from lists and can still be run, that only runs that succeeded have
-//! results of their own, and the state of an unfinished query run. Responses are not compressed.
+//! results of their own, the state of an unfinished query run, and that runs which failed or were cancelled have webhooks, too. Responses are not compressed.
 
 mod files;
 mod lists;
@@ -16,7 +18,7 @@ mod routes;
 mod shapes;
 mod state;
 
-use super::kit::{FakeServer, FakeVendor, StartsRuns};
+use super::kit::{FakeServer, FakeVendor, SendsWebhooks, StartsRuns};
 use crate::client::ClientBuilder;
 use crate::mode::{ApiToken, Mode};
 
@@ -43,6 +45,7 @@ impl FakeVendor for Mode {
 }
 
 impl StartsRuns for Mode {}
+impl SendsWebhooks for Mode {}
 
 /// What is there from the start.
 impl FakeMode {

@@ -13,6 +13,9 @@ use super::routes::route;
 use super::shapes::{BASE_PATH, Form, SOURCE, Source};
 use crate::testing::kit::{Course, End, FakeState, Kit, NewRun, Plan, Response};
 
+/// Where the URLs in events begin: not where the API is.
+const EVENTS: &str = "https://modeanalytics.com/api";
+
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct State {
@@ -206,9 +209,8 @@ impl State {
         let now = self.kit.now();
         let token = self.new_run(kind, report, now, plan, parameters, None)?;
         let shown = self.shown_run(kind, report, &token)?;
-        let run = self.run_mut(kind, report, &token)?;
-        if let Some(state) = run.course.due() {
-            run.end(&state, now);
+        if let Some(state) = self.run_mut(kind, report, &token)?.course.due() {
+            self.end_run(report, &token, &state, now)?;
         }
         Ok((token, shown))
     }
@@ -252,7 +254,35 @@ impl State {
             course,
             ..Run::default()
         });
+        self.notify("report_run_started", report, &token)?;
         Ok(token)
+    }
+
+    /// Ends a run.
+    fn end_run(
+        &mut self,
+        report: &str,
+        run: &str,
+        state: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let found = self.run_mut("reports", report, run)?;
+        let is_news = found.completed.is_none();
+        found.end(state, at);
+        if is_news {
+            self.notify("report_run_completed", report, run)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the event of a run. The runs of datasets have none.
+    fn notify(&mut self, event: &str, report: &str, run: &str) -> Result<(), Refusal> {
+        if !self.report("reports", report)?.dataset {
+            let workspace = FakeMode::WORKSPACE;
+            let url = format!("{EVENTS}/{workspace}/reports/{report}/runs/{run}");
+            self.kit.notify(&json!({ "event": event, "report_run_url": url }).to_string());
+        }
+        Ok(())
     }
 
     /// Polls a run, which makes it move on.
@@ -261,13 +291,10 @@ impl State {
         let found = self.run_mut(kind, report, run)?;
         if !held && found.completed.is_none() {
             if let Some(state) = found.course.poll() {
-                found.end(&state, now);
-            } else if found.course.polls == 2 && found.notebook {
-                found.updated = now;
-                found.set_state("running_notebook");
+                self.end_run(report, run, &state, now)?;
+            } else {
+                found.go_on(now);
             }
-            let going = found.queries.iter_mut().filter(|query| query.completed.is_none());
-            going.for_each(|query| "running".clone_into(&mut query.state));
         }
         self.shown_run(kind, report, run)
     }
@@ -278,8 +305,7 @@ impl State {
         run: &str,
         at: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        self.run_mut("reports", report, run)?.end("cancelled", at);
-        Ok(())
+        self.end_run(report, run, "cancelled", at)
     }
 
     /// Counts as one list of these runs; returns the unfinished ones that now take a step.
@@ -360,11 +386,12 @@ impl FakeState for State {
             run.set_state(&new.state);
             return Some(token);
         }
-        run.end(&new.state, at + new.took.unwrap_or(Duration::from_millis(14_730)));
         if new.purged {
             run.purged = Some(at + TimeDelta::days(1));
             run.queries.iter_mut().for_each(|query| query.purged = true);
         }
+        let took = new.took.unwrap_or(Duration::from_millis(14_730));
+        self.end_run(report, &token, &new.state, at + took).ok()?;
         Some(token)
     }
 
@@ -375,9 +402,8 @@ impl FakeState for State {
 
     fn finish(&mut self, run: &str, state: &str) -> Option<()> {
         let now = self.kit.now();
-        let mut runs = self.reports.iter_mut().flat_map(|report| &mut report.runs);
-        runs.find(|known| known.token == run)?.end(state, now);
-        Some(())
+        let report = self.reports.iter().find(|report| report.run(run).is_ok())?.token.clone();
+        self.end_run(&report, run, state, now).ok()
     }
 
     fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
@@ -390,6 +416,10 @@ impl FakeState for State {
 
     fn usual(status: u16) -> Refusal {
         responses::usual(status)
+    }
+
+    fn webhook_headers(_: &str) -> Vec<(String, String)> {
+        vec![("content-type".to_owned(), "application/json".to_owned())]
     }
 
     fn bad_request(message: &str) -> Refusal {
@@ -474,6 +504,16 @@ impl Run {
 
     fn set_state(&mut self, state: &str) {
         state.clone_into(&mut self.state);
+    }
+
+    /// Takes a step that is not the last one.
+    fn go_on(&mut self, at: DateTime<Utc>) {
+        if self.course.polls == 2 && self.notebook {
+            self.updated = at;
+            self.set_state("running_notebook");
+        }
+        let going = self.queries.iter_mut().filter(|query| query.completed.is_none());
+        going.for_each(|query| "running".clone_into(&mut query.state));
     }
 
     /// Ends the run and its query runs. If it failed, so did the last of its query runs.
