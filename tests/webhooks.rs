@@ -7,6 +7,9 @@
     reason = "the helpers of tests may panic"
 )]
 
+#[cfg(feature = "rustls")] // to sign them
+#[path = "webhooks/adobe.rs"]
+mod adobe;
 #[path = "webhooks/mode.rs"]
 mod mode;
 #[path = "webhooks/sending.rs"]

@@ -55,12 +55,9 @@ const SITES: [&str; 2] = ["https://modeanalytics.com/api/", "https://app.mode.co
 ///     .credential(mode::ApiToken::new("token", "secret"))
 ///     .workspace("acme")
 ///     .build()?;
-/// let request = Request::post("/webhooks/8f3c5e/mode").body(
-///     r#"{
-///         "event": "report_run_completed",
-///         "report_run_url": "https://modeanalytics.com/api/acme/reports/f2lkg3hwjj9a/runs/0a1b2c3d4e5f"
-///     }"#,
-/// )?;
+/// let run = "https://modeanalytics.com/api/acme/reports/f2lkg3hwjj9a/runs/0a1b2c3d4e5f";
+/// let body = format!(r#"{{ "event": "report_run_completed", "report_run_url": "{run}" }}"#);
+/// let request = Request::post("/webhooks/8f3c5e/mode").body(body)?;
 ///
 /// let received = mode::receive(&request);
 /// assert_eq!(received.response.status(), 200);

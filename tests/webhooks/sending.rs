@@ -111,3 +111,12 @@ async fn without_a_url_nothing_is_sent_and_a_url_must_be_plain_http() {
         assert_eq!(*message, format!("{url:?} is not a URL that begins with http://"));
     }
 }
+
+#[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+#[tokio::test]
+async fn without_tls_of_rustls_the_fake_of_adobe_says_what_to_switch_on() {
+    let fake = scheduled_runs::testing::adobe::FakeAdobe::start().await;
+    let sends = AssertUnwindSafe(|| fake.webhook("http://127.0.0.1:1/"));
+    let message = catch_unwind(sends).unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.contains("switch on the feature `rustls` or `rustls-no-provider`"));
+}

@@ -7,20 +7,25 @@
 //! Nothing moves by itself. A triggered run takes a step at every poll of its details, and at every fifth list that
 //! contains it, so tests need no sleep.
 //!
+//! It sends [webhooks](FakeServer::webhook) when a run starts and ends, signed with keys of its own, and keeps the same events in a
+//! [journal](FakeAdobe::journal_url), which is empty at the start. To sign needs the feature `rustls` or `rustls-no-provider`.
+//!
 //! The wording of messages is the fake's own. Inferred, since it is not documented: the bodies of the service's
 //! refusals, that an ID filters runs' queries in decoded form, the states of a run and of its query after a cancel
-//! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, and that enabling or subscribing twice
-//! succeeds.
+//! (see [`FakeAdobe::cancelled_state`]), that pages of alerts count from 0, that enabling or subscribing twice
+//! succeeds, the type of events and that of a cancelled run, and that a position nobody knows is a bad request.
 
 mod accelerated_queries;
 mod alerts;
+mod events;
 mod lists;
 mod responses;
 mod routes;
+mod signing;
 mod state;
 mod templates;
 
-use super::kit::{FakeServer, FakeVendor, HandsOutTokens, StartsRuns};
+use super::kit::{FakeServer, FakeVendor, HandsOutTokens, SendsWebhooks, StartsRuns};
 use crate::adobe::{Adobe, Row, ServerToServer};
 use crate::client::ClientBuilder;
 
@@ -49,6 +54,7 @@ impl FakeVendor for Adobe {
 
 impl StartsRuns for Adobe {}
 impl HandsOutTokens for Adobe {}
+impl SendsWebhooks for Adobe {}
 
 /// What is there from the start.
 impl FakeAdobe {
@@ -106,6 +112,23 @@ impl FakeAdobe {
     pub fn add_template(&self, name: &str, sql: &str) -> String {
         let template = self.lock().add_template(name, sql, None);
         state::text_of(&template, "id").unwrap_or_default()
+    }
+
+    /// Where the journal is that has the events of runs. It takes the token and the client ID, and the organization as `x-ims-org-id`.
+    #[must_use]
+    pub fn journal_url(&self) -> String {
+        self.at(events::JOURNAL)
+    }
+
+    /// Lets all events in the journal expire: who has not read the last of them misses some, and gets 410.
+    pub fn expire_journal(&self) {
+        self.lock().journal.expire();
+    }
+
+    /// Where the public keys are that webhooks are signed with. The headers of a webhook have the paths.
+    #[must_use]
+    pub fn key_host(&self) -> String {
+        self.at("")
     }
 
     /// Sets the rows that accelerated queries find, whatever they ask for. Default: one row, `{"one": 1}`.

@@ -62,7 +62,23 @@ pub(super) fn usual(status: u16) -> Refusal {
 
 /// Checks the headers that every API request needs: first those of the gateway, then those of the platform.
 pub(super) fn check_headers(call: &ParsedRequest, tokens: &[String]) -> Result<(), Refusal> {
-    let Some(org) = call.header("x-gw-ims-org-id") else {
+    check_gateway(call, "x-gw-ims-org-id", tokens)?;
+    if call.header("x-sandbox-name") != Some(FakeAdobe::SANDBOX) {
+        return Err(problem("x-sandbox-name does not name a sandbox of this organisation"));
+    }
+    if !call.body.is_empty() && call.media_type() != "application/json" {
+        return Err(problem("A valid content-type must be specified"));
+    }
+    Ok(())
+}
+
+/// Checks the headers that the gateway needs. That of the organization has another name at I/O Events.
+pub(super) fn check_gateway(
+    call: &ParsedRequest,
+    org_header: &str,
+    tokens: &[String],
+) -> Result<(), Refusal> {
+    let Some(org) = call.header(org_header) else {
         return Err(gateway(400, "003", "Missing header"));
     };
     let Some(authorization) = call.header("authorization") else {
@@ -79,12 +95,6 @@ pub(super) fn check_headers(call: &ParsedRequest, tokens: &[String]) -> Result<(
     }
     if org != FakeAdobe::ORG_ID {
         return Err(gateway(403, "027", "User region is missing"));
-    }
-    if call.header("x-sandbox-name") != Some(FakeAdobe::SANDBOX) {
-        return Err(problem("x-sandbox-name does not name a sandbox of this organisation"));
-    }
-    if !call.body.is_empty() && call.media_type() != "application/json" {
-        return Err(problem("A valid content-type must be specified"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::responses::{
     ParsedRequest, Refusal, Reply, bad_request, check_headers, invalid, not_found, service,
 };
 use super::state::{State, is_active};
-use super::{FakeAdobe, accelerated_queries, alerts, templates};
+use super::{FakeAdobe, accelerated_queries, alerts, events, signing, templates};
 use crate::testing::kit::{FakeState as _, Response, segment};
 
 pub(super) type Object = Map<String, Value>;
@@ -20,6 +20,9 @@ fn op(call: &ParsedRequest) -> Result<String, Refusal> {
 }
 
 pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
+    if let Some(reply) = signing::route(call).or_else(|| events::route(state, call)) {
+        return reply;
+    }
     let path = call.parts(State::BASE_PATH).ok_or_else(|| not_found("path"))?;
     check_headers(call, &state.kit.tokens)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();

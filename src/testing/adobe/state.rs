@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::FakeAdobe;
 use super::alerts::Alert;
+use super::events::{Happened, Journal};
 use super::lists::{Links, Row};
 use super::responses::{self, ParsedRequest, Refusal, Reply, not_found};
 use super::routes::route;
+use super::signing;
 use super::templates::Template;
 use crate::testing::kit::{
     Course, End, FakeState, Kit, NewRun, OAuthError, Plan, Response, TokenForm, segment,
@@ -30,6 +32,7 @@ pub struct State {
     pub(super) queries: Vec<Query>,
     pub(super) templates: Vec<Template>,
     pub(super) alerts: Vec<Alert>,
+    pub(super) journal: Journal,
     /// The rows that accelerated queries find.
     pub(super) accelerated: Vec<crate::adobe::Row>,
     pub(super) unseen_lists: usize,
@@ -61,6 +64,8 @@ pub(super) struct Run {
     ended: Option<DateTime<Utc>>,
     message: Option<String>,
     course: Course,
+    /// The ID of its query, which the fake shows once the run has ended.
+    query: String,
     pub(super) cancelled: bool,
     /// How many more lists leave this run out.
     unseen_lists: usize,
@@ -135,6 +140,7 @@ impl State {
         id: Option<String>,
     ) -> Result<String, Refusal> {
         let task = format!("{:010x}", self.kit.mixed_serial() >> 24);
+        let query = self.kit.new_uuid();
         let schedule = self.schedule(schedule)?;
         let mut time = at;
         let id = id.unwrap_or_else(|| {
@@ -164,9 +170,13 @@ impl State {
             ended: None,
             message: None,
             course: Course::new::<Self>(Plan::never_ends()),
+            query: query.clone(),
             cancelled: false,
             unseen_lists: 0,
         });
+        let schedule = schedule.id.clone();
+        let happened = Happened { run: &id, query: &query, created: at, end: None };
+        self.announce(&schedule, &happened)?;
         Ok(id)
     }
 
@@ -205,10 +215,14 @@ impl State {
         let started = *run.started.get_or_insert(run.created);
         let ended = at.max(started);
         let before = run.ended.replace(ended);
-        let cancelled = run.cancelled;
+        let (cancelled, query) = (run.cancelled, run.query.clone());
         if before.is_some() {
             return Ok(());
         }
+        let end = Some((ended, run.state == "SUCCESS"));
+        let happened = Happened { run: id, query: &query, created: run.created, end };
+        self.announce(schedule, &happened)?;
+        let run = self.run(schedule, id)?;
         let state = if cancelled { CANCELLED.to_owned() } else { run.state.clone() };
         let Plan { code, reason, .. } = &run.course.plan;
         let error = json!({
@@ -218,7 +232,7 @@ impl State {
         });
         let errors = if state == "FAILED" { vec![error] } else { Vec::new() };
         let query = Query {
-            id: self.kit.new_uuid(),
+            id: query,
             request: self.schedule(schedule)?.query.clone(),
             state,
             errors,
@@ -413,6 +427,10 @@ impl FakeState for State {
         self.end_run(&schedule, id, state, now).ok()
     }
 
+    fn webhook_headers(body: &str) -> Vec<(String, String)> {
+        signing::headers(body)
+    }
+
     fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
         call.method == "POST" && call.path.ends_with("/runs")
     }
@@ -483,6 +501,7 @@ impl State {
         for retired in self.schedules.iter_mut().filter(|known| known.id == "retired-report") {
             "DISABLED".clone_into(&mut retired.state);
         }
+        self.journal.clear();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Webhooks that a fake sends, from a thread of their own: a fake reports the end of a run while its state is locked, with or
 //! without a runtime.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -111,10 +112,10 @@ fn post(url: &Url, webhook: &Webhook) -> io::Result<u16> {
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let mut request = format!("POST {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     for (name, value) in &webhook.headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(request, "{name}: {value}\r\n");
     }
     let Webhook { body, .. } = webhook;
-    request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    let _ = write!(request, "content-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes())?;
 
     let mut response = BufReader::new(stream);
