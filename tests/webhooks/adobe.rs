@@ -1,6 +1,8 @@
 //! The webhooks and the journal of Adobe's fake.
 
+use chrono::TimeDelta;
 use reqwest::Response;
+use scheduled_runs::client::{Clock as _, SystemClock};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{ManualClock, NewRun, Plan, Webhook};
 use scheduled_runs::{RunProviderExt as _, adobe};
@@ -11,7 +13,6 @@ const NIGHTLY: &str = "nightly-orders";
 /// A fake that holds its webhooks, and a client of it.
 async fn fake() -> (FakeAdobe, adobe::Client) {
     let fake = FakeAdobe::start().await;
-    fake.webhook("http://127.0.0.1:1/");
     fake.hold_webhooks();
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     (fake, client)
@@ -161,8 +162,10 @@ async fn the_journal_has_the_events_of_the_webhooks() {
     assert_eq!(empty.headers().get_all("link").iter().count(), 2);
     let latest = next(&reader.get("?latest=true&limit=5").await);
 
-    reader.fake.add_run(NIGHTLY, NewRun::new("SUCCESS"));
-    reader.fake.add_run(NIGHTLY, NewRun::new("FAILED"));
+    let (hour, day) = (TimeDelta::minutes(59), TimeDelta::days(1));
+    let run = |state, ago| NewRun::new(state).created(SystemClock::default().utc() - ago);
+    reader.fake.add_run(NIGHTLY, run("SUCCESS", day));
+    reader.fake.add_run(NIGHTLY, run("FAILED", hour));
     let sent: Vec<_> = reader
         .fake
         .take_webhooks()
@@ -180,6 +183,11 @@ async fn the_journal_has_the_events_of_the_webhooks() {
     let end = reader.get(&third).await;
     assert_eq!((end.status().as_u16(), next(&end)), (204, third.clone()));
 
+    for (seek, events) in [("-PT1H", 200), ("-PT90M", 200), ("-PT7200S", 200), ("-PT0S", 204)] {
+        let found = reader.get(&format!("?seek={seek}")).await;
+        assert_eq!(found.status(), events, "{seek}");
+    }
+
     reader.fake.expire_journal();
     let expired = reader.get(&second).await;
     assert_eq!(expired.status(), 410);
@@ -191,9 +199,16 @@ async fn the_journal_has_the_events_of_the_webhooks() {
 #[tokio::test]
 async fn the_journal_refuses_what_it_does_not_know_and_whom() {
     let reader = Reader { fake: FakeAdobe::start().await, http: reqwest::Client::new() };
-    for query in
-        ["?since=x", "?latest=1", "?limit=0", "?limit=x", "?seek=-PT2H", "?latest=true&since=x"]
-    {
+    for query in [
+        "?since=x",
+        "?latest=1",
+        "?limit=0",
+        "?limit=x",
+        "?seek=2H",
+        "?seek=-PT",
+        "?latest=true&since=x",
+        "?more=1",
+    ] {
         assert_eq!(reader.get(query).await.status(), 400, "{query}");
     }
     let org = |name: &str| reader.request("").header(name, FakeAdobe::ORG_ID);
@@ -209,4 +224,29 @@ async fn the_journal_refuses_what_it_does_not_know_and_whom() {
     ] {
         assert_eq!(request.send().await.unwrap().status(), status);
     }
+}
+
+#[tokio::test]
+async fn a_client_of_the_journal_gets_the_events_and_learns_when_it_missed_some() {
+    let (fake, client) = fake().await;
+    let journal = adobe::Journal::builder()
+        .base_url(fake.journal_url())
+        .client_id(FakeAdobe::CLIENT_ID)
+        .org_id(FakeAdobe::ORG_ID)
+        .credential(adobe::AccessToken::new(FakeAdobe::CLIENT_ID, fake.access_token()))
+        .clock(ManualClock::new())
+        .build()
+        .unwrap();
+    let mut entries = journal.events();
+    let run = client.target(NIGHTLY).run(fake.add_run(NIGHTLY, NewRun::new("SUCCESS")));
+    let started = entries.next().await.unwrap().unwrap();
+    assert_eq!(started.events, []);
+    let ended = entries.next().await.unwrap().unwrap();
+    assert!(ended.events[0].concerns(&run));
+
+    fake.expire_journal();
+    fake.add_run(NIGHTLY, NewRun::new("FAILED"));
+    let missed = journal.events().since(started.position).next().await.unwrap().unwrap();
+    assert!(missed.events[0].concerns(&run), "it may have been about any run");
+    assert_eq!(entries.next().await.unwrap().unwrap().events, [], "nothing was missed");
 }

@@ -13,7 +13,6 @@ const REPORT: &str = FakeMode::REPORT;
 /// A fake that holds its webhooks, and a client of it.
 async fn fake() -> (FakeMode, mode::Client) {
     let fake = FakeMode::start().await;
-    fake.webhook("http://127.0.0.1:1/");
     fake.hold_webhooks();
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     (fake, client)

@@ -100,11 +100,16 @@ async fn a_receiver_that_is_away_or_breaks_off_gets_nothing_and_holds_nothing_up
 }
 
 #[tokio::test]
-async fn without_a_url_nothing_is_sent_and_a_url_must_be_plain_http() {
+async fn without_a_url_webhooks_can_be_taken_but_not_sent_and_a_url_must_be_plain_http() {
     let fake = FakeMode::start().await;
-    fake.hold_webhooks();
     fake.add_run(REPORT, NewRun::new("failed"));
-    assert!(fake.take_webhooks().is_empty() && fake.sent_webhooks().await.is_empty());
+    fake.hold_webhooks();
+    fake.add_run(REPORT, NewRun::new("running"));
+    let held = fake.take_webhooks();
+    assert_eq!((held.len(), fake.sent_webhooks().await), (1, Vec::new()));
+    let send = AssertUnwindSafe(|| fake.send_webhook(held[0].clone()));
+    let message = catch_unwind(send).unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(*message, "`webhook` has to say first where webhooks are sent to");
     for url in ["", "127.0.0.1:80", "https://example.com/hook", "file:///hook"] {
         let panic = catch_unwind(AssertUnwindSafe(|| fake.webhook(url))).unwrap_err();
         let message = panic.downcast::<String>().unwrap();

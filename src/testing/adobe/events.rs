@@ -1,6 +1,6 @@
 //! The events of runs, and the journal that keeps them.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::FakeAdobe;
@@ -34,6 +34,47 @@ impl Journal {
     pub(super) fn expire(&mut self) {
         self.expired = self.events.len();
     }
+
+    /// After how many events a request begins.
+    fn start(&self, call: &ParsedRequest, now: DateTime<Utc>) -> Result<usize, Refusal> {
+        let mut parameters = call.parameters()?;
+        parameters.retain(|(name, _)| *name != "limit");
+        match parameters[..] {
+            [] => Ok(self.expired),
+            [("latest", "true")] => Ok(self.events.len()),
+            [("since", wanted)] => {
+                let known = (0..=self.events.len()).find(|&events| position(events) == wanted);
+                let known = known.ok_or_else(|| invalid("since"))?;
+                if known < self.expired {
+                    let why = format!("Events at position {wanted} have expired.");
+                    return Err(Response::new(410, "text/plain", why));
+                }
+                Ok(known)
+            }
+            [("seek", ago)] => {
+                let begin = now - duration(ago).ok_or_else(|| invalid("seek"))?;
+                let is_before = |event: &Value| {
+                    let time: Option<DateTime<Utc>> = text_of(event, "time")?.parse().ok();
+                    Some(time? < begin)
+                };
+                let before = |event: &&Value| is_before(event).unwrap_or_default();
+                Ok(self.events.iter().take_while(before).count().max(self.expired))
+            }
+            _ => Err(bad_request("give one of since, latest and seek, or none")),
+        }
+    }
+}
+
+/// How long ago `-PT2H` is. Seconds and minutes are known, too, and no combinations.
+fn duration(ago: &str) -> Option<TimeDelta> {
+    let (number, unit) = ago.strip_prefix("-PT")?.split_at_checked(ago.len().checked_sub(4)?)?;
+    let seconds = match unit {
+        "H" => 3600,
+        "M" => 60,
+        "S" => 1,
+        _ => return None,
+    };
+    TimeDelta::try_seconds(number.parse::<u32>().ok()?.into())?.checked_mul(seconds)
 }
 
 /// The position after so many events.
@@ -128,38 +169,24 @@ impl Happened<'_> {
 }
 
 /// Serves a part of the journal; `None` if the request is not for it.
-pub(super) fn route(state: &State, call: &ParsedRequest) -> Option<Reply> {
+pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Option<Reply> {
     (call.path == JOURNAL).then(|| read(state, call))
 }
 
-fn read(state: &State, call: &ParsedRequest) -> Reply {
+fn read(state: &mut State, call: &ParsedRequest) -> Reply {
     check_gateway(call, "x-ims-org-id", &state.kit.tokens)?;
     if call.method != "GET" {
         return Err(not_found("path"));
     }
     call.no_body()?;
-    call.check_parameters(&["since", "latest", "limit"])?;
-    let Journal { events, expired } = &state.journal;
     let limit = match call.parameter("limit").map(str::parse) {
         None => None,
         Some(Ok(limit @ 1..)) => Some(limit),
         Some(_) => return Err(invalid("limit")),
     };
-    let since = match (call.parameter("since"), call.parameter("latest")) {
-        (None, None) => *expired,
-        (None, Some("true")) => events.len(),
-        (None, Some(_)) => return Err(invalid("latest")),
-        (Some(since), None) => {
-            let known = (0..=events.len()).find(|&events| position(events) == since);
-            let known = known.ok_or_else(|| invalid("since"))?;
-            if known < *expired {
-                let why = format!("Events at position {since} have expired.");
-                return Err(Response::new(410, "text/plain", why));
-            }
-            known
-        }
-        (Some(_), Some(_)) => return Err(bad_request("give either since or latest")),
-    };
+    let now = state.kit.now();
+    let since = state.journal.start(call, now)?;
+    let events = &state.journal.events;
 
     let found: Vec<_> =
         (since + 1..).zip(events.iter().skip(since)).take(limit.unwrap_or(PAGE)).collect();

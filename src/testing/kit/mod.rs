@@ -347,22 +347,35 @@ impl<V: SendsWebhooks> FakeServer<V> {
     /// If the URL does not begin with `http://`, or the fake cannot sign its webhooks as the vendor does.
     #[track_caller]
     pub fn webhook(&self, url: &str) {
-        // At once, so that what is missing is said here.
+        // If it cannot sign, say so now, and not when a run ends.
         V::State::webhook_headers("");
         self.with_kit(|kit| kit.outbox.open(url));
     }
 
-    /// Keeps webhooks from now on, until they are [taken](Self::take_webhooks) or [released](Self::release_webhooks).
+    /// Keeps webhooks from now on, until they are [taken](Self::take_webhooks) or [released](Self::release_webhooks). To take them, no
+    /// URL is needed.
+    ///
+    /// # Panics
+    /// If the fake cannot sign its webhooks as the vendor does.
+    #[track_caller]
     pub fn hold_webhooks(&self) {
+        V::State::webhook_headers("");
         self.with_kit(|kit| kit.outbox.held = true);
     }
 
     /// Sends what is held, and ends [`hold_webhooks`](Self::hold_webhooks).
+    ///
+    /// # Panics
+    /// If something is held, and there is no URL to send it to.
+    #[track_caller]
     pub fn release_webhooks(&self) {
-        self.with_kit(|kit| {
+        let outbox = |kit: &mut Kit<V::State>| {
             kit.outbox.held = false;
-            kit.outbox.take().into_iter().for_each(|webhook| kit.outbox.send(webhook));
-        });
+            kit.outbox.take()
+        };
+        for webhook in self.with_kit(outbox) {
+            self.send_webhook(webhook);
+        }
     }
 
     /// Takes what is held, in the order in which the vendor would have sent it. What is not
@@ -373,6 +386,9 @@ impl<V: SendsWebhooks> FakeServer<V> {
     }
 
     /// A webhook with this body and the vendor's own headers, signed where the vendor signs.
+    ///
+    /// # Panics
+    /// If the fake cannot sign its webhooks as the vendor does.
     #[must_use]
     #[track_caller]
     pub fn new_webhook(&self, body: &str) -> Webhook {
@@ -380,8 +396,12 @@ impl<V: SendsWebhooks> FakeServer<V> {
     }
 
     /// Sends a webhook, also while others are held. Change one to forge it.
+    ///
+    /// # Panics
+    /// If there is no URL to send it to.
+    #[track_caller]
     pub fn send_webhook(&self, webhook: Webhook) {
-        self.with_kit(|kit| kit.outbox.send(webhook));
+        self.lock().kit().outbox.send(webhook);
     }
 
     /// Waits until all webhooks so far have been sent, except those that are held; returns them with the status of each response.

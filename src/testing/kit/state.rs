@@ -248,7 +248,7 @@ impl<S: FakeState> Kit<S> {
         self.triggers.get(target).copied().unwrap_or_default()
     }
 
-    /// Sends a webhook with this body, if there is a URL to send it to.
+    /// Sends or holds a webhook with this body, if anybody wants it.
     pub fn notify(&mut self, body: &str) {
         if self.outbox.is_open() {
             self.outbox.post(S::new_webhook(body));
