@@ -5,7 +5,14 @@
     clippy::print_stdout,
     reason = "a bench is a program, and fails loudly"
 )]
-#![allow(clippy::cast_precision_loss, reason = "counts are small")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are small"
+)]
+#![allow(clippy::indexing_slicing, clippy::unchecked_time_subtraction, reason = "see above")]
+#![allow(clippy::disallowed_methods, reason = "time is paused")]
 
 mod paced;
 mod picture;

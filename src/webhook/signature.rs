@@ -2,6 +2,8 @@
 
 #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
 pub(crate) use self::none::{HmacSha256, RsaSha256};
+#[cfg(all(feature = "testing", any(feature = "rustls", feature = "rustls-no-provider")))]
+pub(crate) use self::tls::provider;
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
 pub(crate) use self::tls::{HmacSha256, RsaSha256};
 
@@ -20,7 +22,7 @@ mod tls {
     use crate::error::{Error, Result};
 
     /// The choice is reqwest's, so that a program has one library for cryptography.
-    fn provider() -> Result<Arc<CryptoProvider>> {
+    pub(crate) fn provider() -> Result<Arc<CryptoProvider>> {
         let provider = CryptoProvider::get_default().cloned();
         #[cfg(feature = "rustls")]
         let provider =

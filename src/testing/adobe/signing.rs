@@ -50,17 +50,12 @@ pub(super) fn headers(body: &str) -> Vec<(String, String)> {
 fn sign(private: &str, body: &str) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine as _};
     use rustls::SignatureScheme;
-    use rustls::crypto::CryptoProvider;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::pki_types::pem::PemObject as _;
 
-    let provider = CryptoProvider::get_default().cloned();
-    #[cfg(feature = "rustls")]
-    let provider = provider
-        .or_else(|| Some(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider())));
-    let Some(provider) = provider else {
-        panic!("FakeAdobe cannot sign webhooks: install a crypto provider of rustls");
-    };
+    use crate::webhook::signature::provider;
+
+    let provider = provider().unwrap_or_else(|error| panic!("FakeAdobe cannot sign: {error}"));
     let signature = PrivateKeyDer::from_pem_slice(private.as_bytes()).ok().and_then(|key| {
         let key = provider.key_provider.load_private_key(key).ok()?;
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])?;
