@@ -355,3 +355,73 @@ impl<'p, P: RunProvider + ?Sized> IntoFuture for Wait<'p, P> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use futures_util::StreamExt as _;
+    use tokio::time::Instant;
+
+    use super::super::{Event, Phase, RunProviderExt as _, Target};
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::run::Capabilities;
+    use crate::vendor::Vendor;
+
+    /// The first poll is refused, with a pause of 30 s; the third one sees the end.
+    #[derive(Debug, Default)]
+    struct Busy(Mutex<Vec<Instant>>);
+
+    #[async_trait]
+    impl RunProvider for Busy {
+        fn vendor(&self) -> Vendor {
+            Vendor::new("acme")
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new()
+        }
+
+        #[allow(clippy::disallowed_methods, reason = "time is paused")]
+        async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+            let mut polls = self.0.lock().unwrap();
+            polls.push(Instant::now());
+            match polls.len() {
+                1 => {
+                    let mut busy = Error::new(ErrorKind::RateLimited, "busy");
+                    busy.set().retry_after(Some(Duration::from_secs(30)));
+                    Err(busy)
+                }
+                2 => Ok(RunSnapshot::new(run.clone(), Phase::Running)),
+                _ => Ok(RunSnapshot::new(run.clone(), Phase::Succeeded)),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[allow(clippy::disallowed_methods, reason = "time is paused")]
+    async fn events_do_not_shorten_the_pause_that_a_server_asks_for() {
+        let run = Target::new(Vendor::new("acme"), "nightly").run("1");
+        let every = || {
+            stream::repeat(()).then(|()| async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Event::of(Vendor::new("acme"))
+            })
+        };
+        let hour = Duration::from_secs(3600);
+        for together in [false, true] {
+            let (provider, began) = (Busy::default(), Instant::now());
+            if together {
+                let wait = provider.wait_all([run.clone()]).every(hour).wake_on(every());
+                wait.ends().next().await.unwrap().unwrap();
+            } else {
+                provider.wait(&run).every(hour).wake_on(every()).await.unwrap();
+            }
+            let polls = provider.0.lock().unwrap();
+            let after: Vec<_> = polls.iter().map(|poll| (*poll - began).as_secs()).collect();
+            assert_eq!(after, [0, 30, 31], "together: {together}");
+        }
+    }
+}
