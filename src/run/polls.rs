@@ -170,7 +170,7 @@ macro_rules! wait_setters {
         }
 
         /// Polls where runs of this target end, instead of at fixed intervals: rarely before, often about then. The lag after a run's end
-        /// stays about the same, and a regular schedule costs half of the requests or less. Without enough history the intervals are
+        /// stays about the same, and a regular schedule costs a third to two thirds of the requests. Without enough history the intervals are
         /// those of the other settings.
         ///
         /// [`every`](Self::every) then weighs requests against lag, as [`History::interval_after`](super::History::interval_after) says,
