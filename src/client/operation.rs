@@ -39,7 +39,7 @@
 /// | `GetJob { job: String }` | the type and its required parts; `new` takes each as `impl Into<…>`, unless `without new` behind it says that `new` is written by hand |
 /// | `options { name: Type as "query" }` | optional members of the query, each with a setter; `as extension` hands the value to the vendor's [`Dialect`](crate::client::Dialect) instead |
 /// | `state { name: Type = value }` | fields whose setters are written by hand; without `= value` they start as their `Default` |
-/// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](crate::client::ListSettings), and the items' field `id` tells them apart, where pages overlap; `pages counted { … }` where the pages can be [fetched concurrently](crate::client::OffsetPages) |
+/// | `pages { list: Paging, item: Job, key: id }` | a list: the field `list` holds its [`ListSettings`](crate::client::ListSettings), and the items' field `id` tells them apart, where pages overlap, `key: id?` if it is an `Option`; `pages counted { … }` where the pages can be [fetched concurrently](crate::client::OffsetPages) |
 /// | `for Acme, "acme.jobs.get", Safe` | the vendor, the name in errors and logs, the [`Idempotency`](crate::client::Idempotency). With how to send it, they make the last line of the type's documentation |
 /// | `GET "jobs" / {job}` | method and path: texts, constants, and required parts in braces, each percent-encoded into exactly one segment |
 /// | `-> Job` | what the JSON of the response is decoded into |
@@ -122,7 +122,7 @@ macro_rules! __operation {
         $name:ident { $($part:ident: $type:ty),* $(,)? } $(without $new:ident)?
         $(options { $($(#[$option_meta:meta])* $option:ident: $option_type:ty as $how:tt),+ $(,)? })?
         $(state { $($field:ident: $field_type:ty $(= $init:expr)?),+ $(,)? })?
-        $(pages $($counted:ident)? { $list:ident: $settings:ty $(= $list_init:expr)?, item: $item:ty $(, key: $key:ident)? })?
+        $(pages $($counted:ident)? { $list:ident: $settings:ty $(= $list_init:expr)?, item: $item:ty $(, key: $key:ident $($optional:tt)?)? })?
         for $api:ty, $operation:literal, $idempotency:ident:
         $method:ident $($segment:tt)/+ -> $output:ty
         $(, json {$json:ident})?
@@ -202,7 +202,7 @@ macro_rules! __operation {
                 }
 
                 $(fn key(item: &$item) -> Option<&str> {
-                    Some(::std::convert::AsRef::<str>::as_ref(&item.$key))
+                    $crate::__operation!(@key item.$key $($optional)?)
                 })?
 
                 fn is_past_end(&self, error: &$crate::error::Error) -> bool {
@@ -284,6 +284,9 @@ macro_rules! __operation {
         $decode
     }};
     (@decode [$self:ident, $meta:ident, $body:ident] $($list:ident)?, $decode:path) => { $decode($meta, $body) };
+
+    (@key $item:ident.$key:ident) => { Some(::std::convert::AsRef::<str>::as_ref(&$item.$key)) };
+    (@key $item:ident.$key:ident ?) => { $item.$key.as_ref().map(::std::convert::AsRef::<str>::as_ref) };
 
     (@counted $name:ident $list:ident $item:ty) => {};
     (@counted $name:ident $list:ident $item:ty, counted) => {
