@@ -14,7 +14,8 @@ use scheduled_runs::client::Endpoint;
 use scheduled_runs::mode::{
     CreateReportRun, DeleteQuery, DownloadReportRun, ExportPdf, Filter, Format, Frequency,
     GetQueryRun, GetReport, GetReportRun, GetReportRunOptions, GetReportRunRows, ListDataSources,
-    ListDatasetRuns, ListQueries, ListReportRuns, ListSchedules, ListSpaceReports, ListSpaces,
+    ListDatasetReports, ListDatasetRuns, ListDatasetSchedules, ListQueries, ListReportRuns,
+    ListScheduleSubscriptions, ListSchedules, ListSpaceReports, ListSpaces, ListSubscriptions,
     PdfState, PythonState, ReportRun, ReportType, RunState, SpaceType, Verify,
 };
 use scheduled_runs::testing::ScriptedTransport;
@@ -28,6 +29,7 @@ const QUERY_RUN: &str = include_str!("fixtures/mode/query_run.json");
 const REPORTS: &str = include_str!("fixtures/mode/reports.json");
 const QUERIES: &str = include_str!("fixtures/mode/queries.json");
 const SCHEDULES: &str = include_str!("fixtures/mode/schedules.json");
+const SUBSCRIPTIONS: &str = include_str!("fixtures/mode/subscriptions.json");
 const DATA_SOURCES: &str = include_str!("fixtures/mode/data_sources.json");
 const SPACES: &str = include_str!("fixtures/mode/spaces.json");
 const DATASET_RUNS: &str = include_str!("fixtures/mode/dataset_runs.json");
@@ -143,6 +145,7 @@ async fn queries_schedules_data_sources_and_spaces() {
     assert_eq!((schedule.cron_hour, schedule.cron_minute), (Some(6), Some(30)));
     assert_eq!((schedule.timeout, schedule.retry_count), (Some(Duration::from_secs(900)), Some(2)));
     assert_eq!(schedule.next_scheduled_run, at("2026-02-06T06:30:00Z"));
+    assert_eq!(schedule.delivery.as_deref(), Some("email"));
 
     let sources = decode(ListDataSources::new(), DATA_SOURCES).await.unwrap();
     assert_eq!((sources.items[0].port, sources.items[0].queryable), (Some(5433), Some(true)));
@@ -155,6 +158,56 @@ async fn queries_schedules_data_sources_and_spaces() {
     );
     assert_eq!(sales.kind, Some(SpaceType::Custom));
     assert_eq!(lunar.kind.as_ref().unwrap().as_str(), "lunar");
+}
+
+#[tokio::test]
+async fn subscriptions_of_a_report_and_of_its_schedule() {
+    let page = decode(ListSubscriptions::new("r"), SUBSCRIPTIONS).await.unwrap();
+    let [full, bare] = &page.items[..] else { panic!("two subscriptions") };
+    assert_eq!(
+        (&full.token, &bare.token),
+        (&Some("b7c8d9e0f1a2".into()), &Some("b8c9d0e1f2a3".into()))
+    );
+    assert_eq!(
+        (full.csv_attachments_enabled, full.pdf_attachments_enabled, full.data_tables_enabled),
+        (Some(true), Some(false), Some(false))
+    );
+    assert_eq!(
+        (full.data_previews_enabled, full.report_links_enabled, bare.report_links_enabled),
+        (Some(true), Some(true), None)
+    );
+    assert_eq!((full.email_subscriber_count, bare.email_subscriber_count), (Some(4), Some(0)));
+    assert!(full.report_schedule_link().unwrap().href.ends_with("/schedules/a6b7c8d9e0f1"));
+    assert_eq!(page.total, Some(3));
+    assert_eq!(page.next.as_ref().unwrap().as_str(), "page=2&pages=2&size=2");
+    let of_schedule =
+        decode(ListScheduleSubscriptions::new("r", "s"), SUBSCRIPTIONS).await.unwrap();
+    assert_eq!(of_schedule.items, page.items);
+}
+
+/// The vendor does not document what the list is called.
+#[tokio::test]
+async fn the_schedules_of_a_dataset_are_found_under_any_name() {
+    for name in ["report_schedules", "dataset_schedules", "schedules"] {
+        let body = SCHEDULES.replace("report_schedules", name);
+        let page = decode(ListDatasetSchedules::new("d"), &body).await.unwrap();
+        assert_eq!(page.items[0].token.as_str(), "a6b7c8d9e0f1", "{name}");
+    }
+    let list = r#""schedules":[{"token":"a"}]"#;
+    for (embedded, found) in [
+        (format!(r#"{list},"forms":[],"more":{{"token":"b"}},"count":1,"name":"x""#), Some("a")),
+        (format!(r#""other":[7],{list},"report_schedules":[{{"token":"c"}}]"#), Some("c")),
+        (format!(r#"{list},"others":[{{"token":"b"}}]"#), None),
+        (String::new(), None),
+    ] {
+        let body = format!(r#"{{"_embedded":{{{embedded}}}}}"#);
+        let page = decode(ListDatasetSchedules::new("d"), &body).await.unwrap();
+        let tokens = page.items.iter().map(|schedule| schedule.token.as_str());
+        assert_eq!(tokens.collect::<Vec<_>>(), found.into_iter().collect::<Vec<_>>(), "{body}");
+        let counted = body.replacen('{', r#"{"pagination":{"total_count":1},"#, 1);
+        let page = decode(ListDatasetSchedules::new("d"), &counted).await;
+        assert_eq!(page.is_ok(), found.is_some(), "{counted}");
+    }
 }
 
 #[tokio::test]
@@ -228,6 +281,26 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
         ListSchedules::new("r"),
         SCHEDULES,
         of(&["/_embedded", "/_embedded/report_schedules"]),
+    )
+    .await;
+    mutations::check(
+        client,
+        ListDatasetSchedules::new("d"),
+        SCHEDULES,
+        of(&["/_embedded", "/_embedded/report_schedules"]),
+    )
+    .await;
+    let subscriptions = Rules {
+        required: &[],
+        typed: &["/_embedded", "/_embedded/report_subscriptions"],
+        kept: &["*/_embedded", "/_links"],
+    };
+    mutations::check(client, ListSubscriptions::new("r"), SUBSCRIPTIONS, subscriptions).await;
+    mutations::check(
+        client,
+        ListDatasetReports::new("d"),
+        REPORTS,
+        of(&["/_embedded", "/_embedded/reports"]),
     )
     .await;
     mutations::check(

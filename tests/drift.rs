@@ -234,6 +234,16 @@ async fn modes_responses_report_only_what_is_new() {
         ],
     )
     .await;
+    all.hold("subscriptions", ListSubscriptions::new("r"), &[]).await;
+    all.hold(
+        "schedules",
+        ListDatasetSchedules::new("d"),
+        &[
+            "/_embedded/report_schedules/*/frequency: Frequency",
+            "/_embedded/report_schedules/*/report_type: ReportType",
+        ],
+    )
+    .await;
     all.hold("data_sources", ListDataSources::new(), &[]).await;
     all.hold("spaces", ListSpaces::new(), &["/_embedded/spaces/*/space_type: SpaceType"]).await;
     all.hold(

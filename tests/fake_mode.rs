@@ -165,6 +165,9 @@ async fn unknown_workspaces_tokens_and_paths_are_not_found() {
         format!("/reports/{REPORT}/runs/none/query_runs/none"),
         format!("/reports/{REPORT}/queries/none"),
         format!("/reports/{REPORT}/schedules/none"),
+        format!("/reports/{REPORT}/schedules/none/subscriptions"),
+        format!("/reports/{REPORT}/subscriptions/none"),
+        format!("/datasets/{REPORT}/reports"),
         format!("/datasets/{REPORT}/runs"),
         format!("/reports/{FRESH}/results/content.csv"),
         "/spaces/none/reports".to_owned(),
@@ -210,6 +213,8 @@ async fn unknown_parameters_and_values_are_bad_requests() {
         "/spaces?order=asc".to_owned(),
         "/data_sources?filter=all".to_owned(),
         format!("/reports/{REPORT}?page=1"),
+        format!("/reports/{REPORT}/subscriptions?order=asc"),
+        format!("/datasets/{DATASET}/reports?filter=all"),
         "/api/verify?x=1".to_owned(),
     ] {
         let (status, body) = caller.call("GET", &path).await;
@@ -795,6 +800,55 @@ async fn schedules_are_made_changed_and_deleted_with_or_without_their_wrapper() 
     assert_eq!(caller.call("DELETE", &own).await.0, 404);
     let demo = caller.get(&format!("/datasets/{DATASET}/schedules")).await;
     assert_eq!(demo["_embedded"]["report_schedules"][0]["minute"], "30 minutes past the hour");
+}
+
+#[tokio::test]
+async fn subscriptions_are_made_changed_and_deleted_and_go_with_their_schedule() {
+    let caller = Caller::new().await;
+    let path = format!("/reports/{REPORT}/subscriptions");
+    let count = async |path: &str| caller.get(path).await["pagination"]["total_count"].clone();
+    assert_eq!(count(&path).await, 1);
+    let (status, made) = caller.send("POST", &path, json!({ "csv_attachments": true })).await;
+    assert_eq!(
+        (status, &made["csv_attachments_enabled"], &made["pdf_attachments_enabled"]),
+        (200, &json!(true), &json!(false))
+    );
+    assert!(made.get("token").is_none() && made.get("id").is_none(), "{made}");
+    let own = text(&made["_links"]["self"]["href"]);
+    let change = json!({ "csv_attachments": false, "data_tables": true });
+    let (status, changed) = caller.send("PATCH", &own, change).await;
+    assert_eq!(
+        (status, &changed["csv_attachments_enabled"], &changed["data_tables_enabled"]),
+        (200, &json!(false), &json!(true))
+    );
+    assert_eq!(caller.get(&own).await, changed);
+    let schedule = text(&changed["_links"]["report_schedule"]["href"]);
+    let of_schedule = format!("{schedule}/subscriptions");
+    assert_eq!(count(&of_schedule).await, 2);
+    assert_eq!(caller.get(&schedule).await["subscriber_count"], 2);
+    for (wrong, expected) in [
+        (json!({ "csv_attachments": "true" }), 422),
+        (json!({ "csv_attachments_enabled": true }), 400),
+        (json!({ "report_subscription": { "csv_attachments": true } }), 400),
+    ] {
+        assert_eq!(caller.send("POST", &path, wrong.clone()).await.0, expected, "{wrong}");
+        assert_eq!(caller.send("PATCH", &own, wrong.clone()).await.0, expected, "{wrong}");
+    }
+    let fresh = format!("/reports/{FRESH}/subscriptions");
+    assert_eq!(caller.send("POST", &fresh, json!({})).await.0, 404, "no schedule to belong to");
+    assert_eq!(caller.call("DELETE", &own).await.0, 204);
+    assert_eq!(caller.call("DELETE", &own).await.0, 404);
+    assert_eq!(caller.call("DELETE", &schedule).await.0, 204);
+    assert_eq!(count(&path).await, 0);
+}
+
+#[tokio::test]
+async fn a_dataset_is_listed_with_the_reports_that_use_it() {
+    let caller = Caller::new().await;
+    let using = format!("/datasets/{DATASET}/reports");
+    assert_eq!(caller.tokens(&using, "reports").await, [REPORT]);
+    let report = caller.get(&format!("/reports/{REPORT}")).await;
+    assert_eq!(report["imported_datasets"][0]["token"], DATASET);
 }
 
 #[tokio::test]

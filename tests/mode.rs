@@ -5,8 +5,10 @@
 use futures_util::StreamExt as _;
 use http::Response;
 use scheduled_runs::mode::{
-    ArchiveReport, CreateReportRun, DownloadQueryRun, GetReport, ListDataSourceReports,
-    ListQueryRuns, ListReportRuns, ListSchedules, ListSpaces, Verify,
+    ArchiveReport, CreateReportRun, CreateSubscription, DeleteSubscription, DownloadQueryRun,
+    GetDataset, GetReport, GetSubscription, ListDataSourceReports, ListDatasetReports,
+    ListDatasetSchedules, ListQueryRuns, ListReportRuns, ListScheduleSubscriptions, ListSchedules,
+    ListSpaces, ListSubscriptions, UpdateSubscription, Verify,
 };
 use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::{ManualClock, Plan, ScriptedTransport};
@@ -94,6 +96,78 @@ async fn a_list_that_takes_no_notice_of_pages_ends_and_repeats_nothing() {
     script.respond(200, r#"{"_embedded":{"query_runs":[{"token":"q1"}]}}"#);
     let all = client.items(ListQueryRuns::new("r", "n")).try_collect().await.unwrap();
     assert_eq!((all.len(), script.sent().len()), (1, 4), "these are known to come at once");
+}
+
+#[tokio::test]
+async fn subscriptions_are_walked_page_by_page_and_told_apart_by_their_links() {
+    let (script, _, client) = scripted();
+    let page = |tokens: &[&str], more: Value| {
+        let own = |token| json!({ "_links": { "self": { "href": format!("/api/initech/reports/r/subscriptions/{token}") } } });
+        let items: Vec<_> = tokens.iter().map(own).collect();
+        let mut page = json!({ "_embedded": { "report_subscriptions": items } });
+        page.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        page.to_string()
+    };
+    script.respond(200, page(&["a", "b"], counted(1, 2)));
+    script.respond(200, page(&["b", "c"], counted(2, 2)));
+    let all = client.items(ListSubscriptions::new("r")).try_collect().await.unwrap();
+    let tokens: Vec<_> = all.iter().map(|one| one.token.as_ref().unwrap().as_str()).collect();
+    assert_eq!(tokens, ["a", "b", "c"]);
+    // The vendor may ignore the page.
+    (0..3).for_each(|_| script.respond(200, page(&["a", "b"], json!({}))));
+    let all = client.items(ListScheduleSubscriptions::new("r", "s")).try_collect().await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        sent(&script),
+        [
+            "GET /reports/r/subscriptions",
+            "GET /reports/r/subscriptions?page=2",
+            "GET /reports/r/schedules/s/subscriptions",
+            "GET /reports/r/schedules/s/subscriptions?page=2",
+            "GET /reports/r/schedules/s/subscriptions?page=3",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_is_created_changed_and_deleted() {
+    let fake = FakeMode::start().await;
+    let client = fake.client_builder().build().unwrap();
+    let (report, create) = (FakeMode::REPORT, CreateSubscription::new(FakeMode::REPORT));
+    let made = client.send(create.csv_attachments(true)).await.unwrap();
+    let token = made.token.as_ref().unwrap();
+    let update = UpdateSubscription::new(report, token).data_previews(true);
+    let changed = client.send(update).await.unwrap();
+    let read = client.send(GetSubscription::new(report, token)).await.unwrap();
+    assert_eq!(*changed, Some((*read).clone()));
+    assert_eq!(
+        (read.csv_attachments_enabled, read.data_previews_enabled, read.data_tables_enabled),
+        (Some(true), Some(true), Some(false))
+    );
+    let link = read.report_schedule_link().unwrap();
+    let schedule = client.follow::<mode::Schedule>(&link).await.unwrap();
+    for page in 1..=2 {
+        let list = ListScheduleSubscriptions::new(report, &schedule.token).per_page(page);
+        let all = client.items(list).try_collect().await.unwrap();
+        assert_eq!((all.len(), all.contains(&read)), (2, true));
+    }
+    client.send(DeleteSubscription::new(report, token)).await.unwrap();
+    let left = client.items(ListSubscriptions::new(report)).try_collect().await.unwrap();
+    assert_eq!(left.len(), 1);
+}
+
+#[tokio::test]
+async fn a_dataset_has_schedules_and_the_reports_that_use_it() {
+    let fake = FakeMode::start().await;
+    let client = fake.client_builder().build().unwrap();
+    let dataset = client.send(GetDataset::new(FakeMode::DATASET)).await.unwrap();
+    assert_eq!(dataset.kind, Some(mode::ReportType::Dataset));
+    let list = ListDatasetSchedules::new(&dataset.token);
+    let schedules = client.items(list).try_collect().await.unwrap();
+    assert_eq!(schedules[0].report_type, Some(mode::ReportType::Dataset));
+    let list = ListDatasetReports::new(&dataset.token).per_page(1);
+    let using = client.items(list).try_collect().await.unwrap();
+    assert_eq!(using.iter().map(|it| it.token.as_str()).collect::<Vec<_>>(), [FakeMode::REPORT]);
 }
 
 #[tokio::test]

@@ -79,16 +79,17 @@ vendors! {
     }
     mode "mode" {
         ApiToken ArchiveReport Client CloneReportRun Content CreateDatasetRun CreateQuery
-        CreateReportRun CreateSchedule Cron DataSource DataSourceToken DatasetRun DatasetRunToken
-        DeleteQuery DeleteSchedule DownloadPdf DownloadQueryRun DownloadReport DownloadReportRun
-        ExportPdf Filter FormField Format Frequency GetDataSource GetDatasetRun GetQuery GetQueryRun
+        CreateReportRun CreateSchedule CreateSubscription Cron DataSource DataSourceToken DatasetRun DatasetRunToken
+        DeleteQuery DeleteSchedule DeleteSubscription DownloadPdf DownloadQueryRun DownloadReport DownloadReportRun
+        ExportPdf Filter FormField Format Frequency GetDataSource GetDataset GetDatasetRun GetQuery GetQueryRun
         GetQueryRunRows GetReport GetReportRun GetReportRunOptions GetReportRunRows GetSchedule
-        GetSpace ListDataSourceReports ListDataSources ListDatasetRuns ListQueries ListQueryHistory
-        ListQueryRuns ListReportRuns ListSchedules ListSpaceDatasets ListSpaceReports ListSpaces
+        GetSpace GetSubscription ListDataSourceReports ListDataSources ListDatasetReports ListDatasetRuns
+        ListDatasetSchedules ListQueries ListQueryHistory ListQueryRuns ListReportRuns ListScheduleSubscriptions
+        ListSchedules ListSpaceDatasets ListSpaceReports ListSpaces ListSubscriptions
         Mode Options PdfExport PdfState PythonState Query QueryRun QueryRunToken QueryToken
         RefreshReportDatasets Report ReportRun ReportRunToken ReportToken ReportType Row RunState
-        Schedule ScheduleToken Space SpaceFilter SpaceToken SpaceType TimeField UnarchiveReport
-        UpdateQuery UpdateSchedule Verification Verify
+        Schedule ScheduleToken Space SpaceFilter SpaceToken SpaceType Subscription SubscriptionToken TimeField
+        UnarchiveReport UpdateQuery UpdateSchedule UpdateSubscription Verification Verify
     }
     supermetrics "supermetrics" {
         Account Accounts ApiKey Batch BatchEntry BatchId BatchProgress BatchQuery BatchResult

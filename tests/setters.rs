@@ -294,6 +294,10 @@ fn no_setter_of_mode_forgets_another() {
         CreateSchedule::new("r", Cron::daily(1, 2)) => name("n") timeout(SHORT) parameter("a", 1);
         UpdateSchedule::new("r", "s") => name("n") timeout(SHORT) parameter("a", 1) cron(Cron::daily(1, 2));
         Cron::daily(1, 2) => time_zone("z");
+        CreateSubscription::new("r") => csv_attachments(true) pdf_attachments(true) data_previews(true)
+            data_tables(true) report_links(true);
+        UpdateSubscription::new("r", "s") => csv_attachments(true) pdf_attachments(true) data_previews(true)
+            data_tables(true) report_links(true);
         Client::builder() => workspace("w");
     };
     assert_complete(&["mode"], &names, &[]);

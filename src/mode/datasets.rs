@@ -1,4 +1,4 @@
-//! Datasets and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset) and has a report's token.
+//! Datasets, the reports that use them, and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset) and has a report's token.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,27 @@ operation! {
 impl ListSpaceDatasets {
     page_setters!();
     order_setters!();
+}
+
+operation! {
+    /// Gets one dataset.
+    ///
+    /// Source: Mode API reference, "Datasets", `GET /{workspace}/datasets/{dataset}`.
+    GetDataset { dataset: ReportToken }
+    for Mode, "mode.datasets.get", Safe: GET "datasets" / {dataset} -> Report
+}
+
+operation! {
+    /// Lists the reports that use a dataset.
+    ///
+    /// Source: Mode API reference, "Datasets", `GET /{workspace}/datasets/{dataset}/reports`.
+    ListDatasetReports { dataset: ReportToken }
+    pages { list: ListQuery, item: Report, key: token }
+    for Mode, "mode.reports.list_of_dataset", Safe: GET "datasets" / {dataset} / "reports" -> Page<Report>
+}
+
+impl ListDatasetReports {
+    page_setters!();
 }
 
 operation! {
@@ -173,6 +194,11 @@ mod tests {
         assert_eq!(
             request_text(&ListSpaceDatasets::new("s1").per_page(2)),
             "GET /acme/spaces/s1/datasets?per_page=2"
+        );
+        assert_eq!(request_text(&GetDataset::new("d1")), "GET /acme/datasets/d1");
+        assert_eq!(
+            request_text(&ListDatasetReports::new("d1").per_page(2)),
+            "GET /acme/datasets/d1/reports?per_page=2"
         );
     }
 

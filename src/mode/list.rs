@@ -82,8 +82,10 @@ pub(super) enum End {
 }
 
 /// Order, filter and page size of one list request, which page it gets, and how the list ends.
+///
+/// `ANY_NAME`: the name of the items in the response is not documented. If none of the usual names is there, the only array is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ListQuery {
+pub(super) struct ListQuery<const ANY_NAME: bool = false> {
     pub(super) per_page: Option<u32>,
     pub(super) filter: Option<String>,
     pub(super) order: Option<String>,
@@ -100,7 +102,9 @@ impl ListQuery {
     pub(super) fn set_filter(&mut self, filter: impl Display) {
         self.filter = Some(filter.to_string());
     }
+}
 
+impl<const ANY_NAME: bool> ListQuery<ANY_NAME> {
     /// Makes the page of the decoded response, with the cursor of the next page.
     ///
     /// Counters take precedence over links: links are known to lead past the end, where the vendor responds with 404. A short
@@ -164,7 +168,7 @@ impl ListQuery {
     }
 }
 
-impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
+impl<T: DeserializeOwned, const ANY_NAME: bool> ListSettings<T> for ListQuery<ANY_NAME> {
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         if self.per_page == Some(0) {
             return request.fail(Error::config("per_page must be at least 1"));
@@ -181,7 +185,7 @@ impl<T: DeserializeOwned> ListSettings<T> for ListQuery {
     }
 
     fn page(&self, meta: &Meta, body: &Bytes, key: fn(&T) -> Option<&str>) -> Result<Page<T>> {
-        let list: ListBody<T> = json::decode(meta, &json::or_empty(body))?;
+        let list: ListBody<T, ANY_NAME> = json::decode(meta, &json::or_empty(body))?;
         let counters = list.pagination.unwrap_or_default();
         // Whether the vendor counts what a filter leaves out is not documented.
         if self.cursor.is_none() && self.filter.is_none() {
@@ -324,8 +328,12 @@ fn page_in(href: &str) -> Option<u64> {
 /// The JSON of every list; only the name of the items differs.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct ListBody<T> {
-    #[serde(rename = "_embedded", default = "Vec::new", deserialize_with = "items")]
+struct ListBody<T, const ANY_NAME: bool> {
+    #[serde(
+        rename = "_embedded",
+        default = "Vec::new",
+        deserialize_with = "items::<_, _, ANY_NAME>"
+    )]
     items: Vec<T>,
     #[serde(default, deserialize_with = "lenient::object")]
     pagination: Option<Counters>,
@@ -334,28 +342,34 @@ struct ListBody<T> {
 }
 
 /// The names that lists use for their items.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "data_sources",
     "dataset_runs",
     "queries",
     "query_runs",
     "report_runs",
     "report_schedules",
+    "report_subscriptions",
     "reports",
     "spaces",
 ];
 
-/// The items, under any of their names: lists of dataset runs may have two names at once, one of them empty.
-fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// The items, under any of their names: lists of dataset runs may have two names at once, one of them empty. With `ANY_NAME`, under
+/// an unknown name too, if only one has a list.
+fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>, const ANY_NAME: bool>(
     deserializer: D,
 ) -> std::result::Result<Vec<T>, D::Error> {
-    struct Named<T>(PhantomData<T>);
+    struct Named<T, const ANY_NAME: bool>(PhantomData<T>);
 
     #[derive(Deserialize)]
     #[serde(transparent, bound = "T: Deserialize<'de>")]
     struct Items<T>(#[serde(deserialize_with = "lenient::items")] Vec<T>);
 
-    impl<'de, T: Deserialize<'de>> FromAny<'de> for Named<T> {
+    #[derive(Deserialize)]
+    #[serde(transparent, bound = "T: Deserialize<'de>")]
+    struct Others<T>(#[serde(deserialize_with = "lenient::list")] Vec<T>);
+
+    impl<'de, T: Deserialize<'de>, const ANY_NAME: bool> FromAny<'de> for Named<T, ANY_NAME> {
         type Value = Vec<T>;
 
         fn scalar<E: serde::de::Error>(self, value: Scalar<'_>) -> Result<Vec<T>, E> {
@@ -363,19 +377,25 @@ fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
         }
 
         fn object<M: MapAccess<'de>>(self, mut map: M) -> Result<Vec<T>, M::Error> {
-            let mut items = Vec::new();
+            let (mut items, mut others) = (Vec::new(), Vec::new());
             while let Some(name) = map.next_key::<Cow<'_, str>>()? {
                 if items.is_empty() && NAMES.contains(&&*name) {
                     Items(items) = map.next_value()?;
+                } else if ANY_NAME {
+                    let Others(list) = map.next_value()?;
+                    others.extend((!list.is_empty()).then_some(list));
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
+            }
+            if items.is_empty() && others.len() <= 1 {
+                items = others.pop().unwrap_or_default();
             }
             Ok(items)
         }
     }
 
-    lenient::any(deserializer, Named(PhantomData))
+    lenient::any(deserializer, Named::<T, ANY_NAME>(PhantomData))
 }
 
 /// Source: responses seen. The reference documents `first_page` and `last_page`, which are not sent.

@@ -1,4 +1,4 @@
-//! Mode Analytics: reports, their runs, the results, and the schedules of reports.
+//! Mode Analytics: reports, their runs, the results, and the schedules and subscriptions of reports.
 //!
 //! ```no_run
 //! use scheduled_runs::{RunProviderExt, mode};
@@ -40,13 +40,20 @@
 //! | create, delete queries | [`CreateQuery`], [`DeleteQuery`] | never |
 //! | list, get, change schedules | [`ListSchedules`], [`GetSchedule`], [`UpdateSchedule`] | yes |
 //! | create, delete schedules | [`CreateSchedule`], [`DeleteSchedule`] | never |
-//! | list datasets, list and get their runs | [`ListSpaceDatasets`], [`ListDatasetRuns`], [`GetDatasetRun`] | yes |
+//! | list subscriptions of a report or of one schedule | [`ListSubscriptions`], [`ListScheduleSubscriptions`] | yes |
+//! | get, change subscriptions | [`GetSubscription`], [`UpdateSubscription`] | yes |
+//! | create, delete subscriptions | [`CreateSubscription`], [`DeleteSubscription`] | never |
+//! | list, get datasets | [`ListSpaceDatasets`], [`GetDataset`] | yes |
+//! | list the runs of a dataset, get one | [`ListDatasetRuns`], [`GetDatasetRun`] | yes |
+//! | list the reports that use a dataset, and its schedules | [`ListDatasetReports`], [`ListDatasetSchedules`] | yes |
 //! | run a dataset | [`CreateDatasetRun`] | never |
 //! | list, get data sources and spaces | [`ListDataSources`], [`GetDataSource`], [`ListSpaces`], [`GetSpace`] | yes |
 //! | show who the credential belongs to | [`Verify`] | yes |
 //!
 //! For the rest of the API use [`Client::raw`](crate::Client::raw), and to follow a link
-//! [`Client::follow`](crate::Client::follow). Mode documents no operation that cancels a run. Some runs
+//! [`Client::follow`](crate::Client::follow). The rest is what is not about scheduled runs (filters, definitions, members, groups),
+//! and what the reference leaves open: deleting several schedules at once, duplicates of runs, updates of a schema, and the audit
+//! log. Purging results cannot be undone or polled, so it has no request type either. Mode documents no operation that cancels a run. Some runs
 //! carry a form `cancel`: [`cancel`](crate::RunProviderExt::cancel) sends it, and fails with
 //! [`Unsupported`](crate::ErrorKind::Unsupported) for a run that has none. (Inferred: an integration with live access has seen such
 //! forms; what is sent has not been confirmed.)
@@ -88,6 +95,8 @@
 //! | success is 200 | 201, 202 and 204 as well |
 //! | cloning a run returns a run | it returns a report |
 //! | the body of a schedule is bare | it is wrapped in `report_schedule` |
+//! | requests name a subscription by its token | no member has it: it is the end of the link to the subscription, [`Subscription::token`] |
+//! | the list of a dataset's schedules has a model | the docs do not contain it: the items are read as [`Schedule`], whatever the list is called |
 //! | one list has all runs of a query | it has those of one report run: [`ListQueryHistory`] has all |
 //! | results are at `content(.csv, .json)` | at `content.csv` and `content.json` |
 //! | the results of a run are CSV | or ZIP: the content type decides |
@@ -112,13 +121,15 @@ mod reports;
 mod results;
 mod schedules;
 mod spaces;
+mod subscriptions;
 mod tokens;
 mod webhook;
 
 pub use self::credential::{ApiToken, Verification, Verify};
 pub use self::data_sources::{DataSource, GetDataSource, ListDataSources};
 pub use self::datasets::{
-    CreateDatasetRun, DatasetRun, GetDatasetRun, ListDatasetRuns, ListSpaceDatasets,
+    CreateDatasetRun, DatasetRun, GetDataset, GetDatasetRun, ListDatasetReports, ListDatasetRuns,
+    ListSpaceDatasets,
 };
 pub use self::exports::{DownloadPdf, ExportPdf, PdfExport, PdfState};
 pub use self::list::{Filter, TimeField};
@@ -137,13 +148,17 @@ pub use self::results::{
     GetReportRunRows, Row,
 };
 pub use self::schedules::{
-    CreateSchedule, Cron, DeleteSchedule, Frequency, GetSchedule, ListSchedules, Schedule,
-    UpdateSchedule,
+    CreateSchedule, Cron, DeleteSchedule, Frequency, GetSchedule, ListDatasetSchedules,
+    ListSchedules, Schedule, UpdateSchedule,
 };
 pub use self::spaces::{GetSpace, ListSpaces, Space, SpaceFilter, SpaceType};
+pub use self::subscriptions::{
+    CreateSubscription, DeleteSubscription, GetSubscription, ListScheduleSubscriptions,
+    ListSubscriptions, Subscription, UpdateSubscription,
+};
 pub use self::tokens::{
     DataSourceToken, DatasetRunToken, QueryRunToken, QueryToken, ReportRunToken, ReportToken,
-    ScheduleToken, SpaceToken,
+    ScheduleToken, SpaceToken, SubscriptionToken,
 };
 pub use self::webhook::receive;
 

@@ -228,7 +228,7 @@ relations! {
         report_pins_link = "report_pins" "Its pins.",
         report_filters_link = "report_filters" "Its filters.",
         report_schedules_link = "report_schedules" "Its schedules.",
-        report_subscriptions_link = "report_subscriptions" "Its subscriptions.",
+        report_subscriptions_link = "report_subscriptions" "Its subscriptions; [`ListSubscriptions`](super::ListSubscriptions) lists them.",
         dataset_dependencies_link = "dataset_dependencies" "The reports that import this dataset.",
         python_visualizations_link = "python_visualizations" "The charts of its notebook.",
         embed_key_link = "embed_key" "The key for embedding it.",

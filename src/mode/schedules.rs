@@ -1,4 +1,4 @@
-//! Schedules of a report: list, get, create, update, delete.
+//! Schedules of a report: list, get, create, update, delete; schedules of a dataset: list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +28,20 @@ operation! {
 }
 
 impl ListSchedules {
+    page_setters!();
+}
+
+operation! {
+    /// Lists the schedules of a dataset. The reference has no other operation on them.
+    ///
+    /// Source: Mode API reference, "Datasets", `GET /{workspace}/datasets/{dataset}/schedules`. The reference does not describe the
+    /// response. Inferred: the schedules are those of reports. They are read under any name, if the response has only one list.
+    ListDatasetSchedules { dataset: ReportToken }
+    pages { list: ListQuery<true>, item: Schedule, key: token }
+    for Mode, "mode.schedules.list_of_dataset", Safe: GET "datasets" / {dataset} / "schedules" -> Page<Schedule>
+}
+
+impl ListDatasetSchedules {
     page_setters!();
 }
 
@@ -270,7 +284,7 @@ open_enum! {
     }
 }
 
-/// One schedule of a report.
+/// One schedule of a report or dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Schedule {
@@ -337,8 +351,11 @@ pub struct Schedule {
     pub report_token: Option<ReportToken>,
     /// Name of its report.
     pub report_name: Option<Box<str>>,
-    /// Type of its report. Inferred: the values are those of a report's own type.
+    /// Type of its report: tells the schedule of a dataset from that of a report. Inferred: the values are those of a report's own type.
     pub report_type: Option<ReportType>,
+    /// How its results are delivered. The values are not documented.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub delivery: Option<Box<str>>,
     /// Whether the caller gets its results.
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub subscribed: Option<bool>,
@@ -363,8 +380,9 @@ relations! {
         creator_link = "creator" "Who created it.",
         report_link = "report" "Its report, a [`Report`](super::Report).",
         report_web_link = "report_web" "Its report, for people.",
-        report_runs_link = "report_runs" "The runs of its report.",
-        report_subscriptions_link = "report_subscriptions" "Who gets its results.",
+        report_runs_link = "report_runs" "The runs of its report. Whether only those that it started is not documented.",
+        report_subscriptions_link = "report_subscriptions"
+            "Who gets its results; [`ListScheduleSubscriptions`](super::ListScheduleSubscriptions) lists them.",
     }
 }
 
@@ -420,6 +438,10 @@ mod tests {
             )
         );
         assert_eq!(request_text(&ListSchedules::new("r1")), "GET /acme/reports/r1/schedules");
+        assert_eq!(
+            request_text(&ListDatasetSchedules::new("d1").per_page(2)),
+            "GET /acme/datasets/d1/schedules?per_page=2"
+        );
         assert_eq!(
             request_text(&GetSchedule::new("r1", "s1")),
             "GET /acme/reports/r1/schedules/s1"

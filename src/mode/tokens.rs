@@ -28,6 +28,11 @@ id! {
 }
 
 id! {
+    /// Token of a subscription.
+    SubscriptionToken
+}
+
+id! {
     /// Token of a run of a dataset.
     DatasetRunToken
 }

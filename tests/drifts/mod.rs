@@ -45,6 +45,7 @@ const UNTYPED: &[(&str, &str)] = &[
     ("mode.query_runs.get", "/_embedded"),
     ("mode.report_runs.", "/_embedded$"),
     ("mode.report_runs.list", "/0/_embedded"),
+    ("mode.subscriptions.list", "/0/_embedded"),
     ("mode.", "/_forms"),
     ("mode.", "/_links"),
     ("mode.", "/color_mappings"),

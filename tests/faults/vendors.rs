@@ -543,6 +543,8 @@ async fn lists_after(status: u16, body: &str) -> Vec<Result<usize, ErrorKind>> {
         list(stack, foundry::ListScheduleRuns::new("ri.a.b.schedule.c"), answer).await,
         list(workspace(), mode::ListReportRuns::new("r"), answer).await,
         list(workspace(), mode::ListSchedules::new("r"), answer).await,
+        list(workspace(), mode::ListDatasetSchedules::new("d"), answer).await,
+        list(workspace(), mode::ListSubscriptions::new("r"), answer).await,
         list(supermetrics::Client::builder(), supermetrics::ListHistory::new(), answer).await,
     ]
 }

@@ -42,6 +42,10 @@ pub(super) const RUNS: Kind =
 pub(super) const HISTORY: Kind = Kind { key: "query_runs", per_page: 20, ..PAGED };
 /// The reports of a space or a data source.
 pub(super) const REPORTS: Kind = Kind { key: "reports", counted: false, times: true, ..PAGED };
+/// The reports that use a dataset.
+pub(super) const DEPENDENTS: Kind = Kind { key: "reports", counted: false, ..PAGED };
+/// The subscriptions of a report or a schedule.
+pub(super) const SUBSCRIPTIONS: Kind = Kind { key: "report_subscriptions", ..PAGED };
 pub(super) const SPACES: Kind = Kind { key: "spaces", scopes: &["all", "custom", "mine"], ..PAGED };
 
 /// The parameters of a list.

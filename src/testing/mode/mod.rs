@@ -1,6 +1,6 @@
 //! A stateful fake of the Mode Analytics API, on loopback.
 //!
-//! [`FakeMode`] serves one workspace: reports with their queries, runs, results, exports and schedules, datasets, data
+//! [`FakeMode`] serves one workspace: reports with their queries, runs, results, exports, schedules and subscriptions, datasets, data
 //! sources and spaces. It keeps what callers change, and it is strict: it refuses a parameter or body member that the
 //! service does not know. Nothing moves by itself. A triggered run takes a step at every poll by its token, and at every
 //! fifth list that contains it, so tests need no sleep.
@@ -9,7 +9,8 @@
 //!
 //! The wording of messages is the fake's own. Inferred, since it is not documented: the order of lists without `order`
 //! (newest first), that archived reports are missing from lists and can still be run, that only runs that succeeded have
-//! results of their own, the state of an unfinished query run, and that runs which failed or were cancelled have webhooks, too. Responses are not compressed.
+//! results of their own, the state of an unfinished query run, that a new subscription belongs to the first schedule of its report
+//! (without a schedule there is a 404), and that runs which failed or were cancelled have webhooks, too. Responses are not compressed.
 
 mod files;
 mod lists;
@@ -29,7 +30,8 @@ use self::state::State;
 ///
 /// At the start it knows four reports, each with two queries: [`REPORT`](Self::REPORT),
 /// [`FRESH_REPORT`](Self::FRESH_REPORT), [`ARCHIVED_REPORT`](Self::ARCHIVED_REPORT) and
-/// [`DATASET`](Self::DATASET). `REPORT` and `DATASET` have a schedule.
+/// [`DATASET`](Self::DATASET). `REPORT` and `DATASET` have a schedule, that of `REPORT` has a
+/// subscription, and `REPORT` uses `DATASET`.
 ///
 /// A dataset counts as a report wherever the methods ask for one. A run that [ends](super::Plan::ends) in `completed`
 /// has a notebook.

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::FakeMode;
 use super::files::{PDF, csv, zip};
-use super::lists::{self, HISTORY, REPORTS, RUNS, Row, Wanted, whole};
+use super::lists::{self, DEPENDENTS, HISTORY, REPORTS, RUNS, Row, SUBSCRIPTIONS, Wanted, whole};
 use super::responses::{
     ParsedRequest, Refusal, Reply, bad_request, check_content_type, check_login, file, hal,
     invalid, json_rows, missing, not_found, numeric_token, unknown_member, usual,
 };
-use super::shapes::{API, SOURCES, SPACES, Source, file_name, form_field};
+use super::shapes::{API, CONTENTS, SOURCES, SPACES, Source, file_name, form_field};
 use super::state::{QueryRun, Report, Run, Schedule, State, is_active, is_good};
 use crate::testing::kit::Response;
 
@@ -88,6 +88,22 @@ fn in_workspace(state: &mut State, call: &ParsedRequest, rest: Rest<'_>) -> Repl
         }
         (_, ["reports", token, "runs", run, rest @ ..]) => in_run(state, call, (token, run), rest),
         (_, ["reports", token, "queries", rest @ ..]) => queries(state, call, token, rest),
+        ("GET", ["datasets", token, "reports"]) => {
+            state.report("datasets", token)?;
+            let using = state.reports.iter().filter(|report| {
+                !report.archived && report.datasets.iter().any(|own| own == token)
+            });
+            let rows = using.map(|report| report.row(state.form.report(report)));
+            call.paged(state, &DEPENDENTS, rows)
+        }
+        ("GET", ["reports", token, "schedules", schedule, "subscriptions"]) => {
+            let report = state.report("reports", token)?;
+            report.schedule(schedule)?;
+            subscription_list(state, call, report, Some(schedule))
+        }
+        (_, ["reports", token, "subscriptions", rest @ ..]) => {
+            subscriptions(state, call, token, rest)
+        }
         (_, [kind @ ("reports" | "datasets"), token, "schedules", rest @ ..]) => {
             schedules(state, call, (kind, token), rest)
         }
@@ -397,6 +413,7 @@ fn schedules(
             report.schedule(schedule)?;
             let report = state.report_mut(kind, token)?;
             report.schedules.retain(|known| known.token != **schedule);
+            report.subscriptions.retain(|known| known.schedule != **schedule);
             return Ok(Response::empty(if state.documented_statuses { 200 } else { 204 }));
         }
         _ => return Err(not_found("path")),
@@ -462,6 +479,64 @@ fn schedule_fields(call: &ParsedRequest) -> Result<Object, Refusal> {
         }
     }
     Ok(body)
+}
+
+/// The subscriptions of a report, or those of one of its schedules.
+fn subscription_list(
+    state: &State,
+    call: &ParsedRequest,
+    report: &Report,
+    schedule: Option<&str>,
+) -> Reply {
+    let own = report.subscriptions.iter();
+    let own = own.filter(|known| schedule.is_none_or(|schedule| known.schedule == schedule));
+    let rows =
+        own.map(|known| Row { shown: state.form.subscription(report, known), ..Row::default() });
+    call.paged(state, &SUBSCRIPTIONS, rows)
+}
+
+fn subscriptions(state: &mut State, call: &ParsedRequest, token: &str, rest: Rest<'_>) -> Reply {
+    let report = state.report("reports", token)?;
+    let shown = match (call.method.as_str(), rest) {
+        ("GET", []) => return subscription_list(state, call, report, None),
+        ("GET", [subscription]) => {
+            call.bare()?;
+            (*subscription).to_owned()
+        }
+        ("POST", []) => {
+            let contents = if call.body.is_empty() { Object::new() } else { contents(call)? };
+            state.add_subscription(token, contents, 0)?
+        }
+        ("PATCH", [subscription]) => {
+            report.subscription(subscription)?;
+            let changes = contents(call)?;
+            let all = state.report_mut("reports", token)?.subscriptions.iter_mut();
+            for known in all.filter(|known| known.token == **subscription) {
+                known.contents.extend(changes.clone());
+            }
+            (*subscription).to_owned()
+        }
+        ("DELETE", [subscription]) => {
+            call.bare()?;
+            report.subscription(subscription)?;
+            let report = state.report_mut("reports", token)?;
+            report.subscriptions.retain(|known| known.token != **subscription);
+            return Ok(Response::empty(if state.documented_statuses { 200 } else { 204 }));
+        }
+        _ => return Err(not_found("path")),
+    };
+    let report = state.report("reports", token)?;
+    Ok(hal(200, &state.form.subscription(report, report.subscription(&shown)?)))
+}
+
+/// What a subscription is to contain: bare, and nothing but booleans.
+fn contents(call: &ParsedRequest) -> Result<Object, Refusal> {
+    let body = call.object()?;
+    only(&body, &CONTENTS)?;
+    match body.iter().find(|(_, value)| !value.is_boolean()) {
+        Some((name, _)) => Err(invalid(name, "is not a boolean")),
+        None => Ok(body),
+    }
 }
 
 fn data_sources(state: &State, call: &ParsedRequest, rest: Rest<'_>) -> Reply {

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::FakeMode;
-use super::state::{Query, QueryRun, Report, Run, Schedule, is_active};
+use super::state::{Query, QueryRun, Report, Run, Schedule, Subscription, is_active};
 use crate::testing::kit::segment;
 
 /// Where the API starts.
@@ -15,6 +15,10 @@ pub(super) const BASE_PATH: &str = "/api/initech";
 const WEB: &str = "https://app.mode.com/initech";
 const CALLER: &str = "/api/pgibbons";
 const ACCOUNT_ID: u64 = 1_830_442;
+
+/// What a subscription may contain, under the names of requests.
+pub(super) const CONTENTS: [&str; 5] =
+    ["csv_attachments", "pdf_attachments", "data_previews", "data_tables", "report_links"];
 
 pub(super) struct Space {
     pub(super) token: &'static str,
@@ -271,8 +275,10 @@ impl Form {
             add(&mut shown, &json!({ "last_successful_run_token": good.token }));
         }
         if !report.dataset {
+            let datasets = report.datasets.iter().map(|token| json!({ "token": token }));
             let members = json!({
-                "theme_id": self.id(4), "color_mappings": {}, "imported_datasets": [],
+                "theme_id": self.id(4), "color_mappings": {},
+                "imported_datasets": datasets.collect::<Vec<_>>(),
                 "chart_count": 0, "full_width": false, "drilldowns_enabled": true,
                 "is_embedded": false, "is_signed": false, "shared": false,
             });
@@ -289,6 +295,7 @@ impl Form {
                 ("queries", "/queries"),
                 ("report_runs", "/runs"),
                 ("report_schedules", "/schedules"),
+                ("report_subscriptions", "/subscriptions"),
                 ("csv_export", "/results/content.csv"),
                 ("report_run", "/runs/{id}?embed[result]=1"),
             ],
@@ -338,6 +345,8 @@ impl Form {
             "report_runs": self.link(&format!("{parent}/runs")),
         });
         add(&mut links, &others);
+        let own = report.subscriptions.iter().filter(|one| one.schedule == schedule.token);
+        let subscribers: u64 = own.map(|one| one.subscribers).sum();
         let number = |name| schedule.cron.get(name).and_then(Value::as_u64).unwrap_or(0);
         let (hour, minute) = (number("hour"), number("minute"));
         let half = if hour < 12 { "am" } else { "pm" };
@@ -352,11 +361,30 @@ impl Form {
             "day_of_week": day_names(schedule.cron.get("day_of_week")),
             "time_zone": schedule.cron.get("time_zone").and_then(Value::as_str).unwrap_or("UTC"),
             "parameters": schedule.params, "timeout": schedule.timeout, "retry_count": 0,
-            "subscribed": false, "subscriber_count": 0, "report_name": report.name,
-            "report_token": report.token, "report_type": report.kind(),
+            "subscribed": false, "subscriber_count": subscribers, "report_name": report.name,
+            "report_token": report.token, "report_type": report.kind(), "delivery": null,
             "created_at": time(schedule.created), "updated_at": time(schedule.updated),
             "_links": links,
         })
+    }
+
+    /// Its token is only in the link to itself.
+    pub(super) fn subscription(&self, report: &Report, subscription: &Subscription) -> Value {
+        let own = format!("{}/subscriptions/{}", report.path(), subscription.token);
+        let schedule = format!("{}/schedules/{}", report.path(), subscription.schedule);
+        let mut shown = json!({
+            "email_subscriber_count": subscription.subscribers,
+            "_links": {
+                "self": self.link(&own), "report_schedule": self.link(&schedule),
+                "email_subscription_memberships": self.link(&format!("{own}/email_memberships")),
+                "slack_subscription_memberships": self.link(&format!("{own}/slack_memberships")),
+            },
+        });
+        for name in CONTENTS {
+            let enabled = subscription.contents.get(name).unwrap_or(&Value::Bool(false));
+            add(&mut shown, &json!({ format!("{name}_enabled"): enabled }));
+        }
+        shown
     }
 
     pub(super) fn space(&self, space: &Space) -> Value {

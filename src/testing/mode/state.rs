@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::FakeMode;
 use super::files::Rows;
@@ -42,6 +42,9 @@ pub(super) struct Report {
     /// In the order they were added, which may differ from the order of their times.
     pub(super) runs: Vec<Run>,
     pub(super) schedules: Vec<Schedule>,
+    pub(super) subscriptions: Vec<Subscription>,
+    /// Tokens of the datasets it uses.
+    pub(super) datasets: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -95,6 +98,15 @@ pub(super) struct Schedule {
     pub(super) params: Value,
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
+}
+
+pub(super) struct Subscription {
+    pub(super) token: String,
+    /// Token of its schedule.
+    pub(super) schedule: String,
+    /// What it contains, under the names of requests.
+    pub(super) contents: Map<String, Value>,
+    pub(super) subscribers: u64,
 }
 
 /// Whether a run in this state is unfinished.
@@ -183,6 +195,22 @@ impl State {
         if let Ok(report) = self.report_mut("reports", report) {
             report.schedules.push(schedule);
         }
+    }
+
+    /// Adds a subscription to the first schedule of a report.
+    pub(super) fn add_subscription(
+        &mut self,
+        report: &str,
+        contents: Map<String, Value>,
+        subscribers: u64,
+    ) -> Result<String, Refusal> {
+        let token = self.new_token();
+        let report = self.report_mut("reports", report)?;
+        let first = report.schedules.first().ok_or_else(|| not_found("schedule"))?;
+        let schedule = first.token.clone();
+        let new = Subscription { token: token.clone(), schedule, contents, subscribers };
+        report.subscriptions.push(new);
+        Ok(token)
     }
 
     pub(super) fn new_schedule(&mut self, name: &str, cron: Value) -> Schedule {
@@ -450,6 +478,11 @@ impl State {
         self.add_schedule(FakeMode::REPORT, "Monday morning", &cron);
         let cron = json!({ "freq": "daily", "hour": 3, "minute": 30, "time_zone": "UTC" });
         self.add_schedule(FakeMode::DATASET, "Every night", &cron);
+        let contents = [("pdf_attachments".to_owned(), Value::Bool(true))].into_iter().collect();
+        drop(self.add_subscription(FakeMode::REPORT, contents, 2));
+        if let Ok(report) = self.report_mut("reports", FakeMode::REPORT) {
+            report.datasets.push(FakeMode::DATASET.to_owned());
+        }
 
         let run = |state, days| NewRun::new(state).created(now - TimeDelta::days(days));
         let failed = run("failed", 2)
@@ -494,6 +527,11 @@ impl Report {
     pub(super) fn schedule(&self, token: &str) -> Result<&Schedule, Refusal> {
         let found = self.schedules.iter().find(|known| known.token == token);
         found.ok_or_else(|| not_found("schedule"))
+    }
+
+    pub(super) fn subscription(&self, token: &str) -> Result<&Subscription, Refusal> {
+        let found = self.subscriptions.iter().find(|known| known.token == token);
+        found.ok_or_else(|| not_found("subscription"))
     }
 }
 
