@@ -8,12 +8,17 @@
 #[path = "timed/mod.rs"]
 mod timed;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use scheduled_runs::run::{Event, Events, History};
+use scheduled_runs::run::{CancelOutcome, Capabilities, Event, Events, History, Triggered};
 use scheduled_runs::testing::FakeProvider;
-use scheduled_runs::{ErrorKind, Phase, RunProvider, RunProviderExt as _, RunRef, Target};
+use scheduled_runs::{
+    CallLimits, Cursor, Error, ErrorKind, Page, Phase, Result, RunProvider, RunProviderExt as _,
+    RunRef, RunSnapshot, Target, Vendor,
+};
 use timed::Timed;
 use tokio::time::Instant;
 
@@ -65,7 +70,7 @@ async fn an_event_decides_nothing_and_costs_at_most_one_poll() {
     // Forged, early, twice, and for others.
     let others = ["weekly", "monthly"].map(|id| Event::of(Timed::VENDOR).target(id));
     let others = others.into_iter().chain([about(&run).run("run-7"), about(&run).scope("sales")]);
-    let other_vendor = Event::of(scheduled_runs::Vendor::new("acme")).run(run.id());
+    let other_vendor = Event::of(Vendor::new("acme")).run(run.id());
     let unscoped = 1;
     send_at(&events, others.chain([other_vendor]).map(|event| (50, event)));
     send_at(&events, [100, 100, 100, 200].map(|at| (at, about(&run))));
@@ -186,7 +191,7 @@ async fn a_wait_that_cannot_keep_up_with_the_events_polls_once() {
         tokio::time::sleep(seconds(600)).await;
         crowd.send(lost);
         for _ in 0..5000 {
-            crowd.send(Event::of(scheduled_runs::Vendor::new("acme")));
+            crowd.send(Event::of(Vendor::new("acme")));
         }
     });
     let wait = provider.wait(&run).every(HOUR).wake_on(events.stream());
@@ -306,4 +311,92 @@ async fn the_history_of_another_target_is_refused_before_anything_is_sent() {
     let refused = provider.trigger_and_wait(&target).paced_by(weekly).await.unwrap_err();
     assert_eq!((refused.kind(), provider.requests()), (ErrorKind::Config, 0));
     assert!(refused.to_string().contains("timed:weekly"), "{refused}");
+}
+
+/// A vendor whose requests may take long and fail. Clones are the same vendor.
+#[derive(Clone, Debug)]
+struct Slow {
+    timed: Timed,
+    began: Instant,
+    /// How long a request about a target takes, and whether it fails, so many seconds after the beginning.
+    how: fn(&str, u64) -> (Duration, bool),
+    /// Targets and seconds of the requests.
+    asked: Arc<Mutex<Vec<(String, u64)>>>,
+}
+
+impl Slow {
+    fn new(how: fn(&str, u64) -> (Duration, bool)) -> Self {
+        Self { timed: Timed::new(), began: Instant::now(), how, asked: Arc::default() }
+    }
+
+    async fn request(&self, target: &Target) -> Result<()> {
+        let at = self.began.elapsed().as_secs();
+        self.asked.lock().unwrap().push((target.id().to_owned(), at));
+        let (takes, fails) = (self.how)(target.id(), at);
+        tokio::time::sleep(takes).await;
+        if fails { Err(Error::new(ErrorKind::Connect, "no connection")) } else { Ok(()) }
+    }
+
+    /// When a target was asked for.
+    fn asked(&self, target: &str) -> Vec<u64> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|(of, _)| of == target).map(|(_, at)| *at).collect()
+    }
+}
+
+#[async_trait]
+impl RunProvider for Slow {
+    fn vendor(&self) -> Vendor {
+        Timed::VENDOR
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.timed.capabilities()
+    }
+
+    async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
+        self.request(run.target()).await?;
+        self.timed.fetch_run(run, limits).await
+    }
+
+    async fn fetch_page(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<Page<RunSnapshot>> {
+        self.request(target).await?;
+        self.timed.fetch_page(target, cursor, limits).await
+    }
+
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        after: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        self.timed.send_trigger(target, after, limits).await
+    }
+
+    async fn send_cancel(&self, run: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
+        self.request(&Target::new(Timed::VENDOR, format!("cancel {run}"))).await?;
+        Ok(CancelOutcome::Requested)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_come_at_once_cost_one_poll() {
+    let (provider, events) = (Timed::new(), Events::new());
+    let run = provider.run("nightly", seconds(600), Phase::Succeeded);
+    let (crowd, event) = (events.clone(), about(&run));
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(300)).await;
+        (0..1000).for_each(|_| crowd.send(event.clone()));
+    });
+    send_at(&events, [(600, about(&run))]);
+    let wait = async {
+        provider.wait(&run).every(HOUR).wake_on(events.stream()).await.unwrap();
+    };
+    let (after, requests) = took(&provider, wait).await;
+    assert_eq!((after, requests), (600, 3));
 }
