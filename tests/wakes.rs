@@ -400,3 +400,13 @@ async fn events_that_come_at_once_cost_one_poll() {
     let (after, requests) = took(&provider, wait).await;
     assert_eq!((after, requests), (600, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_make_a_run_younger() {
+    // The last poll before the run's end fails, and one at its end does not.
+    let provider = Slow::new(|_, at| (Duration::ZERO, (100..598).contains(&at)));
+    let run = provider.timed.run("nightly", seconds(602), Phase::Succeeded);
+    let usual = history(&provider, "nightly", &[590, 600, 610, 605, 595, 600, 615]);
+    let done = provider.wait(&run).paced_by(usual).tolerate_for(HOUR).await.unwrap();
+    assert!(done.lag().unwrap() <= seconds(3), "{:?}: {:?}", done.lag(), provider.asked("nightly"));
+}

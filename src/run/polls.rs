@@ -303,6 +303,8 @@ pub(super) struct Awaited {
     polls: u32,
     failed_polls: u32,
     last: Option<RunSnapshot>,
+    /// When the last snapshot came.
+    seen_at: Option<Instant>,
     failing: Option<Failing>,
     /// It is not polled before this time, because its last polls failed.
     rests_until: Option<Instant>,
@@ -333,6 +335,7 @@ impl Awaited {
             polls: 0,
             failed_polls: 0,
             last: None,
+            seen_at: None,
             failing: None,
             rests_until: None,
             triggered,
@@ -362,7 +365,7 @@ impl Awaited {
                 }
                 trace::polled(self.last.as_ref(), &snapshot);
                 self.failing = None;
-                self.last = Some(snapshot.clone());
+                (self.last, self.seen_at) = (Some(snapshot.clone()), Some(now));
                 return Some(Ok(snapshot));
             }
             Err(error) => error,
@@ -420,7 +423,7 @@ impl Awaited {
 
     /// For how long the run has been running, as far as it is known.
     fn age(&self, now: Instant) -> Duration {
-        let known = self.last.as_ref().and_then(RunSnapshot::age).zip(self.polled_at);
+        let known = self.last.as_ref().and_then(RunSnapshot::age).zip(self.seen_at);
         let (age, since) =
             known.unwrap_or((Duration::ZERO, self.triggered_at.unwrap_or(self.begun)));
         age.saturating_add(now.saturating_duration_since(since))
