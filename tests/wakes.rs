@@ -410,3 +410,14 @@ async fn an_outage_does_not_make_a_run_younger() {
     let done = provider.wait(&run).paced_by(usual).tolerate_for(HOUR).await.unwrap();
     assert!(done.lag().unwrap() <= seconds(3), "{:?}: {:?}", done.lag(), provider.asked("nightly"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_while_it_learns_cancels_its_run() {
+    let provider =
+        Slow::new(|target, _| (if target == "nightly" { HOUR } else { Duration::ZERO }, false));
+    let target = Target::new(Timed::VENDOR, "nightly");
+    let wait = provider.trigger_and_wait(&target).learn().cancel_on_drop(provider.clone());
+    assert!(tokio::time::timeout(seconds(60), wait).await.is_err());
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!(provider.asked("cancel timed:nightly/run-0"), [60]);
+}

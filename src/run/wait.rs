@@ -156,6 +156,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             Subject::Run(run) => (run, false),
             Subject::Trigger(trigger) => (trigger.send().await?, true),
         };
+        let on_drop = CancelOnDrop(self.stop.cancel_on_drop, run.clone());
         if self.learn && self.settings.history(run.target()).is_none() {
             let limits = CallLimits::from(self.settings.options.clone());
             match self.provider.fetch_durations(run.target(), &limits).await {
@@ -169,7 +170,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
         Ok(Polling {
             provider: self.provider,
             span: trace::wait_span(&run),
-            on_drop: CancelOnDrop(self.stop.cancel_on_drop, run.clone()),
+            on_drop,
             awaited: Awaited::new(&run, triggered, clock.now()),
             run,
             settings: self.settings,
