@@ -421,3 +421,20 @@ async fn a_wait_that_is_dropped_while_it_learns_cancels_its_run() {
     tokio::time::sleep(seconds(1)).await;
     assert_eq!(provider.asked("cancel timed:nightly/run-0"), [60]);
 }
+
+#[test]
+fn a_high_ceiling_does_not_blur_when_runs_end() {
+    let target = Target::new(Timed::VENDOR, "nightly");
+    let usual = [590, 600, 610, 605, 595, 600, 615].map(seconds);
+    let history = History::new(target, usual);
+    for elapsed in [0, 300, 500, 580, 600, 700] {
+        let interval = |ceiling| {
+            history.interval_after(seconds(elapsed), seconds(5), seconds(1), ceiling).as_secs_f64()
+        };
+        let expected = interval(seconds(600));
+        for ceiling in [seconds(6000), 24 * HOUR, 10_000 * HOUR, Duration::MAX] {
+            let ratio = interval(ceiling) / expected;
+            assert!((0.9..1.1).contains(&ratio), "{elapsed} s, {ceiling:?}: {ratio} of {expected}");
+        }
+    }
+}

@@ -123,12 +123,13 @@ impl History {
         // A fixed poll at this interval has a density of 1 / every, and is the best one if the hazard is 1 / mean all the time.
         let goal = every.as_secs_f64() / ends.mean.sqrt();
         let (began, longest) = (elapsed.as_secs_f64(), ceiling.as_secs_f64());
+        // As fine as the estimate, but not endlessly: far behind the durations, steps grow with the time.
+        let finest = longest.min(ends.mean) / 256.0;
         let (mut interval, mut covered) = (0.0, 0.0);
         let mut density = ends.hazard(began).sqrt();
         while interval < longest && covered < goal {
             let at = began + interval;
-            // As fine as the estimate, but not endlessly.
-            let step = (at * ends.spread).clamp(longest / 256.0, longest / 32.0);
+            let step = (at * ends.spread).clamp(finest, longest / 32.0);
             let next = ends.hazard(at + step).sqrt();
             let more = step * f64::midpoint(density, next);
             let part = if covered + more > goal { (goal - covered) / more } else { 1.0 };
