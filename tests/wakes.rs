@@ -402,6 +402,60 @@ async fn events_that_come_at_once_cost_one_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_soon_after_a_poll_polls_no_other_target() {
+    let (provider, events) = (Slow::new(|_, _| (Duration::ZERO, false)), Events::new());
+    let [one, other] =
+        ["one", "other"].map(|target| provider.timed.run(target, seconds(600), Phase::Succeeded));
+    // The second one comes less than a second after the poll that the first one has caused.
+    for millis in [10_000, 10_500] {
+        let (events, event) = (events.clone(), about(&one));
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            events.send(event);
+        });
+    }
+    send_at(&events, [&one, &other].map(|run| (600, about(run))));
+    let wait = provider.wait_all([one, other]).every(HOUR).wake_on(events.stream());
+    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    assert_eq!(provider.asked("one"), [0, 10, 11, 600]);
+    assert_eq!(provider.asked("other"), [0, 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_runs_out_of_time_begins_no_round() {
+    let provider =
+        Slow::new(|target, _| (if target == "slow" { HOUR } else { Duration::ZERO }, false));
+    let joining = ["a", "b", "c", "d", "slow", "other"].map(|target| {
+        let after = if target == "slow" { 50 } else { 1 };
+        (after, provider.timed.run(target, 2 * HOUR, Phase::Succeeded))
+    });
+    let joining = stream::iter(joining).then(|(after, run)| async move {
+        tokio::time::sleep(seconds(after)).await;
+        run
+    });
+    let wait = provider.wait_all([]).joined_by(joining).every(HOUR).timeout(seconds(100));
+    let ends: Vec<_> = wait.ends().collect().await;
+    assert_eq!(ends.len(), 6);
+    assert_eq!(provider.asked("other"), [55], "not when the others end, 101 s to 104 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_soon_after_an_event_polls_its_run_no_second_time() {
+    let (provider, events) = (Slow::new(|_, _| (Duration::ZERO, false)), Events::new());
+    let [one, other] =
+        ["one", "other"].map(|target| provider.timed.run(target, seconds(25), Phase::Succeeded));
+    let (late, event) = (events.clone(), about(&one));
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(9500)).await;
+        late.send(event);
+    });
+    let wait = provider.wait_all([one, other]).every(seconds(10)).wake_on(events.stream());
+    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    assert_eq!(provider.asked("one"), [0, 9, 20, 30]);
+    assert_eq!(provider.asked("other"), [0, 10, 20, 30]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_does_not_make_a_run_younger() {
     // The last poll before the run's end fails, and one at its end does not.
     let provider = Slow::new(|_, at| (Duration::ZERO, (100..598).contains(&at)));

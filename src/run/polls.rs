@@ -308,6 +308,8 @@ pub(super) struct Awaited {
     failing: Option<Failing>,
     /// It is not polled before this time, because its last polls failed.
     rests_until: Option<Instant>,
+    /// An event concerned it since the last round.
+    is_woken: bool,
     /// This wait triggered the run.
     triggered: bool,
     /// When this process triggered the run.
@@ -338,6 +340,7 @@ impl Awaited {
             seen_at: None,
             failing: None,
             rests_until: None,
+            is_woken: false,
             triggered,
             triggered_at: run.triggered(),
         }
@@ -419,6 +422,14 @@ impl Awaited {
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.rests_until.is_none_or(|until| until <= now)
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.is_woken = true;
+    }
+
+    pub(super) fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.is_woken)
     }
 
     /// For how long the run has been running, as far as it is known.

@@ -192,16 +192,19 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         if !self.ended.is_empty() {
             return;
         }
-        // Runs that have joined before the next round do not begin it. A round that is not over goes on: otherwise the last of very
-        // many targets would never be polled. Polls that are still under way have taken the whole interval.
-        let is_early = self.clock.now() < self.next && self.polls.is_empty() && self.has_due();
-        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && !is_early {
+        // Runs that join, events and runs that end before the next round do not begin it. A round that is not over goes on: otherwise
+        // the last of very many targets would never be polled.
+        let is_time = self.clock.now() >= self.next;
+        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && is_time {
             self.begin_round();
         }
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
-        let interval = self.next.saturating_duration_since(self.clock.now());
-        let patience = interval.max(FIRST_POLL).min(self.first_left());
-        let _ = within(patience, self.poll_due()).await;
+        let interval = self.next.saturating_duration_since(self.clock.now()).max(FIRST_POLL);
+        let left = self.first_left();
+        if within(interval.min(left), self.poll_due()).await.is_none() && interval <= left {
+            // The next round is due, whatever the clock says.
+            self.next = self.next.min(self.clock.now());
+        }
         // Runs that ended between two rounds are ordered by the vendor's own times.
         self.ended.make_contiguous().sort_by_key(|end| end.as_ref().ok().map(|run| run.finished));
     }
@@ -219,9 +222,15 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         self.schedule_next();
         let now = self.clock.now();
         self.held.retain(|_, until| *until > now);
-        for (run, awaited) in &self.pending {
-            if awaited.is_due(now) && self.is_free(run.target()) {
-                self.due.entry(run.target().clone()).or_default().insert(run.clone());
+        let (held, busy) = (&self.held, &self.busy);
+        for (run, awaited) in &mut self.pending {
+            let target = run.target();
+            if awaited.is_due(now) && is_free(held, busy, target, now) {
+                // An event that came just before the round has had it polled.
+                if awaited.take_woken() && !awaited.rest(self.floor, now).is_zero() {
+                    continue;
+                }
+                self.due.entry(target.clone()).or_default().insert(run.clone());
             }
         }
         if self.provider.capabilities().list {
@@ -241,8 +250,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
 
     /// Whether the target can be polled now.
     fn is_free(&self, target: &Target) -> bool {
-        let is_held = self.held.get(target).is_some_and(|until| *until > self.clock.now());
-        !is_held && !self.busy.contains(target)
+        is_free(&self.held, &self.busy, target, self.clock.now())
     }
 
     /// Whether there is a target to poll now.
@@ -322,7 +330,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     fn wake(&mut self, event: &Event) -> bool {
         let now = self.clock.now();
         let mut is_any = false;
-        for (run, awaited) in self.pending.iter().filter(|(run, _)| event.concerns(run)) {
+        for (run, awaited) in self.pending.iter_mut().filter(|(run, _)| event.concerns(run)) {
+            awaited.wake();
             is_any |= self.fresh.entry(run.target().clone()).or_default().insert(run.clone());
             hold(&mut self.held, run.target(), after(now, awaited.rest(self.floor, now)));
         }
@@ -460,6 +469,16 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             self.busy.clear();
         }
     }
+}
+
+/// Whether the target can be polled now: it is not held, and not being polled.
+fn is_free(
+    held: &BTreeMap<Target, Instant>,
+    busy: &BTreeSet<Target>,
+    target: &Target,
+    now: Instant,
+) -> bool {
+    held.get(target).is_none_or(|until| *until <= now) && !busy.contains(target)
 }
 
 /// A target is not polled before this time.
