@@ -456,6 +456,22 @@ async fn a_round_soon_after_an_event_polls_its_run_no_second_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_hold_up_no_end() {
+    let provider =
+        Slow::new(|target, _| (if target == "slow" { HOUR } else { Duration::ZERO }, false));
+    let [slow, done] =
+        ["slow", "done"].map(|target| provider.timed.run(target, Duration::ZERO, Phase::Succeeded));
+    let events = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Some((Event::of(Timed::VENDOR).target("another"), ()))
+    });
+    let mut ends = provider.wait_all([slow, done.clone()]).every(HOUR).wake_on(events).ends();
+    let began = Instant::now();
+    assert_eq!(ends.next().await.unwrap().unwrap().run, done);
+    assert!(began.elapsed() <= seconds(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_does_not_make_a_run_younger() {
     // The last poll before the run's end fails, and one at its end does not.
     let provider = Slow::new(|_, at| (Duration::ZERO, (100..598).contains(&at)));

@@ -398,7 +398,11 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 }
                 Either::Right(heard) => {
                     self.hear(heard);
-                    // Runs that keep joining, and events, do not hold up the next round.
+                    // Runs that keep joining, and events, hold up neither an end nor the next round.
+                    if !self.ended.is_empty() {
+                        self.is_interrupted = true;
+                        return;
+                    }
                     if self.due.is_empty() && self.clock.now() >= self.next {
                         return;
                     }
