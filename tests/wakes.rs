@@ -471,6 +471,36 @@ async fn events_hold_up_no_end() {
     assert!(began.elapsed() <= seconds(2), "{:?}", began.elapsed());
 }
 
+/// More targets than are polled at the same time, and polls that take longer than the floor.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_events_starves_no_target() {
+    let provider = Slow::new(|_, _| (seconds(2), false));
+    let runs: Vec<_> = (100..250)
+        .map(|number| provider.timed.run(&format!("t{number}"), seconds(60), Phase::Succeeded))
+        .collect();
+    let events = Events::new();
+    let sender = tokio::spawn({
+        let events = events.clone();
+        async move {
+            loop {
+                events.send(Event::of(Timed::VENDOR));
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
+    });
+    let wait = provider.wait_all(runs.clone()).every(seconds(30)).wake_on(events.stream());
+    let began = Instant::now();
+    let ends: Vec<_> = wait.ends().try_collect().await.unwrap();
+    sender.abort();
+    assert_eq!(ends.len(), runs.len());
+    assert!(began.elapsed() < seconds(80), "{:?}", began.elapsed());
+    let first = |run: &RunRef| provider.asked(run.target().id())[0];
+    assert!(runs.iter().all(|run| first(run) < 20), "all are polled in the first round");
+    let polls: Vec<_> = runs.iter().map(|run| provider.asked(run.target().id()).len()).collect();
+    let (least, most) = (polls.iter().min().unwrap(), polls.iter().max().unwrap());
+    assert!(most - least <= 2, "all are polled as often: {polls:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_make_a_run_younger() {
     // The last poll before the run's end fails, and one at its end does not.

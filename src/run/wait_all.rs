@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::ops::Bound;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +114,8 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             rounds: 0,
             due: BTreeMap::new(),
             fresh: BTreeMap::new(),
+            last_fresh: None,
+            last_was_fresh: false,
             is_interrupted: false,
             pending: pending.collect(),
             joining: self.joining,
@@ -143,6 +146,10 @@ struct Round<'p, P: ?Sized> {
     due: BTreeMap<Target, BTreeSet<RunRef>>,
     /// Runs that have joined and were not polled yet, and those that an event concerns: they do not wait for a round.
     fresh: BTreeMap<Target, BTreeSet<RunRef>>,
+    /// Of `fresh`, the target that was polled last.
+    last_fresh: Option<Target>,
+    /// The target that was polled last was of `fresh`.
+    last_was_fresh: bool,
     /// The round is not over: it was left to return an end.
     is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
@@ -258,16 +265,28 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         !self.due.is_empty() || self.fresh.keys().any(|target| self.is_free(target))
     }
 
-    /// The next target to poll: of runs that have joined, or of the round.
+    /// The next target to poll: of runs that have joined or that an event concerns, and of the round. They take turns, and so do the
+    /// targets: events that keep coming for some of them hold up neither the round nor the others.
     fn next_due(&mut self) -> Option<(Target, BTreeSet<RunRef>)> {
-        let fresh = self.fresh.keys().find(|target| self.is_free(target)).cloned();
-        match fresh.and_then(|target| self.fresh.remove_entry(&target)) {
-            Some((target, mut runs)) => {
-                runs.extend(self.due.remove(&target).into_iter().flatten());
-                Some((target, runs))
-            }
-            None => self.due.pop_first(),
+        let is_of_round = std::mem::take(&mut self.last_was_fresh);
+        let in_round = self.due.first_key_value().map(|(target, _)| target);
+        let target = in_round.filter(|_| is_of_round).or(self.next_fresh()).or(in_round)?.clone();
+        let mut runs = self.due.remove(&target).unwrap_or_default();
+        if self.is_free(&target)
+            && let Some(fresh) = self.fresh.remove(&target)
+        {
+            runs.extend(fresh);
+            self.last_was_fresh = true;
+            self.last_fresh = Some(target.clone());
         }
+        Some((target, runs))
+    }
+
+    /// The next target with such runs that can be polled, after the last one in their order.
+    fn next_fresh(&self) -> Option<&Target> {
+        let after = self.last_fresh.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.fresh.range((after, Bound::Unbounded)).map(|(target, _)| target);
+        later.chain(self.fresh.keys()).find(|target| self.is_free(target))
     }
 
     fn schedule_next(&mut self) {
