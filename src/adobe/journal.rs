@@ -191,6 +191,7 @@ impl Journal {
 #[non_exhaustive]
 pub struct JournalEntry {
     /// Where it is. To go on behind it, pass it to [`since`](JournalEntries::since). `None` stands for the beginning of the journal.
+    /// An entry that lacks it has that of the entry before.
     pub position: Option<Cursor>,
     /// What to wake waits with. Empty if the entry is addressed to another client, or if it says that a run has begun.
     ///
@@ -280,8 +281,9 @@ impl JournalEntries {
     /// back to a page that was read before.
     pub async fn next(&mut self) -> Option<Result<JournalEntry>> {
         loop {
-            if let Some(entry) = self.ready.pop_front() {
-                self.position = entry.position.clone().or(self.position.take());
+            if let Some(mut entry) = self.ready.pop_front() {
+                entry.position = entry.position.or(self.position.take());
+                self.position.clone_from(&entry.position);
                 return Some(Ok(entry));
             }
             if self.has_ended {
