@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use futures_util::future::join;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer as _, Error as _, SeqAccess, Visitor};
 use url::{Url, form_urlencoded};
 
 use super::VENDOR;
@@ -113,7 +114,7 @@ impl Webhook {
 
     /// Takes a request to the endpoint apart: what to respond, and what to wake waits with.
     ///
-    /// A request is refused with a 4xx if it is larger than 2 MiB, is not an event, is addressed to another client, or is not signed by
+    /// A request is refused with a 4xx if it is larger than 2 MiB, is not an event or a list of at most 1000, is addressed to another client, or is not signed by
     /// Adobe. It takes at most four seconds, if a public key has to be fetched.
     pub async fn receive(&self, request: &Request<impl AsRef<[u8]>>) -> Received {
         let received = match *request.method() {
@@ -174,6 +175,10 @@ impl WebhookBuilder {
 /// Source: Adobe I/O Events, FAQ: a batch has at most 2 MB.
 const LARGEST_BODY: usize = 2 * 1024 * 1024;
 
+/// Events of one request at most. A stranger's list of so many bytes would take up thirty times as many in memory. Source: Adobe I/O
+/// Events, FAQ: a batch has at most 20, in its older version 100.
+const MOST_EVENTS: usize = 1000;
+
 /// The response to a request that is not accepted, with a reason for the sender.
 struct Refused(StatusCode, &'static str);
 
@@ -214,11 +219,36 @@ fn validation_url(text: &[u8]) -> Result<Option<Url>, Refused> {
     url.map(Some).ok_or_else(|| bad_request("the validation URL is not one of Adobe's"))
 }
 
-/// Reads an object, or a list of objects.
+/// Reads an object, or a list of objects, of [`MOST_EVENTS`] at most.
 fn one_or_many<T: DeserializeOwned>(text: &[u8]) -> Option<Vec<T>> {
+    struct Many<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Many<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MOST_EVENTS}")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Vec<T>, S::Error> {
+            let mut many = Vec::new();
+            while let Some(one) = seq.next_element()? {
+                if many.len() == MOST_EVENTS {
+                    return Err(S::Error::invalid_length(MOST_EVENTS, &self));
+                }
+                many.push(one);
+            }
+            Ok(many)
+        }
+    }
+
     let text = str::from_utf8(text).ok()?;
     match text.trim_start().as_bytes().first()? {
-        b'[' => serde_json::from_str(text).ok(),
+        b'[' => {
+            let mut json = serde_json::Deserializer::from_str(text);
+            let many = json.deserialize_seq(Many(PhantomData)).ok()?;
+            json.end().ok().map(|()| many)
+        }
         b'{' => serde_json::from_str(text).ok().map(|one| vec![one]),
         // serde would read other values, too.
         _ => None,
@@ -342,6 +372,12 @@ struct Kept {
     until: Instant,
 }
 
+impl Kept {
+    fn is_known(&self) -> bool {
+        matches!(self.key, Key::Known(_))
+    }
+}
+
 impl Keys {
     /// For one key, in all.
     const PATIENCE: Duration = Duration::from_secs(4);
@@ -374,7 +410,7 @@ impl Keys {
             if let Some(key) = cache.find(path, self.now()) {
                 return key;
             }
-            if !cache.admits_fetch(self.now()) {
+            if !cache.admits_fetch(path, self.now()) {
                 return Key::NotFetched;
             }
         }
@@ -406,7 +442,11 @@ impl KeyCache {
         self.kept.get(path).filter(|kept| now < kept.until).map(|kept| kept.key.clone())
     }
 
-    fn admits_fetch(&mut self, now: Instant) -> bool {
+    fn admits_fetch(&mut self, KeyPath(path): KeyPath<'_>, now: Instant) -> bool {
+        // A key that was good is renewed, however many fetches strangers have caused.
+        if self.kept.get(path).is_some_and(Kept::is_known) {
+            return true;
+        }
         let minute = self.minute.filter(|(begun, _)| now < after(*begun, Self::MINUTE));
         let (begun, fetches) = minute.unwrap_or((now, 0));
         self.minute = Some((begun, fetches.saturating_add(1)));
@@ -416,14 +456,14 @@ impl KeyCache {
     fn keep(&mut self, KeyPath(path): KeyPath<'_>, key: Key, now: Instant) {
         let is_known = matches!(key, Key::Known(_));
         let life = if is_known { Self::KEY_LIFE } else { Self::REFUSAL_LIFE };
-        self.kept.retain(|_, kept| now < kept.until);
-        // What is forgotten soonest goes first: no number of refusals drives a key out.
-        let soonest = self.kept.iter().min_by_key(|(_, kept)| kept.until);
-        let soonest = soonest.map(|(path, _)| path.clone());
-        if let Some(soonest) = soonest.filter(|_| self.kept.len() >= Self::MOST) {
-            self.kept.remove(&soonest);
-        }
+        self.kept.retain(|_, kept| now < kept.until || kept.is_known());
         self.kept.insert(path.into(), Kept { key, until: after(now, life) });
+        // Refusals go first, then what is forgotten soonest: no number of refusals drives a key out.
+        let first = self.kept.iter().min_by_key(|(_, kept)| (kept.is_known(), kept.until));
+        let first = first.map(|(path, _)| path.clone());
+        if let Some(first) = first.filter(|_| self.kept.len() > Self::MOST) {
+            self.kept.remove(&first);
+        }
     }
 }
 

@@ -247,6 +247,8 @@ async fn what_is_not_for_this_client_makes_it_fetch_nothing() {
         ("hello".to_owned(), StatusCode::BAD_REQUEST),
         (String::new(), StatusCode::BAD_REQUEST),
         ("[".repeat(1_000_000), StatusCode::BAD_REQUEST),
+        (format!("[{}{{}}]", "{},".repeat(500_000)), StatusCode::BAD_REQUEST),
+        (json!(vec![ended(RUN); 1001]).to_string(), StatusCode::BAD_REQUEST),
         (format!("[{}]", " ".repeat(2 * 1024 * 1024)), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let shown: String = text.chars().take(80).collect();
@@ -379,6 +381,24 @@ async fn a_stranger_with_the_client_id_neither_drives_keys_out_nor_makes_it_fetc
     assert_eq!(setup.fetched().len(), 3 * 16);
     assert_eq!(webhook.receive(&good).await.events.len(), 1);
     assert_eq!(setup.fetched().len(), 3 * 16, "both keys are still there");
+
+    // Nor does it keep keys from being renewed when their day is over.
+    let setup = Setup { script: ScriptedTransport::default(), clock: setup.clock };
+    let builder = Webhook::builder(CLIENT_ID).transport(setup.script.clone());
+    let webhook = builder.clock(setup.clock.clone()).build().unwrap();
+    setup.serve_keys();
+    assert_eq!(webhook.receive(&good).await.events.len(), 1);
+    setup.clock.advance(Duration::from_secs(24 * 3600));
+    for number in 0..20 {
+        let mut request = with("x-adobe-public-key1-path", &format!("/prod/keys/{number}.pem"));
+        let path = format!("/prod/keys/more-{number}.pem").parse().unwrap();
+        request.headers_mut().insert("x-adobe-public-key2-path", path);
+        (0..2).filter(|_| number < 8).for_each(|_| setup.script.respond(404, ""));
+        let _ = webhook.receive(&request).await;
+    }
+    assert_eq!(setup.fetched().len(), 2 + 16);
+    setup.serve_keys();
+    assert_eq!(webhook.receive(&good).await.events.len(), 1);
 }
 
 #[tokio::test]
