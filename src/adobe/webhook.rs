@@ -120,7 +120,7 @@ impl Webhook {
         let received = match *request.method() {
             Method::GET => challenge(request.uri()),
             Method::POST => self.accept(request.headers(), request.body().as_ref()).await,
-            _ => Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST are understood")),
+            _ => Ok(Received::wrong_method("GET, POST")),
         };
         received.unwrap_or_else(|Refused(status, why)| Received::refused(status, why))
     }

@@ -54,8 +54,7 @@ pub fn receive(request: &Request<impl AsRef<[u8]>>, key: Option<&str>) -> Result
     });
     let signed = signed.transpose()?;
     if *request.method() != Method::POST {
-        let why = "only POST is understood";
-        return Ok(Received::refused(StatusCode::METHOD_NOT_ALLOWED, why));
+        return Ok(Received::wrong_method("POST"));
     }
     if let Some((hmac, key)) = signed {
         let signature = request.headers().get("x-esrihook-signature");
@@ -103,6 +102,7 @@ mod tests {
         let get = Request::get("/arcgis").body("").unwrap();
         let received = receive(&get, None).unwrap();
         assert_eq!(received.response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(received.response.headers()["allow"], "POST");
         assert!(received.events.is_empty());
         let error = receive(&post(""), Some("")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

@@ -1,6 +1,5 @@
 //! Mode's webhooks: requests that say that a run of a report has started or ended.
 
-use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -68,9 +67,7 @@ const SITES: [&str; 2] = ["https://modeanalytics.com/api/", "https://app.mode.co
 pub fn receive(request: &Request<impl AsRef<[u8]>>) -> Received {
     let body = request.body().as_ref();
     if request.method() != Method::POST {
-        let mut refused = Received::refused(StatusCode::METHOD_NOT_ALLOWED, "send POST");
-        refused.response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return refused;
+        return Received::wrong_method("POST");
     }
     if body.len() > LONGEST {
         return Received::refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");

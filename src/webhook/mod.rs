@@ -37,6 +37,15 @@ impl Received {
         Self::respond(status, why.to_owned())
     }
 
+    /// A request with another method than these.
+    pub(crate) fn wrong_method(allowed: &'static str) -> Self {
+        let mut refused =
+            Self::refused(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is understood"));
+        let allowed = HeaderValue::from_static(allowed);
+        refused.response.headers_mut().insert(header::ALLOW, allowed);
+        refused
+    }
+
     /// A request to confirm the endpoint.
     pub(crate) fn confirm(url: Url) -> Self {
         Self { confirm_url: Some(url), ..Self::events(Vec::new()) }

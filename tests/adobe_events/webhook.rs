@@ -416,7 +416,9 @@ async fn a_registration_is_confirmed_by_its_text_or_by_a_person() {
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(webhook.receive(&get("/adobe")).await.response.status(), StatusCode::BAD_REQUEST);
     let put = Request::put("/adobe?challenge=x").body("").unwrap();
-    assert_eq!(webhook.receive(&put).await.response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let refused = webhook.receive(&put).await.response;
+    assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.headers()["allow"], "GET, POST");
 
     let post = |url: &str| {
         let body = json!({ "validationUrl": url }).to_string();
