@@ -170,6 +170,11 @@ impl StartIntent {
         self.bounds.total().saturating_sub(least.max(now.held))
     }
 
+    /// When it was prepared, by the clock of the vendor or the machine: that which says the earlier time.
+    pub(super) fn began(&self) -> DateTime<Utc> {
+        self.server_time.map_or(self.prepared, |time| time.min(self.prepared))
+    }
+
     /// Whether a run was created after whatever this start sent had arrived, by the clocks of vendor and machine both.
     pub(super) fn is_later(&self, created: DateTime<Utc>) -> bool {
         let from = self.server_time.map_or(self.prepared, |time| time.max(self.prepared));

@@ -24,8 +24,15 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// The vendor's name, as it stands in [`Target`] and [`RunRef`].
     fn vendor(&self) -> Vendor;
 
-    /// What this vendor can do.
+    /// What this vendor can do with every target.
     fn capabilities(&self) -> Capabilities;
+
+    /// What this vendor can do with this target. Override it where targets of one vendor differ, as at ArcGIS, whose notebooks can
+    /// be run and whose tasks cannot. By default it is what the vendor can do with [every target](Self::capabilities).
+    fn capabilities_of(&self, target: &Target) -> Capabilities {
+        let _ = target;
+        self.capabilities()
+    }
 
     /// The account that this provider works in. A target of another [scope](Target::scoped) is refused. `None` refuses none.
     fn scope(&self) -> Option<&str> {
@@ -294,13 +301,23 @@ pub struct RecentRuns {
     /// Those of the runs that somebody else seems to have started. None of them is taken for ours; but while one of them is new,
     /// the crate does not report that nothing has started.
     pub doubtful: HashSet<RunRef>,
+    /// Runs that ended after this time are still listed; `None` if the vendor keeps them for long. A start that is older than that
+    /// may have run and be gone: the crate does not report that it has started nothing.
+    pub kept_since: Option<DateTime<Utc>>,
 }
 
 impl RecentRuns {
     /// These runs, listed at that time.
     #[must_use]
     pub fn new(page: Page<RunSnapshot>, server_time: Option<DateTime<Utc>>) -> Self {
-        Self { page, server_time, doubtful: HashSet::new() }
+        Self { page, server_time, doubtful: HashSet::new(), kept_since: None }
+    }
+
+    /// Sets since when runs that have ended are still listed, for vendors that remove them soon.
+    #[must_use]
+    pub fn kept_since(mut self, time: Option<DateTime<Utc>>) -> Self {
+        self.kept_since = time;
+        self
     }
 
     /// Sets those of the runs that somebody else seems to have started, for vendors that do not document how to tell.
@@ -330,6 +347,10 @@ impl<P: RunProvider + ?Sized> RunProvider for Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    fn capabilities_of(&self, target: &Target) -> Capabilities {
+        (**self).capabilities_of(target)
     }
 
     fn scope(&self) -> Option<&str> {

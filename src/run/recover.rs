@@ -155,7 +155,7 @@ impl<'p, P: RunProvider + ?Sized> Recover<'p, P> {
             return Ok(self.undecided(now));
         }
         let look = match (intent.run(), &intent.known) {
-            (Some(_), _) if !provider.capabilities().list => {
+            (Some(_), _) if !provider.capabilities_of(intent.target()).list => {
                 Look { is_complete: true, ..Look::default() }
             }
             // The vendor may have forgotten a run of this id that has ended, and still list it.
@@ -201,6 +201,7 @@ pub(super) fn decided_by(
     look: Look,
 ) -> Result<Recovery> {
     let target = intent.target();
+    let look = look.of_start_at(Some(intent.began()));
     if let Some(run) = intent.run() {
         return match look.ours.contains_key(&run) {
             true => Ok(Recovery::Started(run)),

@@ -60,6 +60,8 @@ pub(super) struct Look {
     pub(super) is_complete: bool,
     /// The vendor's time when it began to list.
     pub(super) server_time: Option<DateTime<Utc>>,
+    /// Runs that ended after this time are still there.
+    pub(super) kept_since: Option<DateTime<Utc>>,
 }
 
 impl Look {
@@ -78,6 +80,7 @@ impl Look {
         let mut behind = Vec::new();
         let end = walk(provider, target, limits, |recent| {
             look.server_time = look.server_time.or(recent.server_time);
+            look.kept_since = look.kept_since.or(recent.kept_since);
             for run in recent.page.items {
                 if known.contains(&run.run) {
                     met.insert(run.run);
@@ -95,6 +98,13 @@ impl Look {
         }
         look.is_complete = known.part != Part::Some && end != End::TooFar;
         Ok(look)
+    }
+
+    /// For a start that began at this time: a run that has ended since must still be listed, if it is to be complete.
+    pub(super) fn of_start_at(mut self, began: Option<DateTime<Utc>>) -> Self {
+        let is_kept = |since| began.is_some_and(|began| since <= began);
+        self.is_complete &= self.kept_since.is_none_or(is_kept);
+        self
     }
 
     /// Leaves out the runs of other starts.

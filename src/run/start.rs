@@ -53,7 +53,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
         lists: bool,
     ) -> Result<Self> {
         target.id_at(provider)?;
-        let capabilities = provider.capabilities();
+        let capabilities = provider.capabilities_of(&target);
         let by_name = capabilities.caller_names_run;
         let run = if by_name { provider.name_run(&target)? } else { None };
         let before = if capabilities.trigger && !by_name && lists {
@@ -128,7 +128,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
             let look = Look::take(self.provider, &self.target, &before.known, &self.limits).await;
             let (pause, listed) = match look {
                 Ok(look) => {
-                    let look = look.without(&self.others);
+                    let look = look.without(&self.others).of_start_at(before.server_time);
                     let is_complete = look.is_complete;
                     seen.add(look, search.waited());
                     (search.every, Ok(is_complete))
@@ -220,7 +220,7 @@ pub(super) fn several(
 /// What is said of a list in which a new run may be overlooked.
 pub(super) fn too_long(target: &Target) -> String {
     format!(
-        "the list of the runs of {target} is too long and not sorted newest first, so a new run may be overlooked"
+        "the list of the runs of {target} may lack a new run: it is too long and not sorted newest first, or the vendor removes runs that have ended"
     )
 }
 
@@ -284,7 +284,7 @@ impl Search {
             begun: clock.now(),
             clock,
             grace: start.grace,
-            every: EVERY.max(start.provider.capabilities().poll_floor),
+            every: EVERY.max(start.provider.capabilities_of(&start.target).poll_floor),
         }
     }
 
@@ -384,7 +384,7 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
         let attempt =
             limits.options.attempt_timeout.map_or(bounds.arrival, |own| own.min(bounds.arrival));
         limits.options.attempt_timeout = Some(attempt);
-        let capabilities = provider.capabilities();
+        let capabilities = provider.capabilities_of(&target);
         if !capabilities.trigger {
             target.id_at(provider)?;
             return Err(unsupported(&provider.vendor(), "triggering a run"));

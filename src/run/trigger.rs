@@ -150,7 +150,8 @@ impl<'p, P: RunProvider + ?Sized> Trigger<'p, P> {
     }
 
     async fn send_once(&self) -> Result<RunRef> {
-        let lists = self.verify || !self.provider.capabilities().trigger_names_run;
+        let names_run = self.provider.capabilities_of(&self.target).trigger_names_run;
+        let lists = self.verify || !names_run;
         let start = Start::begin(self.provider, self.target.clone(), self.limits.clone(), lists);
         let mut start = start.await?;
         (start.grace, start.settle) = (self.grace, self.settle);

@@ -167,6 +167,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             }
         }
         let clock = self.provider.clock();
+        let floor = self.provider.capabilities_of(run.target()).poll_floor;
         Ok(Polling {
             provider: self.provider,
             span: trace::wait_span(&run),
@@ -176,7 +177,7 @@ impl<'p, P: RunProvider + ?Sized> Wait<'p, P> {
             settings: self.settings,
             cancel_on_timeout: self.stop.cancel_on_timeout,
             until: self.stop.until,
-            floor: self.provider.capabilities().poll_floor,
+            floor,
             clock,
             pauses: None,
         })

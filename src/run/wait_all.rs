@@ -526,7 +526,7 @@ async fn poll_target<P: RunProvider + ?Sized>(
     let limits = || CallLimits::from(options.clone()).time_left(left());
     let mut polled = Polled::with_capacity(runs.len());
     let mut alone = runs;
-    if alone.len() > 1 && provider.capabilities().list {
+    if alone.len() > 1 && provider.capabilities_of(target).list {
         let listed = in_time(left(), fetch_together(provider, target, &alone, &limits())).await;
         match listed {
             Ok(listed) => {

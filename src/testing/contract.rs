@@ -37,13 +37,13 @@ pub trait Subject: Send + Sync {
     fn triggers(&self) -> usize;
 }
 
-/// Puts a provider through all checks its [`Capabilities`](crate::run::Capabilities) call for, each with a fresh subject.
+/// Puts a provider through all checks that its [`Capabilities`](crate::run::Capabilities) for the target call for, each with a fresh subject.
 ///
 /// # Panics
 /// If the provider breaks the contract; the message says where.
 pub async fn check<S: Subject>(fresh: impl AsyncFn() -> S) {
     let subject = fresh().await;
-    let capabilities = subject.provider().capabilities();
+    let capabilities = subject.provider().capabilities_of(&subject.target());
     assert!(
         capabilities.poll_floor >= Duration::from_millis(100),
         "a poll floor below 100 ms floods the vendor"
@@ -145,7 +145,7 @@ async fn a_run_fails_with_a_reason(subject: &dyn Subject) {
 async fn a_wait_ends_at_its_limit(subject: &dyn Subject) {
     let run = triggered(subject, Phase::Running).await;
     let provider = subject.provider();
-    let floor = provider.capabilities().poll_floor;
+    let floor = provider.capabilities_of(&subject.target()).poll_floor;
     let mut polls = 0_u32;
     let waited = provider
         .wait(&run)
@@ -199,7 +199,7 @@ async fn two_triggers_at_once_are_told_apart_or_ambiguous(subject: &dyn Subject)
         polled
     });
     let ours = ours.await;
-    if provider.capabilities().caller_names_run {
+    if provider.capabilities_of(&target).caller_names_run {
         let found = ours.unwrap_or_else(|error| fail(&error.report()));
         assert_eq!(subject.triggers(), 1, "`verify` does not trigger");
         assert_eq!(found.target(), &target, "the run of the id that was chosen is found");
