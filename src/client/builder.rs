@@ -212,7 +212,8 @@ impl<A: Api> ClientBuilder<A> {
             ));
         }
         if let Some(credential) = &self.credential {
-            if !self.allow_plain_http && !link::is_private(&base_url) {
+            let mut servers = service.other_server.iter().chain([&base_url]);
+            if !self.allow_plain_http && !servers.all(link::is_private) {
                 return Err(exchange::plain_http());
             }
             credential.check()?;
@@ -240,6 +241,7 @@ impl<A: Api> ClientBuilder<A> {
                 )
                 .filter(|scope| !scope.is_empty()),
                 base_url,
+                other_server: service.other_server,
                 dialect: service.dialect,
                 transport,
                 credential: self.credential,

@@ -75,13 +75,23 @@ pub struct Service {
     pub base_url: Cow<'static, str>,
     /// How it speaks.
     pub dialect: Arc<dyn Dialect>,
+    /// Another server of the same account, to which the credential may go as well. `None` as a rule.
+    pub other_server: Option<Url>,
 }
 
 impl Service {
     /// A service at this base URL.
     #[must_use]
     pub fn new(base_url: impl Into<Cow<'static, str>>, dialect: impl Dialect + 'static) -> Self {
-        Self { base_url: base_url.into(), dialect: Arc::new(dialect) }
+        Self { base_url: base_url.into(), dialect: Arc::new(dialect), other_server: None }
+    }
+
+    /// Names another server of the same account, to which its dialect sends some of the requests. The credential goes to the
+    /// origin of this URL and to that of the base URL, and to no other.
+    #[must_use]
+    pub fn other_server(mut self, url: Option<Url>) -> Self {
+        self.other_server = url;
+        self
     }
 }
 

@@ -33,6 +33,8 @@ use crate::wire::drift::DriftReporter;
 pub(super) struct Core {
     pub(super) vendor: Vendor,
     pub(super) base_url: Url,
+    /// Another server that the credential may go to.
+    pub(super) other_server: Option<Url>,
     pub(super) scope: Option<Box<str>>,
     pub(super) dialect: Arc<dyn Dialect>,
     pub(super) transport: Arc<dyn Transport>,
@@ -301,7 +303,9 @@ async fn attempt(
     if secret && !core.allow_plain_http && !link::is_private(request.url()) {
         return Err(unsent(plain_http()));
     }
-    if session.credential.is_some() && !link::same_origin(request.url(), &core.base_url) {
+    let mut servers = core.other_server.iter().chain([&core.base_url]);
+    let is_own = servers.any(|server| link::same_origin(request.url(), server));
+    if session.credential.is_some() && !is_own {
         let message = "the request leads to another origin than the base URL; the credential does not go there";
         return Err(unsent(Error::new(ErrorKind::CrossOrigin, message)));
     }

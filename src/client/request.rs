@@ -171,6 +171,20 @@ impl ApiRequest {
         &self.extensions
     }
 
+    /// Sends it to another path or server instead, with the query that it has. For a [`Dialect`](super::Dialect) whose vendor has
+    /// an [other server](super::Service::other_server).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a segment that cannot be sent.
+    pub fn move_to(&mut self, server: &Url, segments: &[&str]) -> Result<()> {
+        let query = self.url.query().map(str::to_owned);
+        let method = self.method.clone();
+        let moved = Self::builder(self.operation, self.idempotency, method, server, segments);
+        self.url = moved.finish()?.url;
+        self.url.set_query(query.as_deref());
+        Ok(())
+    }
+
     /// Adds a query member behind those that are there. For a [`Dialect`](super::Dialect) whose client sends it with
     /// every call, or with some.
     pub fn append_query(&mut self, name: &str, value: &str) {
