@@ -4,17 +4,23 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::{Method, Response};
 use scheduled_runs::arcgis::{
     self, AppToken, ArcGis, CreateTask, CreateUserTask, CronSchedule, DeleteTask, DisableUserTask,
     EnableTask, GenerateToken, GetInfo, GetTask, GetTaskRun, GetUserTaskRun, ListTaskRuns,
     ListTasks, ListUserTasks, ReadyToken, UpdateTask, UserLogin,
 };
-use scheduled_runs::client::ApiRequest;
-use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{CallLimits, ClientBuilder, ErrorKind, Phase, RunProvider, RunProviderExt};
-use serde_json::json;
+use scheduled_runs::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use scheduled_runs::testing::arcgis::{Deployment, FakeArcGis};
+use scheduled_runs::testing::{ManualClock, NewRun, Plan, ScriptedTransport};
+use scheduled_runs::{
+    CallLimits, CancelOutcome, ClientBuilder, Cursor, ErrorKind, Phase, RunProvider, RunProviderExt,
+};
+use serde_json::{Value, json};
+use url::Url;
 
 const ROOT: &str = "https://gis.initech.example/maps";
 
@@ -515,7 +521,7 @@ async fn pages_are_fetched_side_by_side_where_they_are_counted_and_one_by_one_wh
     let ids = async |client: &arcgis::Client, at: Option<&str>| {
         let mut pages = client.pages(ListUserTasks::new("u"));
         if let Some(cursor) = at {
-            pages = pages.resume_at(scheduled_runs::Cursor::new(cursor));
+            pages = pages.resume_at(Cursor::new(cursor));
         }
         let pages: Vec<_> = pages.concurrent(3).collect().await;
         let tasks = pages.into_iter().flat_map(|page| page.unwrap().items);
@@ -666,4 +672,253 @@ async fn a_passcode_that_the_server_repeats_shows_nowhere() {
     let error = client.send(task.clone()).await.unwrap_err();
     assert!(error.to_string().contains("bad passcode REDACTED"), "{error}");
     assert!(!format!("{error:?} {} {task:?} {script:?}", error.report()).contains("canary"));
+}
+
+/// A client of the fake, with its own clock, and a target.
+async fn notebook(
+    set_up: impl Fn(&FakeArcGis),
+) -> (FakeArcGis, arcgis::Client, scheduled_runs::Target) {
+    let fake = FakeArcGis::start().await;
+    set_up(&fake);
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let target = client.notebook_target(FakeArcGis::NOTEBOOK_ITEM);
+    (fake, client, target)
+}
+
+const EXECUTE: &str = "/admin/notebooks/executeNotebook";
+
+/// Executions that were sent, whether they arrived or not.
+fn executions(fake: &FakeArcGis) -> usize {
+    fake.requests().iter().filter(|request| request.path.ends_with(EXECUTE)).count()
+}
+
+fn on_a_server(fake: &FakeArcGis) {
+    fake.deployment(Deployment::WindowsOrLinux);
+    fake.strict(true);
+}
+
+#[tokio::test]
+async fn a_notebook_is_executed_watched_and_explained_in_both_deployments() {
+    for set_up in [on_a_server, |fake: &FakeArcGis| fake.strict(true)] {
+        let (fake, client, target) = notebook(set_up).await;
+        let capabilities = client.capabilities_of(&target);
+        assert!(capabilities.trigger_names_run && capabilities.cancel && capabilities.list);
+        fake.next_run(Plan::fails("KeyError: 'roads'"));
+        let mut phases = Vec::new();
+        let wait = client.trigger_and_wait(&target);
+        let done = wait.on_update(|run| phases.push(run.phase)).await.unwrap();
+        assert_eq!(phases, [Phase::Queued, Phase::Running, Phase::Failed]);
+        let why = done.failure.as_ref().unwrap().message.as_deref();
+        assert_eq!(why, Some("The container has started. KeyError: 'roads'"));
+        assert_eq!((done.state.as_deref(), executions(&fake)), (Some("FAILED"), 1));
+        assert!(done.created.is_some() && done.observed.is_some());
+
+        let parameters = json!({ "region": "north", "days": 7 });
+        let request = arcgis::ExecuteNotebook::new(FakeArcGis::NOTEBOOK_ITEM)
+            .parameters(parameters.clone())
+            .update_portal_item(false);
+        let started = client.send(request).await.unwrap();
+        let job = client.send(arcgis::GetNotebookJob::new(&started.job_id)).await.unwrap();
+        let inputs = job.inputs.as_ref().unwrap();
+        let read: Value = inputs.notebook_parameters.as_ref().unwrap().read().unwrap();
+        assert_eq!((read, inputs.update_portal_item), (parameters, Some(false)));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_execution_is_found_and_never_sent_again() {
+    let versions: [fn(&FakeArcGis); 3] = [on_a_server, |_| (), |fake| fake.job_details(false)];
+    for set_up in versions {
+        // The response is lost.
+        let (fake, client, target) = notebook(set_up).await;
+        fake.trigger_from_elsewhere(FakeArcGis::NOTEBOOK_ITEM);
+        fake.add_task(FakeArcGis::USERNAME, "another");
+        fake.lose_next_trigger_response();
+        let run = client.trigger(&target).verify().await.unwrap();
+        assert_eq!((executions(&fake), fake.triggers(FakeArcGis::NOTEBOOK_ITEM)), (1, 1));
+        assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Succeeded);
+
+        // The request is lost.
+        fake.lose_next_trigger();
+        let error = client.trigger(&target).verify().await.unwrap_err();
+        assert!(error.verified_not_started() && error.may_have_run(), "{}", error.report());
+        assert_eq!((executions(&fake), fake.triggers(FakeArcGis::NOTEBOOK_ITEM)), (2, 1));
+
+        // A failure of the server, in any form, may come after the start.
+        for status in [500, 502, 503, 504] {
+            let before = executions(&fake);
+            fake.fail_next(status);
+            let error = client.trigger(&target).await.unwrap_err();
+            assert!(error.may_have_run(), "{status}: {}", error.report());
+            assert_eq!(executions(&fake), before + 1, "{status}");
+        }
+        // A token that has expired has started nothing.
+        let before = executions(&fake);
+        fake.expire_tokens();
+        client.trigger(&target).await.unwrap();
+        assert_eq!(executions(&fake), before + 2);
+        assert_eq!(fake.triggers(FakeArcGis::NOTEBOOK_ITEM), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_its_task_started_is_not_taken_for_ours() {
+    let (fake, client, target) = notebook(|_| ()).await;
+    fake.use_clock(&ManualClock::new());
+    let prepared = client.prepare(&target).await.unwrap();
+    let intent = prepared.intent().clone();
+    drop(prepared);
+    let run = fake.start_run(FakeArcGis::NOTEBOOK, Plan::succeeds());
+    let job = fake.start_job_of_run(&run);
+    assert_eq!(client.recover(&intent).decide().await.unwrap(), None);
+
+    let jobs = client.send(arcgis::ListNotebookJobs::new().detail(true)).await.unwrap();
+    let found = jobs.iter().find(|job| job.is_of_run(&run.as_str().into())).unwrap();
+    assert_eq!(found.job_id.as_str(), job);
+}
+
+#[tokio::test]
+async fn a_job_that_is_gone_has_ended_and_is_not_said_to_have_succeeded() {
+    let (fake, client, target) = notebook(|fake| fake.removes_ended_jobs(true)).await;
+    for plan in [Plan::succeeds(), Plan::fails("no"), Plan::succeeds().takes(9)] {
+        fake.next_run(plan);
+        let error = client.trigger_and_wait(&target).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
+        assert!(error.to_string().contains("whether it succeeded is not known"), "{error}");
+        let last = error.last_snapshot().unwrap();
+        assert_eq!((last.phase, error.run().unwrap().target()), (Phase::Running, &target));
+        assert!(error.may_have_run());
+    }
+    fake.next_run(Plan::succeeds());
+    let runs = [client.trigger(&target).await.unwrap(), target.run("unknown")];
+    let ends: Vec<_> = client.wait_all(runs).ends().collect().await;
+    let kinds: Vec<_> =
+        ends.iter().map(|end| end.as_ref().map_err(scheduled_runs::Error::kind)).collect();
+    assert!(kinds.iter().all(|end| *end == Err(ErrorKind::NotFound)), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_as_far_as_the_version_can() {
+    let by_get = |fake: &FakeArcGis| {
+        on_a_server(fake);
+        fake.cancels_by_get(true);
+    };
+    let versions: [fn(&FakeArcGis); 3] = [by_get, on_a_server, |_| ()];
+    for set_up in versions {
+        let (fake, client, target) = notebook(set_up).await;
+        fake.next_run(Plan::never_ends());
+        let run = client.trigger(&target).await.unwrap();
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::Requested);
+        assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Cancelled);
+        assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
+    }
+    let (fake, client, target) = notebook(|fake| fake.job_cancels(false)).await;
+    fake.next_run(Plan::never_ends());
+    let run = client.trigger(&target).await.unwrap();
+    let error = client.cancel(&run).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("since 11.5"), "{error}");
+    let error = client.cancel(&target.run("unknown")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn the_runs_of_a_notebook_are_its_own_and_all_of_them() {
+    let (fake, client, target) = notebook(on_a_server).await;
+    let other = fake.add_task(FakeArcGis::USERNAME, "another");
+    let task = client.send(arcgis::GetUserTask::new(FakeArcGis::USERNAME, other)).await.unwrap();
+    let other = task.item_id.clone().unwrap();
+    let first = DateTime::from_timestamp(1_770_000_000, 0).unwrap();
+    for number in 0..2_300 {
+        let item = if number % 2 == 0 { FakeArcGis::NOTEBOOK_ITEM } else { &*other };
+        let run = NewRun::new("COMPLETED").created(first + TimeDelta::seconds(number));
+        fake.add_run(item, run.id(&format!("j{number}")));
+    }
+    let runs: Vec<_> = client.runs(&target).try_collect().await.unwrap();
+    let ids: Vec<_> = runs.iter().map(|run| run.run.id().to_owned()).collect();
+    let expected: Vec<_> = (0..1_150).rev().map(|half| format!("j{}", half * 2)).collect();
+    assert_eq!(ids, expected);
+    client.send(arcgis::DeleteNotebookJobs::new()).await.unwrap();
+    assert!(client.runs(&target).try_collect::<Vec<_>>().await.unwrap().is_empty());
+
+    let foreign = client.fetch_page(&target, Some(Cursor::new("x")), &CallLimits::default()).await;
+    assert_eq!(foreign.unwrap_err().kind(), ErrorKind::Config);
+}
+
+/// A job may have run and be gone.
+#[tokio::test]
+async fn where_ended_jobs_are_removed_a_lost_execution_is_not_said_to_have_started_nothing() {
+    let (fake, client, target) = notebook(|fake| fake.removes_ended_jobs(true)).await;
+    for lose in [FakeArcGis::lose_next_trigger_response, FakeArcGis::lose_next_trigger] {
+        fake.next_run(Plan::succeeds().takes(0));
+        lose(&fake);
+        let error = client.trigger(&target).verify().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
+        assert!(!error.verified_not_started() && error.may_have_run(), "{}", error.report());
+    }
+    let prepared = client.prepare(&target).await.unwrap();
+    let intent = prepared.intent().clone();
+    drop(prepared);
+    let error = client.recover(&intent).decide().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
+    assert!(error.to_string().contains("removes runs that have ended"), "{error}");
+}
+
+/// A request of the caller's own, to any server.
+#[derive(Clone)]
+struct Elsewhere;
+impl Endpoint for Elsewhere {
+    type Api = ArcGis;
+    type Output = ();
+    const OPERATION: &'static str = "own.elsewhere.get";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+    fn to_request(&self, _: &Url) -> scheduled_runs::Result<ApiRequest> {
+        let base = "https://nb.initech.example:6443/arcgis".parse().unwrap();
+        ApiRequest::of::<Self>(Method::GET, &base, &["x"]).finish()
+    }
+    fn decode(&self, _: &Meta, _: &Bytes) -> scheduled_runs::Result<()> {
+        Ok(())
+    }
+}
+
+/// The token goes to the portal and to the Notebook Server, and nowhere else.
+#[tokio::test]
+async fn a_credential_goes_to_the_portal_and_the_notebook_server_only() {
+    let (script, clock, builder) = scripted();
+    script.respond(200, token("t1", &clock));
+    script.respond(200, r#"{"jobId":"j","status":"COMPLETED"}"#);
+    script.respond(200, r#"{"id":"t","title":"x"}"#);
+    let server = "https://nb.initech.example:11443/arcgis/admin/";
+    let client = builder.credential(user()).notebook_server(server).build().unwrap();
+    let run = client.notebook_target("n").run("j");
+    assert_eq!(client.snapshot(&run).await.unwrap().phase, Phase::Succeeded);
+    client.send(GetTask::new("t")).await.unwrap();
+    let sent = script.sent();
+    let job = &sent[1];
+    let expected = "https://nb.initech.example:11443/arcgis/admin/system/jobs/j?f=json";
+    assert_eq!(job.url().as_str(), expected);
+    assert!(sent[0].url().as_str().starts_with(ROOT) && sent[2].url().as_str().starts_with(ROOT));
+    for request in &sent[1..] {
+        assert_eq!(request.headers()["x-esri-authorization"], "Bearer t1");
+    }
+
+    let error = client.send(Elsewhere).await.map(drop).unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::CrossOrigin, 3));
+}
+
+#[tokio::test]
+async fn a_portal_without_notebooks_says_what_to_set() {
+    let (fake, _, target) = notebook(|_| ()).await;
+    on_a_server(&fake);
+    let portal = |url: String| {
+        let user = GenerateToken::new(FakeArcGis::USERNAME, FakeArcGis::PASSWORD);
+        arcgis::Client::builder().base_url(url).credential(user).build().unwrap()
+    };
+    let error = portal(fake.base_url()).trigger(&target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("`notebook_server`"), "{error}");
+    let windows = portal(format!("{}/portaladmin", fake.base_url()));
+    let error = windows.trigger(&target).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Config, false));
+    assert!(error.to_string().contains("`notebook_server`"), "{error}");
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_runs::testing::adobe::FakeAdobe;
-use scheduled_runs::testing::arcgis::FakeArcGis;
+use scheduled_runs::testing::arcgis::{Deployment, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
@@ -153,6 +153,53 @@ impl Subject for Mode {
     }
 }
 
+/// The executions of a notebook, on Kubernetes or on a Notebook Server.
+struct Notebook {
+    fake: FakeArcGis,
+    client: arcgis::Client,
+}
+
+impl Notebook {
+    const ITEM: &str = FakeArcGis::NOTEBOOK_ITEM;
+
+    async fn new(set_up: impl Fn(&FakeArcGis)) -> Self {
+        let fake = FakeArcGis::start().await;
+        set_up(&fake);
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Notebook {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        arcgis::notebook_target(Self::ITEM)
+    }
+
+    fn next_run(&self, ending: Phase) {
+        self.fake.next_run(match ending {
+            Phase::Succeeded => Plan::succeeds(),
+            Phase::Failed => Plan::fails("KeyError: 'roads'"),
+            _ => Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere(Self::ITEM);
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers(Self::ITEM)
+    }
+}
+
 /// Nothing can be triggered: its schedules start runs.
 struct ArcGis {
     fake: FakeArcGis,
@@ -281,6 +328,19 @@ async fn arcgis_keeps_the_contract_for_tasks_of_the_deployment_and_of_users() {
     for of_user in [false, true] {
         contract::check(async || ArcGis::new(of_user).await).await;
     }
+}
+
+#[tokio::test]
+async fn arcgis_keeps_the_contract_for_notebooks_of_both_deployments() {
+    contract::check(async || Notebook::new(|_| ()).await).await;
+    contract::check(async || Notebook::new(|fake| fake.job_details(false)).await).await;
+    let server = |fake: &FakeArcGis| fake.deployment(Deployment::WindowsOrLinux);
+    contract::check(async || Notebook::new(server).await).await;
+    let by_get = |fake: &FakeArcGis| {
+        server(fake);
+        fake.cancels_by_get(true);
+    };
+    contract::check(async || Notebook::new(by_get).await).await;
 }
 
 #[tokio::test]

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, Utc};
 use scheduled_runs::arcgis::{
-    self, ArcGis, CreateTask, CronSchedule, DeleteUserTaskRun, DeploymentType, GetInfo, GetPortal,
-    GetTask, GetTaskRun, GetUserTask, ListTaskRuns, ListTasks, ListUserTaskRuns, ListUserTasks,
+    self, ArcGis, CreateTask, CronSchedule, DeleteUserTaskRun, DeploymentType, ExecuteNotebook,
+    GetInfo, GetNotebookJob, GetPortal, GetTask, GetTaskRun, GetUserTask, ListNotebookJobs,
+    ListTaskRuns, ListTasks, ListUserTaskRuns, ListUserTasks, NotebookJobStatus, NotebookJobType,
     RunStatus, TaskState, TaskType, Time, UserTaskType,
 };
 use scheduled_runs::client::Endpoint;
@@ -29,6 +30,11 @@ const TASK_RUNS: &str = include_str!("fixtures/arcgis/task_runs.json");
 const TASK_RUN_FAILED: &str = include_str!("fixtures/arcgis/task_run_failed.json");
 const USER_TASKS: &str = include_str!("fixtures/arcgis/user_tasks.json");
 const USER_TASK_RUNS: &str = include_str!("fixtures/arcgis/user_task_runs.json");
+const NOTEBOOK_STARTED: &str = include_str!("fixtures/arcgis/notebook_started.json");
+const NOTEBOOK_JOB: &str = include_str!("fixtures/arcgis/notebook_job.json");
+const NOTEBOOK_JOB_OF_RUN: &str = include_str!("fixtures/arcgis/notebook_job_of_run.json");
+const NOTEBOOK_JOBS: &str = include_str!("fixtures/arcgis/notebook_jobs.json");
+const NOTEBOOK_JOB_ROWS: &str = include_str!("fixtures/arcgis/notebook_job_rows.json");
 const PORTAL: &str = include_str!("fixtures/arcgis/portal.json");
 const INFO: &str = include_str!("fixtures/arcgis/info.json");
 
@@ -170,6 +176,77 @@ async fn the_portal_and_where_its_tokens_come_from() {
     assert!(open.auth_info.is_none());
 }
 
+#[tokio::test]
+async fn jobs_of_a_notebook_server() {
+    let started = decode(ExecuteNotebook::new("n"), NOTEBOOK_STARTED).await.unwrap();
+    assert_eq!(started.job_id.as_str(), "jc0ffee00-1357-4bdf-8ace-024681357900");
+    assert!(started.job_url.as_ref().unwrap().contains("initech.internal"));
+
+    let job = decode(GetNotebookJob::new("j"), NOTEBOOK_JOB).await.unwrap();
+    assert_eq!((job.phase(), &job.status), (Phase::Failed, &Some(NotebookJobStatus::Failed)));
+    assert_eq!(job.messages.last().unwrap().as_ref(), "ZeroDivisionError: division by zero");
+    assert_eq!(utc(job.end_time.as_ref()), at("2026-02-03T06:36:06.500Z"));
+    let inputs = job.inputs.as_ref().unwrap();
+    let parameters: Value = inputs.notebook_parameters.as_ref().unwrap().read().unwrap();
+    assert_eq!((&parameters["city"], inputs.update_portal_item), (&"Austin".into(), Some(false)));
+    assert!(!format!("{job:?}").contains("Austin"), "parameters may be secret");
+
+    let jobs = decode(ListNotebookJobs::new(), NOTEBOOK_JOBS).await.unwrap();
+    let [execution, editor] = &jobs[..] else { panic!("two jobs") };
+    assert_eq!((execution.phase(), &execution.end_time), (Phase::Running, &None));
+    assert_eq!(editor.kind(), Some(&NotebookJobType::OpenNotebook));
+    assert_eq!(editor.phase(), Phase::Cancelled);
+    assert!(editor.results.as_ref().unwrap().notebook_url.is_some());
+}
+
+#[tokio::test]
+async fn notebook_jobs_of_kubernetes() {
+    let job = decode(GetNotebookJob::new("j"), NOTEBOOK_JOB_OF_RUN).await.unwrap();
+    assert!(job.is_of_run(&"E0E1E2E3E4E5E6E7E8E9F0F1F2F3F4F5".into()));
+    assert_eq!(job.phase(), Phase::Running);
+    assert_eq!(utc(job.date_created.as_ref()), at("2026-02-03T06:35:06Z"));
+    assert_eq!(job.inputs.as_ref().unwrap().execution_timeout_in_minutes, Some(90));
+    assert_eq!(job.notebook_runtime_version.as_deref(), Some("12.1"));
+    let jobs = decode(ListNotebookJobs::new(), NOTEBOOK_JOB_ROWS).await.unwrap();
+    let [submitted, tool] = &jobs[..] else { panic!("two jobs") };
+    assert_eq!((submitted.phase(), &submitted.inputs), (Phase::Queued, &None));
+    assert_eq!(tool.kind(), Some(&NotebookJobType::ExecuteNotebookAsWebTool));
+}
+
+/// A list that is not there must not look like one without jobs: a lost execution would be said to have started nothing.
+#[tokio::test]
+async fn a_response_without_a_list_of_jobs_is_an_error() {
+    for (body, is_list) in [
+        ("{}", false),
+        (r#"{"jobs":[]}"#, false),
+        (r#"{"asyncJobs":[],"total":1}"#, false),
+        (r#"{"asyncJobs":[],"total":0}"#, true),
+        (r#"{"asyncNotebookJobs":[]}"#, true),
+        (r#"{"notebookJobs":[]}"#, true),
+    ] {
+        assert_eq!(decode(ListNotebookJobs::new(), body).await.is_ok(), is_list, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_may_have_any_status_and_is_no_error() {
+    for status in ["FAILED", "failure", "error", "Kernel error"] {
+        let body = format!(r#"{{"jobId":"j","status":"{status}","messages":["no"]}}"#);
+        let job = decode(GetNotebookJob::new("j"), &body).await.unwrap();
+        assert_eq!(job.status.as_ref().unwrap().as_str(), status);
+        // Without a job it is one.
+        let body = body.replace("jobId", "x");
+        let is_error = status != "Kernel error";
+        let error = decode(GetNotebookJob::new("j"), &body).await.unwrap_err();
+        assert_eq!(error.kind() == ErrorKind::Rejected, is_error, "{body}");
+    }
+    let refused = r#"{"status":"error","messages":["no such notebook"],"code":404}"#;
+    let error = decode(ExecuteNotebook::new("n"), refused).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::NotFound, false));
+    let error = decode(ExecuteNotebook::new("n"), r#"{"status":"success"}"#).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Decode, true));
+}
+
 /// Only what tells a thing apart may be missed.
 #[tokio::test]
 async fn members_may_be_missing_null_new_or_of_another_type() {
@@ -188,6 +265,16 @@ async fn members_may_be_missing_null_new_or_of_another_type() {
     mutations::check(client, GetTaskRun::new("t", "r"), TASK_RUN_FAILED, one).await;
     mutations::check(client, ListUserTasks::new("u"), USER_TASKS, rules).await;
     mutations::check(client, ListUserTaskRuns::new("u", "t"), USER_TASK_RUNS, runs).await;
+    let job = Rules {
+        required: &["/jobId"],
+        typed: &["/asyncJobs", "/asyncNotebookJobs"],
+        kept: &["/notebookParameters"],
+    };
+    mutations::check(client, ExecuteNotebook::new("n"), NOTEBOOK_STARTED, job).await;
+    mutations::check(client, GetNotebookJob::new("j"), NOTEBOOK_JOB, job).await;
+    mutations::check(client, GetNotebookJob::new("j"), NOTEBOOK_JOB_OF_RUN, job).await;
+    mutations::check(client, ListNotebookJobs::new(), NOTEBOOK_JOBS, job).await;
+    mutations::check(client, ListNotebookJobs::new(), NOTEBOOK_JOB_ROWS, job).await;
     let all = Rules::default();
     mutations::check(client, GetPortal::new(), PORTAL, all).await;
     mutations::check(client, GetInfo::new(), INFO, all).await;

@@ -18,13 +18,13 @@ use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
-use scheduled_runs::{ErrorKind, Result, RunProvider, RunProviderExt as _};
+use scheduled_runs::{ErrorKind, Result, RunProvider, RunProviderExt as _, Target};
 
 const README: &str = include_str!("../README.md");
 
-/// The cells of the README's row about this vendor, after its name.
-fn row(vendor: &str) -> Vec<&'static str> {
-    let named = format!("(`{vendor}`)");
+/// The cells of the README's row about this vendor, after its name, which holds this text.
+fn row(vendor: &str, kind: &str) -> Vec<&'static str> {
+    let named = format!("{kind} (`{vendor}`)");
     let mut rows = README.lines().filter(|line| line.starts_with('|'));
     rows.find(|line| line.contains(&named))
         .unwrap()
@@ -42,9 +42,15 @@ fn described(can: &Capabilities) -> [bool; 5] {
 
 async fn check(provider: Result<impl RunProvider>) {
     let provider = provider.unwrap();
-    let can = provider.capabilities();
+    let target = Target::new(provider.vendor(), "anything");
+    check_kind(&provider, "", &target).await;
+}
+
+/// Of a vendor whose targets can do different things, the row of one kind.
+async fn check_kind(provider: &impl RunProvider, kind: &str, target: &Target) {
+    let can = provider.capabilities_of(target);
     let vendor = provider.vendor();
-    let cells = row(vendor.as_str());
+    let cells = row(vendor.as_str(), kind);
     let [lists, triggers, id, _, _, cancels, ..] = &*cells else { panic!("{cells:?}") };
     let told = [
         *lists != "the vendor cannot",
@@ -55,8 +61,7 @@ async fn check(provider: Result<impl RunProvider>) {
     ];
     assert_eq!(told, described(&can), "the README's row of {vendor}: {cells:?}");
 
-    let run = scheduled_runs::Target::new(vendor.clone(), "anything").run("anything");
-    let cancelled = provider.cancel(&run).await.unwrap_err().kind();
+    let cancelled = provider.cancel(&target.run("anything")).await.unwrap_err().kind();
     // Mode looks at the run first: whether it can be cancelled depends on its form.
     let unsupported = !can.cancel && !cancels.starts_with("if the run");
     assert_eq!(cancelled == ErrorKind::Unsupported, unsupported, "{vendor}: {cancelled:?}");
@@ -65,7 +70,10 @@ async fn check(provider: Result<impl RunProvider>) {
 #[tokio::test]
 async fn the_front_page_says_what_each_vendor_can_do() {
     check(FakeAdobe::start().await.client_builder().build()).await;
-    check(FakeArcGis::start().await.client_builder().build()).await;
+    let arcgis = FakeArcGis::start().await;
+    let portal = arcgis.client_builder().build().unwrap();
+    check_kind(&portal, "scheduled tasks", &portal.target("anything")).await;
+    check_kind(&portal, "notebooks", &portal.notebook_target("anything")).await;
     check(FakeFoundry::start().await.client_builder().build()).await;
     check(FakeMode::start().await.client_builder().build()).await;
     check(FakeSupermetrics::start().await.client_builder().build()).await;

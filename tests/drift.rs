@@ -159,6 +159,25 @@ async fn arcgis_responses_report_only_what_is_new() {
         &["/runs/*/status: RunStatus", "/runs/*/task/type: UserTaskType"],
     )
     .await;
+    let job = ["/status: NotebookJobStatus", "/type: NotebookJobType"];
+    all.hold("notebook_job", GetNotebookJob::new("j"), &job).await;
+    all.hold("notebook_job_of_run", GetNotebookJob::new("j"), &job).await;
+    all.hold(
+        "notebook_jobs",
+        ListNotebookJobs::new(),
+        &["/asyncJobs/*/status: NotebookJobStatus", "/asyncJobs/*/type: NotebookJobType"],
+    )
+    .await;
+    all.hold(
+        "notebook_job_rows",
+        ListNotebookJobs::new(),
+        &[
+            "/asyncNotebookJobs/*/name: NotebookJobType",
+            "/asyncNotebookJobs/*/status: NotebookJobStatus",
+        ],
+    )
+    .await;
+    all.hold("notebook_started", ExecuteNotebook::new("n"), &[]).await;
     all.hold("portal", GetPortal::new(), &["/portalDeploymentType: DeploymentType"]).await;
     all.hold("info", GetInfo::new(), &[]).await;
     all.are_all_seen();

@@ -1272,7 +1272,74 @@ async fn a_paused_task_starts_no_run() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "the fake has no task \"weekly\"")]
+#[should_panic(expected = "the fake has no task or notebook \"weekly\"")]
 async fn a_task_that_is_not_there_is_a_mistake_in_the_test() {
     FakeArcGis::start().await.add_run("weekly", NewRun::new("succeeded"));
+}
+
+#[tokio::test]
+async fn notebooks_are_executed_where_the_deployment_has_them() {
+    let caller = Caller::new().await;
+    let item = FakeArcGis::NOTEBOOK_ITEM;
+    let execute = "/admin/notebooks/executeNotebook";
+    let parameters = ("notebookParameters", r#"{"days":7}"#);
+    let started = caller.post(execute, &[("itemId", item), parameters]).await;
+    assert_eq!(names(&started), ["jobId", "jobUrl", "status"]);
+    let jobs = "/admin/notebooks/jobs";
+    let job = format!("{jobs}/{}", text(&started["jobId"]));
+    let shown = caller.get(&job).await;
+    assert_eq!(
+        names(&shown),
+        ["dateCreated", "inputs", "jobId", "messages", "revision", "status", "type", "username"]
+    );
+    assert_eq!(shown["inputs"]["notebookParameters"], r#"{"days":7}"#);
+    assert_eq!((&shown["inputs"]["runId"], &shown["status"]), (&json!(""), &json!("SUBMITTED")));
+    let row = &caller.get(jobs).await["asyncNotebookJobs"][1];
+    assert_eq!(names(row), ["endTime", "jobId", "name", "startTime", "status"]);
+    assert_eq!(row["endTime"], 0);
+    let detailed = caller.get(&format!("{jobs}?detail=true")).await;
+    assert_eq!(detailed["notebookJobs"][1]["inputs"]["itemId"], item);
+    for (fields, expected) in [
+        (&[("itemId", item), ("x", "y")][..], 400),
+        (&[], 400),
+        (&[("itemId", "no item")], 400),
+        (&[("itemId", ITEM)], 404),
+        (&[("itemId", item), ("updatePortalItem", "yes")], 400),
+        (&[("itemId", item), ("notebookParameters", "[7]")], 400),
+    ] {
+        assert_eq!(admin_code(&caller.post(execute, fields).await), expected, "{fields:?}");
+    }
+    assert_eq!(admin_code(&caller.post(&format!("{jobs}/deleteAll"), &[]).await), 404);
+    assert_eq!(caller.post(&format!("{job}/cancel"), &[]).await["status"], "success");
+    assert_eq!(caller.get(&job).await["status"], "CANCELLED");
+    assert_eq!(admin_code(&caller.post(&format!("{job}/cancel"), &[]).await), 400);
+    assert_eq!(caller.fake.triggers(item), 1);
+
+    caller.fake.deployment(Deployment::WindowsOrLinux);
+    let server = |path: &str| {
+        let request = caller.http.get(format!("{}/admin{path}", caller.fake.notebook_server_url()));
+        request.header("X-Esri-Authorization", format!("Bearer {}", caller.token))
+    };
+    assert_eq!(caller.ask(jobs).send().await.unwrap().status(), 404);
+    let list = read(server("/system/jobs?f=json")).await;
+    assert_eq!(list["total"], 2);
+    assert_eq!(names(&list["asyncJobs"][0]), ["jobId", "startTime", "type", "username"]);
+    let job = read(server(&format!("/system/jobs/{}?f=json", text(&started["jobId"])))).await;
+    assert_eq!(
+        (&job["status"], &job["customAttributes"]["isCancelled"]),
+        (&json!("COMPLETED"), &json!(true))
+    );
+    let nothing = read(server("/system/tasks?f=json")).await;
+    assert_eq!(admin_code(&nothing), 404);
+}
+
+#[tokio::test]
+async fn a_user_sees_only_jobs_of_her_own() {
+    let mut caller = Caller::new().await;
+    caller.fake.trigger_from_elsewhere(FakeArcGis::NOTEBOOK_ITEM);
+    let jobs = "/admin/notebooks/jobs";
+    let id = text(&caller.get(jobs).await["asyncNotebookJobs"][1]["jobId"]);
+    caller.become_colleague().await;
+    assert_eq!(caller.get(jobs).await, json!({ "asyncNotebookJobs": [] }));
+    assert_eq!(admin_code(&caller.get(&format!("{jobs}/{id}")).await), 404);
 }

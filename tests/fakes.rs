@@ -66,7 +66,10 @@ async fn a_plan_means_the_same_at_every_vendor() {
     let nightly = |_| adobe::target("nightly-orders");
     assert_eq!(ends(FakeAdobe::start().await, nightly, &plans).await, expected);
 
-    // Nothing can be triggered or cancelled at ArcGIS.
+    let notebook = |_| arcgis::notebook_target(FakeArcGis::NOTEBOOK_ITEM);
+    assert_eq!(ends(FakeArcGis::start().await, notebook, &plans).await, expected);
+
+    // A task of ArcGIS can neither be triggered nor cancelled.
     let fake = FakeArcGis::start().await;
     let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
     for (plan, phase) in plans.into_iter().zip(expected).take(3) {
@@ -163,7 +166,7 @@ async fn a_fake_refuses_what_the_docs_say_its_vendor_lacks() {
         let verb = format!("Plan::{name}");
         let accepted = vec![
             accepts("FakeAdobe", &verb, || adobe.next_run(plan.clone())),
-            accepts("FakeArcGis", &verb, || drop(arcgis.start_run(TASK, plan.clone()))),
+            accepts("FakeArcGis", &verb, || arcgis.next_run(plan.clone())),
             accepts("FakeFoundry", &verb, || foundry.next_run(plan.clone())),
             accepts("FakeMode", &verb, || mode.next_run(plan.clone())),
             accepts("FakeSupermetrics", &verb, || supermetrics.next_run(plan.clone())),

@@ -79,6 +79,11 @@ async fn a_poll_is_one_request_at_each_vendor() {
     let run = arcgis::user_target(FakeArcGis::USERNAME, FakeArcGis::NOTEBOOK).run(run);
     assert_eq!(calls_of(&client, &run, &calls).await, [("arcgis.user_task_runs.get", 100)]);
 
+    fake.next_run(plan());
+    let target = client.notebook_target(FakeArcGis::NOTEBOOK_ITEM);
+    let run = client.trigger(&target).await.unwrap();
+    assert_eq!(calls_of(&client, &run, &calls).await, [("arcgis.notebook_jobs.get", 100)]);
+
     let fake = FakeMode::start().await;
     let client = client!(fake, calls);
     fake.next_run(plan());
@@ -175,6 +180,12 @@ async fn the_history_of_a_target_is_one_request_at_each_vendor() {
     let target = arcgis::user_target(FakeArcGis::USERNAME, FakeArcGis::NOTEBOOK);
     assert!(durations(&client, &target).await.contains(&302));
     assert_eq!(calls.take(), [("arcgis.user_task_runs.list", 1)]);
+    let item = FakeArcGis::NOTEBOOK_ITEM;
+    fake.add_run(item, NewRun::new("COMPLETED").took(Duration::from_secs(305)));
+    fake.add_run(item, NewRun::new("FAILED").took(Duration::from_secs(7)));
+    let notebook = client.notebook_target(item);
+    assert_eq!(durations(&client, &notebook).await, [305]);
+    assert_eq!(calls.take(), [("arcgis.notebook_jobs.list", 1)]);
 
     let fake = FakeMode::start().await;
     let client = client!(fake, calls);

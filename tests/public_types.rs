@@ -57,12 +57,14 @@ vendors! {
         Timetable TriggerRun UpdateAccount UpdateTemplate ValidateIpAccess Webhook WebhookBuilder
     }
     arcgis "arcgis" {
-        AppLogin AppToken ArcGis AuthInfo BackupParameters Changed Client CreateTask CreateUserTask
-        CronSchedule DeleteTask DeleteTaskRun DeleteUserTask DeleteUserTaskRun DeploymentType
-        DisableTask DisableUserTask EnableTask EnableUserTask GenerateToken GetInfo GetLimits
-        GetPortal GetTask GetTaskRun GetUserTask GetUserTaskRun Info Limit LimitName
-        ListScheduledTasks ListTaskRuns ListTasks ListUserTaskRuns ListUserTasks Options Parameters
-        Portal ReadyToken RetentionUnit RunId RunStatus Task TaskId TaskRun TaskState TaskType Time
+        AppLogin AppToken ArcGis AuthInfo BackupParameters CancelNotebookJob CancelNotebookJobByGet
+        Changed Client CreateTask CreateUserTask CronSchedule DeleteNotebookJobs DeleteTask DeleteTaskRun DeleteUserTask DeleteUserTaskRun DeploymentType
+        DisableTask DisableUserTask EnableTask EnableUserTask ExecuteNotebook GenerateToken GetInfo
+        GetLimits GetNotebookJob GetPortal GetTask GetTaskRun GetUserTask GetUserTaskRun Info Limit LimitName
+        ListNotebookJobs ListScheduledTasks ListTaskRuns ListTasks ListUserTaskRuns ListUserTasks
+        NotebookAttributes NotebookId NotebookInputs NotebookJob NotebookJobId NotebookJobStatus
+        NotebookJobType NotebookResults Options Parameters
+        Portal ReadyToken RetentionUnit RunId RunStatus StartedNotebook Task TaskId TaskRun TaskState TaskType Time
         UpdateLimits UpdateTask UpdateTaskRun UpdateUserTask UpdateUserTaskRun UserLogin UserTask
         UserTaskType Username
     }

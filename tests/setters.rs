@@ -168,6 +168,7 @@ fn no_setter_of_the_core_forgets_another() {
             "until",
             "parameters",
             "doubtful",
+            "kept_since",
             "excluding",
         ],
     );
@@ -249,6 +250,9 @@ fn no_setter_of_arcgis_forgets_another() {
         BackupParameters::new("n", "s", "p") => description("d") start_time(NaiveTime::MIN)
             retention(RetentionUnit::from("day"), 7);
         ReadyToken::new("t") => referer("r");
+        ExecuteNotebook::new("n") => parameters(parameters()) update_portal_item(false) save_injected_parameters(false);
+        ListNotebookJobs::new() => detail(true) num(7) sort_by_date(true);
+        Client::builder() => notebook_server("https://h/n") scope("s");
     };
     assert_complete(&["arcgis"], &names, &["unlimited", "retention_offset", "server_time_zone"]);
 }

@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
+use super::notebooks::DeleteNotebookJobs;
+use super::request::NotebookPath;
 use super::tasks::ListTasks;
 use super::time::ServerZone;
 use crate::client::{Advice, ApiRequest, Dialect, Endpoint as _, RawResponse, Refusal, Verdict};
-use crate::error::{ErrorKind, Result, VendorError};
+use crate::error::{Error, ErrorKind, Result, VendorError};
 use crate::wire::{lenient, repair};
 
 /// Whether form fields can be added to the body of a request.
@@ -35,13 +38,54 @@ fn request_json(request: &mut ApiRequest) {
 #[derive(Debug, Default)]
 pub(super) struct ArcGisDialect {
     pub(super) zone: Option<ServerZone>,
+    /// The Notebook Server; without one, notebooks are those of Kubernetes.
+    pub(super) notebook_server: Option<Url>,
+}
+
+impl ArcGisDialect {
+    /// Sends a request about notebooks where the deployment has them: below `/admin/notebooks` of Kubernetes, as it is written, or
+    /// to a Notebook Server, whose jobs have another path.
+    fn direct(&self, request: &mut ApiRequest) -> Result<()> {
+        let Some(NotebookPath { below, admin }) = request.extension() else { return Ok(()) };
+        let (below, admin) = (below.clone(), *admin);
+        let Some(server) = &self.notebook_server else {
+            if admin == "admin" && request.operation() != DeleteNotebookJobs::OPERATION {
+                return Ok(());
+            }
+            return Err(Error::config(
+                "this request needs a Notebook Server; name it with `notebook_server`, or, for Kubernetes, end the base URL in /admin",
+            ));
+        };
+        let resource = if below.first().is_some_and(|first| &**first == "jobs") {
+            "system"
+        } else {
+            "notebooks"
+        };
+        let path: Vec<_> =
+            ["admin", resource].into_iter().chain(below.iter().map(|part| &**part)).collect();
+        request.move_to(server, &path)
+    }
 }
 
 /// `fullVersion` says more; and a portal sends a hundred settings of its web application.
-const UNREAD: [&str; 2] = ["/currentVersion", "arcgis.portal.get/*"];
+/// Of a job, what its host and its configuration store call it says nothing.
+const UNREAD: [&str; 11] = [
+    "/currentVersion",
+    "arcgis.portal.get/*",
+    "/customAttributes/openNotebook",
+    "/customAttributes/openNotebookProgress",
+    "/inputs/executeJobUpdated",
+    "/results/webToolVersion",
+    "/privateUrl",
+    "arcgis.notebook_jobs.get/id",
+    "arcgis.notebook_jobs.get/url",
+    "/notebookJobs/*/id",
+    "/notebookJobs/*/url",
+];
 
 impl Dialect for ArcGisDialect {
     fn prepare(&self, request: &mut ApiRequest) -> Result<()> {
+        self.direct(request)?;
         request_json(request);
         if let Some(zone) = &self.zone {
             request.set_extension(zone.clone());
@@ -70,6 +114,9 @@ impl Dialect for ArcGisDialect {
             }
             404 if is_missing_api(response.operation, error.as_ref()) => {
                 "only ArcGIS Enterprise on Kubernetes has tasks of the deployment; check the kind of portal and the base URL"
+            }
+            404 if error.is_none() && response.operation.starts_with("arcgis.notebook") => {
+                "there are no notebooks at this URL; name the Notebook Server with `notebook_server`, and check the base URL"
             }
             _ => "",
         };
@@ -168,6 +215,8 @@ struct Body {
     status_message: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::text")]
     run_id: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient::text")]
+    job_id: Option<Box<str>>,
 }
 
 impl Body {
@@ -178,15 +227,17 @@ impl Body {
 
     /// Whether this body reports a failure although its HTTP status is a success.
     ///
-    /// A run has a `status` of its own, which may be "failed": `runId` distinguishes it from the body of a job that failed. An
-    /// `error` that is an object is not a member of a run, so it counts even if there is a `runId`.
+    /// A run has a `status` of its own, which may be "failed": `runId` distinguishes it from the body of a job that failed. A job of
+    /// a notebook has one, too, which may hold any text, and a `jobId`. An `error` that is an object is not a member of a run or
+    /// job, so it counts even if there is such an id.
     fn is_failure(&self) -> bool {
         let status = |texts: &[&str]| {
             let status = self.status.as_deref().unwrap_or_default();
             texts.iter().any(|text| status.eq_ignore_ascii_case(text))
         };
-        let refused = self.success == Some(false) || status(&["error"]) || self.error.is_object();
-        let is_run = self.run_id.is_some();
+        let says_error = status(&["error"]) && self.job_id.is_none();
+        let refused = self.success == Some(false) || says_error || self.error.is_object();
+        let is_run = self.run_id.is_some() || self.job_id.is_some();
         let named = self.error.as_str().is_some_and(|text| !text.is_empty());
         let has_code = self.code.is_some_and(|code| code >= 400)
             && (self.message.is_some() || !self.messages.is_null());

@@ -228,10 +228,19 @@ impl<T> TaskFields<T> {
     }
 }
 
-/// The id of a run, a text or a number. Required: a run without an id cannot be used.
-pub(super) fn run_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RunId, D::Error> {
+/// The id of a run or a job, a text or a number. Required: without its id neither can be used.
+pub(super) fn required_id<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     let id = lenient::text(deserializer)?;
-    id.map(|id| RunId::from(&*id)).ok_or_else(|| D::Error::custom("not an id"))
+    id.map(|id| T::from(&*id)).ok_or_else(|| D::Error::custom("not an id"))
+}
+
+/// An id, a text or a number; an empty text is read as `None`.
+pub(super) fn filled_id<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(filled(deserializer)?.map(|id| T::from(&*id)))
 }
 
 /// A text; an empty text is read as `None`.

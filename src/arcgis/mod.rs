@@ -1,4 +1,4 @@
-//! ArcGIS Enterprise: scheduled tasks of the deployment and of its users, and the runs of these tasks.
+//! ArcGIS Enterprise: scheduled tasks of the deployment and of its users, the runs of these tasks, and executions of notebooks.
 //!
 //! ```no_run
 //! use chrono::{Duration, Utc};
@@ -56,10 +56,49 @@
 //! | get, set limits on tasks | [`GetLimits`], [`UpdateLimits`] | | yes |
 //! | get the portal, and its token service | | [`GetPortal`], [`GetInfo`] | yes |
 //!
-//! The vendor has no operation that runs a task now, and none that cancels a run: triggering and cancelling are
-//! [`Unsupported`](crate::ErrorKind::Unsupported). For everything else in the portal use
+//! | call | of a notebook | retried when its response is lost |
+//! |---|---|---|
+//! | execute | [`ExecuteNotebook`] | never |
+//! | list, get jobs | [`ListNotebookJobs`], [`GetNotebookJob`] | yes |
+//! | cancel a job | [`CancelNotebookJob`], [`CancelNotebookJobByGet`] | yes |
+//! | delete jobs that have ended | [`DeleteNotebookJobs`] | yes |
+//!
+//! The vendor has no operation that runs a task now, and none that cancels a run of a task: triggering and cancelling them is
+//! [`Unsupported`](crate::ErrorKind::Unsupported). A notebook can be executed outside of its task. For everything else in the portal use
 //! [`Client::raw`](crate::Client::raw), whose paths begin at the base URL. The path of an [`Endpoint`](crate::client::Endpoint)
 //! of your own begins at the portal's root, with `admin` or `sharing`.
+//!
+//! # Notebooks
+//!
+//! [`notebook_target`] names a notebook by its portal item. It can be triggered, exactly once if the start is
+//! [prepared](crate::RunProviderExt::prepare), and its runs can be watched, listed and cancelled. A run is a [`NotebookJob`]. To set
+//! parameters, send [`ExecuteNotebook`].
+//!
+//! ```no_run
+//! use scheduled_runs::RunProviderExt;
+//! use scheduled_runs::arcgis::{Client, GenerateToken};
+//!
+//! # async fn program() -> scheduled_runs::Result<()> {
+//! let client = Client::builder()
+//!     .base_url("https://gis.example.com/portal")
+//!     // Not for Kubernetes, which has notebooks at the base URL.
+//!     .notebook_server("https://notebooks.example.com:11443/arcgis")
+//!     .credential(GenerateToken::new("jsmith", "password"))
+//!     .build()?;
+//! let notebook = client.notebook_target("9f1c3a5e7b0d4286a1c3e5f708192a3b");
+//! client.trigger_and_wait(&notebook).await?.success()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | Notebook Server | Kubernetes |
+//! |---|---|---|
+//! | jobs | 10.7, with details since 10.9 | 11.4, with details since 12.1 |
+//! | execute | 10.8 | 11.4 |
+//! | cancel | 10.8.1 | 11.5 |
+//! | delete jobs that have ended | 10.9 | never |
+//! | what is listed as the runs of a notebook | all of its jobs | the same; before 12.1 with one request more for each job of the site |
+//! | a job that has ended | is kept | may be gone at once: then a wait fails with [`NotFound`](crate::ErrorKind::NotFound), whether it succeeded is not known, and it may not be known whether a lost start has run |
 //!
 //! # Waiting for a run
 //!
@@ -94,7 +133,7 @@
 //! # Credentials
 //!
 //! - [`GenerateToken`]: name and password of a user. Tasks of the deployment need an administrator; creating a notebook task
-//!   needs the privilege "Schedule notebooks". Create a user for this program: people change their passwords.
+//!   needs the privilege "Schedule notebooks", and executing a notebook "Create and Edit Notebooks". Create a user for this program: people change their passwords.
 //! - [`AppToken`]: client id and secret of an application registered with the portal. It has few privileges.
 //! - [`ReadyToken`]: a token or API key that you have, with the referer it was made for.
 //!
@@ -156,11 +195,17 @@
 //! | an update takes the parameters of a creation | whether the others are reset is not documented: [`UpdateTask::of`] sends everything |
 //! | a passcode is a parameter | responses repeat it: [`Parameters`] are never printed |
 //! | days of the week begin with 0 (the vendor's own client) | they begin with 1, Sunday: [`CronSchedule`] checks it |
+//! | cancelling a job of a notebook is a GET (Notebook Server) | the vendor's own client sends a POST; the GET follows if that is refused with code 405 |
+//! | a job is removed when it has ended (11.4) | the newest page lists jobs that have ended |
+//! | `notebookParameters` is an object | in a job it is a JSON text: both are read |
+//! | `endTime` of a job | 0 until it has ended: read as `None` |
 //! | `expires` of a token is a number | or a text; it is in milliseconds, while `expiration` is in minutes and `expires_in` in seconds |
 //!
 //! The vendor does not confirm: the responses to creating and updating tasks of the deployment and to [`GetLimits`], whether runs
 //! come page by page, the order of runs, all members of a user's [`TaskRun`], the zone of text dates, the state of a task that
-//! failed, the task type of the health report, how to sort user tasks, and rate limits. States that this crate does not know are
+//! failed, the task type of the health report, how to sort user tasks, and rate limits; of notebooks, the name of the parameter that
+//! adds details to jobs of Kubernetes, where its jobs say why they failed, the status of a job that was cancelled, how long jobs are
+//! kept, and how a missing job is reported. States that this crate does not know are
 //! kept and do not count as ended.
 
 mod credential;
@@ -170,6 +215,8 @@ mod dialect;
 mod fields;
 mod limits;
 mod list;
+mod notebook_runs;
+mod notebooks;
 mod parameters;
 mod portal;
 mod provider;
@@ -180,6 +227,8 @@ mod time;
 mod user_tasks;
 mod webhook;
 
+use std::fmt;
+
 use chrono::TimeZone;
 use http::Method;
 use url::Url;
@@ -188,9 +237,14 @@ pub use self::credential::{AppLogin, AppToken, GenerateToken, ReadyToken, UserLo
 pub use self::cron::CronSchedule;
 pub use self::fields::{RunId, RunStatus, TaskId, TaskState, TaskType, UserTaskType, Username};
 pub use self::limits::{GetLimits, Limit, LimitName, UpdateLimits};
+pub use self::notebooks::{
+    CancelNotebookJob, CancelNotebookJobByGet, DeleteNotebookJobs, ExecuteNotebook, GetNotebookJob,
+    ListNotebookJobs, NotebookAttributes, NotebookId, NotebookInputs, NotebookJob, NotebookJobId,
+    NotebookJobStatus, NotebookJobType, NotebookResults, StartedNotebook,
+};
 pub use self::parameters::{BackupParameters, Parameters, RetentionUnit};
 pub use self::portal::{AuthInfo, DeploymentType, GetInfo, GetPortal, Info, Portal};
-pub use self::provider::{target, user_target};
+pub use self::provider::{notebook_target, target, user_target};
 pub use self::request::Changed;
 pub use self::task_runs::{
     DeleteTaskRun, DeleteUserTaskRun, GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns,
@@ -207,12 +261,12 @@ pub use self::user_tasks::{
 pub use self::webhook::receive;
 
 use self::dialect::ArcGisDialect;
-use self::request::PortalUrl;
+use self::request::{NotebookPath, PortalUrl};
 use self::time::ServerZone;
 use crate::client::{
     Api, ApiRequest, ClientBuilder, Idempotency, RequestBuilder, Service, Vendor, account_at,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The vendor's name in [`Target`](crate::Target) and [`RunRef`](crate::RunRef).
 pub const VENDOR: Vendor = Vendor::new("arcgis");
@@ -226,9 +280,20 @@ pub type Client = crate::Client<ArcGis>;
 pub enum ArcGis {}
 
 /// Settings that only clients of this vendor have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
     zone: Option<ServerZone>,
+    notebook_server: Option<String>,
+}
+
+/// Not the URL: people put a password into one, which is refused only when the client is built.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("zone", &self.zone)
+            .field("notebook_server", &self.notebook_server.is_some())
+            .finish()
+    }
 }
 
 impl ClientBuilder<ArcGis> {
@@ -254,6 +319,27 @@ impl ClientBuilder<ArcGis> {
         self.options.zone = Some(ServerZone::new(zone));
         self
     }
+
+    /// The URL of the Notebook Server that executes notebooks: `https://{host}:11443/arcgis`, or `https://{host}/{web adaptor}`. Set
+    /// it for ArcGIS Enterprise on Windows and Linux. If not set, notebooks are those of ArcGIS Enterprise on Kubernetes.
+    ///
+    /// Requests about notebooks go there, with the client's credential, and all others to the base URL. The server must be
+    /// federated with the portal, which makes the token.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::{Client, GenerateToken};
+    ///
+    /// let client = Client::builder()
+    ///     .base_url("https://gis.example.com/portal")
+    ///     .notebook_server("https://notebooks.example.com:11443/arcgis")
+    ///     .credential(GenerateToken::new("jsmith", "password"))
+    ///     .build()?;
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    pub fn notebook_server(mut self, url: impl Into<String>) -> Self {
+        self.options.notebook_server = Some(url.into());
+        self
+    }
 }
 
 impl Api for ArcGis {
@@ -261,8 +347,10 @@ impl Api for ArcGis {
     type Options = Options;
 
     fn service(options: &Options) -> Result<Service> {
+        let server = options.notebook_server.as_deref().map(notebook_server).transpose()?;
+        let dialect = ArcGisDialect { zone: options.zone.clone(), notebook_server: server.clone() };
         // Every customer has their own host.
-        Ok(Service::new("", ArcGisDialect { zone: options.zone.clone() }))
+        Ok(Service::new("", dialect).other_server(server))
     }
 
     /// The portal.
@@ -290,9 +378,27 @@ impl Api for ArcGis {
             ["admin", "system", "tasks"]
             | ["admin", "system", "tasks", _]
             | ["admin", "system", "tasks", _, "update"] => request.confidential(),
+            ["admin", "notebooks", below @ ..] => {
+                let below = below.iter().map(|&part| part.into()).collect();
+                request.extension(NotebookPath { below, admin: portal.admin })
+            }
             _ => request,
         }
     }
+}
+
+/// The root of a Notebook Server, also from the address of its administrator API.
+fn notebook_server(url: &str) -> Result<Url> {
+    let parsed = Url::parse(url).ok().filter(|url| {
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        is_web && url.username().is_empty() && url.password().is_none()
+    });
+    let Some(url) = parsed else {
+        return Err(Error::config(
+            "the Notebook Server's URL must begin with https:// or http://, and hold no password",
+        ));
+    };
+    Ok(PortalUrl::of(&url).root)
 }
 
 #[cfg(test)]
@@ -345,6 +451,9 @@ mod tests {
             (portal().credential(ReadyToken::new("Bearer canary")), "without the word Bearer"),
             (portal().credential(ReadyToken::new("canary").referer(" x")), "the referer begins"),
             (Client::builder().base_url("http://gis.example.com").credential(user()), "clear text"),
+            (portal().notebook_server("nb.example.com"), "the Notebook Server's URL must begin"),
+            (portal().notebook_server("https://u:canary@nb.example.com"), "hold no password"),
+            (portal().notebook_server("http://nb.example.com/nb").credential(user()), "clear text"),
         ] {
             let error = builder.build().map(drop).expect_err(says);
             assert_eq!(error.kind(), ErrorKind::Config);
@@ -361,11 +470,12 @@ mod tests {
         let builder = Client::builder()
             .base_url(ROOT)
             .server_time_zone(chrono::Utc)
+            .notebook_server("https://canary:canary@nb.example.com")
             .transport(crate::testing::ScriptedTransport::default())
             .credential(user());
         let printed = [
             format!("{builder:?}"),
-            format!("{:?}", builder.build().unwrap()),
+            format!("{:?}", builder.notebook_server("https://nb.example.com").build().unwrap()),
             format!("{:?} {app:?} {ready:?}", user()),
         ];
         assert!(printed.iter().all(|text| !text.contains("canary")), "{printed:?}");

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::redact::{cut_credentials, without_credentials};
 use crate::wire::open_enum;
 
-/// The parameters of a task, as JSON. Their members depend on the kind of the task.
+/// The parameters of a task or of a notebook, as JSON. Those of a task depend on its kind.
 ///
 /// They are printed as `[redacted]`, because responses contain the passcode of a backup, and serialised without it.
 ///

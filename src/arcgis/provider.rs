@@ -1,4 +1,4 @@
-//! [`RunProvider`] for ArcGIS: the runs of tasks.
+//! [`RunProvider`] for ArcGIS: the runs of tasks, and the executions of notebooks.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -8,13 +8,18 @@ use async_trait::async_trait;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::fields::{RunStatus, TaskId, Username};
+use super::notebook_runs;
+use super::notebooks::NotebookId;
 use super::task_runs::{GetTaskRun, GetUserTaskRun, ListTaskRuns, ListUserTaskRuns, TaskRun};
 use super::time::Time;
 use super::{ArcGis, Client, VENDOR};
 use crate::client::{Api, CallLimits, Clock, Endpoint, PagedEndpoint, Vendor};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
-use crate::run::{Capabilities, Failure, Phase, RunProvider, RunRef, RunSnapshot, Target};
+use crate::run::{
+    CancelOutcome, Capabilities, Failure, Phase, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered,
+};
 use crate::wire::UNRESERVED;
 
 /// Names a task of the administrator API as a [`Target`].
@@ -30,6 +35,15 @@ pub fn user_target(user: impl Into<Username>, task: impl Into<TaskId>) -> Target
     Target::new(VENDOR, format!("{}/{}", encoded(user.as_str()), encoded(task.as_str())))
 }
 
+/// Names a notebook as a [`Target`], by the id of its item in the portal. A run is one execution.
+#[must_use]
+pub fn notebook_target(notebook: impl Into<NotebookId>) -> Target {
+    Target::new(VENDOR, format!("{NOTEBOOK}{}", encoded(notebook.into().as_str())))
+}
+
+/// Begins the id of a target that is a notebook. Ids of tasks are encoded, and have no colon.
+const NOTEBOOK: &str = "notebook:";
+
 impl Client {
     /// A task of the administrator API, as a target in this client's portal: a client of another one refuses it and its runs.
     #[must_use]
@@ -42,16 +56,34 @@ impl Client {
     pub fn user_target(&self, user: impl Into<Username>, task: impl Into<TaskId>) -> Target {
         self.scoped(user_target(user, task))
     }
+
+    /// A notebook, as a target in this client's portal.
+    #[must_use]
+    pub fn notebook_target(&self, notebook: impl Into<NotebookId>) -> Target {
+        self.scoped(notebook_target(notebook))
+    }
 }
 
 fn encoded(id: &str) -> String {
     utf8_percent_encode(id, UNRESERVED).to_string()
 }
 
-/// The target is a task: one of the administrator API, or one of a user. A task runs only on its schedule: the vendor documents no
-/// operation that starts or cancels a run.
+/// The target is a task, of the administrator API or of a user, or a notebook.
 ///
-/// A list is one page of the server's, sorted newest first, because the vendor documents no order.
+/// A task runs only on its schedule: the vendor documents no operation that starts or cancels a run. A notebook is executed with
+/// default settings: without parameters, and the executed notebook replaces the item. Its runs are the jobs of all its executions,
+/// also those of its tasks and web tools; an administrator sees all, others their own. So the [capabilities](Self::capabilities) are
+/// those of tasks, and [`capabilities_of`](Self::capabilities_of) says what can be done with a notebook.
+///
+/// A list is one page of the server's, sorted newest first, because the vendor documents no order. Kubernetes before 12.1 lists jobs
+/// without saying which notebook they execute: then each job in the list costs a request more.
+///
+/// Kubernetes may remove a job when it has ended. A start whose response is lost is said to have started nothing only if the list
+/// holds a job that ended before it: then jobs are kept for longer. Otherwise that is [`Ambiguous`](ErrorKind::Ambiguous).
+///
+/// A job may be removed when it has ended. If one was active at the last poll and is gone, the wait fails with
+/// [`NotFound`](ErrorKind::NotFound) and holds the last snapshot: whether the job succeeded is not known. Within the first minute after
+/// its trigger, the wait still polls on, because a new job may be unknown for a while.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {
@@ -60,6 +92,13 @@ impl RunProvider for Client {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().list()
+    }
+
+    fn capabilities_of(&self, target: &Target) -> Capabilities {
+        match TargetKind::of(target.id()) {
+            Ok(TargetKind::Notebook(_)) => self.capabilities().trigger_names_run().cancel(),
+            _ => self.capabilities(),
+        }
     }
 
     fn scope(&self) -> Option<&str> {
@@ -73,11 +112,24 @@ impl RunProvider for Client {
     #[inline]
     async fn fetch_run(&self, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
         let (id, target) = (run.id(), run.target());
-        match TargetTask::of(target.id_at(self)?)? {
-            TargetTask::Admin(task) => get(self, GetTaskRun::new(task, id), target, limits).await,
-            TargetTask::User(user, task) => {
+        match TargetKind::of(target.id_at(self)?)? {
+            TargetKind::Admin(task) => get(self, GetTaskRun::new(task, id), target, limits).await,
+            TargetKind::User(user, task) => {
                 get(self, GetUserTaskRun::new(user, task, id), target, limits).await
             }
+            TargetKind::Notebook(_) => notebook_runs::get(self, run, limits).await,
+        }
+    }
+
+    #[inline]
+    async fn fetch_run_again(
+        &self,
+        last: &RunSnapshot,
+        limits: &CallLimits,
+    ) -> Result<RunSnapshot> {
+        match TargetKind::of(last.run.target().id_at(self)?)? {
+            TargetKind::Notebook(_) => notebook_runs::get_again(self, last, limits).await,
+            _ => self.fetch_run(&last.run, limits).await,
         }
     }
 
@@ -88,15 +140,61 @@ impl RunProvider for Client {
         cursor: Option<Cursor>,
         limits: &CallLimits,
     ) -> Result<Page<RunSnapshot>> {
-        match TargetTask::of(target.id_at(self)?)? {
-            TargetTask::Admin(task) => {
+        match TargetKind::of(target.id_at(self)?)? {
+            TargetKind::Admin(task) => {
                 list(self, ListTaskRuns::new(task), target, cursor, limits).await
             }
-            TargetTask::User(user, task) => {
+            TargetKind::User(user, task) => {
                 list(self, ListUserTaskRuns::new(user, task), target, cursor, limits).await
+            }
+            TargetKind::Notebook(notebook) => {
+                notebook_runs::list(self, &notebook, target, cursor, limits).await
             }
         }
     }
+
+    #[inline]
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        limits: &CallLimits,
+    ) -> Result<Triggered> {
+        let notebook = notebook_of(target.id_at(self)?, "starts a run of a task")?;
+        notebook_runs::trigger(self, notebook, target, limits).await
+    }
+
+    #[inline]
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        match TargetKind::of(target.id_at(self)?)? {
+            TargetKind::Notebook(notebook) => {
+                notebook_runs::recent(self, &notebook, target, cursor, limits).await
+            }
+            _ => Ok(RecentRuns::new(self.fetch_page(target, cursor, limits).await?, None)),
+        }
+    }
+
+    #[inline]
+    async fn send_cancel(&self, run: &RunRef, limits: &CallLimits) -> Result<CancelOutcome> {
+        notebook_of(run.target().id_at(self)?, "cancels a run of a task")?;
+        notebook_runs::cancel(self, run, limits).await
+    }
+}
+
+/// The notebook that a target names. Of tasks, the vendor's schedules do all that is done with runs.
+fn notebook_of(target: &str, what: &str) -> Result<NotebookId> {
+    if let TargetKind::Notebook(notebook) = TargetKind::of(target)? {
+        return Ok(notebook);
+    }
+    let message = format!(
+        "arcgis has no operation that {what}; a notebook can be run as the target `arcgis::notebook_target`"
+    );
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 async fn get<T: Send + 'static>(
@@ -124,22 +222,26 @@ async fn list<T: Send + 'static>(
     Ok(page)
 }
 
-/// The task that a target names.
+/// What a target names.
 #[derive(Debug, PartialEq, Eq)]
-enum TargetTask {
+enum TargetKind {
     Admin(TaskId),
     User(Username, TaskId),
+    Notebook(NotebookId),
 }
 
-impl TargetTask {
+impl TargetKind {
     /// Reads the id of a target.
     fn of(id: &str) -> Result<Self> {
         let decoded = |id: &str| match percent_decode_str(id).decode_utf8() {
             Ok(id) => Ok(Cow::into_owned(id)),
             Err(_) => Err(Error::config(
-                "the target is not an ArcGIS task; create it with `arcgis::target` or `arcgis::user_target`",
+                "the target is not an ArcGIS task or notebook; create it with `arcgis::target`, `arcgis::user_target` or `arcgis::notebook_target`",
             )),
         };
+        if let Some(notebook) = id.strip_prefix(NOTEBOOK) {
+            return Ok(Self::Notebook(decoded(notebook)?.into()));
+        }
         Ok(match id.split_once('/') {
             Some((user, task)) => Self::User(decoded(user)?.into(), decoded(task)?.into()),
             None => Self::Admin(decoded(id)?.into()),
@@ -198,22 +300,28 @@ mod tests {
     #[test]
     fn a_target_names_a_task_of_either_api_and_can_be_parsed_from_its_text() {
         for (target, line, task) in [
-            (target("2a1b"), "arcgis:2a1b", TargetTask::Admin("2a1b".into())),
-            (target("a/b%"), "arcgis:a%252Fb%2525", TargetTask::Admin("a/b%".into())),
+            (target("2a1b"), "arcgis:2a1b", TargetKind::Admin("2a1b".into())),
+            (target("a/b%"), "arcgis:a%252Fb%2525", TargetKind::Admin("a/b%".into())),
             (
                 user_target("jsmith", "5837"),
                 "arcgis:jsmith%2F5837",
-                TargetTask::User("jsmith".into(), "5837".into()),
+                TargetKind::User("jsmith".into(), "5837".into()),
             ),
             (
                 user_target(r"ACME\j/s @x", "5837"),
                 "arcgis:ACME%255Cj%252Fs%2520%2540x%2F5837",
-                TargetTask::User(r"ACME\j/s @x".into(), "5837".into()),
+                TargetKind::User(r"ACME\j/s @x".into(), "5837".into()),
+            ),
+            (target("notebook:x"), "arcgis:notebook%253Ax", TargetKind::Admin("notebook:x".into())),
+            (
+                notebook_target("9f1c"),
+                "arcgis:notebook%3A9f1c",
+                TargetKind::Notebook("9f1c".into()),
             ),
         ] {
             assert_eq!(target.to_string(), line);
-            assert_eq!(TargetTask::of(line.parse::<Target>().unwrap().id()).unwrap(), task);
+            assert_eq!(TargetKind::of(line.parse::<Target>().unwrap().id()).unwrap(), task);
         }
-        assert!(TargetTask::of("%ff").is_err());
+        assert!(TargetKind::of("%ff").is_err() && TargetKind::of("notebook:%ff").is_err());
     }
 }

@@ -52,6 +52,14 @@ impl PortalUrl {
     }
 }
 
+/// Where a request about notebooks goes below `/admin/notebooks`, for the dialect, which knows whether a Notebook Server has them.
+#[derive(Clone)]
+pub(super) struct NotebookPath {
+    pub(super) below: Box<[Box<str>]>,
+    /// As [`PortalUrl::admin`].
+    pub(super) admin: &'static str,
+}
+
 /// Whether a URL is one of the administrator API. A user of the sharing API may be called `admin`.
 pub(super) fn is_admin(url: &Url) -> bool {
     let parts = url.path_segments().into_iter().flatten();

@@ -167,7 +167,7 @@ fn record(request: RequestBuilder, status: &RunStatus, result: Option<&str>) -> 
 #[non_exhaustive]
 pub struct TaskRun<T = Task> {
     /// Id.
-    #[serde(deserialize_with = "fields::run_id")]
+    #[serde(deserialize_with = "fields::required_id")]
     pub run_id: RunId,
     /// Status. A run without one does not count as ended.
     pub status: Option<RunStatus>,

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use serde::{Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serialize, Serializer, de};
 
-use crate::wire::lenient;
+use crate::wire::lenient::{self, FromAny, Scalar};
 use crate::wire::time::parse;
 
 /// A date in a response. The same field comes in two forms, even on one page of the vendor's docs: epoch milliseconds, as a
@@ -105,7 +105,18 @@ impl Serialize for Time {
 pub(super) fn lenient<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Time>, D::Error> {
-    lenient::scalar(deserializer, |value| value.into_text().and_then(Time::of_text))
+    struct Date;
+
+    impl FromAny<'_> for Date {
+        type Value = Option<Time>;
+
+        fn scalar<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<Time>, E> {
+            // A text that means "no date" is not of another type.
+            value.into_text().map_or_else(|| value.refuse(), |text| Ok(Time::of_text(text)))
+        }
+    }
+
+    lenient::any(deserializer, Date)
 }
 
 /// The server's time zone.

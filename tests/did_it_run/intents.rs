@@ -270,14 +270,15 @@ async fn starts_at_the_same_time_are_told_apart_by_what_the_caller_knows() {
         let intents = [one.intent().clone(), two.intent().clone()];
         let provider = &subject.provider;
         let started: Vec<_> = [one.start().await, two.start().await].into();
-        let runs: Vec<RunRef> = if subject.provider.capabilities().trigger_names_run {
-            started.into_iter().map(Result::unwrap).collect()
-        } else {
-            // The first has only its own to see; the second sees both.
-            let error = started.into_iter().nth(1).unwrap().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Ambiguous);
-            error.candidates().to_vec()
-        };
+        let runs: Vec<RunRef> =
+            if subject.provider.capabilities_of(&subject.target).trigger_names_run {
+                started.into_iter().map(Result::unwrap).collect()
+            } else {
+                // The first has only its own to see; the second sees both.
+                let error = started.into_iter().nth(1).unwrap().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Ambiguous);
+                error.candidates().to_vec()
+            };
         assert_eq!((runs.len(), (subject.triggers)()), (2, 2));
         if subject.names_runs() {
             for (intent, run) in intents.iter().zip(runs) {

@@ -47,7 +47,7 @@ async fn two_triggers_at_once_are_told_apart_or_both_named() {
     everywhere(async |subject| {
         (subject.lose_answer)();
         let (ours, theirs) = subject.trigger_while(&subject.somebody_starts).await;
-        if subject.provider.capabilities().caller_names_run {
+        if subject.names_runs() {
             let ours = ours.unwrap();
             assert_ne!(ours, theirs);
             subject.provider.snapshot(&ours).await.unwrap();

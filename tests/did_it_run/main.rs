@@ -1,5 +1,11 @@
 //! A trigger is lost, or its process dies: did it run? For each vendor whose API starts runs.
-#![cfg(all(feature = "adobe", feature = "foundry", feature = "mode", feature = "supermetrics"))]
+#![cfg(all(
+    feature = "adobe",
+    feature = "arcgis",
+    feature = "foundry",
+    feature = "mode",
+    feature = "supermetrics"
+))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may panic")]
 
 mod accounts;
@@ -14,12 +20,14 @@ use std::sync::Arc;
 use scheduled_runs::client::Clock as _;
 use scheduled_runs::run::Trigger;
 use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
-use scheduled_runs::testing::{ManualClock, NewRun, SeenRequest};
+use scheduled_runs::testing::{ManualClock, NewRun, Plan, SeenRequest};
 use scheduled_runs::{
-    Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, foundry, mode, supermetrics,
+    Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, arcgis, foundry, mode,
+    supermetrics,
 };
 
 type Provider = Arc<dyn RunProvider>;
@@ -106,6 +114,17 @@ async fn at_adobe() -> Subject {
     )
 }
 
+async fn at_arcgis() -> Subject {
+    const NOTEBOOK: &str = FakeArcGis::NOTEBOOK_ITEM;
+    subject!(
+        FakeArcGis,
+        arcgis::notebook_target(NOTEBOOK),
+        |fake| fake.triggers(NOTEBOOK),
+        |fake| fake.trigger_from_elsewhere(NOTEBOOK),
+        |fake| fake.start_job_of_run(&fake.start_run(FakeArcGis::NOTEBOOK, Plan::succeeds()))
+    )
+}
+
 async fn at_foundry() -> Subject {
     const SCHEDULE: &str = FakeFoundry::NIGHTLY_ORDERS;
     subject!(
@@ -153,7 +172,8 @@ impl Subject {
         let is_trigger = |request: &&SeenRequest| {
             let SeenRequest { method, path, .. } = *request;
             let by_post = method == "POST" && (path.ends_with("/runs") || path.ends_with("/run"));
-            by_post || path.starts_with("/query/data")
+            let executes = path == "/admin/notebooks/executeNotebook";
+            by_post || executes || path.starts_with("/query/data")
         };
         (self.requests)().iter().filter(is_trigger).count()
     }
@@ -174,7 +194,7 @@ impl Subject {
     }
 
     fn names_runs(&self) -> bool {
-        self.provider.capabilities().caller_names_run
+        self.provider.capabilities_of(&self.target).caller_names_run
     }
 
     /// Another process, on a machine whose clock shows so much more (or, if negative, less) than ours.
@@ -191,6 +211,7 @@ impl Subject {
 
 async fn everywhere(check: impl AsyncFn(Subject)) {
     check(at_adobe().await).await;
+    check(at_arcgis().await).await;
     check(at_foundry().await).await;
     check(at_mode().await).await;
     check(at_supermetrics().await).await;

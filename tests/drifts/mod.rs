@@ -36,6 +36,8 @@ const UNTYPED: &[(&str, &str)] = &[
     ("adobe.alerts.list", "/_page"),
     ("adobe.ip_access.get", "/deletedIpRanges"),
     ("arcgis.", "/parameters"),
+    ("arcgis.notebook_jobs.", "/notebookParameters"),
+    ("arcgis.notebook_jobs.", "/openNotebookProgress"),
     ("arcgis.portal.get", "/portalProperties"),
     ("arcgis.portal.get", "/user"),
     ("arcgis.portal.get", "$"),

@@ -181,6 +181,11 @@ fn answers_of_adobe() {
 
 const ARCGIS: &[&str] = &[
     include_str!("../fixtures/arcgis/info.json"),
+    include_str!("../fixtures/arcgis/notebook_job.json"),
+    include_str!("../fixtures/arcgis/notebook_job_of_run.json"),
+    include_str!("../fixtures/arcgis/notebook_job_rows.json"),
+    include_str!("../fixtures/arcgis/notebook_jobs.json"),
+    include_str!("../fixtures/arcgis/notebook_started.json"),
     include_str!("../fixtures/arcgis/portal.json"),
     include_str!("../fixtures/arcgis/task_run_failed.json"),
     include_str!("../fixtures/arcgis/task_runs.json"),
@@ -219,7 +224,11 @@ fn answers_of_arcgis() {
         let nightly = || CronSchedule::daily(4, 0).unwrap();
         match case.rng.u8(..5) {
             0 => {
-                let target = if case.rng.bool() { target("t") } else { user_target("u", "t") };
+                let target = match case.rng.u8(..3) {
+                    0 => target("t"),
+                    1 => user_target("u", "t"),
+                    _ => notebook_target("n"),
+                };
                 run(&mut case, &client, &target).await;
             }
             1 => walk_one_of!(
@@ -247,6 +256,10 @@ fn answers_of_arcgis() {
                 DeleteTaskRun::new("t", "r"),
                 ListUserTasks::new("u"),
                 ListScheduledTasks::new(),
+                ExecuteNotebook::new("n"),
+                ListNotebookJobs::new(),
+                GetNotebookJob::new("j"),
+                CancelNotebookJob::new("j"),
                 GetUserTask::new("u", "t"),
                 CreateUserTask::new("u", "ExecuteReport", nightly()),
                 EnableUserTask::new("u", "t"),

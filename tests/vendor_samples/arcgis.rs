@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use http::Method;
 use scheduled_runs::arcgis::{
-    self, AppToken, ArcGis, CreateUserTask, CronSchedule, DeleteTaskRun, DeleteUserTask,
-    DeleteUserTaskRun, EnableTask, GenerateToken, GetInfo, GetTask, GetTaskRun, GetUserTask,
-    ListTaskRuns, ListTasks, ListUserTasks, Parameters, RunStatus, UpdateLimits, UpdateTaskRun,
-    UpdateUserTask, UpdateUserTaskRun, UserTaskType,
+    self, AppToken, ArcGis, CancelNotebookJob, CreateUserTask, CronSchedule, DeleteTaskRun,
+    DeleteUserTask, DeleteUserTaskRun, EnableTask, ExecuteNotebook, GenerateToken, GetInfo,
+    GetNotebookJob, GetTask, GetTaskRun, GetUserTask, ListNotebookJobs, ListTaskRuns, ListTasks,
+    ListUserTasks, Parameters, RunStatus, UpdateLimits, UpdateTaskRun, UpdateUserTask,
+    UpdateUserTaskRun, UserTaskType,
 };
 use scheduled_runs::client::{ApiRequest, Endpoint};
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{ClientBuilder, ErrorKind};
+use scheduled_runs::{ClientBuilder, ErrorKind, Phase};
 use serde_json::Value;
 
 use super::round_trip::Travels;
@@ -37,6 +38,81 @@ const NOT_COVERED: [(&str, &str); 2] = [
     ("portaladmin_system", "the children of `system`; it shows that there is no `tasks`"),
     ("sharing_runs_syntax_truncated", "a template with placeholders, cut off: not JSON"),
 ];
+
+#[tokio::test]
+async fn every_sample_of_notebooks_decodes_into_its_model() {
+    let Some(samples) = samples("arcgis_nb") else { return };
+    let mut checked = 0;
+    for (name, body) in samples {
+        assert!(check_notebook(&name, &body).await > 0, "{name} decodes to nothing");
+        checked += 1;
+    }
+    eprintln!("{checked} samples of notebooks checked");
+    assert!(checked >= 17, "only {checked} samples were checked");
+}
+
+async fn check_notebook(name: &str, body: &str) -> usize {
+    match name {
+        "nbs_execute_form" => {
+            let form = body.lines().rfind(|line| line.contains("itemId=")).unwrap();
+            let mut told = fields(form.as_bytes());
+            told.retain(|name, _| name != "f" && name != "token");
+            let parameters: Value = serde_json::from_str(&told["notebookParameters"]).unwrap();
+            let execute = ExecuteNotebook::new(&*told["itemId"])
+                .update_portal_item(false)
+                .save_injected_parameters(false)
+                .parameters(parameters);
+            let mut sent = fields(execute.to_request(&base()).unwrap().body());
+            for form in [&mut sent, &mut told] {
+                let text = form.get_mut("notebookParameters").unwrap();
+                *text = serde_json::from_str::<Value>(text).unwrap().to_string();
+            }
+            assert_eq!(sent, told);
+            sent.len()
+        }
+        name if name.ends_with("_execute_success") => {
+            let execute = ExecuteNotebook::new("n");
+            decodes(execute, body, |started| started.job_url.iter().len()).await
+        }
+        name if name.ends_with("_cancel_success") => {
+            decodes(CancelNotebookJob::new("j"), body, |done| done.status.iter().len()).await
+        }
+        "nbs_jobs_short" | "nbs_jobs_detail" | "k8s_jobs" => {
+            decodes(ListNotebookJobs::new(), body, |jobs| {
+                let told = jobs.iter().all(|job| job.status.is_some());
+                assert_eq!(told, name != "nbs_jobs_short");
+                assert!(jobs.iter().all(|job| job.kind().is_some() && job.start_time.is_some()));
+                jobs.len()
+            })
+            .await
+        }
+        "error_admin_style" | "error_sharing_style" => {
+            let error = refused(GetNotebookJob::new("j"), body).await;
+            let sharing = name == "error_sharing_style";
+            assert_eq!(error.kind(), if sharing { ErrorKind::Denied } else { ErrorKind::NotFound });
+            error.vendor_error().iter().len()
+        }
+        job => {
+            decodes(GetNotebookJob::new("j"), body, |found| {
+                let phase = match job {
+                    "nbs_job_submitted" => Phase::Queued,
+                    "nbs_job_completed" => Phase::Succeeded,
+                    "nbs_job_failed" => Phase::Failed,
+                    "nbs_job_cancelled_inferred" => Phase::Cancelled,
+                    "nbs_job_processing" | "k8s_job_direct" | "k8s_job_of_scheduled_run" => {
+                        Phase::Running
+                    }
+                    other => panic!("{other} has no model here: add one"),
+                };
+                assert_eq!(found.phase(), phase, "{job}");
+                let inputs = found.inputs.as_ref().unwrap();
+                assert_eq!(inputs.run_id.is_some(), job == "k8s_job_of_scheduled_run", "{job}");
+                inputs.item_id.iter().len()
+            })
+            .await
+        }
+    }
+}
 
 /// How much of what the sample is about was found.
 async fn check(name: &str, body: &str) -> usize {

@@ -100,6 +100,7 @@ impl<'c> Sent<'c> {
             match api {
                 Api::Admin => "Administrator Directory of the fake",
                 Api::PortalAdmin => "Portal Administrator Directory of the fake",
+                Api::NotebookServer => "Notebook Server Administrator Directory of the fake",
                 Api::Sharing => "Portal Directory of the fake",
             },
         ))
@@ -291,7 +292,7 @@ impl Draft {
 }
 
 /// 32 hexadecimal digits.
-fn is_item(text: &str) -> bool {
+pub(super) fn is_item(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -1,10 +1,14 @@
-//! A stateful fake of ArcGIS Enterprise's scheduled tasks, on loopback.
+//! A stateful fake of ArcGIS Enterprise's scheduled tasks and notebooks, on loopback.
 //!
 //! [`FakeArcGis`] serves the tasks of the Enterprise Administrator API (`/admin/system/tasks`), those of users in the
 //! Sharing API (`/sharing/rest/community/users/<user>/tasks`), their runs, the limits of scheduled tasks, both kinds of
 //! tokens, and what clients ask for before: the portal, its users, and the page where people sign in. Like the vendor it sends nearly everything with HTTP 200, errors too. It keeps what callers
-//! change. Nothing moves by itself: no API starts a run, so [`FakeArcGis::start_run`] acts as the schedule, and the run
-//! takes a step at every poll, alone or in a list, so tests need no sleep.
+//! change. Nothing moves by itself: no API starts a run of a task, so [`FakeArcGis::start_run`] acts as the schedule, and the
+//! run takes a step at every poll, alone or in a list, so tests need no sleep.
+//!
+//! Notebooks are executed, and their jobs served, where the [deployment](FakeArcGis::deployment) has them: below
+//! `/admin/notebooks` on Kubernetes, otherwise on a Notebook Server, [`FakeArcGis::notebook_server_url`]. A notebook is the item
+//! of a task of type `ExecuteNotebook`. Plans of [`next_run`](FakeArcGis::next_run) are for executions.
 //!
 //! It refuses a parameter that an operation does not have, a repeated parameter, and a schedule that Quartz does not
 //! understand. A request without `f=json` or `f=pjson` gets a web page and is not carried out. What the vendor accepts but
@@ -14,11 +18,13 @@
 //! an administrator who creates a task, that lists of the administrator API come in pages, that runs come latest first and
 //! are the same in both APIs, the format of the limits, code 404 for what does not exist, that updates do not change what
 //! they leave out, the `taskState` of a task that failed too often, and that an app has the tasks of its owner but not the
-//! rights of an administrator. `runIntervalSeconds` and the `nextStart` of a task are estimates. The fake does not check
-//! that items exist.
+//! rights of an administrator; of jobs, all responses to errors, that Kubernetes ignores `num` and `sortByDate`, calls its
+//! details `detail`, and sends messages, and how a job looks that was cancelled. `runIntervalSeconds` and the `nextStart` of a task are estimates. The fake does not check
+//! that other items exist.
 
 mod checks;
 mod cron;
+mod notebooks;
 mod portal;
 mod responses;
 mod routes;
@@ -30,7 +36,7 @@ mod tokens;
 use chrono::FixedOffset;
 
 use super::Plan;
-use super::kit::{FakeServer, FakeVendor, HandsOutTokens, found};
+use super::kit::{Course, FakeServer, FakeVendor, HandsOutTokens, StartsRuns, found};
 use crate::arcgis::{ArcGis, GenerateToken};
 use crate::client::ClientBuilder;
 
@@ -53,10 +59,18 @@ pub type FakeArcGis = FakeServer<ArcGis>;
 impl FakeVendor for ArcGis {
     type State = State;
 
-    fn set_up(_: &FakeArcGis, builder: ClientBuilder<Self>) -> ClientBuilder<Self> {
-        builder.credential(GenerateToken::new(FakeArcGis::USERNAME, FakeArcGis::PASSWORD))
+    fn set_up(fake: &FakeArcGis, builder: ClientBuilder<Self>) -> ClientBuilder<Self> {
+        let user = GenerateToken::new(FakeArcGis::USERNAME, FakeArcGis::PASSWORD);
+        let builder = builder.credential(user);
+        if fake.lock().has_notebook_server() {
+            return builder.notebook_server(fake.notebook_server_url());
+        }
+        builder
     }
 }
+
+/// Executions of notebooks.
+impl StartsRuns for ArcGis {}
 
 impl HandsOutTokens for ArcGis {}
 
@@ -84,6 +98,8 @@ impl FakeArcGis {
     pub const RETENTION: &'static str = "39d47a60be125c8f9e03f6b1d27c84a3";
     /// A task of type `ExecuteNotebook` with five runs, a day apart; the last but one failed.
     pub const NOTEBOOK: &'static str = "4e10b7d3c96f4258a71d8e05f3b2c964";
+    /// The notebook that [`NOTEBOOK`](Self::NOTEBOOK) executes: its item. It has no jobs; one of another notebook ended long ago.
+    pub const NOTEBOOK_ITEM: &'static str = "d2e18f63ab4c4079b1328f0a5e6d7c9b";
     /// A task of type `ExecuteReport` that never ran.
     pub const REPORT: &'static str = "5a72c8e4d01b4f3796e8f1a2b5d0c375";
     /// A completed task of type `UpdateInsightsWorkbook` with one old run.
@@ -122,6 +138,8 @@ impl FakeArcGis {
     #[track_caller]
     pub fn start_run(&self, task: &str, plan: Plan) -> String {
         plan.check::<State>();
+        let is_cancelled = Course::new::<State>(plan.clone()).end() == Some("cancelled");
+        assert!(!is_cancelled, "a run of a task cannot be cancelled");
         let started = self.lock().start_run(task, plan);
         found(started, "active task", task)
     }
@@ -134,6 +152,43 @@ impl FakeArcGis {
     pub fn finish_with(&self, run: &str, status: &str, result: &str) {
         let ended = self.lock().finish_with(run, status, Some(result));
         found(ended, "run", run);
+    }
+
+    /// The run of a task of type `ExecuteNotebook` gets a job, which names the run on Kubernetes; returns its ID.
+    ///
+    /// # Panics
+    /// If there is no such run, or its task has no item.
+    #[track_caller]
+    pub fn start_job_of_run(&self, run: &str) -> String {
+        let started = self.lock().start_job_of_run(run);
+        found(started, "run of a notebook's task", run)
+    }
+
+    /// The Notebook Server, as [`notebook_server`](ClientBuilder::notebook_server) takes it. It is there if the deployment is
+    /// [`Deployment::WindowsOrLinux`]; a [`client_builder`](Self::client_builder) made after that has it set.
+    #[must_use]
+    pub fn notebook_server_url(&self) -> String {
+        self.at("/notebooks")
+    }
+
+    /// Whether lists of jobs of Kubernetes have details, as since 12.1. Default `true`.
+    pub fn job_details(&self, listed: bool) {
+        self.lock().job_settings.without_details = !listed;
+    }
+
+    /// Whether jobs can be cancelled. Default `true`; Kubernetes 11.4 cannot.
+    pub fn job_cancels(&self, possible: bool) {
+        self.lock().job_settings.without_cancel = !possible;
+    }
+
+    /// Whether a Notebook Server cancels a job by GET only, as its page says. Default `false`: by POST only.
+    pub fn cancels_by_get(&self, by_get: bool) {
+        self.lock().job_settings.cancel_by_get = by_get;
+    }
+
+    /// Whether a job is gone as soon as it has ended, as on Kubernetes 11.4. Default `false`.
+    pub fn removes_ended_jobs(&self, removed: bool) {
+        self.lock().job_settings.removed_at_end = removed;
     }
 
     /// Which edition this is. Default [`Deployment::Kubernetes`].
@@ -218,10 +273,10 @@ impl FakeArcGis {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Deployment {
-    /// It has `/admin`, with tasks.
+    /// It has `/admin`, with tasks and notebooks.
     #[default]
     Kubernetes,
-    /// It has `/portaladmin`, where there are no tasks, and no `/admin`.
+    /// It has `/portaladmin`, where there are no tasks, no `/admin`, and a Notebook Server.
     WindowsOrLinux,
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Api {
     PortalAdmin,
     /// `/sharing/rest`
     Sharing,
+    /// `/admin` of a Notebook Server
+    NotebookServer,
 }
 
 /// How responses are written.
@@ -118,7 +120,7 @@ impl Refusal {
             Api::Sharing => false,
             // Its errors about tokens are those of the rest of the portal.
             Api::PortalAdmin => !matches!(code, 498 | 499),
-            Api::Admin => true,
+            Api::Admin | Api::NotebookServer => true,
         };
         if own_form && style.admin_errors == AdminErrors::Messages {
             details.insert(0, message);

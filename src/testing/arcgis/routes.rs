@@ -6,7 +6,7 @@ use super::checks::{Draft, Sent, cannot_be};
 use super::responses::{Api, ParsedRequest, Refusal, Reply, data};
 use super::shapes::Page;
 use super::state::{Owner, State, Task};
-use super::{Deployment, FakeArcGis, portal};
+use super::{Deployment, FakeArcGis, notebooks, portal};
 use crate::testing::kit::FakeState as _;
 
 /// The parts of a path that are not matched yet.
@@ -22,6 +22,7 @@ pub(super) fn api_of(path: &str) -> Option<(Api, &'static str)> {
         ("/enterprise/sharing/rest", Api::Sharing),
         ("/enterprise/admin", Api::Admin),
         ("/enterprise/portaladmin", Api::PortalAdmin),
+        ("/notebooks/admin", Api::NotebookServer),
     ];
     roots.into_iter().find_map(|(root, api)| {
         let rest = path.strip_prefix(root)?;
@@ -38,17 +39,30 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
         ("GET", Some("/sharing/rest/oauth2/authorize")) => return Ok(state.sign_in_page(call)),
         _ => {}
     }
-    let missing = match state.deployment {
-        Deployment::Kubernetes => Api::PortalAdmin,
-        Deployment::WindowsOrLinux => Api::Admin,
+    let has = |api| match state.deployment {
+        Deployment::Kubernetes => matches!(api, Api::Sharing | Api::Admin),
+        Deployment::WindowsOrLinux => api != Api::Admin,
     };
-    let found = api_of(&call.path).filter(|(api, _)| *api != missing);
+    let found = api_of(&call.path).filter(|(api, _)| has(*api));
     let (api, root) = found.ok_or_else(Refusal::nowhere)?;
     let sent = &Sent::new(call, root);
     sent.check(api, state.strict)?;
     let parts: Vec<&str> = sent.parts.iter().map(String::as_str).collect();
     match api {
         Api::Sharing => sharing(state, sent, &parts),
+        Api::NotebookServer => {
+            let caller = state.caller(sent, api)?;
+            match parts.as_slice() {
+                ["notebooks", "executeNotebook"] | ["system", "jobs", ..] => {
+                    notebooks::route(state, sent, &caller, parts.get(1..).unwrap_or_default())
+                }
+                _ => Err(Refusal::not_found("path")),
+            }
+        }
+        Api::Admin if parts.first() == Some(&"notebooks") => {
+            let caller = state.caller(sent, api)?;
+            notebooks::route(state, sent, &caller, parts.get(1..).unwrap_or_default())
+        }
         Api::Admin | Api::PortalAdmin => {
             if !state.caller(sent, api)?.administrator {
                 return Err(Refusal::denied());

@@ -1,10 +1,11 @@
 //! What the fake remembers, and how it changes.
 
 use chrono::{DateTime, FixedOffset, SubsecRound, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::checks::{Draft, Sent};
 use super::cron::Cron;
+use super::notebooks::{Job, JobSettings};
 use super::responses::{Api, ParsedRequest, Refusal, Reply, Style};
 use super::routes::{api_of, route};
 use super::sign_in::{self, SIGN_IN};
@@ -36,6 +37,8 @@ pub struct State {
     pub(super) limits: Limits,
     /// In the order of their creation.
     pub(super) tasks: Vec<Task>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) job_settings: JobSettings,
 }
 
 #[derive(Default)]
@@ -351,9 +354,9 @@ impl FakeState for State {
         "/enterprise/sharing/rest/oauth2/token",
         SIGN_IN,
     ];
-    const TARGET: &'static str = "task";
+    const TARGET: &'static str = "task or notebook";
     const VERBS: &'static [&'static str] =
-        &["Plan::reason", "NewRun::took", "NewRun::reason", "NewRun::url"];
+        &["Plan::reason", "Plan::listed_after", "NewRun::took", "NewRun::reason", "NewRun::url"];
 
     fn new(origin: String) -> Self {
         let mut state = Self { origin, created_id_told: true, ..Self::default() };
@@ -371,12 +374,16 @@ impl FakeState for State {
             End::Fails => Some("failed"),
             End::Skipped => Some("skipped"),
             End::SubmitFails => Some("submitfailed"),
-            End::FailsSilently | End::Cancelled => None,
+            End::Cancelled => Some("cancelled"),
+            End::FailsSilently => None,
         }
     }
 
     /// It does not move by itself, whatever its status.
     fn add_run(&mut self, task: &str, new: NewRun) -> Option<String> {
+        if self.is_notebook(task) {
+            return Some(self.add_job(task, new));
+        }
         let now = self.kit.now();
         let at = new.created.unwrap_or(now);
         let id = new.id.unwrap_or_else(|| self.new_id());
@@ -401,11 +408,19 @@ impl FakeState for State {
     }
 
     fn trigger_from_elsewhere(&mut self, task: &str) -> Option<String> {
+        if self.is_notebook(task) {
+            let user = FakeArcGis::USERNAME;
+            return Some(self.start_job(task, user, Map::new(), Plan::succeeds()));
+        }
         self.start_run(task, Plan::succeeds())
     }
 
+    fn is_trigger(&mut self, call: &ParsedRequest) -> bool {
+        call.method == "POST" && call.path.ends_with("/notebooks/executeNotebook")
+    }
+
     fn finish(&mut self, run: &str, status: &str) -> Option<()> {
-        self.finish_with(run, status, None)
+        self.finish_job(run, status).or_else(|| self.finish_with(run, status, None))
     }
 
     fn new_token(&mut self) -> String {
@@ -469,7 +484,7 @@ impl State {
         self.add_task(None, Some(FakeArcGis::RETENTION), retention);
 
         let notebook = Draft {
-            item: Some("d2e18f63ab4c4079b1328f0a5e6d7c9b".to_owned()),
+            item: Some(FakeArcGis::NOTEBOOK_ITEM.to_owned()),
             parameters: Some(json!({
                 "notebookParameters": "{\"region\":\"north\"}",
                 "saveInjectedParameters": true,
@@ -533,6 +548,9 @@ impl State {
         if let Some(once) = self.start_run(FakeArcGis::INSIGHTS, Plan::succeeds().takes(0)) {
             self.date_back(&once, hours_ago(24 * 100));
         }
+        // Of a notebook that is gone. That it is listed shows that jobs are kept.
+        let job = NewRun::new("COMPLETED").created(hours_ago(300));
+        self.add_job("0b1c2d3e4f5061728394a5b6c7d8e9fa", job);
         let stuck = NewRun::new("submitfailed").reason("No machine is free.");
         self.add_run(FakeArcGis::SCENE, stuck.created(hours_ago(200)));
     }

@@ -38,7 +38,7 @@ pub trait FakeVendor: Api + Sized {
     fn set_up(fake: &FakeServer<Self>, builder: ClientBuilder<Self>) -> ClientBuilder<Self>;
 }
 
-/// A vendor whose API starts runs: all but ArcGIS.
+/// A vendor whose API starts runs: all of them.
 pub trait StartsRuns: FakeVendor {}
 
 /// A vendor whose fake hands out tokens: Adobe, ArcGIS and Foundry.

@@ -25,14 +25,14 @@ pub(in crate::testing) const LISTS_PER_POLL: u32 = 5;
 ///
 /// | | Adobe | ArcGIS | Foundry | Mode | Supermetrics |
 /// |---|---|---|---|---|---|
-/// | [`cancelled`](Self::cancelled) | yes | | yes | yes | yes |
+/// | [`cancelled`](Self::cancelled) | yes | yes | yes | yes | yes |
 /// | [`skipped`](Self::skipped) | | yes | yes | | |
 /// | [`submit_fails`](Self::submit_fails) | | yes | yes | | |
 /// | [`fails_silently`](Self::fails_silently) | | | | | yes |
 /// | [`code`](Self::code) | yes | | yes | yes | yes |
 /// | [`reason`](Self::reason) | | yes | | | |
 /// | [`after_lists`](Self::after_lists) | yes | | yes | | |
-/// | [`listed_after`](Self::listed_after) | yes | | yes | yes | yes |
+/// | [`listed_after`](Self::listed_after) | yes | yes | yes | yes | yes |
 /// | [`rows`](Self::rows), [`table`](Self::table), [`split_by`](Self::split_by) | | | | | yes |
 #[derive(Clone, Debug)]
 #[must_use = "a plan does nothing until a fake has it"]
