@@ -37,7 +37,8 @@ usage: any_vendor [--fail] [VENDOR | VENDOR:TARGET]
           supermetrics
   TARGET  what to run there, as a `Target` prints it:
           percent-encoded, so that a user's task of ArcGIS
-          is arcgis:USER%2FTASK
+          is arcgis:USER%2FTASK, and a notebook is
+          arcgis:notebook%3AITEM
   --fail  on a fake: the run fails, to show its reason
 
 Uses your account if the vendor's environment variables are
@@ -82,7 +83,7 @@ async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
         let wait = provider.wait(&run).every(Duration::from_secs(1));
         wait.on_update(move |run| progress.show(run)).await
     };
-    let person = Person { provider: &provider, known: known.clone(), bar: &bar };
+    let person = Person { provider: &provider, target: &target, known: known.clone(), bar: &bar };
     tokio::select! {
         run = awaited => run.map(Some),
         () = person.quits(interrupts) => {
@@ -92,7 +93,7 @@ async fn run(argument: &str, fail: bool) -> Result<Option<RunSnapshot>> {
                 Some(run) => say!(
                     "The run may still be running at {name}. To resume the wait, keep this line:\n  {run}"
                 ),
-                None if provider.capabilities().trigger => say!(
+                None if provider.capabilities_of(&target).trigger => say!(
                     "It is not known whether a run has started at {name}. Look there before you start another one."
                 ),
                 None => say!("No run was started."),
@@ -111,7 +112,7 @@ async fn start(
     bar: &ProgressBar,
 ) -> Result<RunRef> {
     let next_is = |plan| fake.into_iter().for_each(|fake| fake.next_run(plan));
-    if provider.capabilities().trigger {
+    if provider.capabilities_of(target).trigger {
         next_is(plan);
         bar.set_message("starting");
         bar.suspend(|| say!("\nTriggering a run of {}.", short(&target.to_string())));
@@ -198,6 +199,7 @@ impl Interrupts {
 /// Who may press Ctrl-C, while the run is triggered and awaited.
 struct Person<'a> {
     provider: &'a Arc<dyn RunProvider>,
+    target: &'a Target,
     /// The run, as soon as it is known.
     known: watch::Receiver<Option<RunRef>>,
     bar: &'a ProgressBar,
@@ -215,7 +217,7 @@ impl Person<'_> {
     /// the run continue.
     async fn quits(self, mut interrupts: Interrupts) {
         interrupts.next().await;
-        let capabilities = self.provider.capabilities();
+        let capabilities = self.provider.capabilities_of(self.target);
         let vendor = self.provider.vendor();
         let (name, is_known) = (name(vendor.as_str()), self.known.borrow().is_some());
         if !is_known && !capabilities.trigger {

@@ -94,8 +94,8 @@ async fn start([adobe, arcgis, foundry, mode, supermetrics]: [u16; 5]) -> io::Re
     let foundry = FakeFoundry::start_on(foundry).await?;
     let mode = FakeMode::start_on(mode).await?;
     let supermetrics = FakeSupermetrics::start_on(supermetrics).await?;
-    // No API of this vendor starts a run, so one is under way: it succeeds as it is polled.
-    arcgis.next_run(Plan::Succeeds);
+    // No API of this vendor starts a run of a task, so one is under way: it succeeds as it is polled.
+    Fake::next_run(&arcgis, Plan::Succeeds);
     let tasks = vec![FakeArcGis::NOTEBOOK, FakeArcGis::REPORT, FakeArcGis::INSIGHTS];
     let oauth = [
         ("FOUNDRY_CLIENT_ID", FakeFoundry::CLIENT_ID.to_owned()),

@@ -50,7 +50,7 @@ async fn show(argument: &str) -> Result<()> {
     let (vendor, target) = parse(argument)?;
     let Connected { provider, target, fake } = connect(&vendor, target).await?;
     let name = name(&vendor);
-    let capabilities = provider.capabilities();
+    let capabilities = provider.capabilities_of(&target);
 
     heading(&format!("The last runs of {}", short(&target.to_string())));
     let page = provider.fetch_page(&target, None, &CallLimits::default()).await?;

@@ -77,7 +77,7 @@ async fn start(argument: &str, file: &Path, crash: bool) -> Result<bool> {
     let mut stored = store.entries.iter().map(Entry::target);
     let target = target.or_else(|| stored.find(|it| it.vendor().as_str() == vendor).cloned());
     let connected = connect(&vendor, target).await?;
-    if !connected.provider.capabilities().trigger {
+    if !connected.provider.capabilities_of(&connected.target).trigger {
         let name = name(&vendor);
         let why = format!("{name} cannot trigger runs; use adobe, foundry, mode or supermetrics");
         return Err(mistake(why));

@@ -171,7 +171,9 @@ impl Fake for FakeAdobe {
 
 async fn arcgis(target: Option<Target>) -> Result<Connected> {
     let names = ["ARCGIS_PORTAL", "ARCGIS_USERNAME", "ARCGIS_PASSWORD"];
-    let Some([portal, user, password]) = account_for(names, "ARCGIS_TASK", target.as_ref(), &[])?
+    let server = "ARCGIS_NOTEBOOK_SERVER";
+    let Some([portal, user, password]) =
+        account_for(names, "ARCGIS_TASK", target.as_ref(), &[server])?
     else {
         let fake = FakeArcGis::start().await;
         announce("ArcGIS Enterprise", &fake.base_url(), &names, "ARCGIS_TASK");
@@ -181,16 +183,20 @@ async fn arcgis(target: Option<Target>) -> Result<Connected> {
         return Ok(Connected { provider, target, fake: Some(Box::new(fake)) });
     };
     let target = given(target, "ARCGIS_TASK", |task| Ok(arcgis::user_target(&*user, task)))?;
-    let client = arcgis::Client::builder()
+    let mut client = arcgis::Client::builder()
         .base_url(portal)
-        .credential(arcgis::GenerateToken::new(user, password))
-        .build()?;
-    Ok(Connected { provider: Arc::new(client), target, fake: None })
+        .credential(arcgis::GenerateToken::new(user, password));
+    if let Some(url) = variable(server) {
+        client = client.notebook_server(url);
+    }
+    Ok(Connected { provider: Arc::new(client.build()?), target, fake: None })
 }
 
 impl Fake for FakeArcGis {
     fn next_run(&self, plan: Plan) {
         let plan = plan.or(testing::Plan::fails("KeyError: 'counts'"));
+        // Of the task, and of the notebook, if that is what is run.
+        self.next_run(plan.clone());
         self.start_run(Self::NOTEBOOK, plan);
     }
 
