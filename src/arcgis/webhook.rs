@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn with_a_key_only_a_signature_that_fits_wakes_waits() {
         #[cfg(not(feature = "rustls"))]
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let key = Some("a key of these tests");
         // By Python's `hmac` module.
         let tag = "uTUOokSFeuPzGKKR3TMVBvkqB+v+7UjrLL4QIV7/aos=";

@@ -7,6 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
+use rustls::SignatureScheme;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::SigningKey;
 use scheduled_runs::ErrorKind;
 use scheduled_runs::adobe::Webhook;
 use scheduled_runs::client::{
@@ -16,11 +21,6 @@ use scheduled_runs::run::Event;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::webhook::Received;
 use serde_json::json;
-use tokio_rustls::rustls::SignatureScheme;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::sign::SigningKey;
 
 use super::{CLIENT_ID, RUN, addressed, begun, ended, run_in};
 
@@ -33,7 +33,7 @@ fn signing_key(number: usize) -> std::sync::Arc<dyn SigningKey> {
         include_bytes!("signing_key_2.pem").as_slice(),
     ][number];
     let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
-    ring::default_provider().key_provider.load_private_key(key).unwrap()
+    aws_lc_rs::default_provider().key_provider.load_private_key(key).unwrap()
 }
 
 fn public_key(number: usize) -> String {

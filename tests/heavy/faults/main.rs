@@ -5,7 +5,6 @@
 //!
 //! No test waits for real: pauses are those of a `ManualClock`, and where a limit on the network shall run out, tokio's
 //! time is paused, so that it runs out as soon as nothing else happens.
-#![cfg(feature = "adobe")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,38 +15,27 @@
 #![allow(clippy::disallowed_methods, reason = "the other side has a clock of its own")]
 
 mod answers;
-#[cfg(feature = "rustls")]
 mod certificates;
 mod child;
 mod compressed;
 mod done_or_not;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod held;
 mod http2;
 mod load;
 mod nothing_sent;
 mod pages;
-#[cfg(feature = "rustls")]
 mod proxies;
 mod reused;
 mod secrets;
 mod server;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod spellings;
-#[cfg(feature = "rustls")]
 mod tls;
-#[cfg(all(feature = "arcgis", feature = "foundry"))]
 mod tokens;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod unpolled;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod vendors;
 mod wait;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod waits;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod walks;
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 mod ways;
 
 use std::collections::BTreeSet;

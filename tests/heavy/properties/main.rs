@@ -1,11 +1,4 @@
 //! What holds for every input, not for examples only. `PROPTEST_CASES` sets how many are tried.
-#![cfg(all(
-    feature = "adobe",
-    feature = "arcgis",
-    feature = "foundry",
-    feature = "mode",
-    feature = "supermetrics"
-))]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -81,7 +81,6 @@ impl Server {
         Self { port, state }
     }
 
-    #[cfg(feature = "rustls")]
     async fn start_tls(
         tls: tokio_rustls::TlsAcceptor,
         acts: impl IntoIterator<Item = Act>,
@@ -389,7 +388,6 @@ async fn fault_15_of_two_requests_on_one_connection_only_the_one_left_out_was_ce
     }
 }
 
-#[cfg(feature = "rustls")]
 #[tokio::test]
 async fn fault_15_inside_tls_both_sides_agree_on_http_2_by_themselves() {
     use crate::certificates::Authority;

@@ -1,5 +1,4 @@
 //! Spans and events of calls and waits, and what nobody may read in them.
-#![cfg(feature = "adobe")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
 use std::collections::BTreeSet;
@@ -148,7 +147,7 @@ fn the_guide_has_a_table_of_all_spans_and_events() {
             provider.wait_all([run]).ends().next().await.unwrap().unwrap();
         });
     });
-    let guide = include_str!("../src/guide/observing.md");
+    let guide = include_str!("../../src/guide/observing.md");
     let described = guide.lines().filter(|line| line.contains("| `scheduled_runs::"));
     let described: BTreeSet<_> = described.map(ToOwned::to_owned).collect();
     assert_eq!(*rows.0.lock().unwrap(), described);

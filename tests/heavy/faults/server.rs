@@ -52,7 +52,6 @@ impl Answer {
         Self::new(text, Then::Keep)
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -117,7 +116,6 @@ impl Server {
     }
 
     /// As [`start`](Self::start), inside TLS.
-    #[cfg(feature = "rustls")]
     pub(crate) async fn start_tls(
         tls: TlsAcceptor,
         answers: impl IntoIterator<Item = Answer>,
@@ -158,7 +156,6 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

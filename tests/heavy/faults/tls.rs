@@ -151,7 +151,6 @@ async fn fault_04_with_an_authority_of_ones_own_everything_works_and_fails_as_el
     }
 }
 
-#[cfg(all(feature = "arcgis", feature = "foundry", feature = "mode", feature = "supermetrics"))]
 #[tokio::test]
 async fn fault_04_no_vendors_credential_goes_to_a_server_that_is_not_trusted() {
     use crate::ways::{Setup, WAYS};

@@ -1,31 +1,25 @@
-//! TLS with cryptography that the program installs: `cargo test --no-default-features --features
-//! adobe,rustls-no-provider --test rustls_provider`.
-#![cfg(all(
-    feature = "adobe",
-    feature = "rustls-no-provider",
-    not(any(feature = "rustls", feature = "native-tls"))
-))]
+//! TLS with cryptography that the program installs: `cargo test -p no-provider`.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic")]
 
-#[path = "faults/certificates.rs"]
+#[path = "../heavy/faults/certificates.rs"]
 #[allow(dead_code, reason = "other tests need more kinds of certificates")]
 mod certificates;
 
+use rustls::crypto::aws_lc_rs;
 use scheduled_runs::ErrorKind;
 use scheduled_runs::adobe::{AccessToken, Client, ListRuns, Webhook};
 use scheduled_runs::client::ReqwestTransport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio_rustls::rustls::crypto::ring;
 
 use self::certificates::Authority;
 
 const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n{\"runsSchedules\":[{\"id\":\"by ring\"}]}";
+    b"HTTP/1.1 200 OK\r\ncontent-length: 35\r\n\r\n{\"runsSchedules\":[{\"id\":\"by aws\"}]}";
 
 // One test, for what a program has installed cannot be taken out again.
 #[tokio::test]
-async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
+async fn without_cryptography_a_client_is_an_error_and_with_that_of_the_program_it_works() {
     let builder = || {
         Client::builder()
             .credential(AccessToken::new("canary", "key"))
@@ -41,7 +35,7 @@ async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
         assert!(error.to_string().contains("install a crypto provider"), "{error}");
     }
 
-    ring::default_provider().install_default().unwrap();
+    aws_lc_rs::default_provider().install_default().unwrap();
     builder().build().unwrap();
     webhook().unwrap();
     let authority = Authority::new();
@@ -60,6 +54,6 @@ async fn without_cryptography_a_client_is_an_error_and_with_ring_it_works() {
     let transport = ReqwestTransport::from_builder(trusting).unwrap();
     let client = builder().base_url(base).transport(transport).build().unwrap();
     let runs = client.send(ListRuns::new("nightly")).await.unwrap();
-    assert_eq!(runs.items[0].id.as_str(), "by ring");
+    assert_eq!(runs.items[0].id.as_str(), "by aws");
     assert!(heard.await.unwrap().starts_with(b"GET /schedules/nightly/runs"));
 }

@@ -221,7 +221,6 @@ async fn fault_75_a_secret_is_cut_out_in_the_encodings_that_servers_commonly_use
     }
 }
 
-#[cfg(feature = "supermetrics")]
 #[tokio::test]
 async fn fault_75_a_key_inside_a_target_is_neither_printed_nor_sent() {
     use scheduled_runs::supermetrics::{Client, Query, VENDOR};
