@@ -177,6 +177,7 @@ mod runs;
 mod saved_queries;
 mod schedule_id;
 mod state;
+pub mod transfers;
 
 pub use self::accounts::{Account, ListAccounts, Login};
 pub use self::batches::{
