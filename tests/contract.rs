@@ -16,7 +16,7 @@ use scheduled_runs::testing::arcgis::{Deployment, FakeArcGis};
 use scheduled_runs::testing::contract::{self, Subject};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::testing::{FakeProvider, ManualClock, NewRun, Plan};
 use scheduled_runs::{
     Phase, RunProvider, RunProviderExt as _, Target, adobe, arcgis, foundry, mode, supermetrics,
@@ -290,6 +290,51 @@ impl Subject for Supermetrics {
     }
 }
 
+struct Transfers {
+    fake: FakeTransfers,
+    client: supermetrics::transfers::Client,
+}
+
+impl Transfers {
+    async fn new() -> Self {
+        let fake = FakeTransfers::start().await;
+        // The contract triggers one target several times at once, and each trigger loads the same day.
+        fake.refuse_overlaps(false);
+        let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+        Self { fake, client }
+    }
+}
+
+impl Subject for Transfers {
+    fn provider(&self) -> Arc<dyn RunProvider> {
+        Arc::new(self.client.clone())
+    }
+
+    fn target(&self) -> Target {
+        self.client.target(FakeTransfers::TRANSFER)
+    }
+
+    fn next_run(&self, ending: Phase) {
+        self.fake.next_run(match ending {
+            Phase::Succeeded => Plan::succeeds(),
+            Phase::Failed => Plan::fails("the login has expired"),
+            _ => Plan::never_ends(),
+        });
+    }
+
+    fn lose_next_trigger_response(&self) {
+        self.fake.lose_next_trigger_response();
+    }
+
+    fn trigger_from_elsewhere(&self) {
+        self.fake.trigger_from_elsewhere(FakeTransfers::TRANSFER);
+    }
+
+    fn triggers(&self) -> usize {
+        self.fake.triggers(FakeTransfers::TRANSFER)
+    }
+}
+
 struct Memory(FakeProvider);
 
 impl Subject for Memory {
@@ -346,6 +391,11 @@ async fn arcgis_keeps_the_contract_for_notebooks_of_both_deployments() {
 #[tokio::test]
 async fn supermetrics_keeps_the_contract() {
     contract::check(Supermetrics::new).await;
+}
+
+#[tokio::test]
+async fn transfers_keep_the_contract() {
+    contract::check(Transfers::new).await;
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ impl<V: FakeVendor> FakeServer<V> {
 impl<V: FakeVendor> FakeServer<V> {
     /// Adds a run that exists already; returns its ID. Lists contain it at once.
     ///
-    /// The target is the ID of a schedule, report or task; at Supermetrics that of a data source.
+    /// The target is the ID of a schedule, report, task or transfer; for queries of Supermetrics that of a data source.
     ///
     /// # Panics
     /// If there is no such target, or the vendor lacks something that the run is to have.

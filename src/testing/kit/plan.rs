@@ -34,6 +34,8 @@ pub(in crate::testing) const LISTS_PER_POLL: u32 = 5;
 /// | [`after_lists`](Self::after_lists) | yes | | yes | | |
 /// | [`listed_after`](Self::listed_after) | yes | yes | yes | yes | yes |
 /// | [`rows`](Self::rows), [`table`](Self::table), [`split_by`](Self::split_by) | | | | | yes |
+///
+/// The fake of Supermetrics' transfers has `cancelled`, `fails_silently` and `listed_after`.
 #[derive(Clone, Debug)]
 #[must_use = "a plan does nothing until a fake has it"]
 pub struct Plan {
@@ -316,6 +318,8 @@ impl Course {
 /// | [`parameters`](Self::parameters), [`purged`](Self::purged) | | | | yes | |
 /// | [`rows`](Self::rows), [`app_id`](Self::app_id) | | | | | yes |
 /// | [`url`](Self::url) | | yes | | | |
+///
+/// The fake of Supermetrics' transfers has `took` and `reason`.
 #[derive(Clone, Debug)]
 #[must_use = "a run does nothing until a fake has it"]
 pub struct NewRun {

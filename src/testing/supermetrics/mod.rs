@@ -1,4 +1,4 @@
-//! A stateful fake of the Supermetrics query API, on loopback.
+//! Stateful fakes of the Supermetrics query API, and of its [transfers](FakeTransfers), on loopback.
 //!
 //! [`FakeSupermetrics`] serves data calls in all formats, status, results, history, accounts, fields, segments, a saved
 //! query with its short URL, and batches. It keeps what callers start, and it is strict: it refuses a parameter that the
@@ -33,6 +33,7 @@ mod routes;
 mod rows;
 mod shapes;
 mod state;
+mod transfers;
 
 use super::kit::{FakeServer, FakeVendor, StartsRuns, check_failure};
 use crate::client::ClientBuilder;
@@ -41,6 +42,7 @@ use crate::supermetrics::{ApiKey, Supermetrics};
 use self::responses::Refusal;
 pub use self::responses::{ErrorShape, LastPage, NextLinks, NoData, RowShape};
 use self::state::State;
+pub use self::transfers::FakeTransfers;
 
 /// A running fake of Supermetrics. The methods that all fakes have are described with [`FakeServer`].
 ///
