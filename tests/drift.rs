@@ -325,3 +325,33 @@ async fn supermetrics_responses_report_only_what_is_new() {
     all.hold("saved_query", GetSavedQuery::new("q"), &[]).await;
     all.are_all_seen();
 }
+
+#[tokio::test]
+async fn responses_about_transfers_report_only_what_is_new() {
+    use supermetrics::transfers::*;
+
+    let definition = || NewTransfer::new("SHP", 12, 4, "Shop to lake");
+    let mut all = Fixtures::new(|| Client::builder().team(7));
+    all.hold("backfill", GetBackfill::new("b"), &["/data/status: BackfillStatus"]).await;
+    all.hold("backfills", ListIncompleteBackfills::new(), &["/data/*/status: BackfillStatus"])
+        .await;
+    let day = chrono::NaiveDate::default();
+    all.hold(
+        "runs",
+        ListTransferRuns::new("t", day, day),
+        &["/data/*/status: RunStatus", "/data/*/type: RunType"],
+    )
+    .await;
+    all.hold(
+        "run",
+        GetTransferRun::new("r"),
+        &["/data/query_details/*/status: RunStatus", "/data/status: RunStatus"],
+    )
+    .await;
+    all.hold("transfers", ListTransfers::new(), &["/data/*/state: TransferState"]).await;
+    all.hold("transfer", GetTransfer::new("t"), &["/schedule/*/run_interval: RunInterval"]).await;
+    all.hold("changed", CreateTransfer::new(definition()), &[]).await;
+    all.hold("state", PauseTransfer::new("t"), &["/state: TransferState"]).await;
+    all.hold("validation", ValidateTransfer::new(definition()), &[]).await;
+    all.are_all_seen();
+}

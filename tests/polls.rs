@@ -18,7 +18,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::testing::{ManualClock, NewRun, Plan};
 use scheduled_runs::{
     Phase, RunProvider, RunProviderExt as _, RunRef, Target, arcgis, foundry, supermetrics,
@@ -96,6 +96,12 @@ async fn a_poll_is_one_request_at_each_vendor() {
     let query = supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE).fields("date, cost");
     let run = client.trigger(&supermetrics::target(&query)).await.unwrap();
     assert_eq!(calls_of(&client, &run, &calls).await, [("supermetrics.queries.get_status", 100)]);
+
+    let fake = FakeTransfers::start().await;
+    let client = client!(fake, calls);
+    fake.next_run(plan());
+    let run = client.trigger(&client.target(FakeTransfers::TRANSFER)).await.unwrap();
+    assert_eq!(calls_of(&client, &run, &calls).await, [("supermetrics.backfills.get", 100)]);
 
     // The first poll finds a run without a build, the second one its build; all others ask for the build alone.
     let fake = FakeFoundry::start().await;
@@ -217,4 +223,11 @@ async fn the_history_of_a_target_is_one_request_at_each_vendor() {
     calls.take();
     assert_eq!(durations(&client, &target).await.len(), 1);
     assert_eq!(calls.take(), [("supermetrics.history.list", 1)]);
+
+    let fake = FakeTransfers::start().await;
+    let client = client!(fake, calls);
+    fake.add_run(FakeTransfers::TRANSFER, NewRun::new("COMPLETED").took(Duration::from_secs(305)));
+    let target = client.target(FakeTransfers::TRANSFER);
+    assert_eq!(durations(&client, &target).await, [305, 218, 218, 218]);
+    assert_eq!(calls.take(), [("supermetrics.transfer_runs.list", 1)]);
 }

@@ -105,15 +105,53 @@ vendors! {
     }
 }
 
+#[cfg(feature = "supermetrics")]
+#[test]
+fn transfers() {
+    use scheduled_runs::supermetrics::transfers::*;
+
+    macro_rules! all {
+        ($($name:ident)*) => {
+            cross!($($name),*);
+            let listed = [$(stringify!($name)),*];
+            for name in exported(include_str!("../src/supermetrics/transfers/mod.rs")) {
+                assert!(listed.contains(&name), "{name} is public and not in this list");
+            }
+        };
+    }
+    all! {
+        Backfill BackfillId BackfillStatus CancelBackfill ChangedTransfer Client CreateBackfill
+        CreateTransfer DataSource DeleteTransfer FailedDay GetBackfill GetLatestBackfill GetTransfer
+        GetTransferRun InvalidField License ListIncompleteBackfills ListTransferRuns ListTransfers
+        NewTransfer Options PauseTransfer QueryDetails Recipient RunId RunInterval RunStatus RunType
+        Schedule Segment Setting StateChange TimeField Transfer TransferAccount TransferId
+        TransferInfo TransferRun TransferRunDetail TransferState Transfers UnpauseTransfer
+        UpdateTransfer ValidateTransfer ValidateTransferUpdate Validation
+    }
+}
+
 /// What a client reads, a service may write: every public type that can be deserialised can be serialised.
 #[test]
 fn what_can_be_read_can_be_written() {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let folders =
-        ["adobe", "arcgis", "error", "foundry", "mode", "paging", "run", "supermetrics", "wire"];
+    let folders = [
+        "adobe",
+        "arcgis",
+        "error",
+        "foundry",
+        "mode",
+        "paging",
+        "run",
+        "supermetrics",
+        "supermetrics/transfers",
+        "wire",
+    ];
     let mut checked = 0;
     for file in folders.iter().flat_map(|folder| std::fs::read_dir(source.join(folder)).unwrap()) {
         let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let code = std::fs::read_to_string(&path).unwrap();
         let code = code.split("\n#[cfg(test)]").next().unwrap();
         for declared in code.split("\n#[derive(").skip(1) {
@@ -263,6 +301,6 @@ fn fakes() {
     #[cfg(feature = "supermetrics")]
     {
         use scheduled_runs::testing::supermetrics::*;
-        cross!(ErrorShape, FakeSupermetrics, LastPage, NextLinks, NoData, RowShape);
+        cross!(ErrorShape, FakeSupermetrics, FakeTransfers, LastPage, NextLinks, NoData, RowShape);
     }
 }

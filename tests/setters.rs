@@ -77,7 +77,8 @@ fn assert_complete(sources: &[&str], checked: &BTreeSet<&'static str>, others: &
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = sources.iter().flat_map(|source| match root.join(source) {
         folder if folder.is_dir() => {
-            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            files.filter(|file| file.is_file()).collect()
         }
         file => vec![file],
     });
@@ -335,4 +336,22 @@ fn no_setter_of_supermetrics_forgets_another() {
             offset_end(7) sync_timeout(SHORT);
     };
     assert_complete(&["supermetrics"], &names, &["in_parameters"]);
+}
+
+#[test]
+fn no_setter_of_transfers_forgets_another() {
+    use supermetrics::transfers::*;
+
+    let day = chrono::NaiveDate::default();
+    let account = || TransferAccount::new("u", 1, "a");
+    let names = check_all! {
+        ListTransferRuns::new("t", day, day) => issues_only() order_by(TimeField::Ended) newest_first() limit(7);
+        ListTransferRuns::new("t", day, day) => oldest_first() limit(7);
+        NewTransfer::new("AW", 1, 2, "n") => schedule(Schedule::hourly()) account(account())
+            segment(Segment::new(account(), "i", "n")) setting(Setting::new("f", 1)) notify("e") transfer_type(7);
+        Schedule::hourly() => refresh_window(7);
+        Setting::new("f", 1) => group("g");
+        Client::builder() => team(7) scope("s");
+    };
+    assert_complete(&["supermetrics/transfers"], &names, &[]);
 }

@@ -41,6 +41,9 @@ mod mode;
 #[cfg(feature = "supermetrics")]
 #[path = "vendor_samples/supermetrics.rs"]
 mod supermetrics;
+#[cfg(feature = "supermetrics")]
+#[path = "vendor_samples/transfers.rs"]
+mod transfers;
 
 /// The samples of one vendor: names without `.json`, and texts.
 fn samples(vendor: &str) -> Option<Vec<(String, String)>> {
@@ -69,10 +72,11 @@ fn travels<T: round_trip::Travels>(operation: &str, value: &T, sample: &str) {
 }
 
 /// Values in samples that no vendor sends, by enum or member: somebody's test or documentation made them up.
-const MADE_UP: [(&str, &str); 3] = [
+const MADE_UP: [(&str, &str); 4] = [
     ("mode.query_runs.get", "RunState"),
     ("mode.query_runs.get", "/limit"),
     ("supermetrics.queries.get_status", "QueryState"),
+    ("supermetrics.transfer_runs.get", "RunStatus"),
 ];
 
 /// Nothing of the sample is reported as drift, and an added member is reported with its place.

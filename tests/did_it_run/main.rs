@@ -23,7 +23,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::testing::{ManualClock, NewRun, Plan, SeenRequest};
 use scheduled_runs::{
     Result, RunProvider, RunProviderExt as _, RunRef, Target, adobe, arcgis, foundry, mode,
@@ -56,8 +56,12 @@ struct Subject {
 }
 
 macro_rules! subject {
-    ($fake:ident, $target:expr, $triggers:expr, $somebody:expr, $schedule:expr) => {{
+    ($fake:ident, $target:expr, $triggers:expr, $somebody:expr, $schedule:expr $(, $set_up:expr)?) => {{
         let fake = Arc::new($fake::start().await);
+        $({
+            let set_up: fn(&$fake) = $set_up;
+            set_up(&fake);
+        })?
         let clock = ManualClock::new();
         fake.use_clock(&clock);
         let client = fake.client_builder().clock(clock.clone()).build().unwrap();
@@ -158,6 +162,18 @@ async fn at_supermetrics() -> Subject {
     )
 }
 
+async fn at_transfers() -> Subject {
+    const TRANSFER: &str = FakeTransfers::TRANSFER;
+    subject!(
+        FakeTransfers,
+        supermetrics::transfers::target(FakeTransfers::TEAM, TRANSFER),
+        |fake| fake.triggers(TRANSFER),
+        |fake| fake.trigger_from_elsewhere(TRANSFER),
+        |fake| fake.add_run(TRANSFER, NewRun::new("RUNNING")),
+        |fake| fake.refuse_overlaps(false)
+    )
+}
+
 fn query() -> supermetrics::Query {
     supermetrics::Query::new(FakeSupermetrics::DATA_SOURCE).fields("date, cost")
 }
@@ -171,7 +187,8 @@ impl Subject {
     fn sent(&self) -> usize {
         let is_trigger = |request: &&SeenRequest| {
             let SeenRequest { method, path, .. } = *request;
-            let by_post = method == "POST" && (path.ends_with("/runs") || path.ends_with("/run"));
+            let by_post = method == "POST"
+                && ["/runs", "/run", "/backfills"].iter().any(|end| path.ends_with(end));
             let executes = path == "/admin/notebooks/executeNotebook";
             by_post || executes || path.starts_with("/query/data")
         };
@@ -215,4 +232,5 @@ async fn everywhere(check: impl AsyncFn(Subject)) {
     check(at_foundry().await).await;
     check(at_mode().await).await;
     check(at_supermetrics().await).await;
+    check(at_transfers().await).await;
 }

@@ -64,6 +64,10 @@ const UNTYPED: &[(&str, &str)] = &[
     ("supermetrics.accounts.list", "/meta"),
     ("supermetrics.batch_queries.list", "/meta/progress"),
     ("supermetrics.history.list", "/meta/filter"),
+    ("supermetrics.transfers.list", "/backfill"),
+    ("supermetrics.transfers.list", "/data_source"),
+    ("supermetrics.transfers.list", "/destination"),
+    ("supermetrics.transfers.get", "/license/features"),
 ];
 
 impl Reported {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    BackfillId, TransferId, Transfers, check_days, date, decode_data, decode_list, optional_id,
-    required_id,
+    BackfillId, TransferId, Transfers, check_days, date, decode_data, decode_list, objects,
+    optional_id, required_id,
 };
 use crate::client::{Meta, operation};
 use crate::error::Result;
@@ -144,7 +144,7 @@ pub struct Backfill {
     #[serde(default, deserialize_with = "lenient::count")]
     pub transfer_runs_failed: Option<u64>,
     /// Why runs failed.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub error_report: Vec<FailedDay>,
 }
 

@@ -267,6 +267,18 @@ fn small_number<'de, D: Deserializer<'de>>(
     Ok(lenient::count(deserializer)?.and_then(|number| number.try_into().ok()))
 }
 
+/// Reads a list of objects of which nothing is required. An element that is not an object is left out.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(bound(deserialize = "T: Deserialize<'de>"))]
+    struct Element<T>(#[serde(deserialize_with = "lenient::object")] Option<T>);
+
+    let elements: Vec<Element<T>> = lenient::list(deserializer)?;
+    Ok(elements.into_iter().filter_map(|Element(object)| object).collect())
+}
+
 /// Reads a response that is one object: in the member `data`, or by itself. None of the objects has a member of that name.
 fn decode_data<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
     #[derive(Deserialize)]

@@ -157,36 +157,45 @@ impl RunProvider for Client {
     ) -> Result<RecentRuns> {
         let job = Job::of(target.id_at(self)?)?;
         let calls = self.share_deadline(limits);
-        let mut doubtful = Vec::new();
-        let mut runs = Vec::new();
-        let mut server_time = None;
-        if cursor.is_none() {
-            let (backfills, listed_at) = backfills_of(&calls, job).await?;
-            server_time = listed_at;
-            for backfill in backfills {
-                let run = reference(target, &backfill);
-                let days = backfill.range_start_date.zip(backfill.range_end_date);
-                if days.is_none() {
-                    doubtful.push(run.clone());
-                } else if !backfill
-                    .only_day()
-                    .is_some_and(|day| job.loads(day, backfill.created_time))
-                {
-                    continue;
-                }
-                runs.push(of_backfill(run, &backfill));
-            }
-        }
+        let (backfills, server_time) = match &cursor {
+            Some(_) => (Vec::new(), None),
+            None => backfills_of(&calls, job).await?,
+        };
         // After the backfills: one that ends meanwhile has left its run.
         let page = calls.page(job.list(self.clock().utc()), cursor.as_ref()).await?;
         let server_time = server_time.or_else(|| page.meta().server_date());
         let Page { items, next, .. } = page.into_inner();
-        for run in items.iter().filter(|run| run.run_type != Some(RunType::Recurring)) {
-            if run.data_date.is_none_or(|day| job.loads(day, run.created_time)) {
-                let listed = of_run(target, run);
-                doubtful.push(listed.run.clone());
-                runs.push(listed);
+
+        let (mut runs, mut doubtful) = (Vec::new(), Vec::new());
+        for backfill in &backfills {
+            let run = reference(target, backfill);
+            let is_unclear =
+                backfill.range_start_date.is_none() || backfill.range_end_date.is_none();
+            if is_unclear {
+                doubtful.push(run.clone());
             }
+            if is_unclear
+                || backfill.only_day().is_some_and(|day| job.loads(day, backfill.created_time))
+            {
+                runs.push(of_backfill(run, backfill));
+            }
+        }
+        // Oldest first: each backfill accounts for one run of each day.
+        let mut accounted = HashSet::new();
+        let others = items.iter().rev().filter(|run| run.run_type != Some(RunType::Recurring));
+        for run in others {
+            if run.data_date.is_some_and(|day| !job.loads(day, run.created_time)) {
+                continue;
+            }
+            let mut known = backfills.iter().enumerate();
+            if known.any(|(index, backfill)| {
+                may_have_made(backfill, run) && accounted.insert((index, run.data_date))
+            }) {
+                continue;
+            }
+            let listed = of_run(target, run);
+            doubtful.push(listed.run.clone());
+            runs.push(listed);
         }
         newest_first(&mut runs);
         Ok(RecentRuns::new(Page::new(runs, next), server_time).doubtful(doubtful))
@@ -214,7 +223,7 @@ impl RunProvider for Client {
 const LISTED_DAYS: Days = Days::new(90);
 
 /// How much the vendor's clock and ours may differ around midnight, with the time that a trigger takes to arrive.
-const AROUND_MIDNIGHT: TimeDelta = TimeDelta::hours(1);
+const AROUND_MIDNIGHT: TimeDelta = TimeDelta::minutes(10);
 
 /// A target, taken apart.
 #[derive(Clone, Copy)]
@@ -321,6 +330,17 @@ async fn backfills_of(
     Ok((backfills, server_time))
 }
 
+/// Whether a run is one of this backfill, by its day and the time of its creation: nothing else says so. Source: Management API
+/// reference, "Create a backfill": no other active backfill of the transfer has the same day.
+fn may_have_made(backfill: &Backfill, run: &TransferRun) -> bool {
+    let (Some(day), Some(created)) = (run.data_date, run.created_time) else { return false };
+    let began = backfill.created_time.is_some_and(|time| time <= created);
+    let has_day = backfill.range_start_date.is_some_and(|first| first <= day)
+        && backfill.range_end_date.is_some_and(|last| day <= last);
+    let has_ended = backfill.phase().is_terminal();
+    began && has_day && (!has_ended || backfill.end_time.is_some_and(|end| created <= end))
+}
+
 fn of_backfill(run: RunRef, backfill: &Backfill) -> RunSnapshot {
     let mut snapshot = RunSnapshot::new(run, backfill.phase());
     snapshot.state = backfill.status.as_ref().map(|status| status.as_str().into());
@@ -415,10 +435,10 @@ mod tests {
         let undated = Job::of("5").unwrap();
         for (created, loads) in [
             ("2026-03-03T12:00:00Z", true),
-            ("2026-03-02T22:59:59Z", false),
-            ("2026-03-02T23:30:00Z", true),
-            ("2026-03-04T00:30:00Z", true),
-            ("2026-03-04T01:00:01Z", false),
+            ("2026-03-02T23:49:59Z", false),
+            ("2026-03-02T23:51:00Z", true),
+            ("2026-03-04T00:09:00Z", true),
+            ("2026-03-04T00:10:01Z", false),
         ] {
             assert_eq!(undated.loads(day("2026-03-02"), Some(at(created))), loads, "{created}");
         }

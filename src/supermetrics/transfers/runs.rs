@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::super::list::ListQuery;
-use super::{RunId, TransferId, Transfers, check_days, date, decode_data, required_id};
+use super::{RunId, TransferId, Transfers, check_days, date, decode_data, objects, required_id};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::run::Phase;
@@ -181,7 +181,7 @@ pub struct TransferRunDetail {
     #[serde(default, deserialize_with = "time::lenient_utc")]
     pub ended_time: Option<DateTime<Utc>>,
     /// What its queries did.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub query_details: Vec<QueryDetails>,
     /// Another id of the run. Which one, the vendor does not document.
     #[serde(default, deserialize_with = "lenient::text")]

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::super::parameters::Limited as _;
-use super::{TransferId, Transfers, date, decode_data, decode_list, required_id, small_number};
+use super::{
+    TransferId, Transfers, date, decode_data, decode_list, objects, required_id, small_number,
+};
 use crate::client::{Meta, json as body_json, operation};
 use crate::error::Result;
 use crate::wire::{RawJson, lenient, open_enum, time};
@@ -447,22 +449,22 @@ pub struct Transfer {
     #[serde(default, deserialize_with = "small_number")]
     pub destination_id: Option<u32>,
     /// The accounts at the data source.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub accounts: Vec<TransferAccount>,
     /// The segments of the accounts.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub segments: Vec<Segment>,
     /// The licence.
     #[serde(default, deserialize_with = "lenient::object")]
     pub license: Option<License>,
     /// When it runs.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub schedule: Vec<Schedule>,
     /// The data source.
     #[serde(default, deserialize_with = "lenient::object")]
     pub data_source: Option<DataSource>,
     /// Who gets notifications.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub notification_recipients: Vec<Recipient>,
     /// A URL of the transfer. Where it leads, the vendor does not document.
     pub external_url: Option<Box<str>>,
@@ -505,7 +507,7 @@ pub struct DataSource {
     /// Whose service it is.
     pub service_provider: Option<Box<str>>,
     /// Its settings.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub settings: Vec<Setting>,
 }
 
@@ -547,7 +549,7 @@ pub struct Validation {
     #[serde(default, deserialize_with = "lenient::boolean")]
     pub is_valid: Option<bool>,
     /// The fields that are not.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "objects")]
     pub errors: Vec<InvalidField>,
 }
 
