@@ -17,14 +17,14 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::{ErrorKind, Result, RunProvider, RunProviderExt as _, Target};
 
 const README: &str = include_str!("../README.md");
 
 /// The cells of the README's row about this vendor, after its name, which holds this text.
 fn row(vendor: &str, kind: &str) -> Vec<&'static str> {
-    let named = format!("{kind} (`{vendor}`)");
+    let named = format!("{kind} (`{}`)", vendor.replace('-', "::"));
     let mut rows = README.lines().filter(|line| line.starts_with('|'));
     rows.find(|line| line.contains(&named))
         .unwrap()
@@ -62,7 +62,7 @@ async fn check_kind(provider: &impl RunProvider, kind: &str, target: &Target) {
     assert_eq!(told, described(&can), "the README's row of {vendor}: {cells:?}");
 
     let cancelled = provider.cancel(&target.run("anything")).await.unwrap_err().kind();
-    // Mode looks at the run first: whether it can be cancelled depends on its form.
+    // Whether a run of Mode can be cancelled depends on its form; one of the transfers must be a backfill.
     let unsupported = !can.cancel && !cancels.starts_with("if the run");
     assert_eq!(cancelled == ErrorKind::Unsupported, unsupported, "{vendor}: {cancelled:?}");
 }
@@ -77,6 +77,7 @@ async fn the_front_page_says_what_each_vendor_can_do() {
     check(FakeFoundry::start().await.client_builder().build()).await;
     check(FakeMode::start().await.client_builder().build()).await;
     check(FakeSupermetrics::start().await.client_builder().build()).await;
+    check(FakeTransfers::start().await.client_builder().build()).await;
 }
 
 /// The names in `pub use self::…` of a vendor's front page.
@@ -84,6 +85,12 @@ fn exported(page: &str) -> BTreeSet<&str> {
     let uses = page.split("pub use self::").skip(1).map(|rest| rest.split(';').next().unwrap());
     let words = uses.flat_map(|names| names.split(|c: char| !c.is_alphanumeric() && c != '_'));
     words.filter(|word| word.starts_with(char::is_uppercase)).collect()
+}
+
+/// The files of a folder, without its folders.
+fn files(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file())
 }
 
 /// The exported type that a line declares, if it declares one: `pub struct X`, `impl Endpoint for X`, or `X { …`, `X(…`
@@ -100,15 +107,16 @@ fn declared<'l>(line: &'l str, exported: &BTreeSet<&str>) -> Option<&'l str> {
 
 #[test]
 fn each_vendors_page_has_every_request_in_its_table_of_operations() {
-    for vendor in ["adobe", "arcgis", "foundry", "mode", "supermetrics"] {
+    for vendor in ["adobe", "arcgis", "foundry", "mode", "supermetrics", "supermetrics/transfers"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(vendor);
         let page = fs::read_to_string(folder.join("mod.rs")).unwrap();
-        let (exported, quoted) = (exported(&page), format!("\"{vendor}."));
+        let name = vendor.split('/').next().unwrap();
+        let (exported, quoted) = (exported(&page), format!("\"{name}."));
         let table = page.split("//! # Operations").nth(1).unwrap();
         let table: String = table.lines().take_while(|line| !line.starts_with("//! # ")).collect();
         let mut requests = BTreeSet::new();
-        for file in fs::read_dir(&folder).unwrap() {
-            let code = fs::read_to_string(file.unwrap().path()).unwrap();
+        for file in files(&folder) {
+            let code = fs::read_to_string(file).unwrap();
             let code = code.split("#[cfg(test)]").next().unwrap();
             let mut last = None;
             for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
@@ -207,8 +215,8 @@ fn every_request_that_is_written_by_hand_says_how_to_send_it() {
     let mut checked = 0;
     for vendor in ["adobe", "arcgis", "foundry", "mode", "supermetrics"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(vendor);
-        for file in fs::read_dir(&folder).unwrap() {
-            let code = fs::read_to_string(file.unwrap().path()).unwrap();
+        for file in files(&folder) {
+            let code = fs::read_to_string(file).unwrap();
             for implemented in code.split("\nimpl Endpoint for ").skip(1) {
                 let name = implemented.split_whitespace().next().unwrap();
                 let operation = implemented.split("OPERATION: &'static str = \"").nth(1).unwrap();

@@ -1,4 +1,5 @@
-//! Supermetrics: queries, their runs, and the rows of their results.
+//! Supermetrics: queries, their runs, and the rows of their results. [`transfers`] has the data warehouse transfers, which have a
+//! client of their own.
 //!
 //! ```no_run
 //! use scheduled_runs::supermetrics::{self, ListRows, Query};

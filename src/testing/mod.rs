@@ -24,7 +24,7 @@
 )]
 #![cfg_attr(
     feature = "supermetrics",
-    doc = "| [`supermetrics::FakeSupermetrics`] | Supermetrics, on loopback: strict and stateful |"
+    doc = "| [`supermetrics::FakeSupermetrics`] | Supermetrics, on loopback: strict and stateful |\n| [`supermetrics::FakeTransfers`] | its data warehouse transfers, on loopback: strict and stateful |"
 )]
 //!
 //! The fake servers are one type, [`FakeServer`], with the same methods at every vendor; [`Plan`] says how their next run

@@ -7,13 +7,15 @@
 //! use scheduled_runs::RunProviderExt;
 //!
 //! # async fn program() -> scheduled_runs::Result<()> {
-//! let client =
-//!     transfers::Client::builder().team(7301).credential(ApiKey::new("api_...")).build()?;
+//! let client = transfers::Client::builder()
+//!     .team(7301)
+//!     .credential(ApiKey::new("api_..."))
+//!     .build()?;
 //! for transfer in client.send(transfers::ListTransfers::new()).await?.iter() {
 //!     println!("{} {:?} {:?}", transfer.id, transfer.display_name, transfer.state);
 //! }
 //!
-//! // Load yesterday's data once more, and wait until that has ended; an error says which day failed, and why.
+//! // Load yesterday's data once more, and wait for the end; an error says why it failed.
 //! let wait = client.trigger_and_wait(&client.target("501733"));
 //! let done = wait.await?.success()?;
 //! println!("{} took {:?}", done.run, done.duration());

@@ -121,7 +121,7 @@ fn decode_validation(meta: &Meta, body: &Bytes) -> Result<Validation> {
 ///     CreateTransfer, NewTransfer, Schedule, TransferAccount,
 /// };
 ///
-/// // Google Ads into the table group 31 of destination 8, at 4 o'clock UTC, the last three days each time.
+/// // Google Ads to destination 8, at 4 o'clock UTC, three days each time.
 /// let account = TransferAccount::new("ads@example.com", 77, "1002003004");
 /// let definition = NewTransfer::new("AW", 31, 8, "Ads to warehouse")
 ///     .schedule(Schedule::daily(4).refresh_window(3))
