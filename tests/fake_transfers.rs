@@ -217,8 +217,8 @@ async fn runs_are_listed_in_pages_and_by_their_days() {
         fake.add_run(TRANSFER, NewRun::new("COMPLETED").created(created));
     }
     let (first, last) = (days_before(&clock, 30), clock.utc().date_naive());
-    let list = || ListTransferRuns::new(TRANSFER, first, last).limit(10);
-    let mut runs = client.items(list().order_by(TimeField::Created).oldest_first());
+    let request = || ListTransferRuns::new(TRANSFER, first, last).limit(10);
+    let mut runs = client.items(request().order_by(TimeField::Created).oldest_first());
     let mut created = Vec::new();
     while let Some(run) = runs.next().await {
         let run = run.unwrap();
@@ -226,7 +226,7 @@ async fn runs_are_listed_in_pages_and_by_their_days() {
         created.push(run.created_time);
     }
     assert!(created.len() == 29 && created.is_sorted());
-    let issues = client.send(list().issues_only()).await.unwrap();
+    let issues = client.send(request().issues_only()).await.unwrap();
     assert_eq!((issues.items.len(), issues.items[0].phase()), (1, Phase::Failed));
 
     // A target with a day lists the runs that loaded it.

@@ -117,7 +117,7 @@ where
 /// The body of the request is the sample.
 fn sends<E: Endpoint<Api = Transfers>>(request: &E, body: &str) {
     let request = request.to_request(&"https://host/teams/7".parse().unwrap()).unwrap();
-    let sent: Value = serde_json::from_slice(request.body()).unwrap();
+    let sent: Value = serde_json::from_str(str::from_utf8(request.body()).unwrap()).unwrap();
     assert_eq!(sent, serde_json::from_str::<Value>(body).unwrap(), "{}", E::OPERATION);
 }
 

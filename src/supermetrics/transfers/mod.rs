@@ -123,7 +123,7 @@ pub use self::transfer::{
 };
 
 use self::dialect::TransfersDialect;
-use super::list::{ListMeta, ListResponse};
+use super::list::ListResponse;
 use crate::client::{Api, ClientBuilder, Meta, Service, Vendor, json};
 use crate::error::{Error, Result};
 use crate::run::Target;
@@ -297,7 +297,7 @@ fn decode_data<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
 
 /// Reads a response that is a whole list.
 fn decode_list<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<Vec<T>> {
-    let response: ListResponse<T, ListMeta> = json::decode(meta, &json::or_empty(body))?;
+    let response: ListResponse<T> = json::decode(meta, &json::or_empty(body))?;
     Ok(response.data)
 }
 

@@ -73,18 +73,7 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
             state.transfer(id)?.deleted = true;
             Ok(Response::empty(204))
         }
-        ("PUT", ["transfers", id, "state"]) => {
-            let transfer = state.transfer(id)?;
-            let body = call.object()?;
-            transfer.paused = match (body.len(), body.get("transfer_state").and_then(Value::as_str))
-            {
-                (1, Some("pause")) => true,
-                (1, Some("unpause")) => false,
-                _ => return Err(Refusal::new(400, "transfer_state is pause or unpause")),
-            };
-            let shown = if transfer.paused { "PAUSED" } else { "ACTIVE" };
-            Ok(Response::json(200, json!({ "result": true, "state": shown })))
-        }
+        ("PUT", ["transfers", id, "state"]) => change_state(state, call, id),
         ("GET", ["transfers", id, "runs"]) => runs(state, call, id),
         ("POST", ["transfers", id, "backfills"]) => {
             let (first, last) = new_backfill(state, call, id)?;
@@ -129,6 +118,18 @@ pub(super) fn route(state: &mut State, call: &ParsedRequest) -> Reply {
         }
         _ => Err(Refusal::not_found("path")),
     }
+}
+
+fn change_state(state: &mut State, call: &ParsedRequest, transfer: &str) -> Reply {
+    let transfer = state.transfer(transfer)?;
+    let body = call.object()?;
+    transfer.paused = match (body.len(), body.get("transfer_state").and_then(Value::as_str)) {
+        (1, Some("pause")) => true,
+        (1, Some("unpause")) => false,
+        _ => return Err(Refusal::new(400, "transfer_state is pause or unpause")),
+    };
+    let shown = if transfer.paused { "PAUSED" } else { "ACTIVE" };
+    Ok(Response::json(200, json!({ "result": true, "state": shown })))
 }
 
 /// Whether a request creates a backfill.
