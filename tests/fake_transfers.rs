@@ -291,6 +291,26 @@ async fn what_others_did_is_not_taken_for_a_lost_trigger() {
 }
 
 #[tokio::test]
+async fn a_backfill_that_does_not_say_what_it_loads_may_be_ours() {
+    let (fake, client, _) = start().await;
+    let prepared = client.prepare(&client.target(TRANSFER)).await.unwrap();
+    let intent = prepared.intent().clone();
+    drop(prepared);
+    for backfill in [
+        format!(r#"{{"transfer_backfill_id":9,"transfer_id":{TRANSFER}}}"#),
+        r#"{"transfer_backfill_id":9,"range_start_date":"2026-01-01","range_end_date":"2026-01-01"}"#
+            .to_owned(),
+    ] {
+        let recovering = client.recover(&intent);
+        client.clock().sleep(std::time::Duration::from_secs(300)).await;
+        fake.respond_next_with(200, &[], &format!(r#"{{"data":[{backfill}]}}"#));
+        let error = recovering.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{error}");
+        assert_eq!(error.candidates()[0].id(), "backfill-9");
+    }
+}
+
+#[tokio::test]
 async fn a_target_or_run_that_is_none_is_refused_before_anything_is_sent() {
     let (fake, client, _) = start().await;
     let none = scheduled_runs::Target::new(scheduled_runs::supermetrics::transfers::VENDOR, "5.x");

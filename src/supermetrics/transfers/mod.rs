@@ -63,6 +63,8 @@
 //!   ended and was followed by another one has left a run of its day in the list; then the result is
 //!   [`Ambiguous`](crate::ErrorKind::Ambiguous), not "nothing started". What remains: a backfill that was cancelled before it had a
 //!   run, and followed by another one, is not found; it has loaded nothing.
+//! - A target without a day recognizes the backfills of its triggers by their day: the one before that of their creation. If your clock
+//!   and the vendor's differ by more than ten minutes, that fails around midnight; a target with a day does not depend on it.
 //!
 //! # Credentials
 //!

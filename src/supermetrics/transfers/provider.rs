@@ -169,8 +169,9 @@ impl RunProvider for Client {
         let (mut runs, mut doubtful) = (Vec::new(), Vec::new());
         for backfill in &backfills {
             let run = reference(target, backfill);
-            let is_unclear =
-                backfill.range_start_date.is_none() || backfill.range_end_date.is_none();
+            let is_unclear = backfill.transfer_id.is_none()
+                || backfill.range_start_date.is_none()
+                || backfill.range_end_date.is_none();
             if is_unclear {
                 doubtful.push(run.clone());
             }
@@ -320,7 +321,8 @@ async fn backfills_of(
     // After the list: one that is completed meanwhile is the last one, unless another one was created.
     match calls.send(GetLatestBackfill::new(job.transfer)).await {
         Ok(latest) => {
-            let latest = latest.into_inner();
+            let mut latest = latest.into_inner();
+            latest.transfer_id.get_or_insert_with(|| job.transfer.into());
             backfills.retain(|backfill| backfill.id != latest.id);
             backfills.push(latest);
         }
