@@ -122,7 +122,9 @@ async fn start(
     let name = name(target.vendor().as_str());
     bar.set_message("waiting");
     bar.suspend(|| {
-        say!("\n{name} cannot trigger runs. Waiting for the next run of the schedule.");
+        say!(
+            "\n{name} cannot trigger runs of this target. Waiting for the next run of the schedule."
+        );
     });
     let before = newest(provider, target).await?;
     next_is(plan);
@@ -228,7 +230,7 @@ impl Person<'_> {
         }
         if !capabilities.cancel {
             self.say(&format!(
-                "{name} cannot cancel a run. Press Ctrl-C again to quit and let it continue."
+                "{name} cannot cancel this run. Press Ctrl-C again to quit and let it continue."
             ));
             return interrupts.next().await;
         }

@@ -76,7 +76,7 @@ async fn show(argument: &str) -> Result<()> {
         done = Some(watch(provider.wait(&run).every(Duration::from_secs(1))).await?);
     } else {
         heading("Wait for the end of a run");
-        say!("  {name} cannot trigger runs, only its schedules start them.");
+        say!("  {name} cannot trigger runs of this target, only its schedule starts them.");
         if let Some(fake) = &fake {
             fake.next_run(Plan::Succeeds);
         }
@@ -121,7 +121,7 @@ async fn show(argument: &str) -> Result<()> {
             provider.wait(&run).every(Duration::from_secs(1)).timeout(Duration::from_secs(600));
         cancelled = Some(watch(wait).await?);
     } else {
-        say!("  {name} cannot cancel a run.");
+        say!("  {name} cannot cancel a run of this target.");
         cancelled = None;
     }
 

@@ -203,7 +203,7 @@ impl Fake for FakeArcGis {
     fn with_history(&self) -> Target {
         let task = self.add_task(Self::USERNAME, "Road works");
         for (at, took, phase) in history(TimeDelta::days(1)) {
-            // The vendor cannot cancel runs.
+            // The vendor cannot cancel runs of tasks.
             let run = match phase {
                 Phase::Failed => testing::NewRun::new("failed").reason("KeyError: 'roads'"),
                 Phase::Skipped => testing::NewRun::new("skipped"),
