@@ -29,6 +29,9 @@ use crate::error::{Error, Result};
 /// calls find a place while slow polls stand still between two ends.
 const CONCURRENT_POLLS: usize = 32;
 
+/// Rounds of runs that have intervals of their own begin at least so far apart, also where the vendor sets no shortest interval.
+const SHORTEST_ROUND: Duration = Duration::from_millis(100);
+
 /// Runs of one target that are fetched alone at the same time.
 const CONCURRENT_POLLS_OF_A_TARGET: usize = 8;
 
@@ -295,7 +298,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             self.settings.intervals.after(self.rounds, self.floor, draw())
         } else {
             // Each run has an interval of its own.
-            self.floor
+            self.floor.max(SHORTEST_ROUND)
         };
         self.next = after(self.clock.now(), interval);
     }
