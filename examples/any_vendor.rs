@@ -33,8 +33,8 @@ use vendors::{Connected, Fake, Plan, connect, name, parse};
 const USAGE: &str = "\
 usage: any_vendor [--fail] [VENDOR | VENDOR:TARGET]
 
-  VENDOR  adobe (default), arcgis, foundry, mode or
-          supermetrics
+  VENDOR  adobe (default), arcgis, foundry, mode,
+          supermetrics or supermetrics-transfers
   TARGET  what to run there, as a `Target` prints it:
           percent-encoded, so that a user's task of ArcGIS
           is arcgis:USER%2FTASK, and a notebook is

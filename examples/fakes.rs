@@ -20,7 +20,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use serde_json::{Map, Value, json};
 
 use shared::arguments::Arguments;
@@ -31,7 +31,8 @@ const USAGE: &str = "\
 usage: fakes [--json] [--VENDOR PORT]...
 
   --VENDOR PORT  starts the fake of adobe, arcgis, foundry,
-                 mode or supermetrics on this port of
+                 mode, supermetrics or
+                 supermetrics-transfers on this port of
                  127.0.0.1; by default each one is on a free
                  port
   --json         prints one line of JSON instead of a table
@@ -88,12 +89,14 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn start([adobe, arcgis, foundry, mode, supermetrics]: [u16; 5]) -> io::Result<Vec<Started>> {
+async fn start(ports: [u16; 6]) -> io::Result<Vec<Started>> {
+    let [adobe, arcgis, foundry, mode, supermetrics, transfers] = ports;
     let adobe = FakeAdobe::start_on(adobe).await?;
     let arcgis = FakeArcGis::start_on(arcgis).await?;
     let foundry = FakeFoundry::start_on(foundry).await?;
     let mode = FakeMode::start_on(mode).await?;
     let supermetrics = FakeSupermetrics::start_on(supermetrics).await?;
+    let transfers = FakeTransfers::start_on(transfers).await?;
     // No API of this vendor starts a run of a task, so one is under way: it succeeds as it is polled.
     Fake::next_run(&arcgis, Plan::Succeeds);
     let tasks = vec![FakeArcGis::NOTEBOOK, FakeArcGis::REPORT, FakeArcGis::INSIGHTS];
@@ -118,6 +121,13 @@ async fn start([adobe, arcgis, foundry, mode, supermetrics]: [u16; 5]) -> io::Re
             "data sources",
             sources,
             supermetrics,
+        ),
+        Started::new(
+            "supermetrics-transfers",
+            transfers.base_url(),
+            "transfers",
+            vec![FakeTransfers::TRANSFER, FakeTransfers::PAUSED_TRANSFER],
+            transfers,
         ),
     ];
     for foundry in fakes.iter_mut().filter(|fake| fake.vendor == "foundry") {

@@ -29,8 +29,8 @@ use vendors::{Connected, Plan, connect, name, parse};
 const USAGE: &str = "\
 usage: quickstart [VENDOR | VENDOR:TARGET]
 
-  VENDOR  adobe (default), arcgis, foundry, mode or
-          supermetrics
+  VENDOR  adobe (default), arcgis, foundry, mode,
+          supermetrics or supermetrics-transfers
   TARGET  what to run there, as a `Target` prints it
 
 Uses your account if the vendor's environment variables are

@@ -38,8 +38,8 @@ usage: run_history [--out FILE] [VENDOR | VENDOR:TARGET]
 
   --out FILE  the picture; by default run_history.svg in the
               system's temporary folder
-  VENDOR      adobe (default), arcgis, foundry, mode or
-              supermetrics
+  VENDOR      adobe (default), arcgis, foundry, mode,
+              supermetrics or supermetrics-transfers
   TARGET      whose runs, as a `Target` prints it
 
 Uses your account if the vendor's environment variables are

@@ -39,7 +39,7 @@ const BROKEN_PIPE: i32 = 141;
 /// An account: its vendor, the variables that it needs, and those that it can do without.
 type Account = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const ACCOUNTS: [Account; 5] = [
+const ACCOUNTS: [Account; 6] = [
     (
         "adobe",
         &[
@@ -59,6 +59,11 @@ const ACCOUNTS: [Account; 5] = [
         &["MODE_BASE_URL"],
     ),
     ("supermetrics", &["SUPERMETRICS_API_KEY", "SUPERMETRICS_QUERY"], &["SUPERMETRICS_BASE_URL"]),
+    (
+        "supermetrics-transfers",
+        &["SUPERMETRICS_TRANSFERS_API_KEY", "SUPERMETRICS_TEAM", "SUPERMETRICS_TRANSFER"],
+        &["SUPERMETRICS_TRANSFERS_BASE_URL"],
+    ),
 ];
 
 /// The program of an example. Cargo builds the examples, because it does not when it is asked for this test only.
@@ -224,7 +229,7 @@ fn an_argument_that_is_not_text_is_refused() {
 fn an_unknown_vendor_is_named_with_the_list_of_vendors() {
     for name in FOR_ANY_VENDOR {
         for vendor in ["nonsense", "nonsense:nightly"] {
-            let expected = "unknown vendor \"nonsense\"; use one of adobe, arcgis, foundry, mode, supermetrics\n";
+            let expected = "unknown vendor \"nonsense\"; use one of adobe, arcgis, foundry, mode, supermetrics, supermetrics-transfers\n";
             assert_eq!(one_line(example(name, &[vendor])), expected);
         }
         let said = one_line(example(name, &["adobe:a/b"]));

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduled_runs::client::{Clock as _, SystemClock};
+use scheduled_runs::supermetrics::transfers;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::{
     Error, ErrorKind, Phase, Result, RunProvider, Target, adobe, arcgis, foundry, mode,
     supermetrics, testing,
@@ -23,7 +24,8 @@ use environment::{account, variable};
 pub(crate) mod environment;
 
 /// All vendors.
-pub(crate) const VENDORS: [&str; 5] = ["adobe", "arcgis", "foundry", "mode", "supermetrics"];
+pub(crate) const VENDORS: [&str; 6] =
+    ["adobe", "arcgis", "foundry", "mode", "supermetrics", "supermetrics-transfers"];
 
 /// A provider, what it runs, and the fake behind it if there is one. A fake lives as long as this value.
 pub(crate) struct Connected {
@@ -73,6 +75,7 @@ pub(crate) fn name(vendor: &str) -> &str {
         "foundry" => "Foundry",
         "mode" => "Mode",
         "supermetrics" => "Supermetrics",
+        "supermetrics-transfers" => "Supermetrics transfers",
         other => other,
     }
 }
@@ -100,6 +103,7 @@ pub(crate) async fn connect(vendor: &str, target: Option<Target>) -> Result<Conn
         "foundry" => foundry(target).await,
         "mode" => mode(target).await,
         "supermetrics" => supermetrics(target).await,
+        "supermetrics-transfers" => transfers(target).await,
         _ => Err(unknown(vendor)),
     }
 }
@@ -374,6 +378,54 @@ impl Fake for FakeSupermetrics {
         vec![
             ("SUPERMETRICS_API_KEY", Self::API_KEY.to_owned()),
             ("SUPERMETRICS_BASE_URL", self.base_url()),
+        ]
+    }
+}
+
+async fn transfers(target: Option<Target>) -> Result<Connected> {
+    let names = ["SUPERMETRICS_TRANSFERS_API_KEY", "SUPERMETRICS_TEAM"];
+    let (base, transfer) = ("SUPERMETRICS_TRANSFERS_BASE_URL", "SUPERMETRICS_TRANSFER");
+    let Some([key, team]) = account_for(names, transfer, target.as_ref(), &[base])? else {
+        let fake = FakeTransfers::start().await;
+        announce("Supermetrics transfers", &fake.base_url(), &names, transfer);
+        let client = fake.client_builder().build()?;
+        let target = target.unwrap_or_else(|| client.target(FakeTransfers::TRANSFER));
+        return Ok(Connected { provider: Arc::new(client), target, fake: Some(Box::new(fake)) });
+    };
+    let team = team.parse().map_err(|_| config("SUPERMETRICS_TEAM is not a number"))?;
+    let base_url = variable(base);
+    let client = transfers::Client::builder()
+        .team(team)
+        .credential(supermetrics::ApiKey::new(key))
+        .base_url(base_url.unwrap_or_else(|| transfers::BASE_URL.to_owned()))
+        .build()?;
+    let target = given(target, transfer, |id| Ok(client.target(id)))?;
+    Ok(Connected { provider: Arc::new(client), target, fake: None })
+}
+
+impl Fake for FakeTransfers {
+    fn next_run(&self, plan: Plan) {
+        self.next_run(plan.or(testing::Plan::fails("The warehouse is full.")));
+    }
+
+    fn with_history(&self) -> Target {
+        let transfer = self.add_transfer("Daily sales");
+        for (at, took, phase) in history(TimeDelta::days(1)) {
+            // No status is documented for runs that were cancelled or skipped.
+            let run = match phase {
+                Phase::Failed => testing::NewRun::new("FAILED").reason("The warehouse is full."),
+                _ => testing::NewRun::new("COMPLETED"),
+            };
+            self.add_run(&transfer, run.created(at).took(took));
+        }
+        transfers::target(Self::TEAM, transfer)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("SUPERMETRICS_TRANSFERS_API_KEY", Self::API_KEY.to_owned()),
+            ("SUPERMETRICS_TEAM", Self::TEAM.to_string()),
+            ("SUPERMETRICS_TRANSFERS_BASE_URL", self.base_url()),
         ]
     }
 }
