@@ -17,14 +17,16 @@
     reason = "the helpers of tests may panic"
 )]
 
+use chrono::TimeDelta;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
+use scheduled_runs::client::{Clock as _, SystemClock};
 use scheduled_runs::testing::Plan;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::{Deployment, FakeArcGis};
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use serde_json::{Value, json};
 use url::form_urlencoded::{Serializer, parse};
 
@@ -439,4 +441,60 @@ async fn supermetrics_repeats_parameters_and_reads_a_run_without_a_path_of_versi
     assert_eq!((status, &started["meta"]["schedule_id"]), (200, &json!("py1")));
     let (status, refused) = get(&data.replace("GAWA", "google_ads")).await;
     assert_eq!((status, &refused["error"]["code"]), (400, &json!("BAD_REQUEST")));
+}
+
+/// It adds the version to the host of the transfers, writes times with an offset, and raises at a status or a member that it does not
+/// know.
+#[tokio::test]
+async fn the_client_of_supermetrics_loads_a_day_and_cancels_it() {
+    let (fake, http) = (FakeTransfers::start().await, http());
+    let base = fake.base_url();
+    let call = async |method: &str, path: &str, body: Option<Value>| {
+        let request = http.request(method.parse().unwrap(), format!("{base}{path}"));
+        let request = request.bearer_auth(FakeTransfers::API_KEY).header("accept", "*/*");
+        read(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    };
+    let (status, transfers) = call("GET", "/transfers", None).await;
+    assert_eq!((status, items(&transfers, "data").len()), (200, 2));
+    let transfer = format!("/transfers/{}", FakeTransfers::TRANSFER);
+    let (status, one) = call("GET", &transfer, None).await;
+    assert_eq!((status, &one["transfer_id"]), (200, &json!(501_733)), "without a wrapper");
+    let now = SystemClock::default().utc();
+    let (start, end) = (now - TimeDelta::days(30), now + TimeDelta::days(1));
+    let range = Serializer::new(String::new())
+        .append_pair("start_date", &start.to_rfc3339())
+        .append_pair("end_date", &end.to_rfc3339())
+        .finish();
+    let (status, runs) = call("GET", &format!("{transfer}/runs?{range}"), None).await;
+    assert_eq!((status, items(&runs, "data").len()), (200, 4));
+    for (state, answer) in [("pause", "PAUSED"), ("unpause", "ACTIVE")] {
+        let body = json!({ "transfer_state": state });
+        let (status, changed) = call("PUT", &format!("{transfer}/state"), Some(body)).await;
+        assert_eq!((status, changed), (200, json!({ "result": true, "state": answer })));
+    }
+
+    let day = (now - TimeDelta::days(1)).date_naive();
+    let range = json!({ "range_start": day, "range_end": day });
+    let create = || call("POST", "/transfers/501733/backfills", Some(range.clone()));
+    let (status, backfill) = create().await;
+    let backfill = &backfill["data"];
+    assert_eq!((status, &backfill["status"]), (200, &json!("CREATED")));
+    for counter in ["total", "created", "completed", "failed"] {
+        assert!(backfill[format!("transfer_runs_{counter}")].is_u64(), "{backfill}");
+    }
+    assert_eq!(create().await.0, 422, "the ranges overlap");
+    let (status, incomplete) = call("GET", "/backfills", None).await;
+    assert_eq!((status, items(&incomplete, "data").len()), (200, 1));
+    let (status, latest) = call("GET", "/transfers/501733/backfills/latest", None).await;
+    let id = "transfer_backfill_id";
+    assert_eq!((status, &latest["data"][id]), (200, &backfill[id]));
+    let path = format!("/backfills/{}", backfill[id]);
+    let cancel = || call("PATCH", &path, Some(json!({ "status": "CANCELLED" })));
+    let (status, cancelled) = cancel().await;
+    assert_eq!((status, &cancelled["data"]["status"]), (200, &json!("CANCELLED")));
+    assert_eq!(cancel().await.0, 422, "it has ended");
 }
