@@ -13,7 +13,7 @@ use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
-use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
 use scheduled_runs::testing::{ManualClock, NewRun, Plan, SeenRequest};
 use scheduled_runs::{
     ErrorKind, RunProvider, RunProviderExt as _, RunRef, adobe, arcgis, foundry, mode, supermetrics,
@@ -202,6 +202,48 @@ async fn supermetrics_says_it_in_the_status_of_the_run() {
         (ended(slow(), "date").await, 1, &*because),
         (ended(Plan::fails_silently(), "date").await, 1, &*silent),
         (ended(slow(), &long).await, 1, &*of_long),
+    ];
+    check(&client, || fake.requests(), cases).await;
+}
+
+#[tokio::test]
+async fn transfers_of_supermetrics_name_the_day_that_failed() {
+    const TRANSFER: &str = FakeTransfers::TRANSFER;
+    let fake = FakeTransfers::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let target = client.target_on(TRANSFER, "2026-03-02".parse().unwrap());
+    let ended = async |plan: Plan| {
+        fake.next_run(plan.takes(0));
+        client.trigger(&target).await.unwrap()
+    };
+    let created = "2026-03-03T04:00:00Z".parse().unwrap();
+    let of_schedule = NewRun::new("FAILED").reason("The login expired.").created(created);
+    let of_schedule = client.target(TRANSFER).run(fake.add_run(TRANSFER, of_schedule));
+    let backfill = "run supermetrics-transfers@7301:501733.2026-03-02/ID failed: The warehouse is full (in 2026-03-02)";
+    let of_run = "run supermetrics-transfers@7301:501733/ID failed: 1 of 1 queries failed: The login expired (in 2026-03-02)";
+    let cases = [
+        (ended(Plan::succeeds()).await, 1, "succeeded"),
+        (ended(Plan::fails("The warehouse is full.")).await, 1, backfill),
+        (of_schedule, 1, of_run),
+    ];
+    check(&client, || fake.requests(), cases).await;
+}
+
+#[tokio::test]
+async fn arcgis_says_it_in_the_messages_of_a_notebook_job() {
+    let fake = FakeArcGis::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let target = arcgis::notebook_target(FakeArcGis::NOTEBOOK_ITEM);
+    let ended = async |plan: Plan| {
+        fake.next_run(plan.takes(0));
+        client.trigger(&target).await.unwrap()
+    };
+    let failed = format!("run {target}/ID failed: The container has started. KeyError: 'counts'");
+    let cancelled = format!("run {target}/ID was cancelled");
+    let cases = [
+        (ended(Plan::succeeds()).await, 1, "succeeded"),
+        (ended(Plan::fails("KeyError: 'counts'")).await, 1, &*failed),
+        (ended(Plan::cancelled()).await, 1, &*cancelled),
     ];
     check(&client, || fake.requests(), cases).await;
 }
