@@ -88,11 +88,6 @@ impl History {
         }
     }
 
-    /// Whether it is long enough to pace a wait.
-    pub(super) fn is_enough(&self) -> bool {
-        Ends::of(self.durations()).is_some()
-    }
-
     fn add(&mut self, duration: Duration) {
         self.durations_ms.push(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         let excess = self.durations_ms.len().saturating_sub(MOST);
@@ -118,8 +113,20 @@ impl History {
         floor: Duration,
         ceiling: Duration,
     ) -> Duration {
+        let paced = self.paced_interval(elapsed, every, floor, ceiling);
+        paced.unwrap_or_else(|| every.clamp(floor, ceiling.max(floor)))
+    }
+
+    /// The interval of [`interval_after`](Self::interval_after); `None` with too little history.
+    pub(super) fn paced_interval(
+        &self,
+        elapsed: Duration,
+        every: Duration,
+        floor: Duration,
+        ceiling: Duration,
+    ) -> Option<Duration> {
         let ceiling = ceiling.max(floor);
-        let Some(ends) = Ends::of(self.durations()) else { return every.clamp(floor, ceiling) };
+        let ends = Ends::of(self.durations())?;
         // A fixed poll at this interval has a density of 1 / every, and is the best one if the hazard is 1 / mean all the time.
         let goal = every.as_secs_f64() / ends.mean.sqrt();
         let (began, longest) = (elapsed.as_secs_f64(), ceiling.as_secs_f64());
@@ -135,7 +142,7 @@ impl History {
             let part = if covered + more > goal { (goal - covered) / more } else { 1.0 };
             (interval, covered, density) = (interval + step * part, covered + more, next);
         }
-        Duration::try_from_secs_f64(interval).unwrap_or(ceiling).clamp(floor, ceiling)
+        Some(Duration::try_from_secs_f64(interval).unwrap_or(ceiling).clamp(floor, ceiling))
     }
 }
 

@@ -70,13 +70,15 @@ impl Settings<'_> {
         now: Instant,
         floor: Duration,
     ) -> Duration {
-        let Some(history) = self.history(run.target()).filter(|history| history.is_enough()) else {
-            return self.intervals.after(awaited.polls, floor, draw());
-        };
         let every = self.intervals.every;
         let longest = self.longest_interval.unwrap_or(every.saturating_mul(PACED_INTERVALS));
-        let interval = history.interval_after(awaited.age(now), every, floor, longest);
-        self.intervals.jittered(interval, draw()).min(longest).max(floor)
+        let paced = self
+            .history(run.target())
+            .and_then(|history| history.paced_interval(awaited.age(now), every, floor, longest));
+        match paced {
+            Some(interval) => self.intervals.jittered(interval, draw()).min(longest).max(floor),
+            None => self.intervals.after(awaited.polls, floor, draw()),
+        }
     }
 
     pub(super) fn history(&self, target: &Target) -> Option<&History> {
