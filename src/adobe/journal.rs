@@ -165,7 +165,7 @@ impl Dialect for JournalDialect {
 }
 
 impl Journal {
-    /// Reads the journal, entry by entry, and waits for new ones. It starts at the oldest entry, unless it is told otherwise.
+    /// Reads the journal, entry by entry, and waits for new ones. It starts at the oldest entry, unless you set another start.
     pub fn events(&self) -> JournalEntries {
         let mut guard = LoopGuard::default();
         // A journal has no end.

@@ -125,8 +125,8 @@ pub(super) async fn cancel(
 
 /// Whether an error has this code, as its HTTP status or in its body.
 fn has_code(error: &Error, code: &str) -> bool {
-    let told = error.vendor_error().and_then(|error| error.code.as_deref());
-    told == Some(code) || error.status().is_some_and(|status| status.as_str() == code)
+    let in_body = error.vendor_error().and_then(|error| error.code.as_deref());
+    in_body == Some(code) || error.status().is_some_and(|status| status.as_str() == code)
 }
 
 /// Jobs that execute a notebook, or may do so.

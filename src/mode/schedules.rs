@@ -351,7 +351,7 @@ pub struct Schedule {
     pub report_token: Option<ReportToken>,
     /// Name of its report.
     pub report_name: Option<Box<str>>,
-    /// Type of its report: tells the schedule of a dataset from that of a report. Inferred: the values are those of a report's own type.
+    /// Type of its report: the schedule of a dataset has another one than that of a report. Inferred: the values are those of a report's own type.
     pub report_type: Option<ReportType>,
     /// How its results are delivered. The values are not documented.
     #[serde(default, deserialize_with = "lenient::text")]
