@@ -11,7 +11,7 @@ use super::ids::{QueryId, TemplateId};
 use super::queries::QueryDef;
 use crate::client::operation;
 use crate::error::{Error, Result};
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 operation! {
     /// Runs a query on the query accelerated store and waits for its rows.
@@ -115,24 +115,24 @@ impl RunAcceleratedQuery {
 /// response.
 pub type Row = Map<String, Value>;
 
-/// The result of an accelerated query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct AcceleratedResult {
-    /// Id of the query.
-    pub query_id: Option<QueryId>,
-    /// The columns, in the order of the response.
-    #[serde(rename = "resultsMeta", default, with = "columns")]
-    pub columns: Vec<Column>,
-    /// The rows. To decode them into your own type, send the request with
-    /// [`Client::send_as`](crate::Client::send_as): the member `results` is the list of rows.
-    ///
-    /// (Examples in the API reference have a single row that is not in a list; it is read too.)
-    #[serde(rename = "results", default, deserialize_with = "rows")]
-    pub rows: Vec<Row>,
-    /// The query that was sent.
-    pub request: Option<QueryDef>,
+model! {
+    /// The result of an accelerated query.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct AcceleratedResult {
+        /// Id of the query.
+        pub query_id: Option<QueryId> as "queryId",
+        /// The columns, in the order of the response.
+        #[serde(serialize_with = "columns::serialize")]
+        pub columns: Vec<Column> as "resultsMeta" with columns::deserialize,
+        /// The rows. To decode them into your own type, send the request with
+        /// [`Client::send_as`](crate::Client::send_as): the member `results` is the list of rows.
+        ///
+        /// (Examples in the API reference have a single row that is not in a list; it is read too.)
+        pub rows: Vec<Row> as "results" with read_rows,
+        /// The query that was sent.
+        pub request: Option<QueryDef>,
+    }
 }
 
 /// A column of a result.
@@ -235,7 +235,7 @@ mod columns {
 }
 
 /// A list of rows, or one row without a list. Rows have no fixed shape, so nothing is lost by reading values first.
-fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
+fn read_rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Object(row) => Ok(vec![row]),
         Value::Array(rows) => {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
 
 use super::Adobe;
@@ -12,7 +12,7 @@ use super::list::{ListQuery, clause, list_setters};
 use crate::client::{ApiRequest, Endpoint, Idempotency, Meta, RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::{id, lenient, time};
+use crate::wire::{id, lenient, model, time};
 
 operation! {
     /// Lists the accounts of the organization, by default oldest first. It does not hold their credentials.
@@ -95,6 +95,7 @@ impl Endpoint for CreateAccount {
     const OPERATION: &'static str = "adobe.accounts.create";
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         self.account.write(ApiRequest::of::<Self>(Method::POST, base, &["accounts"]))
     }
@@ -155,6 +156,7 @@ impl Endpoint for UpdateAccount {
     const OPERATION: &'static str = "adobe.accounts.update";
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         self.account.write(ApiRequest::of::<Self>(
             Method::PUT,
@@ -232,36 +234,34 @@ id! {
     AccountId
 }
 
-/// One account for SQL clients.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Account {
-    /// Id.
-    pub technical_account_id: AccountId,
-    /// User name, `…@TECHACCT.ADOBE.COM`.
-    pub technical_account_name: Option<Box<str>>,
-    /// Name. The response to [`CreateAccount`] lacks this field and all that follow, except the credential.
-    pub account_name: Option<String>,
-    /// Adobe ID (an e-mail address) of the person that it is for.
-    pub assigned_to_user: Option<Box<str>>,
-    /// Description.
-    pub description: Option<String>,
-    #[serde(skip_serializing)]
-    credential: Option<SecretString>,
-    /// Whether it can be used. Only in lists.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub active: Option<bool>,
-    /// When it was created.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// Who created it.
-    pub created_by: Option<Box<str>>,
-    /// When it was last changed.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_updated: Option<DateTime<Utc>>,
-    /// Who last changed it.
-    pub last_updated_by: Option<Box<str>>,
+model! {
+    /// One account for SQL clients.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct Account {
+        /// Id.
+        pub technical_account_id: AccountId as "technicalAccountId",
+        /// User name, `…@TECHACCT.ADOBE.COM`.
+        pub technical_account_name: Option<Box<str>> as "technicalAccountName",
+        /// Name. The response to [`CreateAccount`] lacks this field and all that follow, except the credential.
+        pub account_name: Option<String> as "accountName",
+        /// Adobe ID (an e-mail address) of the person that it is for.
+        pub assigned_to_user: Option<Box<str>> as "assignedToUser",
+        /// Description.
+        pub description: Option<String>,
+        #[serde(skip_serializing)]
+        credential: Option<SecretString>,
+        /// Whether it can be used. Only in lists.
+        pub active: Option<bool> as "active" with lenient::boolean,
+        /// When it was created.
+        pub created: Option<DateTime<Utc>> as "created" with time::lenient_utc,
+        /// Who created it.
+        pub created_by: Option<Box<str>> as "createdBy",
+        /// When it was last changed.
+        pub last_updated: Option<DateTime<Utc>> as "lastUpdated" with time::lenient_utc,
+        /// Who last changed it.
+        pub last_updated_by: Option<Box<str>> as "lastUpdatedBy",
+    }
 }
 
 impl Account {
@@ -272,12 +272,14 @@ impl Account {
     }
 }
 
-/// The response to a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct DeletedAccount {
-    /// `Success` in the guide's sample.
-    pub result: Option<Box<str>>,
+model! {
+    /// The response to a deletion.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct DeletedAccount {
+        /// `Success` in the guide's sample.
+        pub result: Option<Box<str>>,
+    }
 }
 
 #[cfg(test)]

@@ -17,9 +17,8 @@ use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
 use crate::wire::lenient::{FromAny, Scalar};
-use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{id, lenient};
+use crate::wire::{id, lenient, model, open_enum};
 
 /// First segment of the path. (Older vendor pages say `alertSubscriptions`, and links in responses have wrong paths.)
 const ALERTS: &str = "alert-subscriptions";
@@ -75,6 +74,7 @@ impl Endpoint for ListAlerts {
     const OPERATION: &'static str = "adobe.alerts.list";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let of_user: [&str; 3];
         let path: &[&str] = match &self.user {
@@ -124,15 +124,15 @@ impl PagedEndpoint for ListAlerts {
     }
 }
 
-/// The response to every request for alerts. Only in that for the alerts of one person the member is called `items`.
-#[derive(Deserialize)]
-struct AlertList {
-    #[serde(alias = "alerts", default, deserialize_with = "lenient::items")]
-    items: Vec<Alert>,
-    #[serde(rename = "_links", default)]
-    links: Links,
+model! {
+    /// The response to every request for alerts. Only in that for the alerts of one person the member is called `items`.
+    struct AlertList {
+        items: Vec<Alert> as "items" | "alerts" with lenient::items,
+        links: Links as "_links" default,
+    }
 }
 
+#[inline]
 fn alerts(meta: &Meta, body: &Bytes) -> Result<Vec<Alert>> {
     Ok(json::decode::<AlertList>(meta, &json::or_empty(body))?.items)
 }
@@ -327,26 +327,26 @@ impl From<&QueryId> for AssetId {
     }
 }
 
-/// One alert of a query or schedule. Requests name it by [`asset_id`](Self::asset_id) and
-/// [`alert_type`](Self::alert_type), not by its id.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Alert {
-    id: Option<Box<str>>,
-    name: Option<Box<str>>,
-    /// The query or schedule it belongs to.
-    pub asset_id: AssetId,
-    /// The event that it notifies people of.
-    pub alert_type: Option<AlertType>,
-    /// Whether it notifies anyone. Missing in the response to [`CreateAlert`].
-    pub status: Option<AlertStatus>,
-    /// Whom it notifies. Missing in the list of all alerts of the sandbox, and in the response to a change.
-    ///
-    /// (An older vendor page calls the member `notifications`.)
-    #[serde(alias = "notifications")]
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub subscriptions: Option<Subscriptions>,
+model! {
+    /// One alert of a query or schedule. Requests name it by [`asset_id`](Self::asset_id) and
+    /// [`alert_type`](Self::alert_type), not by its id.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Alert {
+        id: Option<Box<str>>,
+        name: Option<Box<str>>,
+        /// The query or schedule it belongs to.
+        pub asset_id: AssetId as "assetId",
+        /// The event that it notifies people of.
+        pub alert_type: Option<AlertType> as "alertType",
+        /// Whether it notifies anyone. Missing in the response to [`CreateAlert`].
+        pub status: Option<AlertStatus>,
+        /// Whom it notifies. Missing in the list of all alerts of the sandbox, and in the response to a change.
+        ///
+        /// (An older vendor page calls the member `notifications`.)
+        pub subscriptions: Option<Subscriptions> as "subscriptions" | "notifications"
+            with lenient::object,
+    }
 }
 
 impl Alert {
@@ -386,20 +386,19 @@ open_enum! {
     }
 }
 
-/// Whom an alert notifies, and how. Each response has a part of it: see [`Channel`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct Subscriptions {
-    /// Addresses that were just subscribed. Only in the response to [`CreateAlert`].
-    #[serde(deserialize_with = "addresses")]
-    pub email_ids: Vec<Box<str>>,
-    /// Notifications by mail.
-    #[serde(deserialize_with = "channel")]
-    pub email_notifications: Option<Channel>,
-    /// Notifications in the UI. (One sample has the name without its last letter.)
-    #[serde(alias = "inContextNotification", deserialize_with = "channel")]
-    pub in_context_notifications: Option<Channel>,
+model! {
+    /// Whom an alert notifies, and how. Each response has a part of it: see [`Channel`].
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Subscriptions {
+        /// Addresses that were just subscribed. Only in the response to [`CreateAlert`].
+        pub email_ids: Vec<Box<str>> as "emailIds" with addresses,
+        /// Notifications by mail.
+        pub email_notifications: Option<Channel> as "emailNotifications" with channel,
+        /// Notifications in the UI. (One sample has the name without its last letter.)
+        pub in_context_notifications: Option<Channel> as "inContextNotifications" | "inContextNotification"
+            with channel,
+    }
 }
 
 /// One way of notifying people.

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserializer;
 
 use super::Adobe;
 use crate::client::operation;
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 operation! {
     /// Gets what SQL clients need to connect as this client. The response holds the token that the request was sent with.
@@ -20,32 +20,31 @@ operation! {
     with |_, request| request.confidential()
 }
 
-/// What SQL clients need to connect. All of it is secret: `Debug` shows no field. It is serialised without the tokens.
-///
-/// [`Response::body`](crate::Response::body) has the body unchanged, with the tokens: do not print it.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ConnectionParameters {
-    /// Host of the database.
-    pub host: Option<Box<str>>,
-    /// Port of the database.
-    #[serde(default, deserialize_with = "port")]
-    pub port: Option<u16>,
-    /// Name of the database, such as `prod:all`.
-    pub db_name: Option<Box<str>>,
-    /// User: the organization id.
-    pub username: Option<Box<str>>,
-    #[serde(skip_serializing)]
-    token: Option<SecretString>,
-    #[serde(skip_serializing)]
-    compressed_token: Option<SecretString>,
-    /// Version of the API.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub version: Option<u64>,
-    websocket_host: Option<Box<str>>,
-    /// As the API reference spells it.
-    websoket_host: Option<Box<str>>,
+model! {
+    /// What SQL clients need to connect. All of it is secret: `Debug` shows no field. It is serialised without the tokens.
+    ///
+    /// [`Response::body`](crate::Response::body) has the body unchanged, with the tokens: do not print it.
+    #[derive(Clone)]
+    #[non_exhaustive]
+    pub struct ConnectionParameters {
+        /// Host of the database.
+        pub host: Option<Box<str>>,
+        /// Port of the database.
+        pub port: Option<u16> as "port" with port_number,
+        /// Name of the database, such as `prod:all`.
+        pub db_name: Option<Box<str>> as "dbName",
+        /// User: the organization id.
+        pub username: Option<Box<str>>,
+        #[serde(skip_serializing)]
+        token: Option<SecretString>,
+        #[serde(skip_serializing)]
+        compressed_token: Option<SecretString> as "compressedToken",
+        /// Version of the API.
+        pub version: Option<u64> as "version" with lenient::count,
+        websocket_host: Option<Box<str>> as "websocketHost",
+        /// As the API reference spells it.
+        websoket_host: Option<Box<str>> as "websoketHost",
+    }
 }
 
 impl ConnectionParameters {
@@ -74,7 +73,7 @@ impl fmt::Debug for ConnectionParameters {
     }
 }
 
-fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+fn port_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     Ok(lenient::count(deserializer)?.and_then(|port| port.try_into().ok()))
 }
 

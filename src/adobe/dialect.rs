@@ -1,12 +1,11 @@
 //! How Adobe reports errors: the gateway, the service, the platform and IMS each have their own error body.
 
 use http::{HeaderName, HeaderValue, header};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::{Advice, ApiRequest, Dialect, RawResponse, Refusal, Verdict};
 use crate::error::{ErrorKind, Result, VendorError};
-use crate::wire::{lenient, repair};
+use crate::wire::{lenient, model, repair};
 
 /// Codes of the gateway in front of every Adobe service. Source: Experience Platform troubleshooting guide, "Request header
 /// errors".
@@ -92,37 +91,25 @@ pub(super) fn judge(response: &RawResponse<'_>) -> Verdict {
     })
 }
 
-/// All of Adobe's error bodies at once; a body has the members of one of them.
-///
-/// Gateway: `error_code`, `message`. Service: `message`, `statusCode`. Platform: `type`, `title`, `status`, `detail`,
-/// `report`, `error-chain`. Some services: `errorMessage`. IMS: `error`, `error_description`. Often the body is empty.
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct Body {
-    #[serde(deserialize_with = "lenient::text")]
-    error_code: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    message: Option<Box<str>>,
-    #[serde(rename = "statusCode", deserialize_with = "lenient::text")]
-    status_code: Option<Box<str>>,
-    #[serde(rename = "type", deserialize_with = "lenient::text")]
-    kind: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    title: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    detail: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    reason: Option<Box<str>>,
-    report: Value,
-    #[serde(rename = "error-chain")]
-    error_chain: Value,
-    #[serde(rename = "errorMessage", deserialize_with = "lenient::text")]
-    error_message: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    error: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    error_description: Option<Box<str>>,
+model! {
+    /// All of Adobe's error bodies at once; a body has the members of one of them.
+    ///
+    /// Gateway: `error_code`, `message`. Service: `message`, `statusCode`. Platform: `type`, `title`, `status`, `detail`,
+    /// `report`, `error-chain`. Some services: `errorMessage`. IMS: `error`, `error_description`. Often the body is empty.
+    struct Body {
+        error_code: Option<Box<str>> as "error_code" with lenient::text,
+        message: Option<Box<str>> as "message" with lenient::text,
+        status_code: Option<Box<str>> as "statusCode" with lenient::text,
+        kind: Option<Box<str>> as "type" with lenient::text,
+        title: Option<Box<str>> as "title" with lenient::text,
+        detail: Option<Box<str>> as "detail" with lenient::text,
+        reason: Option<Box<str>> as "reason" with lenient::text,
+        report: Value as "report" default,
+        error_chain: Value as "error-chain" default,
+        error_message: Option<Box<str>> as "errorMessage" with lenient::text,
+        error: Option<Box<str>> as "error" with lenient::text,
+        error_description: Option<Box<str>> as "error_description" with lenient::text,
+    }
 }
 
 pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {

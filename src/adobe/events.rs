@@ -5,26 +5,24 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 
 use super::{RunId, VENDOR, account};
 use crate::run::Event;
-use crate::wire::{RawJson, lenient, repair};
+use crate::wire::{RawJson, lenient, model, repair};
 
-/// One event.
-///
-/// Source: Adobe I/O Events, FAQ. `recipient_client_id` is the old name, which is sent beside the new one until the end of 2026.
-/// Inferred: which of `data` and `event` has the payload of Query Service is not documented; providers that do not speak
-/// `CloudEvents` have `event`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Envelope {
-    #[serde(deserialize_with = "lenient::text")]
-    recipientclientid: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    recipient_client_id: Option<Box<str>>,
-    data: Option<RawJson>,
-    event: Option<RawJson>,
+model! {
+    /// One event.
+    ///
+    /// Source: Adobe I/O Events, FAQ. `recipient_client_id` is the old name, which is sent beside the new one until the end of 2026.
+    /// Inferred: which of `data` and `event` has the payload of Query Service is not documented; providers that do not speak
+    /// `CloudEvents` have `event`.
+    #[derive(Default)]
+    pub(super) struct Envelope {
+        recipientclientid: Option<Box<str>> as "recipientclientid" with lenient::text,
+        recipient_client_id: Option<Box<str>> as "recipient_client_id" with lenient::text,
+        data: Option<RawJson>,
+        event: Option<RawJson>,
+    }
 }
 
 impl Envelope {
@@ -46,46 +44,42 @@ impl Envelope {
     }
 }
 
-/// What Query Service says. It does not name the schedule.
-///
-/// Inferred: the page was readable only in translations, so no member is required.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Payload {
-    #[serde(deserialize_with = "lenient::text")]
-    ims_org_id: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    sandbox_name: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::object")]
-    metrics: Option<Metrics>,
-    #[serde(deserialize_with = "lenient::list")]
-    activities: Vec<Activity>,
+model! {
+    /// What Query Service says. It does not name the schedule.
+    ///
+    /// Inferred: the page was readable only in translations, so no member is required.
+    #[derive(Default)]
+    struct Payload {
+        ims_org_id: Option<Box<str>> as "imsOrgId" with lenient::text,
+        sandbox_name: Option<Box<str>> as "sandboxName" with lenient::text,
+        metrics: Option<Metrics> as "metrics" with lenient::object,
+        activities: Vec<Activity> as "activities" with lenient::list,
+    }
 }
 
-/// Of the whole run, or of one of its activities.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metrics {
-    #[serde(deserialize_with = "lenient::object")]
-    status_summary: Option<StatusSummary>,
+model! {
+    /// Of the whole run, or of one of its activities.
+    #[derive(Default)]
+    struct Metrics {
+        status_summary: Option<StatusSummary> as "statusSummary" with lenient::object,
+    }
 }
 
 type Activity = Metrics;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StatusSummary {
-    #[serde(deserialize_with = "lenient::text")]
-    status: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::object")]
-    extensions: Option<Extensions>,
+model! {
+    #[derive(Default)]
+    struct StatusSummary {
+        status: Option<Box<str>> as "status" with lenient::text,
+        extensions: Option<Extensions> as "extensions" with lenient::object,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Extensions {
-    #[serde(deserialize_with = "lenient::text")]
-    schedule_run_id: Option<Box<str>>,
+model! {
+    #[derive(Default)]
+    struct Extensions {
+        schedule_run_id: Option<Box<str>> as "scheduleRunId" with lenient::text,
+    }
 }
 
 impl Payload {

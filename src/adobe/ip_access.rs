@@ -1,12 +1,12 @@
 //! IP access: the addresses from which SQL clients may reach the sandbox.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Adobe;
 use crate::client::{json, operation};
 use crate::error::{Error, Result};
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 operation! {
     /// Gets the addresses from which SQL clients may reach the sandbox. An empty list allows every address.
@@ -92,16 +92,17 @@ struct ValidateBody<'a> {
     ip_address: &'a str,
 }
 
-/// An address, or a range of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct IpRange {
-    /// One address (`198.51.100.7`) or a range in CIDR notation (`192.0.2.0/24`).
-    pub ip_range: String,
-    /// What it is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+model! {
+    /// An address, or a range of addresses.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct IpRange {
+        /// One address (`198.51.100.7`) or a range in CIDR notation (`192.0.2.0/24`).
+        pub ip_range: String as "ipRange",
+        /// What it is for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+    }
 }
 
 impl IpRange {
@@ -119,20 +120,20 @@ impl IpRange {
     }
 }
 
-/// The addresses from which SQL clients may reach a sandbox.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct IpAccess {
-    #[serde(skip_serializing)]
-    ims_org: Option<SecretString>,
-    /// The sandbox.
-    pub sandbox_name: Option<Box<str>>,
-    /// What is restricted; so far always `data_distiller`, connections by PSQL and JDBC.
-    pub channel: Option<Box<str>>,
-    /// The addresses that are allowed. If empty, every address is.
-    #[serde(default, deserialize_with = "lenient::exact_list")]
-    pub allowed_ip_ranges: Vec<IpRange>,
+model! {
+    /// The addresses from which SQL clients may reach a sandbox.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct IpAccess {
+        #[serde(skip_serializing)]
+        ims_org: Option<SecretString> as "imsOrg",
+        /// The sandbox.
+        pub sandbox_name: Option<Box<str>> as "sandboxName",
+        /// What is restricted; so far always `data_distiller`, connections by PSQL and JDBC.
+        pub channel: Option<Box<str>>,
+        /// The addresses that are allowed. If empty, every address is.
+        pub allowed_ip_ranges: Vec<IpRange> as "allowedIpRanges" with lenient::exact_list,
+    }
 }
 
 impl IpAccess {
@@ -143,20 +144,20 @@ impl IpAccess {
     }
 }
 
-/// The addresses from which SQL clients could reach a sandbox until the deletion.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct DeletedIpAccess {
-    #[serde(skip_serializing)]
-    ims_org: Option<SecretString>,
-    /// The sandbox.
-    pub sandbox_name: Option<Box<str>>,
-    /// What was restricted; so far always `data_distiller`, connections by PSQL and JDBC.
-    pub channel: Option<Box<str>>,
-    /// The list that was deleted.
-    #[serde(default, deserialize_with = "lenient::exact_list")]
-    pub deleted_ip_ranges: Vec<IpRange>,
+model! {
+    /// The addresses from which SQL clients could reach a sandbox until the deletion.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct DeletedIpAccess {
+        #[serde(skip_serializing)]
+        ims_org: Option<SecretString> as "imsOrg",
+        /// The sandbox.
+        pub sandbox_name: Option<Box<str>> as "sandboxName",
+        /// What was restricted; so far always `data_distiller`, connections by PSQL and JDBC.
+        pub channel: Option<Box<str>>,
+        /// The list that was deleted.
+        pub deleted_ip_ranges: Vec<IpRange> as "deletedIpRanges" with lenient::exact_list,
+    }
 }
 
 impl DeletedIpAccess {
@@ -167,14 +168,14 @@ impl DeletedIpAccess {
     }
 }
 
-/// Whether SQL clients at an address may reach the sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct IpValidation {
-    /// Whether they may.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_allowed: Option<bool>,
+model! {
+    /// Whether SQL clients at an address may reach the sandbox.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct IpValidation {
+        /// Whether they may.
+        pub is_allowed: Option<bool> as "isAllowed" with lenient::boolean,
+    }
 }
 
 #[cfg(test)]

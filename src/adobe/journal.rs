@@ -9,7 +9,6 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::VENDOR;
@@ -24,7 +23,7 @@ use crate::paging::Cursor;
 use crate::paging::page::LoopGuard;
 use crate::paging::walk::endless;
 use crate::run::Event;
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 /// A client of the journal of one registration in Adobe I/O Events. The journal has the events that a [`Webhook`](super::Webhook)
 /// receives, and keeps them for seven days.
@@ -430,6 +429,7 @@ impl Endpoint for ReadJournal {
     const OPERATION: &'static str = "adobe.journal";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let no_limit = self.query.iter().any(|(name, value)| name == "limit" && value == "0");
         let checked =
@@ -438,6 +438,7 @@ impl Endpoint for ReadJournal {
         request.queries(self.query.iter().map(|(name, value)| (name, value))).finish()
     }
 
+    #[inline]
     fn decode(&self, meta: &Meta, body: &Bytes) -> Result<JournalPage> {
         // Without entries it is a 204, which has no body.
         let read: EntryList = json::decode(meta, &json::or_empty(body))?;
@@ -457,31 +458,26 @@ impl Endpoint for ReadJournal {
     }
 }
 
-#[derive(Deserialize)]
-struct EntryList {
-    #[serde(default, deserialize_with = "lenient::items")]
-    events: Vec<Item>,
-    #[serde(rename = "_page", default, deserialize_with = "lenient::object")]
-    page: Option<JournalInfo>,
+model! {
+    struct EntryList {
+        events: Vec<Item> as "events" with lenient::items,
+        page: Option<JournalInfo> as "_page" with lenient::object,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct Item {
-    #[serde(deserialize_with = "lenient::text")]
-    position: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::object")]
-    event: Option<Envelope>,
+model! {
+    struct Item {
+        position: Option<Box<str>> as "position" with lenient::text,
+        event: Option<Envelope> as "event" with lenient::object,
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JournalInfo {
-    #[serde(deserialize_with = "lenient::text")]
-    last: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::count")]
-    count: Option<u64>,
+model! {
+    #[derive(Default)]
+    struct JournalInfo {
+        last: Option<Box<str>> as "last" with lenient::text,
+        count: Option<u64> as "count" with lenient::count,
+    }
 }
 
 /// The target of the link to the next page: `<target>; rel="next"`, of several in one header or in several. Adobe quotes the

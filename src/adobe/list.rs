@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
 use crate::wire::lenient::{self, Scalar};
-use crate::wire::time;
+use crate::wire::{model, time};
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,16 +200,14 @@ struct ListResponse<T> {
     links: Links,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PageInfo {
-    #[serde(deserialize_with = "lenient::text")]
-    start: Option<Box<str>>,
-    #[serde(deserialize_with = "next_start")]
-    next: Option<NextStart>,
-    /// Number of items on this page.
-    #[serde(deserialize_with = "lenient::count")]
-    count: Option<u64>,
+model! {
+    #[derive(Default)]
+    struct PageInfo {
+        start: Option<Box<str>> as "start" with lenient::text,
+        next: Option<NextStart> as "next" with next_start,
+        /// Number of items on this page.
+        count: Option<u64> as "count" with lenient::count,
+    }
 }
 
 /// Where the next page begins. It matters only if there is no link.

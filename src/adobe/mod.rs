@@ -153,7 +153,6 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Method};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::accelerated_queries::{AcceleratedResult, Column, Row, RunAcceleratedQuery};
@@ -201,6 +200,7 @@ use crate::client::{
 };
 use crate::error::{Error, Result};
 use crate::run::Target;
+use crate::wire::model;
 use crate::wire::{lenient, stable_hash};
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef).
@@ -350,16 +350,16 @@ fn account(org_id: &str, sandbox: &str) -> String {
     format!("{:016x}/{sandbox}", stable_hash(org_id))
 }
 
-/// The response to a request that was accepted; the work itself follows later.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Accepted {
-    /// Text for people. Its wording varies: do not match it.
-    pub message: Option<Box<str>>,
-    /// The HTTP status, repeated in the body.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub status_code: Option<u64>,
+model! {
+    /// The response to a request that was accepted; the work itself follows later.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Accepted {
+        /// Text for people. Its wording varies: do not match it.
+        pub message: Option<Box<str>>,
+        /// The HTTP status, repeated in the body.
+        pub status_code: Option<u64> as "statusCode" with lenient::count,
+    }
 }
 
 #[cfg(test)]

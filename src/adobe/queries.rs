@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serialize, Serializer};
 
 use super::ids::{QueryId, RunId, ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
@@ -15,9 +15,8 @@ use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::hal::Links;
-use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 operation! {
     /// Lists queries of the sandbox, by default oldest first.
@@ -267,47 +266,37 @@ operation! {
     decode json::accepted
 }
 
-/// What to run: SQL or a template, and what to do with the result.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct QueryDef {
-    /// Database, `sandbox:catalog`, such as `prod:all`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub db_name: Option<String>,
-    /// The SQL, with `$name` for parameters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sql: Option<String>,
-    /// A template instead of SQL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub template_id: Option<TemplateId>,
-    /// Name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Description.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Values of the parameters. The vendor does not check their types.
-    #[serde(
-        default,
-        deserialize_with = "lenient::texts",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    pub query_parameters: BTreeMap<String, String>,
-    /// Inserts the result into a dataset.
-    #[serde(
-        default,
-        deserialize_with = "lenient::object",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub insert_into_parameters: Option<TargetDataset>,
-    /// Creates a dataset from the result.
-    #[serde(
-        default,
-        deserialize_with = "lenient::object",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub ctas_parameters: Option<NewDataset>,
+model! {
+    /// What to run: SQL or a template, and what to do with the result.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryDef {
+        /// Database, `sandbox:catalog`, such as `prod:all`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub db_name: Option<String> as "dbName",
+        /// The SQL, with `$name` for parameters.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub sql: Option<String>,
+        /// A template instead of SQL.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub template_id: Option<TemplateId> as "templateId",
+        /// Name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Description.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// Values of the parameters. The vendor does not check their types.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub query_parameters: BTreeMap<String, String> as "queryParameters" with lenient::texts,
+        /// Inserts the result into a dataset.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub insert_into_parameters: Option<TargetDataset> as "insertIntoParameters"
+            with lenient::object,
+        /// Creates a dataset from the result.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub ctas_parameters: Option<NewDataset> as "ctasParameters" with lenient::object,
+    }
 }
 
 impl QueryDef {
@@ -382,99 +371,87 @@ impl QueryDef {
     }
 }
 
-/// A dataset to insert into.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct TargetDataset {
-    /// Name. Empty if a response does not have it.
-    #[serde(default, deserialize_with = "name")]
-    pub dataset_name: String,
+model! {
+    /// A dataset to insert into.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TargetDataset {
+        /// Name. Empty if a response does not have it.
+        pub dataset_name: String as "datasetName" with name,
+    }
 }
 
-/// A dataset to create.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct NewDataset {
-    /// Name. Empty if a response does not have it.
-    #[serde(default, deserialize_with = "name")]
-    pub dataset_name: String,
-    /// Description.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Title of its schema.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_schema_title: Option<String>,
+model! {
+    /// A dataset to create.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NewDataset {
+        /// Name. Empty if a response does not have it.
+        pub dataset_name: String as "datasetName" with name,
+        /// Description.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub description: Option<String>,
+        /// Title of its schema.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub target_schema_title: Option<String> as "targetSchemaTitle",
+    }
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
     Ok(lenient::text(deserializer)?.unwrap_or_default().into())
 }
 
-/// One query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Query {
-    /// Id.
-    pub id: QueryId,
-    /// The query that was sent.
-    pub request: Option<QueryDef>,
-    /// The SQL that ran, if it differs from that of the request.
-    #[serde(rename = "effectiveSQL")]
-    pub effective_sql: Option<String>,
-    /// Whether it created a dataset.
-    #[serde(rename = "isCTAS", default, deserialize_with = "lenient::boolean")]
-    pub is_ctas: Option<bool>,
-    /// Whether it inserted into a dataset.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_insert_into: Option<bool>,
-    /// State. A query in state `SUCCESS` may have errors nevertheless: check both.
-    pub state: Option<QueryState>,
-    /// Errors.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub errors: Vec<QueryError>,
-    /// When it was created.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// When it was last changed.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated: Option<DateTime<Utc>>,
-    /// Time it took, in milliseconds on the wire.
-    #[serde(rename = "elapsedTime", default, with = "milliseconds")]
-    pub elapsed: Option<Duration>,
-    /// Number of rows in the result.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub row_count: Option<u64>,
-    /// Name of the template it was created from.
-    pub template_name: Option<Box<str>>,
-    /// Who sent it.
-    pub user_id: Option<Box<str>>,
-    /// The client that sent it, such as `API` or `Adobe Query Service UI`.
-    pub client: Option<Box<str>>,
-    /// Id of the client that sent it.
-    pub client_id: Option<Box<str>>,
-    /// Where its result was copied to.
-    #[serde(rename = "copyURI")]
-    pub copy_uri: Option<Box<str>>,
-    /// Version of the record.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub version: Option<u64>,
-    /// How it was sent, such as `HTTP_SESSION`. Source: responses seen.
-    pub session_type: Option<Box<str>>,
-    /// The computing time that it used. Source: responses seen.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub compute_metrics: Option<ComputeMetrics>,
-    /// Whether the service sent it for its own purposes. Inferred from the name; source: responses seen.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_service: Option<bool>,
-    /// Whether it is a query of its own, and not a part of another. Inferred from the name; source: responses seen.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_parent_level: Option<bool>,
-    /// Related resources: `schedule`, `schedule_run`, `created_dataset`, `referenced_datasets` and others.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
+model! {
+    /// One query.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Query {
+        /// Id.
+        pub id: QueryId,
+        /// The query that was sent.
+        pub request: Option<QueryDef>,
+        /// The SQL that ran, if it differs from that of the request.
+        pub effective_sql: Option<String> as "effectiveSQL",
+        /// Whether it created a dataset.
+        pub is_ctas: Option<bool> as "isCTAS" with lenient::boolean,
+        /// Whether it inserted into a dataset.
+        pub is_insert_into: Option<bool> as "isInsertInto" with lenient::boolean,
+        /// State. A query in state `SUCCESS` may have errors nevertheless: check both.
+        pub state: Option<QueryState>,
+        /// Errors.
+        pub errors: Vec<QueryError> as "errors" with lenient::list,
+        /// When it was created.
+        pub created: Option<DateTime<Utc>> as "created" with time::lenient_utc,
+        /// When it was last changed.
+        pub updated: Option<DateTime<Utc>> as "updated" with time::lenient_utc,
+        /// Time it took, in milliseconds on the wire.
+        #[serde(serialize_with = "milliseconds::serialize")]
+        pub elapsed: Option<Duration> as "elapsedTime" with milliseconds::deserialize,
+        /// Number of rows in the result.
+        pub row_count: Option<u64> as "rowCount" with lenient::count,
+        /// Name of the template it was created from.
+        pub template_name: Option<Box<str>> as "templateName",
+        /// Who sent it.
+        pub user_id: Option<Box<str>> as "userId",
+        /// The client that sent it, such as `API` or `Adobe Query Service UI`.
+        pub client: Option<Box<str>>,
+        /// Id of the client that sent it.
+        pub client_id: Option<Box<str>> as "clientId",
+        /// Where its result was copied to.
+        pub copy_uri: Option<Box<str>> as "copyURI",
+        /// Version of the record.
+        pub version: Option<u64> as "version" with lenient::count,
+        /// How it was sent, such as `HTTP_SESSION`. Source: responses seen.
+        pub session_type: Option<Box<str>> as "sessionType",
+        /// The computing time that it used. Source: responses seen.
+        pub compute_metrics: Option<ComputeMetrics> as "computeMetrics" with lenient::object,
+        /// Whether the service sent it for its own purposes. Inferred from the name; source: responses seen.
+        pub is_service: Option<bool> as "isService" with lenient::boolean,
+        /// Whether it is a query of its own, and not a part of another. Inferred from the name; source: responses seen.
+        pub is_parent_level: Option<bool> as "isParentLevel" with lenient::boolean,
+        /// Related resources: `schedule`, `schedule_run`, `created_dataset`, `referenced_datasets` and others.
+        pub links: Links as "_links" default,
+    }
 }
 
 mod milliseconds {
@@ -504,46 +481,27 @@ impl Query {
     }
 }
 
-/// The computing time of a query. Not documented: the names are the vendor's, and the parts overlap.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ComputeMetrics {
-    /// Time of the executors' machines.
-    #[serde(
-        rename = "executorVMSeconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub executor_vm_time: Option<Duration>,
-    /// Time of the driver's machine.
-    #[serde(
-        rename = "driverVMSeconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub driver_vm_time: Option<Duration>,
-    /// Time of all machines of the cluster.
-    #[serde(
-        rename = "clusterVMSeconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub cluster_vm_time: Option<Duration>,
-    /// Time of all processors of the cluster.
-    #[serde(
-        rename = "clusterCpuSeconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub cluster_cpu_time: Option<Duration>,
-    /// Time of all machines of the cluster, in hours on the wire.
-    #[serde(rename = "clusterVMHours", default, with = "hours")]
-    pub cluster_vm_hours: Option<Duration>,
+model! {
+    /// The computing time of a query. Not documented: the names are the vendor's, and the parts overlap.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ComputeMetrics {
+        /// Time of the executors' machines.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub executor_vm_time: Option<Duration> as "executorVMSeconds" with lenient::seconds,
+        /// Time of the driver's machine.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub driver_vm_time: Option<Duration> as "driverVMSeconds" with lenient::seconds,
+        /// Time of all machines of the cluster.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub cluster_vm_time: Option<Duration> as "clusterVMSeconds" with lenient::seconds,
+        /// Time of all processors of the cluster.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub cluster_cpu_time: Option<Duration> as "clusterCpuSeconds" with lenient::seconds,
+        /// Time of all machines of the cluster, in hours on the wire.
+        #[serde(serialize_with = "hours::serialize")]
+        pub cluster_vm_hours: Option<Duration> as "clusterVMHours" with hours::deserialize,
+    }
 }
 
 /// Read and written as a duration of as many seconds.
@@ -565,14 +523,16 @@ mod hours {
     }
 }
 
-/// A dataset that a query refers to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct DatasetRef {
-    /// Id.
-    pub id: String,
-    /// Its URL in the catalog. It may name a host that clients of this crate do not call.
-    pub href: String,
+model! {
+    /// A dataset that a query refers to.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct DatasetRef {
+        /// Id.
+        pub id: String,
+        /// Its URL in the catalog. It may name a host that clients of this crate do not call.
+        pub href: String,
+    }
 }
 
 open_enum! {
@@ -614,18 +574,18 @@ impl QueryState {
     }
 }
 
-/// An error of a query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct QueryError {
-    /// A code like an SQLSTATE, such as `58000` or `42P01`. A string, though one example has a number.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub code: Option<Box<str>>,
-    /// Text for people.
-    pub message: Option<Box<str>>,
-    /// Whether the query or the service caused it.
-    pub error_type: Option<ErrorType>,
+model! {
+    /// An error of a query.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryError {
+        /// A code like an SQLSTATE, such as `58000` or `42P01`. A string, though one example has a number.
+        pub code: Option<Box<str>> as "code" with lenient::text,
+        /// Text for people.
+        pub message: Option<Box<str>>,
+        /// Whether the query or the service caused it.
+        pub error_type: Option<ErrorType> as "errorType",
+    }
 }
 
 open_enum! {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::ids::{RunId, ScheduleId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
@@ -12,9 +11,8 @@ use super::{Accepted, Adobe};
 use crate::client::{json, operation};
 use crate::paging::Page;
 use crate::run::Phase;
-use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 operation! {
     /// Lists the runs of one schedule, by default oldest first.
@@ -182,29 +180,26 @@ open_enum! {
     }
 }
 
-/// One run of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Run {
-    /// Id.
-    pub id: RunId,
-    /// State. Missing in some responses; the run then counts as running.
-    pub state: Option<RunState>,
-    /// Whether a call started it and not the schedule's timetable. Samples have a string, the API reference a boolean.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub external_trigger: Option<bool>,
-    /// The scheduled time, in UTC. Work may begin hours later, see [`TaskStatus::started`].
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// Version of the record.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub version: Option<u64>,
-    /// The schedule. Only in the response to [`GetRun`].
-    pub schedule_id: Option<ScheduleId>,
-    /// The tasks of the run. Only in the response to [`GetRun`]; empty in lists.
-    #[serde(rename = "taskStatusList", default, deserialize_with = "lenient::list")]
-    pub tasks: Vec<TaskStatus>,
+model! {
+    /// One run of a schedule.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Run {
+        /// Id.
+        pub id: RunId,
+        /// State. Missing in some responses; the run then counts as running.
+        pub state: Option<RunState>,
+        /// Whether a call started it and not the schedule's timetable. Samples have a string, the API reference a boolean.
+        pub external_trigger: Option<bool> as "externalTrigger" with lenient::boolean,
+        /// The scheduled time, in UTC. Work may begin hours later, see [`TaskStatus::started`].
+        pub created: Option<DateTime<Utc>> as "created" with time::lenient_utc,
+        /// Version of the record.
+        pub version: Option<u64> as "version" with lenient::count,
+        /// The schedule. Only in the response to [`GetRun`].
+        pub schedule_id: Option<ScheduleId> as "scheduleId",
+        /// The tasks of the run. Only in the response to [`GetRun`]; empty in lists.
+        pub tasks: Vec<TaskStatus> as "taskStatusList" with lenient::list,
+    }
 }
 
 open_enum! {
@@ -246,32 +241,27 @@ impl RunState {
     }
 }
 
-/// The status of one task of a run.
-///
-/// It does not say why a task failed: the query of the run does, see [`Query::errors`](super::Query::errors).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct TaskStatus {
-    /// Id.
-    pub task_id: Option<Box<str>>,
-    /// State.
-    pub state: Option<TaskState>,
-    /// How long the work took, in whole seconds, rounded down. A number in samples, a string in the API reference.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub duration: Option<Duration>,
-    /// When the work began. UTC; some responses have no zone.
-    #[serde(rename = "startDate", default, deserialize_with = "time::lenient_utc")]
-    pub started: Option<DateTime<Utc>>,
-    /// When the work ended. UTC; some responses have no zone.
-    #[serde(rename = "endDate", default, deserialize_with = "time::lenient_utc")]
-    pub ended: Option<DateTime<Utc>>,
-    /// Text for people, without details.
-    pub message: Option<Box<str>>,
+model! {
+    /// The status of one task of a run.
+    ///
+    /// It does not say why a task failed: the query of the run does, see [`Query::errors`](super::Query::errors).
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TaskStatus {
+        /// Id.
+        pub task_id: Option<Box<str>> as "taskId",
+        /// State.
+        pub state: Option<TaskState>,
+        /// How long the work took, in whole seconds, rounded down. A number in samples, a string in the API reference.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub duration: Option<Duration> as "duration" with lenient::seconds,
+        /// When the work began. UTC; some responses have no zone.
+        pub started: Option<DateTime<Utc>> as "startDate" with time::lenient_utc,
+        /// When the work ended. UTC; some responses have no zone.
+        pub ended: Option<DateTime<Utc>> as "endDate" with time::lenient_utc,
+        /// Text for people, without details.
+        pub message: Option<Box<str>>,
+    }
 }
 
 open_enum! {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ids::{ScheduleId, TemplateId};
 use super::list::{ListQuery, clause, list_setters, timestamp};
@@ -12,9 +12,8 @@ use super::{Accepted, Adobe, Client};
 use crate::client::{json, operation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::Page;
-use crate::wire::open_enum;
 use crate::wire::patch::{Operation, Patch};
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 operation! {
     /// Lists the schedules of the sandbox, by default oldest first.
@@ -254,33 +253,30 @@ impl Client {
     }
 }
 
-/// One schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Schedule {
-    /// Id.
-    pub id: ScheduleId,
-    /// State.
-    pub state: Option<ScheduleState>,
-    /// The query that it runs.
-    pub query: Option<QueryDef>,
-    /// When it runs.
-    #[serde(rename = "schedule", default, deserialize_with = "lenient::object")]
-    pub timetable: Option<Timetable>,
-    /// When it was created. Missing in the response to [`CreateSchedule`]. Epoch milliseconds in a string, or ISO 8601.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// When it was last changed. Written like `created`.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated: Option<DateTime<Utc>>,
-    /// Who created it. It runs with the rights of this user.
-    pub user_id: Option<Box<str>>,
-    /// Who last changed it.
-    pub updated_user_id: Option<Box<str>>,
-    /// Version of the record.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub version: Option<u64>,
+model! {
+    /// One schedule.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Schedule {
+        /// Id.
+        pub id: ScheduleId,
+        /// State.
+        pub state: Option<ScheduleState>,
+        /// The query that it runs.
+        pub query: Option<QueryDef>,
+        /// When it runs.
+        pub timetable: Option<Timetable> as "schedule" with lenient::object,
+        /// When it was created. Missing in the response to [`CreateSchedule`]. Epoch milliseconds in a string, or ISO 8601.
+        pub created: Option<DateTime<Utc>> as "created" with time::lenient_utc,
+        /// When it was last changed. Written like `created`.
+        pub updated: Option<DateTime<Utc>> as "updated" with time::lenient_utc,
+        /// Who created it. It runs with the rights of this user.
+        pub user_id: Option<Box<str>> as "userId",
+        /// Who last changed it.
+        pub updated_user_id: Option<Box<str>> as "updatedUserId",
+        /// Version of the record.
+        pub version: Option<u64> as "version" with lenient::count,
+    }
 }
 
 open_enum! {
@@ -295,35 +291,23 @@ open_enum! {
     }
 }
 
-/// When a schedule runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Timetable {
-    /// Five fields, or a preset such as `@daily`. UTC.
-    #[serde(rename = "schedule")]
-    pub cron: Option<String>,
-    /// When it starts.
-    #[serde(
-        rename = "startDate",
-        default,
-        deserialize_with = "time::lenient_utc",
-        serialize_with = "write_time",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub start: Option<DateTime<Utc>>,
-    /// When it ends.
-    #[serde(
-        rename = "endDate",
-        default,
-        deserialize_with = "time::lenient_utc",
-        serialize_with = "write_time",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub end: Option<DateTime<Utc>>,
-    /// Most runs at once.
-    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
-    pub max_active_runs: Option<u64>,
+model! {
+    /// When a schedule runs.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Timetable {
+        /// Five fields, or a preset such as `@daily`. UTC.
+        pub cron: Option<String> as "schedule",
+        /// When it starts.
+        #[serde(serialize_with = "write_time", skip_serializing_if = "Option::is_none")]
+        pub start: Option<DateTime<Utc>> as "startDate" with time::lenient_utc,
+        /// When it ends.
+        #[serde(serialize_with = "write_time", skip_serializing_if = "Option::is_none")]
+        pub end: Option<DateTime<Utc>> as "endDate" with time::lenient_utc,
+        /// Most runs at once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub max_active_runs: Option<u64> as "maxActiveRuns" with lenient::count,
+    }
 }
 
 /// With milliseconds, as in the vendor's samples.

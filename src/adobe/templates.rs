@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ids::TemplateId;
 use super::list::{ListQuery, check_clause, clause, list_setters};
@@ -11,7 +11,7 @@ use super::{Accepted, Adobe};
 use crate::client::{json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Lists the query templates of the sandbox, by default oldest first.
@@ -170,43 +170,40 @@ impl TemplateDef {
     }
 }
 
-/// One query template.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Template {
-    /// Id.
-    pub id: TemplateId,
-    /// Name.
-    pub name: Option<String>,
-    /// The SQL, with `$name` for parameters.
-    pub sql: Option<String>,
-    /// Default values of the parameters, used where a query does not set them.
-    #[serde(default, deserialize_with = "lenient::texts")]
-    pub query_parameters: BTreeMap<String, String>,
-    /// When it was created. Samples have it, the API reference does not.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// When it was last changed.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated: Option<DateTime<Utc>>,
-    /// Who created it.
-    pub user_id: Option<Box<str>>,
-    /// Who last changed it; `None` if nobody has.
-    pub last_updated_by: Option<Box<str>>,
+model! {
+    /// One query template.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Template {
+        /// Id.
+        pub id: TemplateId,
+        /// Name.
+        pub name: Option<String>,
+        /// The SQL, with `$name` for parameters.
+        pub sql: Option<String>,
+        /// Default values of the parameters, used where a query does not set them.
+        pub query_parameters: BTreeMap<String, String> as "queryParameters" with lenient::texts,
+        /// When it was created. Samples have it, the API reference does not.
+        pub created: Option<DateTime<Utc>> as "created" with time::lenient_utc,
+        /// When it was last changed.
+        pub updated: Option<DateTime<Utc>> as "updated" with time::lenient_utc,
+        /// Who created it.
+        pub user_id: Option<Box<str>> as "userId",
+        /// Who last changed it; `None` if nobody has.
+        pub last_updated_by: Option<Box<str>> as "lastUpdatedBy",
+    }
 }
 
-/// How many query templates there are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct TemplateCount {
-    /// Number of templates that match the request.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_count: Option<u64>,
-    /// Version of the API.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub version: Option<u64>,
+model! {
+    /// How many query templates there are.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TemplateCount {
+        /// Number of templates that match the request.
+        pub total_count: Option<u64> as "totalCount" with lenient::count,
+        /// Version of the API.
+        pub version: Option<u64> as "version" with lenient::count,
+    }
 }
 
 #[cfg(test)]

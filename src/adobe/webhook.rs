@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::run::Event;
 use crate::webhook::Received;
 use crate::webhook::signature::RsaSha256;
+use crate::wire::model;
 
 /// Receives Adobe I/O Events by webhook: verifies them, and makes of them what waits wake on. Clones share the public keys.
 ///
@@ -204,10 +205,10 @@ fn json_text(body: &[u8]) -> Cow<'_, [u8]> {
 
 /// The URL that confirms the endpoint, if the request is about that.
 fn validation_url(text: &[u8]) -> Result<Option<Url>, Refused> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Validation {
-        validation_url: Box<str>,
+    model! {
+        struct Validation {
+            validation_url: Box<str> as "validationUrl",
+        }
     }
 
     let read: Option<Vec<Validation>> = one_or_many(text);
@@ -514,11 +515,13 @@ impl Endpoint for GetKey {
     const OPERATION: &'static str = "adobe.event_key";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let segments: Vec<&str> = self.0.split('/').skip(1).collect();
         ApiRequest::of::<Self>(Method::GET, base, &segments).finish()
     }
 
+    #[inline]
     fn decode(&self, _: &Meta, body: &Bytes) -> Result<Bytes> {
         Ok(body.clone())
     }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use http::{HeaderName, Method, header};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use url::Url;
 
 use super::dialect::{LoginDialect, is_form};
@@ -20,6 +19,7 @@ use crate::client::{
     TokenSource, header_value, json,
 };
 use crate::error::{Error, Result};
+use crate::wire::model;
 
 /// The header of tokens. Source: ArcGIS developer guide, "HTTP authorization headers": unlike `Authorization`, it works together
 /// with a web server's own sign-in.
@@ -130,12 +130,12 @@ impl TokenSource for UserLogin {
     }
 
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
-        #[derive(Deserialize)]
-        struct TokenResponse {
-            token: SecretString,
-            /// When the token expires, in epoch milliseconds; some servers send them as text.
-            #[serde(default, deserialize_with = "integer")]
-            expires: Option<i64>,
+        model! {
+            struct TokenResponse {
+                token: SecretString,
+                /// When the token expires, in epoch milliseconds; some servers send them as text.
+                expires: Option<i64> as "expires" with integer,
+            }
         }
 
         let expiration = minutes(self.expiration)?;

@@ -8,7 +8,7 @@ use chrono::Weekday;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 /// When a task runs: five fields in the dialect of Quartz, read in UTC.
 ///
@@ -40,20 +40,16 @@ pub struct CronSchedule {
     day_of_week: Box<str>,
 }
 
-/// A schedule from a server: fields may be missing, or numbers.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct RawSchedule {
-    #[serde(deserialize_with = "lenient::text")]
-    minute: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    hour: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    day_of_month: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    month: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    day_of_week: Option<Box<str>>,
+model! {
+    /// A schedule from a server: fields may be missing, or numbers.
+    #[derive(Default)]
+    struct RawSchedule {
+        minute: Option<Box<str>> as "minute" with lenient::text,
+        hour: Option<Box<str>> as "hour" with lenient::text,
+        day_of_month: Option<Box<str>> as "dayOfMonth" with lenient::text,
+        month: Option<Box<str>> as "month" with lenient::text,
+        day_of_week: Option<Box<str>> as "dayOfWeek" with lenient::text,
+    }
 }
 
 impl From<RawSchedule> for CronSchedule {

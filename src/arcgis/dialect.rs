@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use http::{Method, StatusCode, header};
-use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
@@ -13,7 +12,7 @@ use super::tasks::ListTasks;
 use super::time::ServerZone;
 use crate::client::{Advice, ApiRequest, Dialect, Endpoint as _, RawResponse, Refusal, Verdict};
 use crate::error::{Error, ErrorKind, Result, VendorError};
-use crate::wire::{lenient, repair};
+use crate::wire::{lenient, model, repair};
 
 /// Whether form fields can be added to the body of a request.
 pub(super) fn is_form(request: &ApiRequest) -> bool {
@@ -192,31 +191,23 @@ fn html_refusal(response: &RawResponse<'_>) -> Refusal {
     Refusal::by_status(response.status, None).kind(ErrorKind::UnexpectedContent).message(message)
 }
 
-/// The members that report a failure, of all shapes at once, at the top of a response and inside its `error`.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Body {
-    error: Value,
-    #[serde(rename = "error_description", deserialize_with = "lenient::text")]
-    error_description: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    status: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::boolean")]
-    success: Option<bool>,
-    #[serde(deserialize_with = "lenient::count")]
-    code: Option<u64>,
-    #[serde(deserialize_with = "lenient::text")]
-    message: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    message_code: Option<Box<str>>,
-    details: Value,
-    messages: Value,
-    #[serde(deserialize_with = "lenient::text")]
-    status_message: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    run_id: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    job_id: Option<Box<str>>,
+model! {
+    /// The members that report a failure, of all shapes at once, at the top of a response and inside its `error`.
+    #[derive(Default)]
+    struct Body {
+        error: Value as "error" default,
+        error_description: Option<Box<str>> as "error_description" with lenient::text,
+        status: Option<Box<str>> as "status" with lenient::text,
+        success: Option<bool> as "success" with lenient::boolean,
+        code: Option<u64> as "code" with lenient::count,
+        message: Option<Box<str>> as "message" with lenient::text,
+        message_code: Option<Box<str>> as "messageCode" with lenient::text,
+        details: Value as "details" default,
+        messages: Value as "messages" default,
+        status_message: Option<Box<str>> as "statusMessage" with lenient::text,
+        run_id: Option<Box<str>> as "runId" with lenient::text,
+        job_id: Option<Box<str>> as "jobId" with lenient::text,
+    }
 }
 
 impl Body {

@@ -1,14 +1,13 @@
 //! Limits on scheduled tasks: get, update.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ArcGis;
 use super::request::Changed;
 use crate::client::{Meta, json, operation};
 use crate::error::Result;
-use crate::wire::{lenient, open_enum};
+use crate::wire::{lenient, model, open_enum};
 
 operation! {
     /// Gets the limits on scheduled tasks.
@@ -91,20 +90,21 @@ open_enum! {
     }
 }
 
-/// One limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Limit {
-    /// Name.
-    #[serde(rename = "limitName")]
-    pub name: LimitName,
-    /// Value; `None` if it is not a number.
-    #[serde(rename = "numLimit", default, deserialize_with = "lenient::count")]
-    pub value: Option<u64>,
+model! {
+    /// One limit.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Limit {
+        /// Name.
+        pub name: LimitName as "limitName",
+        /// Value; `None` if it is not a number.
+        pub value: Option<u64> as "numLimit" with lenient::count,
+    }
 }
 
 /// The shape of the response is not documented. Inferred: it names limits as an update does, `{"limitName":…,"numLimit":…}`,
 /// or has a member for each, as the page's table does. Both are read, however deep they are nested.
+#[inline]
 fn limits(meta: &Meta, body: &Bytes) -> Result<Vec<Limit>> {
     let mut limits = Vec::new();
     collect(&json::decode(meta, body)?, &mut limits);

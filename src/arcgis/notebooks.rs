@@ -1,7 +1,6 @@
 //! Notebooks, and the jobs that execute them: execute; list, get, cancel and delete jobs.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ArcGis;
@@ -12,8 +11,7 @@ use super::time::{self, Dated, Time};
 use crate::client::{Meta, RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::run::Phase;
-use crate::wire::lenient;
-use crate::wire::{id, open_enum};
+use crate::wire::{id, lenient, model, open_enum};
 
 operation! {
     /// Executes a notebook: starts a job.
@@ -232,75 +230,63 @@ open_enum! {
     }
 }
 
-/// The response to [`ExecuteNotebook`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct StartedNotebook {
-    /// `success`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub status: Option<Box<str>>,
-    /// The job.
-    #[serde(deserialize_with = "fields::required_id")]
-    pub job_id: NotebookJobId,
-    /// The job's URL as the server knows itself: the host may be one that only the deployment can reach (inferred). It is not
-    /// called.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub job_url: Option<Box<str>>,
+model! {
+    /// The response to [`ExecuteNotebook`].
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct StartedNotebook {
+        /// `success`.
+        pub status: Option<Box<str>> as "status" with lenient::text,
+        /// The job.
+        pub job_id: NotebookJobId as "jobId" required fields::required_id,
+        /// The job's URL as the server knows itself: the host may be one that only the deployment can reach (inferred). It is not
+        /// called.
+        pub job_url: Option<Box<str>> as "jobUrl" with fields::filled,
+    }
 }
 
-/// A job: one execution of a notebook, or a notebook that is open.
-///
-/// The two deployments send different members, and fewer in a list without [details](ListNotebookJobs::detail).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct NotebookJob {
-    /// Id.
-    #[serde(deserialize_with = "fields::required_id")]
-    pub job_id: NotebookJobId,
-    /// What it does; see [`kind`](Self::kind).
-    pub r#type: Option<NotebookJobType>,
-    /// What it does, in lists of Kubernetes.
-    pub name: Option<NotebookJobType>,
-    /// Status. A job without one does not count as ended.
-    pub status: Option<NotebookJobStatus>,
-    /// Whose job it is.
-    #[serde(default, deserialize_with = "fields::filled_id")]
-    pub username: Option<Username>,
-    /// When it started.
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub start_time: Option<Time>,
-    /// When it ended. A job that has not ended has 0 here, which is read as `None`.
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub end_time: Option<Time>,
-    /// When it was created, in single jobs of Kubernetes.
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub date_created: Option<Time>,
-    /// A time in single jobs of Kubernetes. Inferred: that of the last change.
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub revision: Option<Time>,
-    /// What it was started with.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub inputs: Option<NotebookInputs>,
-    /// What happened; of a failed job, the reason.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub messages: Vec<Box<str>>,
-    /// What it made, once it has completed or failed.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub results: Option<NotebookResults>,
-    /// More about its state, on Notebook Server.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub custom_attributes: Option<NotebookAttributes>,
-    /// Id of the runtime, on Kubernetes.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub notebook_runtime_id: Option<Box<str>>,
-    /// Name of the runtime.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub notebook_runtime_name: Option<Box<str>>,
-    /// Version of the runtime.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub notebook_runtime_version: Option<Box<str>>,
+model! {
+    /// A job: one execution of a notebook, or a notebook that is open.
+    ///
+    /// The two deployments send different members, and fewer in a list without [details](ListNotebookJobs::detail).
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NotebookJob {
+        /// Id.
+        pub job_id: NotebookJobId as "jobId" required fields::required_id,
+        /// What it does; see [`kind`](Self::kind).
+        pub r#type: Option<NotebookJobType> as "type",
+        /// What it does, in lists of Kubernetes.
+        pub name: Option<NotebookJobType>,
+        /// Status. A job without one does not count as ended.
+        pub status: Option<NotebookJobStatus>,
+        /// Whose job it is.
+        pub username: Option<Username> as "username" with fields::filled_id,
+        /// When it started.
+        pub start_time: Option<Time> as "startTime" with time::lenient,
+        /// When it ended. A job that has not ended has 0 here, which is read as `None`.
+        pub end_time: Option<Time> as "endTime" with time::lenient,
+        /// When it was created, in single jobs of Kubernetes.
+        pub date_created: Option<Time> as "dateCreated" with time::lenient,
+        /// A time in single jobs of Kubernetes. Inferred: that of the last change.
+        pub revision: Option<Time> as "revision" with time::lenient,
+        /// What it was started with.
+        pub inputs: Option<NotebookInputs> as "inputs" with lenient::object,
+        /// What happened; of a failed job, the reason.
+        pub messages: Vec<Box<str>> as "messages" with lenient::list,
+        /// What it made, once it has completed or failed.
+        pub results: Option<NotebookResults> as "results" with lenient::object,
+        /// More about its state, on Notebook Server.
+        pub custom_attributes: Option<NotebookAttributes> as "customAttributes"
+            with lenient::object,
+        /// Id of the runtime, on Kubernetes.
+        pub notebook_runtime_id: Option<Box<str>> as "notebookRuntimeId" with fields::filled,
+        /// Name of the runtime.
+        pub notebook_runtime_name: Option<Box<str>> as "notebookRuntimeName" with fields::filled,
+        /// Version of the runtime.
+        pub notebook_runtime_version: Option<Box<str>> as "notebookRuntimeVersion"
+            with fields::filled,
+    }
 }
 
 impl NotebookJob {
@@ -355,58 +341,54 @@ fn is_same_id(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
-/// What a job was started with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct NotebookInputs {
-    /// The notebook.
-    #[serde(default, deserialize_with = "fields::filled_id")]
-    pub item_id: Option<NotebookId>,
-    /// Whether the executed notebook replaces the item.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub update_portal_item: Option<bool>,
-    /// Whether the cell with the parameters stays in the notebook.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub save_injected_parameters: Option<bool>,
-    /// Values for the notebook. The server sends them as a text.
-    #[serde(default, deserialize_with = "parameters::lenient")]
-    pub notebook_parameters: Option<Parameters>,
-    /// Limit for the execution, on Kubernetes.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub execution_timeout_in_minutes: Option<u64>,
-    /// The scheduled task that started the job, on Kubernetes; `None` for other jobs.
-    #[serde(default, deserialize_with = "fields::filled_id")]
-    pub task_id: Option<TaskId>,
-    /// The run of that task; see [`NotebookJob::is_of_run`].
-    #[serde(default, deserialize_with = "fields::filled_id")]
-    pub run_id: Option<RunId>,
+model! {
+    /// What a job was started with.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NotebookInputs {
+        /// The notebook.
+        pub item_id: Option<NotebookId> as "itemId" with fields::filled_id,
+        /// Whether the executed notebook replaces the item.
+        pub update_portal_item: Option<bool> as "updatePortalItem" with lenient::boolean,
+        /// Whether the cell with the parameters stays in the notebook.
+        pub save_injected_parameters: Option<bool> as "saveInjectedParameters"
+            with lenient::boolean,
+        /// Values for the notebook. The server sends them as a text.
+        pub notebook_parameters: Option<Parameters> as "notebookParameters"
+            with parameters::lenient,
+        /// Limit for the execution, on Kubernetes.
+        pub execution_timeout_in_minutes: Option<u64> as "executionTimeoutInMinutes"
+            with lenient::count,
+        /// The scheduled task that started the job, on Kubernetes; `None` for other jobs.
+        pub task_id: Option<TaskId> as "taskId" with fields::filled_id,
+        /// The run of that task; see [`NotebookJob::is_of_run`].
+        pub run_id: Option<RunId> as "runId" with fields::filled_id,
+    }
 }
 
-/// What a job made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct NotebookResults {
-    /// Of an execution: id of its container's record in the configuration store.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub container_config_store_id: Option<Box<str>>,
-    /// Of a notebook that is open: its URL.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub notebook_url: Option<Box<str>>,
-    /// Of a notebook that is open: its id.
-    #[serde(default, deserialize_with = "fields::filled")]
-    pub notebook_id: Option<Box<str>>,
+model! {
+    /// What a job made.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NotebookResults {
+        /// Of an execution: id of its container's record in the configuration store.
+        pub container_config_store_id: Option<Box<str>> as "containerConfigStoreId"
+            with fields::filled,
+        /// Of a notebook that is open: its URL.
+        pub notebook_url: Option<Box<str>> as "notebookUrl" with fields::filled,
+        /// Of a notebook that is open: its id.
+        pub notebook_id: Option<Box<str>> as "notebookId" with fields::filled,
+    }
 }
 
-/// More about the state of a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct NotebookAttributes {
-    /// Whether somebody has cancelled it.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_cancelled: Option<bool>,
+model! {
+    /// More about the state of a job.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NotebookAttributes {
+        /// Whether somebody has cancelled it.
+        pub is_cancelled: Option<bool> as "isCancelled" with lenient::boolean,
+    }
 }
 
 impl Dated for NotebookJob {
@@ -416,20 +398,14 @@ impl Dated for NotebookJob {
     }
 }
 
-/// A list of jobs, which each deployment names in its own way, and Kubernetes in another way with details. Required: without it,
-/// it is not known whether there are jobs.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct JobList {
-    #[serde(
-        rename = "asyncJobs",
-        alias = "asyncNotebookJobs",
-        alias = "notebookJobs",
-        deserialize_with = "lenient::items"
-    )]
-    jobs: Vec<NotebookJob>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    total: Option<u64>,
+model! {
+    /// A list of jobs, which each deployment names in its own way, and Kubernetes in another way with details. Required: without it,
+    /// it is not known whether there are jobs.
+    struct JobList {
+        jobs: Vec<NotebookJob> as "asyncJobs" | "asyncNotebookJobs" | "notebookJobs"
+            required lenient::items,
+        total: Option<u64> as "total" with lenient::count,
+    }
 }
 
 impl Dated for JobList {
@@ -438,6 +414,7 @@ impl Dated for JobList {
     }
 }
 
+#[inline]
 fn jobs(meta: &Meta, body: &Bytes) -> Result<Vec<NotebookJob>> {
     let JobList { jobs, total } = dated(meta, body)?;
     json::found(&jobs, total)?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::redact::{cut_credentials, without_credentials};
-use crate::wire::open_enum;
+use crate::wire::{model, open_enum};
 
 /// The parameters of a task or of a notebook, as JSON. Those of a task depend on its kind.
 ///
@@ -50,9 +50,10 @@ impl Parameters {
 
     /// The passcode of a backup, if there is one.
     pub(super) fn passcode(&self) -> Option<SecretString> {
-        #[derive(Deserialize)]
-        struct Backup {
-            passcode: Option<SecretString>,
+        model! {
+            struct Backup {
+                passcode: Option<SecretString>,
+            }
         }
         serde_json::from_str::<Backup>(&self.0).ok()?.passcode
     }

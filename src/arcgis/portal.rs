@@ -1,10 +1,8 @@
 //! The portal itself, and its token service.
 
-use serde::{Deserialize, Serialize};
-
 use super::ArcGis;
 use crate::client::operation;
-use crate::wire::{lenient, open_enum};
+use crate::wire::{lenient, model, open_enum};
 
 operation! {
     /// Gets the portal, as the caller sees it. It says which administrator API there is:
@@ -45,20 +43,18 @@ open_enum! {
     }
 }
 
-/// A portal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Portal {
-    /// Id of the organisation.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// Name of the organisation.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub name: Option<Box<str>>,
-    /// Kind of its installation.
-    #[serde(rename = "portalDeploymentType")]
-    pub deployment_type: Option<DeploymentType>,
+model! {
+    /// A portal.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Portal {
+        /// Id of the organisation.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// Name of the organisation.
+        pub name: Option<Box<str>> as "name" with lenient::text,
+        /// Kind of its installation.
+        pub deployment_type: Option<DeploymentType> as "portalDeploymentType",
+    }
 }
 
 impl Portal {
@@ -75,34 +71,31 @@ impl Portal {
     }
 }
 
-/// What a portal says without a sign-in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Info {
-    /// URL of the portal that this server belongs to.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub owning_system_url: Option<Box<str>>,
-    /// Version, with the build number.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub full_version: Option<Box<str>>,
-    /// Its token service. Missing if the server has no sign-in.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub auth_info: Option<AuthInfo>,
+model! {
+    /// What a portal says without a sign-in.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Info {
+        /// URL of the portal that this server belongs to.
+        pub owning_system_url: Option<Box<str>> as "owningSystemUrl" with lenient::text,
+        /// Version, with the build number.
+        pub full_version: Option<Box<str>> as "fullVersion" with lenient::text,
+        /// Its token service. Missing if the server has no sign-in.
+        pub auth_info: Option<AuthInfo> as "authInfo" with lenient::object,
+    }
 }
 
-/// The token service of a portal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct AuthInfo {
-    /// URL from which [`GenerateToken`](super::GenerateToken) fetches tokens. If it is not below the base URL, pass it to
-    /// [`token_url`](super::GenerateToken::token_url).
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub token_services_url: Option<Box<str>>,
-    /// Whether calls need a token.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_token_based_security: Option<bool>,
+model! {
+    /// The token service of a portal.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct AuthInfo {
+        /// URL from which [`GenerateToken`](super::GenerateToken) fetches tokens. If it is not below the base URL, pass it to
+        /// [`token_url`](super::GenerateToken::token_url).
+        pub token_services_url: Option<Box<str>> as "tokenServicesUrl" with lenient::text,
+        /// Whether calls need a token.
+        pub is_token_based_security: Option<bool> as "isTokenBasedSecurity" with lenient::boolean,
+    }
 }
 
 #[cfg(test)]

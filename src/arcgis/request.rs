@@ -9,7 +9,7 @@ use super::fields::{RunId, TaskId};
 use super::time::{Dated, ServerZone};
 use crate::client::{Meta, json};
 use crate::error::Result;
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 /// What a base URL says about its portal.
 pub(super) struct PortalUrl {
@@ -92,21 +92,17 @@ pub struct Changed {
     pub run_id: Option<RunId>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawChange {
-    /// Without a default: serde would read an empty list as a change without members.
-    status: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    task_id: Option<Box<str>>,
-    /// Inferred: the id of a response that is the whole task.
-    #[serde(default, deserialize_with = "lenient::text")]
-    id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    run_id: Option<Box<str>>,
-    /// `false` is an error, which the dialect finds first.
-    #[serde(rename = "success", default, deserialize_with = "lenient::boolean")]
-    _success: Option<bool>,
+model! {
+    struct RawChange {
+        /// Without a default: serde would read an empty list as a change without members.
+        status: Option<Box<str>>,
+        task_id: Option<Box<str>> as "taskId" with lenient::text,
+        /// Inferred: the id of a response that is the whole task.
+        id: Option<Box<str>> as "id" with lenient::text,
+        run_id: Option<Box<str>> as "runId" with lenient::text,
+        /// `false` is an error, which the dialect finds first.
+        _success: Option<bool> as "success" with lenient::boolean,
+    }
 }
 
 impl From<RawChange> for Changed {

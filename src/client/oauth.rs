@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use url::Url;
 
 use super::credential::{Basic, Credential, CredentialContext, Token, TokenSource, check_secret};
@@ -16,7 +15,7 @@ use super::dialect::{Advice, Dialect, RawResponse, Refusal, Verdict};
 use super::json;
 use super::request::{ApiRequest, Idempotency, header_value};
 use crate::error::{Error, ErrorKind, Result, VendorError};
-use crate::wire::{lenient, repair};
+use crate::wire::{lenient, model, repair};
 
 /// Fetches tokens with a client id and a client secret.
 ///
@@ -212,14 +211,14 @@ impl fmt::Debug for ClientCredentials {
     }
 }
 
-/// The response of a token endpoint.
-#[derive(Deserialize)]
-pub(crate) struct Issued {
-    access_token: SecretString,
-    /// Seconds. Vendors also send text, fractions and exponents. What cannot be read, and less than one second, is unknown: by it
-    /// each call would fetch a token.
-    #[serde(default, deserialize_with = "lenient::seconds")]
-    expires_in: Option<Duration>,
+model! {
+    /// The response of a token endpoint.
+    pub(crate) struct Issued {
+        access_token: SecretString,
+        /// Seconds. Vendors also send text, fractions and exponents. What cannot be read, and less than one second, is unknown: by it
+        /// each call would fetch a token.
+        expires_in: Option<Duration> as "expires_in" with lenient::seconds,
+    }
 }
 
 impl Issued {
@@ -329,14 +328,11 @@ fn has_token(response: &RawResponse<'_>) -> bool {
 /// Reads the error body that the standard defines: `error` becomes the code, `error_description` the message.
 #[must_use]
 pub fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
-    #[derive(Deserialize)]
-    #[serde(default)]
-    #[derive(Default)]
-    struct Body {
-        #[serde(deserialize_with = "lenient::text")]
-        error: Option<Box<str>>,
-        #[serde(deserialize_with = "lenient::text")]
-        error_description: Option<Box<str>>,
+    model! {
+        struct Body {
+            error: Option<Box<str>> as "error" with lenient::text,
+            error_description: Option<Box<str>> as "error_description" with lenient::text,
+        }
     }
 
     // A list would be read by position.

@@ -49,8 +49,8 @@
 /// | `decode function`, `decode \|this, meta, body\| …` | reads the response in another way than as JSON |
 ///
 /// The clauses behind the arrow are separated by commas and come in this order. An operation that does not fit implements
-/// [`Endpoint`](crate::client::Endpoint) by hand. `decode` is `#[inline]` in both cases: a program then compiles the models of the operations
-/// that it calls, and no others.
+/// [`Endpoint`](crate::client::Endpoint) by hand. Its methods are `#[inline]` in both cases: a program then compiles the requests and
+/// models of the operations that it calls, and no others.
 ///
 /// The compiler says what is wrong. An idempotency that does not exist:
 ///
@@ -154,6 +154,7 @@ macro_rules! __operation {
         $(impl $name {
             $(
                 $(#[$option_meta])*
+                #[inline]
                 pub fn $option(mut self, $option: $option_type) -> Self {
                     self.$option = Some($option);
                     self
@@ -167,6 +168,7 @@ macro_rules! __operation {
             const OPERATION: &'static str = $operation;
             const IDEMPOTENCY: $crate::client::Idempotency = $crate::__operation!(@idempotency $idempotency);
 
+            #[inline]
             fn to_request(&self, base: &$crate::__private::Url) -> $crate::error::Result<$crate::client::ApiRequest> {
                 #[allow(unused_variables, reason = "an operation without parts reads nothing of itself")]
                 let this = self;
@@ -195,6 +197,7 @@ macro_rules! __operation {
             impl $crate::client::PagedEndpoint for $name {
                 type Item = $item;
 
+                #[inline]
                 fn at(&self, cursor: &$crate::paging::Cursor) -> Self {
                     let mut request = self.clone();
                     $crate::client::ListSettings::<$item>::move_to(&mut request.$list, cursor);
@@ -205,6 +208,7 @@ macro_rules! __operation {
                     $crate::__operation!(@key item.$key $($optional)?)
                 })?
 
+                #[inline]
                 fn is_past_end(&self, error: &$crate::error::Error) -> bool {
                     $crate::client::ListSettings::<$item>::is_past_end(&self.$list, error)
                 }
@@ -291,10 +295,12 @@ macro_rules! __operation {
     (@counted $name:ident $list:ident $item:ty) => {};
     (@counted $name:ident $list:ident $item:ty, counted) => {
         impl $crate::client::OffsetPages for $name {
+            #[inline]
             fn page_count(&self, first: &$crate::paging::Page<$item>) -> usize {
                 $crate::client::CountedList::page_count(&self.$list, first)
             }
 
+            #[inline]
             fn nth(&self, first: &$crate::paging::Page<$item>, number: usize) -> $crate::paging::Cursor {
                 $crate::client::CountedList::nth(&self.$list, first, number)
             }

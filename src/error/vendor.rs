@@ -1,24 +1,26 @@
 //! What a vendor says about a failure.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::redact::Secrets;
+use crate::wire::model;
 
-/// What the vendor itself said about a failure, with the known secrets of the call removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct VendorError {
-    /// The vendor's code, as text even where the wire has a number.
-    pub code: Option<Box<str>>,
-    /// The vendor's name or type for this class of failure.
-    pub name: Option<Box<str>>,
-    /// The vendor's sentence for people.
-    pub message: Option<Box<str>>,
-    /// The vendor's id for this one failure.
-    pub instance_id: Option<Box<str>>,
-    /// What the vendor attached for programs, as it came; `Null` where there is nothing. The rest is in [`Error::body`](crate::Error::body).
-    pub parameters: Value,
+model! {
+    /// What the vendor itself said about a failure, with the known secrets of the call removed.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct VendorError {
+        /// The vendor's code, as text even where the wire has a number.
+        pub code: Option<Box<str>>,
+        /// The vendor's name or type for this class of failure.
+        pub name: Option<Box<str>>,
+        /// The vendor's sentence for people.
+        pub message: Option<Box<str>>,
+        /// The vendor's id for this one failure.
+        pub instance_id: Option<Box<str>>,
+        /// What the vendor attached for programs, as it came; `Null` where there is nothing. The rest is in [`Error::body`](crate::Error::body).
+        pub parameters: Value,
+    }
 }
 
 impl VendorError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
@@ -19,7 +19,7 @@ use crate::client::{
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::Phase;
-use crate::wire::{lenient, open_enum, open_union, time};
+use crate::wire::{lenient, model, open_enum, open_union, time};
 
 operation! {
     /// Starts a build, without a schedule.
@@ -159,6 +159,7 @@ impl Endpoint for SearchBuilds {
     const OPERATION: &'static str = "foundry.builds.search";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         #[derive(Serialize)]
         struct Order<'a> {
@@ -371,42 +372,36 @@ operation! {
     for Foundry, "foundry.builds.cancel", Idempotent: POST "builds" / {build} / "cancel" -> (), decode json::ignore
 }
 
-/// One build.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Build {
-    /// RID.
-    pub rid: BuildRid,
-    /// Status.
-    pub status: Option<BuildStatus>,
-    /// The branch that it is built on.
-    pub branch_name: Option<Box<str>>,
-    /// Branches whose logic is used where the branch has none.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub fallback_branches: Vec<Box<str>>,
-    /// When it was created. UTC.
-    #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// The user who created it, a UUID.
-    pub created_by: Option<Box<str>>,
-    /// When it finished. UTC. It does not prove that the build has finished: a sample of a running build has it.
-    #[serde(rename = "finishedTime", default, deserialize_with = "time::lenient_utc")]
-    pub finished: Option<DateTime<Utc>>,
-    /// The schedule that started it; `None` if a user did.
-    pub schedule_rid: Option<ScheduleRid>,
-    /// Its jobs.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub job_rids: Vec<JobRid>,
-    /// How often a failed job is retried.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub retry_count: Option<u64>,
-    /// Delay before a job is retried.
-    #[serde(rename = "retryBackoffDuration")]
-    pub retry_backoff: Option<RetryBackoff>,
-    /// Whether it ends as soon as one job does not succeed.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub abort_on_failure: Option<bool>,
+model! {
+    /// One build.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Build {
+        /// RID.
+        pub rid: BuildRid,
+        /// Status.
+        pub status: Option<BuildStatus>,
+        /// The branch that it is built on.
+        pub branch_name: Option<Box<str>> as "branchName",
+        /// Branches whose logic is used where the branch has none.
+        pub fallback_branches: Vec<Box<str>> as "fallbackBranches" with lenient::list,
+        /// When it was created. UTC.
+        pub created: Option<DateTime<Utc>> as "createdTime" with time::lenient_utc,
+        /// The user who created it, a UUID.
+        pub created_by: Option<Box<str>> as "createdBy",
+        /// When it finished. UTC. It does not prove that the build has finished: a sample of a running build has it.
+        pub finished: Option<DateTime<Utc>> as "finishedTime" with time::lenient_utc,
+        /// The schedule that started it; `None` if a user did.
+        pub schedule_rid: Option<ScheduleRid> as "scheduleRid",
+        /// Its jobs.
+        pub job_rids: Vec<JobRid> as "jobRids" with lenient::list,
+        /// How often a failed job is retried.
+        pub retry_count: Option<u64> as "retryCount" with lenient::count,
+        /// Delay before a job is retried.
+        pub retry_backoff: Option<RetryBackoff> as "retryBackoffDuration",
+        /// Whether it ends as soon as one job does not succeed.
+        pub abort_on_failure: Option<bool> as "abortOnFailure" with lenient::boolean,
+    }
 }
 
 open_enum! {

@@ -56,6 +56,7 @@ impl Endpoint for ListDatasetSchedules {
     const OPERATION: &'static str = "foundry.schedules.list_of_dataset";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let path = ["datasets", self.dataset.as_str(), "getSchedules"];
         let request = ApiRequest::of::<Self>(Method::GET, base, &path)

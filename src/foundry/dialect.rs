@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::error_name;
 use super::request::Preview;
 use crate::client::{Advice, ApiRequest, Dialect, Rate, RawResponse, Refusal, Verdict};
 use crate::error::{Result, VendorError};
-use crate::wire::{lenient, repair};
+use crate::wire::{lenient, model, repair};
 
 /// The operations that are in preview today.
 ///
@@ -118,25 +117,19 @@ fn message(status: StatusCode, error: Option<&VendorError>) -> Cow<'static, str>
     .into()
 }
 
-/// Both shapes of error bodies at once: the API's own, and the one of OAuth 2 (`error`, `error_description`).
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Body {
-    #[serde(deserialize_with = "lenient::text")]
-    error_code: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    error_name: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    error_instance_id: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    error_description: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::text")]
-    message: Option<Box<str>>,
-    parameters: Value,
-    #[serde(deserialize_with = "lenient::text")]
-    error: Option<Box<str>>,
-    #[serde(rename = "error_description", deserialize_with = "lenient::text")]
-    oauth_description: Option<Box<str>>,
+model! {
+    /// Both shapes of error bodies at once: the API's own, and the one of OAuth 2 (`error`, `error_description`).
+    #[derive(Default)]
+    struct Body {
+        error_code: Option<Box<str>> as "errorCode" with lenient::text,
+        error_name: Option<Box<str>> as "errorName" with lenient::text,
+        error_instance_id: Option<Box<str>> as "errorInstanceId" with lenient::text,
+        error_description: Option<Box<str>> as "errorDescription" with lenient::text,
+        message: Option<Box<str>> as "message" with lenient::text,
+        parameters: Value as "parameters" default,
+        error: Option<Box<str>> as "error" with lenient::text,
+        oauth_description: Option<Box<str>> as "error_description" with lenient::text,
+    }
 }
 
 pub(super) fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::Foundry;
 use super::request::{Paging, Preview, batch, found, page_size_setter};
@@ -11,7 +10,7 @@ use super::rid::{BuildRid, DatasetRid, JobRid, MediaSetRid, TransactionRid};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::run::Phase;
-use crate::wire::{lenient, open_enum, open_union, time};
+use crate::wire::{lenient, model, open_enum, open_union, time};
 
 operation! {
     /// Gets one job.
@@ -67,30 +66,27 @@ impl ListBuildJobs {
     page_size_setter!();
 }
 
-/// One job of a build. It does not say why it failed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Job {
-    /// RID.
-    pub rid: JobRid,
-    /// The build.
-    pub build_rid: Option<BuildRid>,
-    /// Status.
-    #[serde(rename = "jobStatus")]
-    pub status: Option<JobStatus>,
-    /// When it began to wait for its inputs, not to run. Present even for a job that did not run. UTC.
-    #[serde(rename = "startedTime", default, deserialize_with = "time::lenient_utc")]
-    pub started: Option<DateTime<Utc>>,
-    /// When its latest attempt began to run; may be out of date for a job that failed to start. UTC.
-    #[serde(rename = "latestAttemptStartTime", default, deserialize_with = "time::lenient_utc")]
-    pub latest_attempt_started: Option<DateTime<Utc>>,
-    /// When it finished. UTC.
-    #[serde(rename = "finishedTime", default, deserialize_with = "time::lenient_utc")]
-    pub finished: Option<DateTime<Utc>>,
-    /// What it builds. Types that the API cannot show are left out.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub outputs: Vec<JobOutput>,
+model! {
+    /// One job of a build. It does not say why it failed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Job {
+        /// RID.
+        pub rid: JobRid,
+        /// The build.
+        pub build_rid: Option<BuildRid> as "buildRid",
+        /// Status.
+        pub status: Option<JobStatus> as "jobStatus",
+        /// When it began to wait for its inputs, not to run. Present even for a job that did not run. UTC.
+        pub started: Option<DateTime<Utc>> as "startedTime" with time::lenient_utc,
+        /// When its latest attempt began to run; may be out of date for a job that failed to start. UTC.
+        pub latest_attempt_started: Option<DateTime<Utc>> as "latestAttemptStartTime"
+            with time::lenient_utc,
+        /// When it finished. UTC.
+        pub finished: Option<DateTime<Utc>> as "finishedTime" with time::lenient_utc,
+        /// What it builds. Types that the API cannot show are left out.
+        pub outputs: Vec<JobOutput> as "outputs" with lenient::list,
+    }
 }
 
 open_enum! {

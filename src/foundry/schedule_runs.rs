@@ -1,14 +1,13 @@
 //! Runs of a schedule: start one, list them. The vendor has no operation that gets a single run.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::Foundry;
 use super::request::{Paging, Preview, page_size_setter};
 use super::rid::{BuildRid, ScheduleRid, ScheduleRunRid, ScheduleVersionRid};
 use crate::client::operation;
 use crate::paging::Page;
-use crate::wire::{open_enum, open_union, time};
+use crate::wire::{model, open_enum, open_union, time};
 
 operation! {
     /// Starts a run of a schedule now, in addition to its trigger. The response names the run.
@@ -67,24 +66,24 @@ impl ListScheduleRuns {
     page_size_setter!();
 }
 
-/// One run of a schedule. It has no status of its own: see [`result`](Self::result), and the build that it names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ScheduleRun {
-    /// RID.
-    pub rid: ScheduleRunRid,
-    /// The schedule.
-    pub schedule_rid: Option<ScheduleRid>,
-    /// The version of the schedule that ran.
-    pub schedule_version_rid: Option<ScheduleVersionRid>,
-    /// When it was created. UTC. Missing in responses of older versions.
-    #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// The user who started it, a UUID; `None` if the schedule's trigger started it.
-    pub created_by: Option<Box<str>>,
-    /// What the run resulted in; `None` while the vendor has not decided.
-    pub result: Option<ScheduleRunResult>,
+model! {
+    /// One run of a schedule. It has no status of its own: see [`result`](Self::result), and the build that it names.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ScheduleRun {
+        /// RID.
+        pub rid: ScheduleRunRid,
+        /// The schedule.
+        pub schedule_rid: Option<ScheduleRid> as "scheduleRid",
+        /// The version of the schedule that ran.
+        pub schedule_version_rid: Option<ScheduleVersionRid> as "scheduleVersionRid",
+        /// When it was created. UTC. Missing in responses of older versions.
+        pub created: Option<DateTime<Utc>> as "createdTime" with time::lenient_utc,
+        /// The user who started it, a UUID; `None` if the schedule's trigger started it.
+        pub created_by: Option<Box<str>> as "createdBy",
+        /// What the run resulted in; `None` while the vendor has not decided.
+        pub result: Option<ScheduleRunResult>,
+    }
 }
 
 open_union! {

@@ -1,7 +1,6 @@
 //! Versions of a schedule: each change creates a new one.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::Foundry;
 use super::request::Preview;
@@ -10,7 +9,7 @@ use super::schedules::Schedule;
 use super::target::{Action, ScopeMode};
 use super::trigger::Trigger;
 use crate::client::{json, operation};
-use crate::wire::time;
+use crate::wire::{model, time};
 
 operation! {
     /// Gets one version of a schedule.
@@ -38,26 +37,26 @@ operation! {
     decode json::decode_optional
 }
 
-/// One version of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ScheduleVersion {
-    /// RID.
-    pub rid: ScheduleVersionRid,
-    /// The schedule.
-    pub schedule_rid: Option<ScheduleRid>,
-    /// When it was created. UTC.
-    #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// The user who created it, a UUID.
-    pub created_by: Option<Box<str>>,
-    /// What started it. Also `None` if the caller may not see it.
-    pub trigger: Option<Trigger>,
-    /// What it did.
-    pub action: Option<Action>,
-    /// Whose permissions its builds ran with.
-    pub scope_mode: Option<ScopeMode>,
+model! {
+    /// One version of a schedule.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ScheduleVersion {
+        /// RID.
+        pub rid: ScheduleVersionRid,
+        /// The schedule.
+        pub schedule_rid: Option<ScheduleRid> as "scheduleRid",
+        /// When it was created. UTC.
+        pub created: Option<DateTime<Utc>> as "createdTime" with time::lenient_utc,
+        /// The user who created it, a UUID.
+        pub created_by: Option<Box<str>> as "createdBy",
+        /// What started it. Also `None` if the caller may not see it.
+        pub trigger: Option<Trigger>,
+        /// What it did.
+        pub action: Option<Action>,
+        /// Whose permissions its builds ran with.
+        pub scope_mode: Option<ScopeMode> as "scopeMode",
+    }
 }
 
 #[cfg(test)]

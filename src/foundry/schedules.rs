@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Foundry;
 use super::request::{Preview, batch, found};
@@ -13,7 +13,7 @@ use super::target::{Action, ScopeMode};
 use super::trigger::Trigger;
 use crate::client::{Meta, json, operation};
 use crate::error::Result;
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Gets one schedule.
@@ -240,52 +240,51 @@ operation! {
     decode affected_resources
 }
 
+#[inline]
 fn affected_resources(meta: &Meta, body: &Bytes) -> Result<AffectedResources> {
     Ok(json::decode_optional(meta, body)?.unwrap_or_default())
 }
 
-/// One schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Schedule {
-    /// RID.
-    pub rid: ScheduleRid,
-    /// The name that people see.
-    pub display_name: Option<Box<str>>,
-    /// A description for people.
-    pub description: Option<Box<str>>,
-    /// The version that is in use.
-    pub current_version_rid: Option<ScheduleVersionRid>,
-    /// When it was created. UTC.
-    #[serde(rename = "createdTime", default, deserialize_with = "time::lenient_utc")]
-    pub created: Option<DateTime<Utc>>,
-    /// The user who created it, a UUID.
-    pub created_by: Option<Box<str>>,
-    /// When it was last changed. UTC.
-    #[serde(rename = "updatedTime", default, deserialize_with = "time::lenient_utc")]
-    pub updated: Option<DateTime<Utc>>,
-    /// The user who changed it last, a UUID.
-    pub updated_by: Option<Box<str>>,
-    /// Whether it is paused, so that its trigger does not start runs.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub paused: Option<bool>,
-    /// What starts it. Also `None` if the caller may not see it.
-    pub trigger: Option<Trigger>,
-    /// What it does.
-    pub action: Option<Action>,
-    /// Whose permissions its builds run with.
-    pub scope_mode: Option<ScopeMode>,
+model! {
+    /// One schedule.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Schedule {
+        /// RID.
+        pub rid: ScheduleRid,
+        /// The name that people see.
+        pub display_name: Option<Box<str>> as "displayName",
+        /// A description for people.
+        pub description: Option<Box<str>>,
+        /// The version that is in use.
+        pub current_version_rid: Option<ScheduleVersionRid> as "currentVersionRid",
+        /// When it was created. UTC.
+        pub created: Option<DateTime<Utc>> as "createdTime" with time::lenient_utc,
+        /// The user who created it, a UUID.
+        pub created_by: Option<Box<str>> as "createdBy",
+        /// When it was last changed. UTC.
+        pub updated: Option<DateTime<Utc>> as "updatedTime" with time::lenient_utc,
+        /// The user who changed it last, a UUID.
+        pub updated_by: Option<Box<str>> as "updatedBy",
+        /// Whether it is paused, so that its trigger does not start runs.
+        pub paused: Option<bool> as "paused" with lenient::boolean,
+        /// What starts it. Also `None` if the caller may not see it.
+        pub trigger: Option<Trigger>,
+        /// What it does.
+        pub action: Option<Action>,
+        /// Whose permissions its builds run with.
+        pub scope_mode: Option<ScopeMode> as "scopeMode",
+    }
 }
 
-/// The resources that a run of a schedule may change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct AffectedResources {
-    /// Datasets.
-    #[serde(default, deserialize_with = "lenient::items")]
-    pub datasets: Vec<DatasetRid>,
+model! {
+    /// The resources that a run of a schedule may change.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct AffectedResources {
+        /// Datasets.
+        pub datasets: Vec<DatasetRid> as "datasets" with lenient::items,
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::rid::{BuildableRid, ProjectRid};
-use crate::wire::{lenient, open_enum, open_union};
+use crate::wire::{lenient, model, open_enum, open_union};
 
 open_union! {
     /// What a build builds.
@@ -114,61 +112,49 @@ impl ScopeMode {
     }
 }
 
-/// What a schedule does when it is started, and the settings of a build.
-///
-/// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same fields.
-///
-/// ```
-/// use std::time::Duration;
-/// use scheduled_runs::foundry::{Action, BuildTarget};
-///
-/// let action = Action::new(BuildTarget::upstream(["ri.foundry.main.dataset.1"]))
-///     .branch_name("develop")
-///     .fallback_branches(["master"])
-///     .retry_count(3)
-///     .retry_backoff(Duration::from_secs(60));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Action {
-    /// What to build.
-    pub target: BuildTarget,
-    /// The branch that it is built on. If not set in a request, the vendor decides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch_name: Option<String>,
-    /// Branches whose logic is used where the branch has none, in this order. They must differ from each other and from the
-    /// branch.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub fallback_branches: Vec<String>,
-    /// Builds even what is up to date.
-    #[serde(
-        default,
-        deserialize_with = "lenient::boolean",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub force_build: Option<bool>,
-    /// How often a failed job is retried. Not every failure can be.
-    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
-    pub retry_count: Option<u64>,
-    /// Delay before a job is retried.
-    #[serde(rename = "retryBackoffDuration", skip_serializing_if = "Option::is_none")]
-    pub retry_backoff: Option<RetryBackoff>,
-    /// Ends the whole build, and cancels its other jobs, as soon as one job does not succeed.
-    #[serde(
-        default,
-        deserialize_with = "lenient::boolean",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub abort_on_failure: Option<bool>,
-    /// Notifies the user who last edited the schedule when the build has ended. Without effect with
-    /// [`ScopeMode::Project`].
-    #[serde(
-        default,
-        deserialize_with = "lenient::boolean",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub notifications_enabled: Option<bool>,
+model! {
+    /// What a schedule does when it is started, and the settings of a build.
+    ///
+    /// Source: Foundry API reference, Orchestration v2, "Create Schedule" and "Create Build", which have the same fields.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scheduled_runs::foundry::{Action, BuildTarget};
+    ///
+    /// let action = Action::new(BuildTarget::upstream(["ri.foundry.main.dataset.1"]))
+    ///     .branch_name("develop")
+    ///     .fallback_branches(["master"])
+    ///     .retry_count(3)
+    ///     .retry_backoff(Duration::from_secs(60));
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Action {
+        /// What to build.
+        pub target: BuildTarget,
+        /// The branch that it is built on. If not set in a request, the vendor decides.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub branch_name: Option<String> as "branchName",
+        /// Branches whose logic is used where the branch has none, in this order. They must differ from each other and from the
+        /// branch.
+        pub fallback_branches: Vec<String> as "fallbackBranches" with lenient::list,
+        /// Builds even what is up to date.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub force_build: Option<bool> as "forceBuild" with lenient::boolean,
+        /// How often a failed job is retried. Not every failure can be.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub retry_count: Option<u64> as "retryCount" with lenient::count,
+        /// Delay before a job is retried.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub retry_backoff: Option<RetryBackoff> as "retryBackoffDuration",
+        /// Ends the whole build, and cancels its other jobs, as soon as one job does not succeed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub abort_on_failure: Option<bool> as "abortOnFailure" with lenient::boolean,
+        /// Notifies the user who last edited the schedule when the build has ended. Without effect with
+        /// [`ScopeMode::Project`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub notifications_enabled: Option<bool> as "notificationsEnabled" with lenient::boolean,
+    }
 }
 
 impl Action {
@@ -248,17 +234,18 @@ impl From<BuildTarget> for Action {
     }
 }
 
-/// The delay before a job is retried, as the vendor writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct RetryBackoff {
-    /// Number of units.
-    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
-    pub value: Option<u64>,
-    /// The unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<TimeUnit>,
+model! {
+    /// The delay before a job is retried, as the vendor writes it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct RetryBackoff {
+        /// Number of units.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub value: Option<u64> as "value" with lenient::count,
+        /// The unit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub unit: Option<TimeUnit>,
+    }
 }
 
 impl RetryBackoff {

@@ -97,6 +97,7 @@ impl Endpoint for CancelReportRun {
     const OPERATION: &'static str = "mode.report_runs.cancel";
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let path: Vec<_> =
             self.path.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Mode;
@@ -16,6 +15,7 @@ use crate::client::{
 };
 use crate::error::{Error, Result};
 use crate::wire::hal::Links;
+use crate::wire::model;
 
 /// An API token and its secret, sent as user and password of HTTP Basic.
 ///
@@ -87,6 +87,7 @@ impl Endpoint for Verify {
     const OPERATION: &'static str = "mode.credentials.verify";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let mut api = base.clone();
         if let Ok(mut path) = api.path_segments_mut() {
@@ -101,19 +102,20 @@ impl Endpoint for Verify {
     }
 }
 
-/// Who a credential belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Verification {
-    /// The workspace's username, as [`workspace`](crate::ClientBuilder::workspace) takes it.
-    pub workspace: Option<Box<str>>,
-    /// The workspace's token.
-    pub workspace_token: Option<Box<str>>,
-    /// Scope of the token, for example `member`. Missing in older responses.
-    pub api_key_scope: Option<Box<str>>,
-    /// Links.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
+model! {
+    /// Who a credential belongs to.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Verification {
+        /// The workspace's username, as [`workspace`](crate::ClientBuilder::workspace) takes it.
+        pub workspace: Option<Box<str>>,
+        /// The workspace's token.
+        pub workspace_token: Option<Box<str>>,
+        /// Scope of the token, for example `member`. Missing in older responses.
+        pub api_key_scope: Option<Box<str>>,
+        /// Links.
+        pub links: Links as "_links" default,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Datasets, the reports that use them, and their runs. A dataset is a [`Report`] of type [`Dataset`](super::ReportType::Dataset) and has a report's token.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::list::{ListQuery, order_setters, page_setters};
 use super::report_runs::RunState;
@@ -11,7 +10,7 @@ use super::{Mode, relations};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Lists the datasets of a space.
@@ -89,60 +88,45 @@ operation! {
     for Mode, "mode.dataset_runs.get", Safe: GET "datasets" / {dataset} / "runs" / {run} -> DatasetRun
 }
 
-/// One run of a dataset.
-///
-/// The reference names its members after datasets; responses have been seen that name them after reports. Both are decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct DatasetRun {
-    /// Token.
-    pub token: DatasetRunToken,
-    /// State. If it is missing, the run does not count as finished.
-    pub state: Option<RunState>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it last changed. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated_at: Option<DateTime<Utc>>,
-    /// When it finished. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub completed_at: Option<DateTime<Utc>>,
-    /// When the vendor began to delete its results. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub purge_started_at: Option<DateTime<Utc>>,
-    /// When its results were deleted. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub purge_completed_at: Option<DateTime<Utc>>,
-    #[serde(rename = "is_latest_dataset_run", default, deserialize_with = "lenient::boolean")]
-    latest_of_dataset: Option<bool>,
-    #[serde(rename = "is_latest_report_run", default, deserialize_with = "lenient::boolean")]
-    latest_of_report: Option<bool>,
-    #[serde(
-        rename = "is_latest_successful_dataset_run",
-        default,
-        deserialize_with = "lenient::boolean"
-    )]
-    latest_successful_of_dataset: Option<bool>,
-    #[serde(
-        rename = "is_latest_successful_report_run",
-        default,
-        deserialize_with = "lenient::boolean"
-    )]
-    latest_successful_of_report: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    dataset_has_failures_since_last_success: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    report_has_failures_since_last_success: Option<bool>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One run of a dataset.
+    ///
+    /// The reference names its members after datasets; responses have been seen that name them after reports. Both are decoded.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct DatasetRun {
+        /// Token.
+        pub token: DatasetRunToken,
+        /// State. If it is missing, the run does not count as finished.
+        pub state: Option<RunState>,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it last changed. UTC.
+        pub updated_at: Option<DateTime<Utc>> as "updated_at" with time::lenient_utc,
+        /// When it finished. UTC.
+        pub completed_at: Option<DateTime<Utc>> as "completed_at" with time::lenient_utc,
+        /// When the vendor began to delete its results. UTC.
+        pub purge_started_at: Option<DateTime<Utc>> as "purge_started_at" with time::lenient_utc,
+        /// When its results were deleted. UTC.
+        pub purge_completed_at: Option<DateTime<Utc>> as "purge_completed_at"
+            with time::lenient_utc,
+        latest_of_dataset: Option<bool> as "is_latest_dataset_run" with lenient::boolean,
+        latest_of_report: Option<bool> as "is_latest_report_run" with lenient::boolean,
+        latest_successful_of_dataset: Option<bool> as "is_latest_successful_dataset_run"
+            with lenient::boolean,
+        latest_successful_of_report: Option<bool> as "is_latest_successful_report_run"
+            with lenient::boolean,
+        dataset_has_failures_since_last_success: Option<bool> as "dataset_has_failures_since_last_success"
+            with lenient::boolean,
+        report_has_failures_since_last_success: Option<bool> as "report_has_failures_since_last_success"
+            with lenient::boolean,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 impl DatasetRun {

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::results::{Content, Format, content};
 use super::tokens::{ReportRunToken, ReportToken};
@@ -10,8 +9,7 @@ use super::{Mode, relations};
 use crate::client::{Meta, operation};
 use crate::error::Result;
 use crate::wire::hal::Links;
-use crate::wire::open_enum;
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 operation! {
     /// Exports a run as PDF, and shows the state of the export: the first call starts it, later ones poll it.
@@ -72,23 +70,22 @@ open_enum! {
     }
 }
 
-/// The export of a run as PDF.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct PdfExport {
-    /// State.
-    pub state: Option<PdfState>,
-    /// When it was started. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// Whether the run has changed since.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub stale: Option<bool>,
-    /// Name of the file, once it has completed.
-    pub filename: Option<Box<str>>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
+model! {
+    /// The export of a run as PDF.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct PdfExport {
+        /// State.
+        pub state: Option<PdfState>,
+        /// When it was started. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// Whether the run has changed since.
+        pub stale: Option<bool> as "stale" with lenient::boolean,
+        /// Name of the file, once it has completed.
+        pub filename: Option<Box<str>>,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+    }
 }
 
 relations! {

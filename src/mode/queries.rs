@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::list::{End, ListQuery};
 use super::tokens::{QueryToken, ReportToken};
@@ -12,7 +12,7 @@ use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Lists the queries of a report. The response holds all of them.
@@ -140,51 +140,42 @@ operation! {
     decode json::ignore
 }
 
-/// One query of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Query {
-    /// Token.
-    pub token: QueryToken,
-    /// A number, as text. Requests do not accept it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// Name.
-    pub name: Option<Box<str>>,
-    /// The SQL.
-    pub raw_query: Option<Box<str>>,
-    /// Number of the data source it uses, as text.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_source_id: Option<Box<str>>,
-    /// Number of its last run, as text. It exceeds 32 bits, and requests do not accept it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub last_run_id: Option<Box<str>>,
-    /// Number of its explorations.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub explorations_count: Option<u64>,
-    /// Number of reports that import it.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub report_imports_count: Option<u64>,
-    /// Number of the dbt metric behind it, as text.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub dbt_metric_id: Option<Box<str>>,
-    /// Token of the dbt metric behind it.
-    pub dbt_metric_token: Option<Box<str>>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated_at: Option<DateTime<Utc>>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One query of a report.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Query {
+        /// Token.
+        pub token: QueryToken,
+        /// A number, as text. Requests do not accept it.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// Name.
+        pub name: Option<Box<str>>,
+        /// The SQL.
+        pub raw_query: Option<Box<str>>,
+        /// Number of the data source it uses, as text.
+        pub data_source_id: Option<Box<str>> as "data_source_id" with lenient::text,
+        /// Number of its last run, as text. It exceeds 32 bits, and requests do not accept it.
+        pub last_run_id: Option<Box<str>> as "last_run_id" with lenient::text,
+        /// Number of its explorations.
+        pub explorations_count: Option<u64> as "explorations_count" with lenient::count,
+        /// Number of reports that import it.
+        pub report_imports_count: Option<u64> as "report_imports_count" with lenient::count,
+        /// Number of the dbt metric behind it, as text.
+        pub dbt_metric_id: Option<Box<str>> as "dbt_metric_id" with lenient::text,
+        /// Token of the dbt metric behind it.
+        pub dbt_metric_token: Option<Box<str>>,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it was last changed. UTC.
+        pub updated_at: Option<DateTime<Utc>> as "updated_at" with time::lenient_utc,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 relations! {

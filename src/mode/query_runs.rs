@@ -1,7 +1,6 @@
 //! Query runs: a report run consists of them, and they say why it failed.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::list::{End, ListQuery, page_setters};
 use super::report_runs::RunState;
@@ -10,7 +9,7 @@ use super::{Mode, relations};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::{RawJson, lenient, model, time};
 
 operation! {
     /// Lists the query runs of one run of a report. The response holds all of them.
@@ -47,74 +46,62 @@ operation! {
     GET "reports" / {report} / "runs" / {run} / "query_runs" / {query_run} -> QueryRun
 }
 
-/// One run of a query, as part of a run of its report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct QueryRun {
-    /// Token.
-    pub token: QueryRunToken,
-    /// The token again, or a number in older responses. Requests do not accept it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// State. The vendor does not document the possible values.
-    pub state: Option<RunState>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it finished. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub completed_at: Option<DateTime<Utc>>,
-    /// Number of the data source it used.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_source_id: Option<Box<str>>,
-    /// Token of the data source it used.
-    pub data_source_token: Option<Box<str>>,
-    /// Whether its result was truncated, to 100 rows according to the docs. A boolean, though documented as a string.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub limit: Option<bool>,
-    /// Token of the query. If it is missing, [`query`](Self::query) finds it.
-    pub query_token: Option<QueryToken>,
-    /// Name of the query.
-    pub query_name: Option<Box<str>>,
-    /// When the query was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub query_created_at: Option<DateTime<Utc>>,
-    /// Number of the dbt metric behind it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub dbt_metric_id: Option<Box<str>>,
-    /// Token of the dbt metric behind it.
-    pub dbt_metric_token: Option<Box<str>>,
-    /// The parameters it ran with, as raw JSON: an object, though documented as a string.
-    pub parameters: Option<RawJson>,
-    /// The SQL as it was written.
-    pub raw_source: Option<Box<str>>,
-    /// The SQL as it ran.
-    pub rendered_source: Option<Box<str>>,
-    /// The comment that was added to the SQL.
-    pub statement_annotation: Option<Box<str>>,
-    /// Maximum size of the result in bytes. It may exceed 32 bits.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub max_result_bytes: Option<u64>,
-    /// A page of the vendor that explains more.
-    pub help_url: Option<Box<str>>,
-    /// Why it failed, as a code, for example `SqlUnknownColumn`. The most useful of the three.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub error_code: Option<Box<str>>,
-    /// Type of the failure. Only `generic` has been seen.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub error_type: Option<Box<str>>,
-    /// Why it failed, as the database words it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub error_message: Option<Box<str>>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One run of a query, as part of a run of its report.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryRun {
+        /// Token.
+        pub token: QueryRunToken,
+        /// The token again, or a number in older responses. Requests do not accept it.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// State. The vendor does not document the possible values.
+        pub state: Option<RunState>,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it finished. UTC.
+        pub completed_at: Option<DateTime<Utc>> as "completed_at" with time::lenient_utc,
+        /// Number of the data source it used.
+        pub data_source_id: Option<Box<str>> as "data_source_id" with lenient::text,
+        /// Token of the data source it used.
+        pub data_source_token: Option<Box<str>>,
+        /// Whether its result was truncated, to 100 rows according to the docs. A boolean, though documented as a string.
+        pub limit: Option<bool> as "limit" with lenient::boolean,
+        /// Token of the query. If it is missing, [`query`](Self::query) finds it.
+        pub query_token: Option<QueryToken>,
+        /// Name of the query.
+        pub query_name: Option<Box<str>>,
+        /// When the query was created. UTC.
+        pub query_created_at: Option<DateTime<Utc>> as "query_created_at" with time::lenient_utc,
+        /// Number of the dbt metric behind it.
+        pub dbt_metric_id: Option<Box<str>> as "dbt_metric_id" with lenient::text,
+        /// Token of the dbt metric behind it.
+        pub dbt_metric_token: Option<Box<str>>,
+        /// The parameters it ran with, as raw JSON: an object, though documented as a string.
+        pub parameters: Option<RawJson>,
+        /// The SQL as it was written.
+        pub raw_source: Option<Box<str>>,
+        /// The SQL as it ran.
+        pub rendered_source: Option<Box<str>>,
+        /// The comment that was added to the SQL.
+        pub statement_annotation: Option<Box<str>>,
+        /// Maximum size of the result in bytes. It may exceed 32 bits.
+        pub max_result_bytes: Option<u64> as "max_result_bytes" with lenient::count,
+        /// A page of the vendor that explains more.
+        pub help_url: Option<Box<str>>,
+        /// Why it failed, as a code, for example `SqlUnknownColumn`. The most useful of the three.
+        pub error_code: Option<Box<str>> as "error_code" with lenient::text,
+        /// Type of the failure. Only `generic` has been seen.
+        pub error_type: Option<Box<str>> as "error_type" with lenient::text,
+        /// Why it failed, as the database words it.
+        pub error_message: Option<Box<str>> as "error_message" with lenient::text,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 impl QueryRun {

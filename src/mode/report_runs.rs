@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::list::{ListQuery, order_setters, page_setters};
@@ -16,8 +15,7 @@ use crate::error::Result;
 use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::open_enum;
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::{RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Lists the runs of a report. Set an order: the default is not documented.
@@ -207,58 +205,52 @@ open_enum! {
     }
 }
 
-/// One run of a report.
-///
-/// It does not say why it failed: that is in its query runs, see [`QueryRun`](super::QueryRun).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct ReportRun {
-    /// Token.
-    pub token: ReportRunToken,
-    /// State. If it is missing, the run does not count as finished.
-    pub state: Option<RunState>,
-    /// State of its notebook.
-    pub python_state: Option<PythonState>,
-    /// The parameters it ran with, as raw JSON.
-    pub parameters: Option<RawJson>,
-    /// Its form fields, as raw JSON; [`GetReportRunOptions`] decodes them.
-    pub form_fields: Option<RawJson>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it last changed. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated_at: Option<DateTime<Utc>>,
-    /// When it finished. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub completed_at: Option<DateTime<Utc>>,
-    /// When the vendor began to delete its results. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub purge_started_at: Option<DateTime<Utc>>,
-    /// When its results were deleted. From then on, getting them fails with [`NotFound`](crate::ErrorKind::NotFound). UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub purge_completed_at: Option<DateTime<Utc>>,
-    /// Whether it is the report's newest run.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_latest_report_run: Option<bool>,
-    /// Whether it is the report's newest successful run.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_latest_successful_report_run: Option<bool>,
-    /// Whether the report has failed since it last succeeded.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub report_has_failures_since_last_success: Option<bool>,
-    /// Whether a newer run has succeeded. Not documented.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub has_more_recent_successful_run_available: Option<bool>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One run of a report.
+    ///
+    /// It does not say why it failed: that is in its query runs, see [`QueryRun`](super::QueryRun).
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ReportRun {
+        /// Token.
+        pub token: ReportRunToken,
+        /// State. If it is missing, the run does not count as finished.
+        pub state: Option<RunState>,
+        /// State of its notebook.
+        pub python_state: Option<PythonState>,
+        /// The parameters it ran with, as raw JSON.
+        pub parameters: Option<RawJson>,
+        /// Its form fields, as raw JSON; [`GetReportRunOptions`] decodes them.
+        pub form_fields: Option<RawJson>,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it last changed. UTC.
+        pub updated_at: Option<DateTime<Utc>> as "updated_at" with time::lenient_utc,
+        /// When it finished. UTC.
+        pub completed_at: Option<DateTime<Utc>> as "completed_at" with time::lenient_utc,
+        /// When the vendor began to delete its results. UTC.
+        pub purge_started_at: Option<DateTime<Utc>> as "purge_started_at" with time::lenient_utc,
+        /// When its results were deleted. From then on, getting them fails with [`NotFound`](crate::ErrorKind::NotFound). UTC.
+        pub purge_completed_at: Option<DateTime<Utc>> as "purge_completed_at"
+            with time::lenient_utc,
+        /// Whether it is the report's newest run.
+        pub is_latest_report_run: Option<bool> as "is_latest_report_run" with lenient::boolean,
+        /// Whether it is the report's newest successful run.
+        pub is_latest_successful_report_run: Option<bool> as "is_latest_successful_report_run"
+            with lenient::boolean,
+        /// Whether the report has failed since it last succeeded.
+        pub report_has_failures_since_last_success: Option<bool> as "report_has_failures_since_last_success"
+            with lenient::boolean,
+        /// Whether a newer run has succeeded. Not documented.
+        pub has_more_recent_successful_run_available: Option<bool> as "has_more_recent_successful_run_available"
+            with lenient::boolean,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 relations! {
@@ -284,29 +276,30 @@ relations! {
     }
 }
 
-/// One form field of a run: a parameter of its report.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct FormField {
-    /// The parameter's name.
-    pub name: Option<Box<str>>,
-    /// The values that it accepts, as raw JSON.
-    pub options: Option<RawJson>,
-    /// Why the values could not be determined.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub options_error: Option<Box<str>>,
-    /// Size of the source of the values.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub source_size: Option<Box<str>>,
+model! {
+    /// One form field of a run: a parameter of its report.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct FormField {
+        /// The parameter's name.
+        pub name: Option<Box<str>>,
+        /// The values that it accepts, as raw JSON.
+        pub options: Option<RawJson>,
+        /// Why the values could not be determined.
+        pub options_error: Option<Box<str>> as "options_error" with lenient::text,
+        /// Size of the source of the values.
+        pub source_size: Option<Box<str>> as "source_size" with lenient::text,
+    }
 }
 
 /// The reference calls the response a collection and shows a single field: both are decoded.
+#[inline]
 fn form_fields(meta: &Meta, body: &Bytes) -> Result<Vec<FormField>> {
-    #[derive(Deserialize)]
-    struct Fields {
-        #[serde(rename = "_embedded", default)]
-        embedded: Embedded,
-        name: Option<Box<str>>,
+    model! {
+        struct Fields {
+            embedded: Embedded as "_embedded" default,
+            name: Option<Box<str>>,
+        }
     }
     let fields: Fields = json::decode(meta, body)?;
     if fields.name.is_some() {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::list::{End, ListQuery, order_setters, page_setters};
 use super::tokens::{DataSourceToken, ReportRunToken, ReportToken, SpaceToken};
@@ -11,8 +10,7 @@ use super::{Mode, relations};
 use crate::client::{json, operation};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::open_enum;
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::{RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Gets one report.
@@ -102,111 +100,87 @@ open_enum! {
     }
 }
 
-/// One report or dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Report {
-    /// Token.
-    pub token: ReportToken,
-    /// A number, as text. Requests do not accept it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// Name; a new report has none.
-    pub name: Option<Box<str>>,
-    /// Description.
-    pub description: Option<Box<str>>,
-    /// Whether it is a report or a dataset.
-    #[serde(rename = "type")]
-    pub kind: Option<ReportType>,
-    /// The space it is in.
-    pub space_token: Option<SpaceToken>,
-    /// Number of the workspace, as text.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub account_id: Option<Box<str>>,
-    /// Username of the workspace.
-    pub account_username: Option<Box<str>>,
-    /// Whether it is visible to everybody.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub public: Option<bool>,
-    /// Whether it is archived. Missing in lists of datasets.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub archived: Option<bool>,
-    /// Whether people and API calls may not run it: then the vendor refuses [`CreateReportRun`](super::CreateReportRun).
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub manual_run_disabled: Option<bool>,
-    /// Whether its runs are visible only to whoever started them.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub run_privately: Option<bool>,
-    /// Number of its queries.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub query_count: Option<u64>,
-    /// Maximum number of queries.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub max_query_count: Option<u64>,
-    /// Number of its charts.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub chart_count: Option<u64>,
-    /// Number of its runs.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub runs_count: Option<u64>,
-    /// Number of its schedules.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub schedules_count: Option<u64>,
-    /// Number of views.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub view_count: Option<u64>,
-    /// Expected duration of a run.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub expected_runtime: Option<Duration>,
-    /// When its last run **started**. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_run_at: Option<DateTime<Utc>>,
-    /// When its last successful run **finished**. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_successfully_run_at: Option<DateTime<Utc>>,
-    /// Its last successful run.
-    pub last_successful_run_token: Option<ReportRunToken>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated_at: Option<DateTime<Utc>>,
-    /// When it was last edited. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub edited_at: Option<DateTime<Utc>>,
-    /// When it was last saved. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_saved_at: Option<DateTime<Utc>>,
-    /// When it was published. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub published_at: Option<DateTime<Utc>>,
-    /// When it was last synchronised with GitHub. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_successful_sync_at: Option<DateTime<Utc>>,
-    /// Its page on GitHub.
-    pub github_link: Option<Box<str>>,
-    /// The beginning of its SQL.
-    pub query_preview: Option<Box<str>>,
-    /// The datasets it imports, as raw JSON: a list, though documented as a string.
-    pub imported_datasets: Option<RawJson>,
-    /// Name of the space it is in. In lists only.
-    pub collection_name: Option<Box<str>>,
-    /// Token of the space it is in. In lists only.
-    pub collection_token: Option<SpaceToken>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One report or dataset.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Report {
+        /// Token.
+        pub token: ReportToken,
+        /// A number, as text. Requests do not accept it.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// Name; a new report has none.
+        pub name: Option<Box<str>>,
+        /// Description.
+        pub description: Option<Box<str>>,
+        /// Whether it is a report or a dataset.
+        pub kind: Option<ReportType> as "type",
+        /// The space it is in.
+        pub space_token: Option<SpaceToken>,
+        /// Number of the workspace, as text.
+        pub account_id: Option<Box<str>> as "account_id" with lenient::text,
+        /// Username of the workspace.
+        pub account_username: Option<Box<str>>,
+        /// Whether it is visible to everybody.
+        pub public: Option<bool> as "public" with lenient::boolean,
+        /// Whether it is archived. Missing in lists of datasets.
+        pub archived: Option<bool> as "archived" with lenient::boolean,
+        /// Whether people and API calls may not run it: then the vendor refuses [`CreateReportRun`](super::CreateReportRun).
+        pub manual_run_disabled: Option<bool> as "manual_run_disabled" with lenient::boolean,
+        /// Whether its runs are visible only to whoever started them.
+        pub run_privately: Option<bool> as "run_privately" with lenient::boolean,
+        /// Number of its queries.
+        pub query_count: Option<u64> as "query_count" with lenient::count,
+        /// Maximum number of queries.
+        pub max_query_count: Option<u64> as "max_query_count" with lenient::count,
+        /// Number of its charts.
+        pub chart_count: Option<u64> as "chart_count" with lenient::count,
+        /// Number of its runs.
+        pub runs_count: Option<u64> as "runs_count" with lenient::count,
+        /// Number of its schedules.
+        pub schedules_count: Option<u64> as "schedules_count" with lenient::count,
+        /// Number of views.
+        pub view_count: Option<u64> as "view_count" with lenient::count,
+        /// Expected duration of a run.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub expected_runtime: Option<Duration> as "expected_runtime" with lenient::seconds,
+        /// When its last run **started**. UTC.
+        pub last_run_at: Option<DateTime<Utc>> as "last_run_at" with time::lenient_utc,
+        /// When its last successful run **finished**. UTC.
+        pub last_successfully_run_at: Option<DateTime<Utc>> as "last_successfully_run_at"
+            with time::lenient_utc,
+        /// Its last successful run.
+        pub last_successful_run_token: Option<ReportRunToken>,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it was last changed. UTC.
+        pub updated_at: Option<DateTime<Utc>> as "updated_at" with time::lenient_utc,
+        /// When it was last edited. UTC.
+        pub edited_at: Option<DateTime<Utc>> as "edited_at" with time::lenient_utc,
+        /// When it was last saved. UTC.
+        pub last_saved_at: Option<DateTime<Utc>> as "last_saved_at" with time::lenient_utc,
+        /// When it was published. UTC.
+        pub published_at: Option<DateTime<Utc>> as "published_at" with time::lenient_utc,
+        /// When it was last synchronised with GitHub. UTC.
+        pub last_successful_sync_at: Option<DateTime<Utc>> as "last_successful_sync_at"
+            with time::lenient_utc,
+        /// Its page on GitHub.
+        pub github_link: Option<Box<str>>,
+        /// The beginning of its SQL.
+        pub query_preview: Option<Box<str>>,
+        /// The datasets it imports, as raw JSON: a list, though documented as a string.
+        pub imported_datasets: Option<RawJson>,
+        /// Name of the space it is in. In lists only.
+        pub collection_name: Option<Box<str>>,
+        /// Token of the space it is in. In lists only.
+        pub collection_token: Option<SpaceToken>,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 relations! {

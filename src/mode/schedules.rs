@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::list::{ListQuery, page_setters};
@@ -15,8 +15,7 @@ use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::open_enum;
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::{RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Lists the schedules of a report.
@@ -284,93 +283,73 @@ open_enum! {
     }
 }
 
-/// One schedule of a report or dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Schedule {
-    /// Token.
-    pub token: ScheduleToken,
-    /// Name.
-    pub name: Option<Box<str>>,
-    /// How often it runs.
-    pub frequency: Option<Frequency>,
-    /// The hour, 0 to 23.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub cron_hour: Option<u64>,
-    /// The minute, 0 to 59.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub cron_minute: Option<u64>,
-    /// The hour in words, for example `2:00 am`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub hour: Option<Box<str>>,
-    /// The minute in words, for example `the top of the hour`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub minute: Option<Box<str>>,
-    /// English names of days, separated by commas.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub day_of_week: Option<Box<str>>,
-    /// Name of the time zone.
-    pub time_zone: Option<Box<str>>,
-    /// The parameters it runs the report with, as raw JSON: an object, though documented as a string.
-    pub parameters: Option<RawJson>,
-    /// How long a run may take before the next one is started all the same.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub timeout: Option<Duration>,
-    /// State of the retries of a failed run.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub retry_state: Option<Box<str>>,
-    /// How often a failed run is retried.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub retry_count: Option<u64>,
-    /// Delay before a failed run is retried. The unit is not documented.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub retry_delay: Option<u64>,
-    /// When it last ran. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_run_at: Option<DateTime<Utc>>,
-    /// When it last ran successfully. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_succeeded_at: Option<DateTime<Utc>>,
-    /// When it was last due. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub last_scheduled_run: Option<DateTime<Utc>>,
-    /// When it is due next. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub next_scheduled_run: Option<DateTime<Utc>>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub updated_at: Option<DateTime<Utc>>,
-    /// Its report.
-    pub report_token: Option<ReportToken>,
-    /// Name of its report.
-    pub report_name: Option<Box<str>>,
-    /// Type of its report: the schedule of a dataset has another one than that of a report. Inferred: the values are those of a report's own type.
-    pub report_type: Option<ReportType>,
-    /// How its results are delivered. The values are not documented.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub delivery: Option<Box<str>>,
-    /// Whether the caller gets its results.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub subscribed: Option<bool>,
-    /// Number of people who get its results.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub subscriber_count: Option<u64>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One schedule of a report or dataset.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Schedule {
+        /// Token.
+        pub token: ScheduleToken,
+        /// Name.
+        pub name: Option<Box<str>>,
+        /// How often it runs.
+        pub frequency: Option<Frequency>,
+        /// The hour, 0 to 23.
+        pub cron_hour: Option<u64> as "cron_hour" with lenient::count,
+        /// The minute, 0 to 59.
+        pub cron_minute: Option<u64> as "cron_minute" with lenient::count,
+        /// The hour in words, for example `2:00 am`.
+        pub hour: Option<Box<str>> as "hour" with lenient::text,
+        /// The minute in words, for example `the top of the hour`.
+        pub minute: Option<Box<str>> as "minute" with lenient::text,
+        /// English names of days, separated by commas.
+        pub day_of_week: Option<Box<str>> as "day_of_week" with lenient::text,
+        /// Name of the time zone.
+        pub time_zone: Option<Box<str>>,
+        /// The parameters it runs the report with, as raw JSON: an object, though documented as a string.
+        pub parameters: Option<RawJson>,
+        /// How long a run may take before the next one is started all the same.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub timeout: Option<Duration> as "timeout" with lenient::seconds,
+        /// State of the retries of a failed run.
+        pub retry_state: Option<Box<str>> as "retry_state" with lenient::text,
+        /// How often a failed run is retried.
+        pub retry_count: Option<u64> as "retry_count" with lenient::count,
+        /// Delay before a failed run is retried. The unit is not documented.
+        pub retry_delay: Option<u64> as "retry_delay" with lenient::count,
+        /// When it last ran. UTC.
+        pub last_run_at: Option<DateTime<Utc>> as "last_run_at" with time::lenient_utc,
+        /// When it last ran successfully. UTC.
+        pub last_succeeded_at: Option<DateTime<Utc>> as "last_succeeded_at" with time::lenient_utc,
+        /// When it was last due. UTC.
+        pub last_scheduled_run: Option<DateTime<Utc>> as "last_scheduled_run"
+            with time::lenient_utc,
+        /// When it is due next. UTC.
+        pub next_scheduled_run: Option<DateTime<Utc>> as "next_scheduled_run"
+            with time::lenient_utc,
+        /// When it was created. UTC.
+        pub created_at: Option<DateTime<Utc>> as "created_at" with time::lenient_utc,
+        /// When it was last changed. UTC.
+        pub updated_at: Option<DateTime<Utc>> as "updated_at" with time::lenient_utc,
+        /// Its report.
+        pub report_token: Option<ReportToken>,
+        /// Name of its report.
+        pub report_name: Option<Box<str>>,
+        /// Type of its report: the schedule of a dataset has another one than that of a report. Inferred: the values are those of a report's own type.
+        pub report_type: Option<ReportType>,
+        /// How its results are delivered. The values are not documented.
+        pub delivery: Option<Box<str>> as "delivery" with lenient::text,
+        /// Whether the caller gets its results.
+        pub subscribed: Option<bool> as "subscribed" with lenient::boolean,
+        /// Number of people who get its results.
+        pub subscriber_count: Option<u64> as "subscriber_count" with lenient::count,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 relations! {

@@ -1,15 +1,12 @@
 //! Spaces, which the web application calls collections: list, get.
 
-use serde::{Deserialize, Serialize};
-
 use super::list::{ListQuery, page_setters};
 use super::tokens::SpaceToken;
 use super::{Mode, relations};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::lenient;
-use crate::wire::open_enum;
+use crate::wire::{lenient, model, open_enum};
 
 operation! {
     /// Lists the spaces of the workspace, without other people's private ones unless a [filter](Self::filter) includes them.
@@ -62,49 +59,42 @@ open_enum! {
     }
 }
 
-/// One space.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Space {
-    /// Token.
-    pub token: SpaceToken,
-    /// A number, as text. Requests do not accept it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// Who it is for.
-    #[serde(rename = "space_type")]
-    pub kind: Option<SpaceType>,
-    /// Name.
-    pub name: Option<Box<str>>,
-    /// Description.
-    pub description: Option<Box<str>>,
-    /// State, for example `active`.
-    pub state: Option<Box<str>>,
-    /// Whether only the people it is shared with may open it.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub restricted: Option<bool>,
-    /// Whether new reports are created there by default.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub free_default: Option<bool>,
-    /// Whether the caller may see it. The vendor's name for it ends in a question mark.
-    #[serde(rename = "viewable?", default, deserialize_with = "lenient::boolean")]
-    pub viewable: Option<bool>,
-    /// Whether the caller has seen it. The vendor's name for it ends in a question mark.
-    #[serde(rename = "viewed?", default, deserialize_with = "lenient::boolean")]
-    pub viewed: Option<bool>,
-    /// Default permission of members on its reports, for example `view` or `edit`.
-    pub default_access_level: Option<Box<str>>,
-    /// Name of its schema.
-    pub schema_name: Option<Box<str>>,
-    /// Links by relation; the documented ones have methods.
-    #[serde(rename = "_links", default)]
-    pub links: Links,
-    /// Its forms, by name. Not documented.
-    #[serde(rename = "_forms", default)]
-    pub forms: Forms,
-    /// Embedded resources.
-    #[serde(rename = "_embedded", default)]
-    pub embedded: Embedded,
+model! {
+    /// One space.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Space {
+        /// Token.
+        pub token: SpaceToken,
+        /// A number, as text. Requests do not accept it.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// Who it is for.
+        pub kind: Option<SpaceType> as "space_type",
+        /// Name.
+        pub name: Option<Box<str>>,
+        /// Description.
+        pub description: Option<Box<str>>,
+        /// State, for example `active`.
+        pub state: Option<Box<str>>,
+        /// Whether only the people it is shared with may open it.
+        pub restricted: Option<bool> as "restricted" with lenient::boolean,
+        /// Whether new reports are created there by default.
+        pub free_default: Option<bool> as "free_default" with lenient::boolean,
+        /// Whether the caller may see it. The vendor's name for it ends in a question mark.
+        pub viewable: Option<bool> as "viewable?" with lenient::boolean,
+        /// Whether the caller has seen it. The vendor's name for it ends in a question mark.
+        pub viewed: Option<bool> as "viewed?" with lenient::boolean,
+        /// Default permission of members on its reports, for example `view` or `edit`.
+        pub default_access_level: Option<Box<str>>,
+        /// Name of its schema.
+        pub schema_name: Option<Box<str>>,
+        /// Links by relation; the documented ones have methods.
+        pub links: Links as "_links" default,
+        /// Its forms, by name. Not documented.
+        pub forms: Forms as "_forms" default,
+        /// Embedded resources.
+        pub embedded: Embedded as "_embedded" default,
+    }
 }
 
 relations! {

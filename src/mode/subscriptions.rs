@@ -8,7 +8,7 @@ use super::{Mode, relations};
 use crate::client::{json, operation};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 operation! {
     /// Lists the subscriptions of a report.
@@ -180,28 +180,20 @@ pub struct Subscription {
     pub embedded: Embedded,
 }
 
-/// The members of a subscription in a response.
-#[derive(Deserialize)]
-struct Members {
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    csv_attachments_enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pdf_attachments_enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    data_previews_enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    data_tables_enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    report_links_enabled: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    email_subscriber_count: Option<u64>,
-    // It may be missing all the same. With a default for every member, serde would read an empty list as a subscription.
-    #[serde(rename = "_links")]
-    links: Links,
-    #[serde(rename = "_forms", default)]
-    forms: Forms,
-    #[serde(rename = "_embedded", default)]
-    embedded: Embedded,
+model! {
+    /// The members of a subscription in a response.
+    struct Members {
+        csv_attachments_enabled: Option<bool> as "csv_attachments_enabled" with lenient::boolean,
+        pdf_attachments_enabled: Option<bool> as "pdf_attachments_enabled" with lenient::boolean,
+        data_previews_enabled: Option<bool> as "data_previews_enabled" with lenient::boolean,
+        data_tables_enabled: Option<bool> as "data_tables_enabled" with lenient::boolean,
+        report_links_enabled: Option<bool> as "report_links_enabled" with lenient::boolean,
+        email_subscriber_count: Option<u64> as "email_subscriber_count" with lenient::count,
+        // It may be missing all the same. With a default for every member, serde would read an empty list as a subscription.
+        links: Links as "_links",
+        forms: Forms as "_forms" default,
+        embedded: Embedded as "_embedded" default,
+    }
 }
 
 impl From<Members> for Subscription {

@@ -10,7 +10,7 @@ use super::parameters::{Limited as _, Parameters, check_id, json_parameters};
 use super::query::Texts;
 use crate::client::{Meta, json, operation};
 use crate::error::Result;
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Lists the logins at a data source, each with the accounts that it can read. All come in one response.
@@ -57,11 +57,12 @@ impl ListAccounts {
     }
 }
 
+#[inline]
 fn logins(meta: &Meta, body: &Bytes) -> Result<Vec<Login>> {
-    #[derive(Deserialize)]
-    struct LoginList {
-        #[serde(default, deserialize_with = "lenient::items")]
-        data: Vec<Login>,
+    model! {
+        struct LoginList {
+            data: Vec<Login> as "data" with lenient::items,
+        }
     }
     let list: LoginList = json::decode(meta, &json::or_empty(body))?;
     Ok(list.data)
@@ -82,34 +83,31 @@ pub struct Login {
     pub accounts: Vec<Account>,
 }
 
-/// An account at a data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Account {
-    /// Id, as [`Query::accounts`](super::Query::accounts) takes it.
-    #[serde(default, alias = "id", deserialize_with = "lenient::text")]
-    pub account_id: Option<Box<str>>,
-    /// Name.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub account_name: Option<Box<str>>,
-    /// Name of its group; empty if it has none.
-    pub group_name: Option<Box<str>>,
+model! {
+    /// An account at a data source.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Account {
+        /// Id, as [`Query::accounts`](super::Query::accounts) takes it.
+        pub account_id: Option<Box<str>> as "account_id" | "id" with lenient::text,
+        /// Name.
+        pub account_name: Option<Box<str>> as "account_name" with lenient::text,
+        /// Name of its group; empty if it has none.
+        pub group_name: Option<Box<str>>,
+    }
 }
 
-/// One entry of the list: a login, or an account by itself, which the tests of the vendor's own tool have as well.
-#[derive(Deserialize)]
-struct Entry {
-    ds_user: Option<Box<str>>,
-    display_name: Option<Box<str>>,
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    cache_time: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "lenient::list")]
-    accounts: Vec<Account>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    account_id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    account_name: Option<Box<str>>,
-    group_name: Option<Box<str>>,
+model! {
+    /// One entry of the list: a login, or an account by itself, which the tests of the vendor's own tool have as well.
+    struct Entry {
+        ds_user: Option<Box<str>>,
+        display_name: Option<Box<str>>,
+        cache_time: Option<DateTime<Utc>> as "cache_time" with time::lenient_utc,
+        accounts: Vec<Account> as "accounts" with lenient::list,
+        account_id: Option<Box<str>> as "account_id" with lenient::text,
+        account_name: Option<Box<str>> as "account_name" with lenient::text,
+        group_name: Option<Box<str>>,
+    }
 }
 
 impl From<Entry> for Login {

@@ -20,7 +20,7 @@ use crate::client::{Meta, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::redact::without_credentials;
-use crate::wire::{id, lenient, open_enum, time};
+use crate::wire::{id, lenient, model, open_enum, time};
 
 operation! {
     /// Creates a batch and runs its queries. Each call creates another batch. The vendor has no list of batches: if the
@@ -266,50 +266,43 @@ open_enum! {
     }
 }
 
-/// A batch.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Batch {
-    /// Id of the batch.
-    pub batch_id: BatchId,
-    /// State of the batch.
-    #[serde(rename = "status_code")]
-    pub state: Option<BatchState>,
-    /// When the batch was created. Inferred, as for all its times: UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub schedule_time: Option<DateTime<Utc>>,
-    /// When it started to run.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub start_time: Option<DateTime<Utc>>,
-    /// When it ended.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub end_time: Option<DateTime<Utc>>,
-    /// When it was cancelled.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub cancel_time: Option<DateTime<Utc>>,
-    /// The description that it was created with.
-    pub description: Option<Box<str>>,
-    /// Whether its queries were split by account.
-    pub split_accounts_policy: Option<SplitPolicy>,
-    /// Whether its queries were split by day.
-    pub split_dates_policy: Option<SplitPolicy>,
-    /// How long it may take, in minutes.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub timeout_minutes: Option<u64>,
-    /// How many queries it has, after splitting.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub query_amount: Option<u64>,
-    /// How many queries run at the same time.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub query_concurrency: Option<u64>,
-    /// Format of the results.
-    pub query_output_format: Option<Format>,
-    /// As [`CreateBatch::exclude_account_errors`].
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub add_exclude_account_errors: Option<bool>,
-    /// As [`CreateBatch::clean_data_types`].
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub add_clean_data_types: Option<bool>,
+model! {
+    /// A batch.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Batch {
+        /// Id of the batch.
+        pub batch_id: BatchId,
+        /// State of the batch.
+        pub state: Option<BatchState> as "status_code",
+        /// When the batch was created. Inferred, as for all its times: UTC.
+        pub schedule_time: Option<DateTime<Utc>> as "schedule_time" with time::lenient_utc,
+        /// When it started to run.
+        pub start_time: Option<DateTime<Utc>> as "start_time" with time::lenient_utc,
+        /// When it ended.
+        pub end_time: Option<DateTime<Utc>> as "end_time" with time::lenient_utc,
+        /// When it was cancelled.
+        pub cancel_time: Option<DateTime<Utc>> as "cancel_time" with time::lenient_utc,
+        /// The description that it was created with.
+        pub description: Option<Box<str>>,
+        /// Whether its queries were split by account.
+        pub split_accounts_policy: Option<SplitPolicy>,
+        /// Whether its queries were split by day.
+        pub split_dates_policy: Option<SplitPolicy>,
+        /// How long it may take, in minutes.
+        pub timeout_minutes: Option<u64> as "timeout_minutes" with lenient::count,
+        /// How many queries it has, after splitting.
+        pub query_amount: Option<u64> as "query_amount" with lenient::count,
+        /// How many queries run at the same time.
+        pub query_concurrency: Option<u64> as "query_concurrency" with lenient::count,
+        /// Format of the results.
+        pub query_output_format: Option<Format>,
+        /// As [`CreateBatch::exclude_account_errors`].
+        pub add_exclude_account_errors: Option<bool> as "add_exclude_account_errors"
+            with lenient::boolean,
+        /// As [`CreateBatch::clean_data_types`].
+        pub add_clean_data_types: Option<bool> as "add_clean_data_types" with lenient::boolean,
+    }
 }
 
 /// Progress of a batch.
@@ -355,70 +348,67 @@ impl From<ListResponse<BatchQuery, BatchMeta>> for BatchStatus {
     }
 }
 
-/// How many queries of a batch are in which state.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct BatchProgress {
-    /// Not started.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub queued: Option<u64>,
-    /// Going on.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub running: Option<u64>,
-    /// Succeeded.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub success: Option<u64>,
-    /// Failed.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub failure: Option<u64>,
+model! {
+    /// How many queries of a batch are in which state.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct BatchProgress {
+        /// Not started.
+        pub queued: Option<u64> as "queued" with lenient::count,
+        /// Going on.
+        pub running: Option<u64> as "running" with lenient::count,
+        /// Succeeded.
+        pub success: Option<u64> as "success" with lenient::count,
+        /// Failed.
+        pub failure: Option<u64> as "failure" with lenient::count,
+    }
 }
 
-/// One query of a batch. Read its result by the id of its run, with [`ListRows`](super::ListRows) or
-/// [`GetResults`](super::GetResults); the vendor's link to it is left out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct BatchQuery {
-    /// Id of the run.
-    pub schedule_id: Option<ScheduleId>,
-    /// State of the run.
-    #[serde(rename = "status_code")]
-    pub state: Option<QueryState>,
-    /// When it started to run. Inferred: UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub query_start_time: Option<DateTime<Utc>>,
-    /// When it ended.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub query_end_time: Option<DateTime<Utc>>,
-    /// Which part of a split query this is.
-    pub split_info: Option<SplitInfo>,
-    /// Why it failed.
-    #[serde(default, deserialize_with = "query_error")]
-    pub error_info: Option<QueryError>,
-    /// Size of the result.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub result_info: Option<BatchResult>,
+model! {
+    /// One query of a batch. Read its result by the id of its run, with [`ListRows`](super::ListRows) or
+    /// [`GetResults`](super::GetResults); the vendor's link to it is left out.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct BatchQuery {
+        /// Id of the run.
+        pub schedule_id: Option<ScheduleId>,
+        /// State of the run.
+        pub state: Option<QueryState> as "status_code",
+        /// When it started to run. Inferred: UTC.
+        pub query_start_time: Option<DateTime<Utc>> as "query_start_time" with time::lenient_utc,
+        /// When it ended.
+        pub query_end_time: Option<DateTime<Utc>> as "query_end_time" with time::lenient_utc,
+        /// Which part of a split query this is.
+        pub split_info: Option<SplitInfo>,
+        /// Why it failed.
+        pub error_info: Option<QueryError> as "error_info" with query_error,
+        /// Size of the result.
+        pub result_info: Option<BatchResult> as "result_info" with lenient::object,
+    }
 }
 
-/// The part of a split query that a query of a batch is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct SplitInfo {
-    /// Its accounts.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub ds_accounts: Vec<Box<str>>,
-    /// Its first day, `2026-02-01`.
-    pub start_date: Option<Box<str>>,
-    /// Its last day.
-    pub end_date: Option<Box<str>>,
+model! {
+    /// The part of a split query that a query of a batch is.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct SplitInfo {
+        /// Its accounts.
+        pub ds_accounts: Vec<Box<str>> as "ds_accounts" with lenient::list,
+        /// Its first day, `2026-02-01`.
+        pub start_date: Option<Box<str>>,
+        /// Its last day.
+        pub end_date: Option<Box<str>>,
+    }
 }
 
-/// The result of a query of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct BatchResult {
-    /// Rows of the result.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_rows: Option<u64>,
+model! {
+    /// The result of a query of a batch.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct BatchResult {
+        /// Rows of the result.
+        pub total_rows: Option<u64> as "total_rows" with lenient::count,
+    }
 }
 
 fn query_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<QueryError>, D::Error> {
@@ -428,6 +418,7 @@ fn query_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quer
 }
 
 /// The response to a cancellation is not documented: it may be a batch, another object, or empty.
+#[inline]
 fn cancelled(meta: &Meta, body: &Bytes) -> Result<Option<Batch>> {
     if body.trim_ascii().is_empty() {
         return Ok(None);

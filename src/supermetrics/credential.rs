@@ -124,6 +124,7 @@ impl Endpoint for GetMe {
     const OPERATION: &'static str = "supermetrics.me.get";
     const IDEMPOTENCY: Idempotency = Idempotency::Safe;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         let root = Url::parse(&base.origin().ascii_serialization())
             .map_err(|_| Error::config("the base URL has no host"))?;

@@ -69,6 +69,7 @@ impl Endpoint for DownloadQuery {
     const OPERATION: &'static str = "supermetrics.queries.download";
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         data_request::<Self>(base, &self.format, &self.query, self.post)
     }
@@ -113,6 +114,7 @@ impl GetResults {
     }
 }
 
+#[inline]
 fn decode_file(meta: &Meta, body: &Bytes) -> Result<File> {
     match Download::read(meta, body)? {
         Download::File(file) => Ok(file),

@@ -4,7 +4,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -13,6 +12,7 @@ use serde_json::{Map, Value};
 use super::state::{QueryError, QueryState, filled, is_code};
 use crate::client::{Meta, RawResponse};
 use crate::error::{Error, ErrorKind, Result, VendorError};
+use crate::wire::model;
 use crate::wire::raw::Text;
 use crate::wire::repair::{self, Mend};
 
@@ -144,14 +144,12 @@ impl<'de> Visitor<'de> for HeadVisitor<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        #[derive(Deserialize)]
-        struct Meta {
-            #[serde(default)]
-            request_id: Option<Value>,
-            #[serde(default)]
-            status_code: Option<Value>,
-            #[serde(default)]
-            error: Option<Value>,
+        model! {
+            struct Meta {
+                request_id: Option<Value>,
+                status_code: Option<Value>,
+                error: Option<Value>,
+            }
         }
         while let Some(Text(name)) = map.next_key()? {
             match &*name {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Supermetrics;
@@ -14,7 +13,7 @@ use super::schedule_id::ScheduleId;
 use super::state::QueryState;
 use crate::client::operation;
 use crate::paging::Page;
-use crate::wire::{lenient, time};
+use crate::wire::{lenient, model, time};
 
 operation! {
     /// Lists runs of queries: waiting, running and ended. Their order is not documented. If no time is set, it lists
@@ -93,34 +92,27 @@ impl ListHistory {
     }
 }
 
-/// One run in the history.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct HistoryEntry {
-    /// When the run was scheduled. Inferred: UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub schedule_time: Option<DateTime<Utc>>,
-    /// Id of the run.
-    pub schedule_id: Option<ScheduleId>,
-    /// State of the run.
-    #[serde(rename = "status_code")]
-    pub state: Option<QueryState>,
-    /// The vendor's product that started the run.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub app_id: Option<Box<str>>,
-    /// Data source.
-    pub ds_id: Option<Box<str>>,
-    /// Rows of the result. Only runs that have ended have it.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub rows: Option<u64>,
-    /// How long the run took. Only runs that have ended have it. Inferred: the name of this member is not documented.
-    #[serde(
-        rename = "run_seconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub run_time: Option<Duration>,
+model! {
+    /// One run in the history.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct HistoryEntry {
+        /// When the run was scheduled. Inferred: UTC.
+        pub schedule_time: Option<DateTime<Utc>> as "schedule_time" with time::lenient_utc,
+        /// Id of the run.
+        pub schedule_id: Option<ScheduleId>,
+        /// State of the run.
+        pub state: Option<QueryState> as "status_code",
+        /// The vendor's product that started the run.
+        pub app_id: Option<Box<str>> as "app_id" with lenient::text,
+        /// Data source.
+        pub ds_id: Option<Box<str>>,
+        /// Rows of the result. Only runs that have ended have it.
+        pub rows: Option<u64> as "rows" with lenient::count,
+        /// How long the run took. Only runs that have ended have it. Inferred: the name of this member is not documented.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub run_time: Option<Duration> as "run_seconds" with lenient::seconds,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::parameters::Limited as _;
 use crate::client::{CountedList, ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
-use crate::wire::lenient;
+use crate::wire::{lenient, model};
 
 /// Which page of a list is requested, and how large it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,11 +147,11 @@ pub(super) struct ListResponse<T, M = ListMeta> {
     pub(super) data: Vec<T>,
 }
 
-/// The part of `meta` that every counted list has.
-#[derive(Deserialize)]
-pub(super) struct ListMeta {
-    #[serde(default, deserialize_with = "lenient::object")]
-    paginate: Option<Counters>,
+model! {
+    /// The part of `meta` that every counted list has.
+    pub(super) struct ListMeta {
+        paginate: Option<Counters> as "paginate" with lenient::object,
+    }
 }
 
 /// How many items there are.

@@ -12,7 +12,7 @@ use serde_json::{Number, Value};
 
 use super::row_de::RowPlan;
 use crate::wire::lenient::{self, FromAny, Scalar};
-use crate::wire::open_enum;
+use crate::wire::{model, open_enum};
 
 /// One cell of a row. Only texts are documented, but numbers come as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -138,29 +138,28 @@ open_enum! {
     }
 }
 
-/// A field of a query, as the response describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Field {
-    /// Id that the query used for it.
-    pub id: Option<Box<str>>,
-    /// The vendor's own id.
-    pub field_id: Option<Box<str>>,
-    /// Display name.
-    pub field_name: Option<Box<str>>,
-    /// Whether it is a dimension or a metric.
-    pub field_type: Option<FieldType>,
-    /// Whether it is one column or many.
-    pub field_split: Option<FieldSplit>,
-    /// Type of its values, in the vendor's words. The list of types is not documented.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_type: Option<Box<str>>,
-    /// Its position in a row, counted from 0. Some responses leave it out.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub data_column: Option<u64>,
-    /// Whether it is shown.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub visible: Option<bool>,
+model! {
+    /// A field of a query, as the response describes it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Field {
+        /// Id that the query used for it.
+        pub id: Option<Box<str>>,
+        /// The vendor's own id.
+        pub field_id: Option<Box<str>>,
+        /// Display name.
+        pub field_name: Option<Box<str>>,
+        /// Whether it is a dimension or a metric.
+        pub field_type: Option<FieldType>,
+        /// Whether it is one column or many.
+        pub field_split: Option<FieldSplit>,
+        /// Type of its values, in the vendor's words. The list of types is not documented.
+        pub data_type: Option<Box<str>> as "data_type" with lenient::text,
+        /// Its position in a row, counted from 0. Some responses leave it out.
+        pub data_column: Option<u64> as "data_column" with lenient::count,
+        /// Whether it is shown.
+        pub visible: Option<bool> as "visible" with lenient::boolean,
+    }
 }
 
 impl Field {

@@ -25,7 +25,7 @@ use crate::client::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Phase;
-use crate::wire::{RawJson, lenient, time};
+use crate::wire::{RawJson, lenient, model, time};
 
 /// Runs a query and holds the call open until it ends, but no longer than its [`sync_timeout`](Query::sync_timeout).
 ///
@@ -82,6 +82,7 @@ impl Endpoint for RunQuery {
     const OPERATION: &'static str = "supermetrics.queries.run";
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         data_request::<Self>(base, &Format::Json, &self.query, self.post)
     }
@@ -151,6 +152,7 @@ impl Endpoint for StartQuery {
     const OPERATION: &'static str = "supermetrics.queries.start";
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
+    #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         data_request::<Self>(base, &self.format, &self.query, self.post)
     }
@@ -391,6 +393,7 @@ impl QueryRun {
 
     /// Reads the response to a request for a file. If the query is still running or has failed, the response is the run
     /// in JSON, whatever the format of the file. `None` for a file.
+    #[inline]
     pub(super) fn unless_file(meta: &Meta, body: &Bytes) -> Result<Option<Self>> {
         match Head::of_file(meta, body)?.state {
             Some(state) if state != QueryState::Success => Self::read(meta, body, None).map(Some),
@@ -399,6 +402,7 @@ impl QueryRun {
     }
 
     /// Reads a response. `no_headers` is the setting of the query, where it is known.
+    #[inline]
     pub(super) fn read(meta: &Meta, body: &Bytes, no_headers: Option<bool>) -> Result<Self> {
         let response = if body.trim_ascii_start().starts_with(b"[") {
             // The format `keyjson`: a list of rows and nothing else.
@@ -412,6 +416,7 @@ impl QueryRun {
         Ok(Self::of(response, no_headers))
     }
 
+    #[inline]
     fn of(response: RunResponse, no_headers: Option<bool>) -> Self {
         let head = response.meta.unwrap_or_default();
         let no_headers = no_headers
@@ -498,140 +503,123 @@ impl Serialize for QueryRun {
     }
 }
 
-#[derive(Deserialize)]
-struct RunResponse {
-    #[serde(default)]
-    meta: Option<RunMeta>,
-    #[serde(default)]
-    data: Data,
-    #[serde(default)]
-    error: Option<Value>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    message: Option<Box<str>>,
-    /// Not the vendor's: marks a stored run whose rows have no titles.
-    #[serde(default)]
-    no_headers: bool,
+model! {
+    struct RunResponse {
+        meta: Option<RunMeta>,
+        data: Data as "data" default,
+        error: Option<Value>,
+        message: Option<Box<str>> as "message" with lenient::text,
+        /// Not the vendor's: marks a stored run whose rows have no titles.
+        no_headers: bool as "no_headers" default,
+    }
 }
 
-#[derive(Default, Deserialize)]
-struct RunMeta {
-    #[serde(default, deserialize_with = "lenient::text")]
-    request_id: Option<Box<str>>,
-    schedule_id: Option<ScheduleId>,
-    status_code: Option<QueryState>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    progress: Option<QueryProgress>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    workflow: Option<Workflow>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    query: Option<ResolvedQuery>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    result: Option<ResultInfo>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    paginate: Option<PageLinks>,
-    error: Option<Value>,
+model! {
+    #[derive(Default)]
+    struct RunMeta {
+        request_id: Option<Box<str>> as "request_id" with lenient::text,
+        schedule_id: Option<ScheduleId>,
+        status_code: Option<QueryState>,
+        progress: Option<QueryProgress> as "progress" with lenient::object,
+        workflow: Option<Workflow> as "workflow" with lenient::object,
+        query: Option<ResolvedQuery> as "query" with lenient::object,
+        result: Option<ResultInfo> as "result" with lenient::object,
+        paginate: Option<PageLinks> as "paginate" with lenient::object,
+        error: Option<Value>,
+    }
 }
 
-#[derive(Deserialize)]
-struct PageLinks {
-    next: Option<RawJson>,
+model! {
+    struct PageLinks {
+        next: Option<RawJson>,
+    }
 }
 
-/// Progress of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct QueryProgress {
-    /// Parts that are finished.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub queries_ready: Option<u64>,
-    /// All parts. The number may grow while the query is running.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub queries_total: Option<u64>,
+model! {
+    /// Progress of a run.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryProgress {
+        /// Parts that are finished.
+        pub queries_ready: Option<u64> as "queries_ready" with lenient::count,
+        /// All parts. The number may grow while the query is running.
+        pub queries_total: Option<u64> as "queries_total" with lenient::count,
+    }
 }
 
-/// Load of the queue, which the whole licence shares.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Workflow {
-    /// Tasks that are waiting.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub tasks_scheduled: Option<u64>,
-    /// Tasks that are running.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub tasks_running: Option<u64>,
+model! {
+    /// Load of the queue, which the whole licence shares.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Workflow {
+        /// Tasks that are waiting.
+        pub tasks_scheduled: Option<u64> as "tasks_scheduled" with lenient::count,
+        /// Tasks that are running.
+        pub tasks_running: Option<u64> as "tasks_running" with lenient::count,
+    }
 }
 
-/// A query as the vendor understood it, with relative dates resolved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct ResolvedQuery {
-    /// First day, `2026-02-01`.
-    pub start_date: Option<Box<str>>,
-    /// Last day.
-    pub end_date: Option<Box<str>>,
-    /// Accounts of the query.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub ds_accounts: Vec<Box<str>>,
-    /// Segments of the query.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub ds_segments: Vec<Box<str>>,
-    /// Fields of the query.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub fields: Vec<Field>,
-    /// What the result is compared with.
-    pub compare_type: Option<Box<str>>,
-    /// How the comparison is shown.
-    pub compare_show: Option<Box<str>>,
-    /// First day of the comparison.
-    pub compare_start_date: Option<Box<str>>,
-    /// Last day of the comparison.
-    pub compare_end_date: Option<Box<str>>,
-    /// Settings, as they came.
-    pub settings: Option<RawJson>,
-    /// The greatest age in minutes that was allowed for a cached result.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub cache_minutes: Option<u64>,
+model! {
+    /// A query as the vendor understood it, with relative dates resolved.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ResolvedQuery {
+        /// First day, `2026-02-01`.
+        pub start_date: Option<Box<str>>,
+        /// Last day.
+        pub end_date: Option<Box<str>>,
+        /// Accounts of the query.
+        pub ds_accounts: Vec<Box<str>> as "ds_accounts" with lenient::list,
+        /// Segments of the query.
+        pub ds_segments: Vec<Box<str>> as "ds_segments" with lenient::list,
+        /// Fields of the query.
+        pub fields: Vec<Field> as "fields" with lenient::list,
+        /// What the result is compared with.
+        pub compare_type: Option<Box<str>>,
+        /// How the comparison is shown.
+        pub compare_show: Option<Box<str>>,
+        /// First day of the comparison.
+        pub compare_start_date: Option<Box<str>>,
+        /// Last day of the comparison.
+        pub compare_end_date: Option<Box<str>>,
+        /// Settings, as they came.
+        pub settings: Option<RawJson>,
+        /// The greatest age in minutes that was allowed for a cached result.
+        pub cache_minutes: Option<u64> as "cache_minutes" with lenient::count,
+    }
 }
 
 impl ResolvedQuery {
     fn has_no_headers(&self) -> bool {
-        #[derive(Deserialize)]
-        struct Settings {
-            #[serde(default, deserialize_with = "lenient::boolean")]
-            no_headers: Option<bool>,
+        model! {
+            struct Settings {
+                no_headers: Option<bool> as "no_headers" with lenient::boolean,
+            }
         }
         let settings = self.settings.as_ref().and_then(|settings| settings.read::<Settings>().ok());
         settings.and_then(|settings| settings.no_headers).unwrap_or(false)
     }
 }
 
-/// Size and source of a result.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct ResultInfo {
-    /// Columns of a row; 0 if there is no data.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_columns: Option<u64>,
-    /// Rows of the whole result, without the header row.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_rows: Option<u64>,
-    /// How long the run took.
-    #[serde(
-        rename = "run_seconds",
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub run_time: Option<Duration>,
-    /// Whether the data source used only a sample of its data.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub data_sampled: Option<bool>,
-    /// Whether the vendor's cache was used.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub cache_used: Option<bool>,
-    /// When the newest data of the cache was fetched. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub cache_time: Option<DateTime<Utc>>,
+model! {
+    /// Size and source of a result.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ResultInfo {
+        /// Columns of a row; 0 if there is no data.
+        pub total_columns: Option<u64> as "total_columns" with lenient::count,
+        /// Rows of the whole result, without the header row.
+        pub total_rows: Option<u64> as "total_rows" with lenient::count,
+        /// How long the run took.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub run_time: Option<Duration> as "run_seconds" with lenient::seconds,
+        /// Whether the data source used only a sample of its data.
+        pub data_sampled: Option<bool> as "data_sampled" with lenient::boolean,
+        /// Whether the vendor's cache was used.
+        pub cache_used: Option<bool> as "cache_used" with lenient::boolean,
+        /// When the newest data of the cache was fetched. UTC.
+        pub cache_time: Option<DateTime<Utc>> as "cache_time" with time::lenient_utc,
+    }
 }
 
 /// The rows of a page, counted from 0.
@@ -654,12 +642,11 @@ impl Offsets {
     /// The offsets in a link to a page, from the object in `json` or from query members of their own. The rest of the
     /// link is ignored: links point to other hosts, and contain the API key if it is sent in the parameters.
     fn of(link: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Members {
-            #[serde(default, deserialize_with = "lenient::count")]
-            offset_start: Option<u64>,
-            #[serde(default, deserialize_with = "lenient::count")]
-            offset_end: Option<u64>,
+        model! {
+            struct Members {
+                offset_start: Option<u64> as "offset_start" with lenient::count,
+                offset_end: Option<u64> as "offset_end" with lenient::count,
+            }
         }
         let members = LinkPolicy::query_of(link);
         let member = |wanted: &str| {

@@ -3,8 +3,6 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::Supermetrics;
 use super::files::Download;
 use super::format::Format;
@@ -14,7 +12,7 @@ use super::query::{Query, QueryParameters};
 use super::runs::QueryRun;
 use crate::client::operation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::{RawJson, id, lenient};
+use crate::wire::{RawJson, id, lenient, model};
 
 operation! {
     /// Gets a stored query and its parameters.
@@ -123,22 +121,24 @@ id! {
     SavedQueryId
 }
 
-/// A stored query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct SavedQuery {
-    /// Id of the query.
-    pub query_id: Option<SavedQueryId>,
-    /// Its name in its short URL.
-    pub slug: Option<Box<str>>,
-    /// Its name.
-    pub name: Option<Box<str>>,
-    /// Its data source.
-    pub ds_info: Option<DataSourceInfo>,
-    /// The group it belongs to.
-    pub group_info: Option<QueryGroup>,
-    /// Its parameters, unchanged. [`query`](Self::query) reads them as a [`Query`].
-    pub query_params: Option<RawJson>,
+model! {
+    /// A stored query.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct SavedQuery {
+        /// Id of the query.
+        pub query_id: Option<SavedQueryId>,
+        /// Its name in its short URL.
+        pub slug: Option<Box<str>>,
+        /// Its name.
+        pub name: Option<Box<str>>,
+        /// Its data source.
+        pub ds_info: Option<DataSourceInfo>,
+        /// The group it belongs to.
+        pub group_info: Option<QueryGroup>,
+        /// Its parameters, unchanged. [`query`](Self::query) reads them as a [`Query`].
+        pub query_params: Option<RawJson>,
+    }
 }
 
 impl SavedQuery {
@@ -154,25 +154,28 @@ impl SavedQuery {
     }
 }
 
-/// The data source of a stored query.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct DataSourceInfo {
-    /// Id, as [`Query::new`] takes it.
-    pub ds_id: Option<Box<str>>,
-    /// Name.
-    pub name: Option<Box<str>>,
+model! {
+    /// The data source of a stored query.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct DataSourceInfo {
+        /// Id, as [`Query::new`] takes it.
+        pub ds_id: Option<Box<str>>,
+        /// Name.
+        pub name: Option<Box<str>>,
+    }
 }
 
-/// A group of stored queries.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct QueryGroup {
-    /// Id.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub group_id: Option<Box<str>>,
-    /// Name.
-    pub name: Option<Box<str>>,
+model! {
+    /// A group of stored queries.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryGroup {
+        /// Id.
+        pub group_id: Option<Box<str>> as "group_id" with lenient::text,
+        /// Name.
+        pub name: Option<Box<str>>,
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::RawJson;
+use crate::wire::model;
 
 /// Where something else is. Follow it with [`Client::follow`](crate::Client::follow).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -99,16 +100,18 @@ impl fmt::Debug for Links {
     }
 }
 
-/// What a response says how to send: a form as in HTML, with the method and the address that it is sent to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Form {
-    /// A URL, absolute or relative to the vendor's host.
-    pub action: String,
-    /// The HTTP method, in upper or lower case.
-    pub method: String,
-    /// Its fields, as the vendor describes them.
-    pub input: Option<RawJson>,
+model! {
+    /// What a response says how to send: a form as in HTML, with the method and the address that it is sent to.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Form {
+        /// A URL, absolute or relative to the vendor's host.
+        pub action: String,
+        /// The HTTP method, in upper or lower case.
+        pub method: String,
+        /// Its fields, as the vendor describes them.
+        pub input: Option<RawJson>,
+    }
 }
 
 /// The forms of a response, by name. Kept as they came, and parsed when one is read.

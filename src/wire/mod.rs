@@ -4,6 +4,7 @@ pub(crate) mod drift;
 pub mod hal;
 mod id;
 pub mod lenient;
+pub(crate) mod model;
 mod open_enum;
 pub mod patch;
 pub(crate) mod place;
@@ -16,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 pub use self::drift::{Drift, DriftKind};
 pub use self::id::id;
+pub(crate) use self::model::model;
 pub use self::open_enum::{Unrecognized, open_enum};
 #[doc(hidden)]
 pub use self::open_enum::{read as open_enum_read, same as open_enum_same};

@@ -40,10 +40,14 @@ pub(crate) fn decode<T>(
     mend: Mend,
     mut read: impl FnMut(&str) -> serde_json::Result<T>,
 ) -> Result<(T, Vec<Path>), Failure<'_>> {
-    let read: &mut dyn FnMut(&str) -> serde_json::Result<T> = &mut read;
-    match read(text) {
-        Ok(value) => Ok((value, Vec::new())),
-        Err(error) => decode_mended(text, error, mend, read),
+    let error = match read(text) {
+        Ok(value) => return Ok((value, Vec::new())),
+        Err(error) => error,
+    };
+    let (text, mended) = mend_text(text, error, mend, &mut |text| read(text).map(drop))?;
+    match read(&text) {
+        Ok(value) => Ok((value, mended)),
+        Err(error) => Err(Failure { error, text, mended }),
     }
 }
 
@@ -52,13 +56,14 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     decode(text, Mend::Everything, |text| serde_json::from_str(text)).ok().map(|(value, _)| value)
 }
 
+/// The text as it decodes, and where it was mended. It is decoded by `read`, so that this is compiled once for all types.
 #[cold]
-fn decode_mended<'t, T>(
+fn mend_text<'t>(
     text: &'t str,
     error: serde_json::Error,
     mend: Mend,
-    read: &mut dyn FnMut(&str) -> serde_json::Result<T>,
-) -> Result<(T, Vec<Path>), Failure<'t>> {
+    read: &mut dyn FnMut(&str) -> serde_json::Result<()>,
+) -> Result<(Cow<'t, str>, Vec<Path>), Failure<'t>> {
     let mut failure = Failure { error, text: Cow::Borrowed(text), mended: Vec::new() };
     // That a response ends too early matters more than what is wrong before its end.
     if let Err(error) = serde_json::from_str::<&RawValue>(text) {
@@ -89,7 +94,7 @@ fn decode_mended<'t, T>(
         mended.retain(|earlier: &Path| !earlier.is_within(&path));
         mended.push(path);
         match result {
-            Ok(value) => return Ok((value, failure.mended)),
+            Ok(()) => return Ok((Cow::Owned(next), failure.mended)),
             Err(error) => (failure.error, failure.text) = (error, Cow::Owned(next)),
         }
     }

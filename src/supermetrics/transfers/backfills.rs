@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
 use crate::client::{Meta, operation};
 use crate::error::Result;
 use crate::run::Phase;
-use crate::wire::{lenient, open_enum, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 operation! {
     /// Creates a backfill: the vendor loads the data of each day from the first to the last once more, one run for each, the
@@ -73,6 +72,7 @@ operation! {
 }
 
 /// Any 2xx accepts the change, also without the backfill.
+#[inline]
 fn decode_change(meta: &Meta, body: &Bytes) -> Result<Option<Backfill>> {
     if body.trim_ascii().is_empty() { Ok(None) } else { decode_data(meta, body).map(Some) }
 }
@@ -95,57 +95,44 @@ open_enum! {
     }
 }
 
-/// A backfill.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Backfill {
-    /// Id.
-    #[serde(rename = "transfer_backfill_id", deserialize_with = "required_id")]
-    pub id: BackfillId,
-    /// Id of its transfer.
-    #[serde(default, deserialize_with = "optional_id")]
-    pub transfer_id: Option<TransferId>,
-    /// The first day.
-    #[serde(default, deserialize_with = "date")]
-    pub range_start_date: Option<NaiveDate>,
-    /// The last day, which belongs to the range.
-    #[serde(default, deserialize_with = "date")]
-    pub range_end_date: Option<NaiveDate>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_time: Option<DateTime<Utc>>,
-    /// Who created it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub created_user_id: Option<Box<str>>,
-    /// When it was cancelled. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub removed_time: Option<DateTime<Utc>>,
-    /// Who cancelled it.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub removed_user_id: Option<Box<str>>,
-    /// When work began. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub start_time: Option<DateTime<Utc>>,
-    /// When it ended. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub end_time: Option<DateTime<Utc>>,
-    /// Status.
-    pub status: Option<BackfillStatus>,
-    /// Its runs: one for each day.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub transfer_runs_total: Option<u64>,
-    /// Runs that were created so far.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub transfer_runs_created: Option<u64>,
-    /// Runs that succeeded.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub transfer_runs_completed: Option<u64>,
-    /// Runs that failed.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub transfer_runs_failed: Option<u64>,
-    /// Why runs failed.
-    #[serde(default, deserialize_with = "objects")]
-    pub error_report: Vec<FailedDay>,
+model! {
+    /// A backfill.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Backfill {
+        /// Id.
+        pub id: BackfillId as "transfer_backfill_id" required required_id,
+        /// Id of its transfer.
+        pub transfer_id: Option<TransferId> as "transfer_id" with optional_id,
+        /// The first day.
+        pub range_start_date: Option<NaiveDate> as "range_start_date" with date,
+        /// The last day, which belongs to the range.
+        pub range_end_date: Option<NaiveDate> as "range_end_date" with date,
+        /// When it was created. UTC.
+        pub created_time: Option<DateTime<Utc>> as "created_time" with time::lenient_utc,
+        /// Who created it.
+        pub created_user_id: Option<Box<str>> as "created_user_id" with lenient::text,
+        /// When it was cancelled. UTC.
+        pub removed_time: Option<DateTime<Utc>> as "removed_time" with time::lenient_utc,
+        /// Who cancelled it.
+        pub removed_user_id: Option<Box<str>> as "removed_user_id" with lenient::text,
+        /// When work began. UTC.
+        pub start_time: Option<DateTime<Utc>> as "start_time" with time::lenient_utc,
+        /// When it ended. UTC.
+        pub end_time: Option<DateTime<Utc>> as "end_time" with time::lenient_utc,
+        /// Status.
+        pub status: Option<BackfillStatus>,
+        /// Its runs: one for each day.
+        pub transfer_runs_total: Option<u64> as "transfer_runs_total" with lenient::count,
+        /// Runs that were created so far.
+        pub transfer_runs_created: Option<u64> as "transfer_runs_created" with lenient::count,
+        /// Runs that succeeded.
+        pub transfer_runs_completed: Option<u64> as "transfer_runs_completed" with lenient::count,
+        /// Runs that failed.
+        pub transfer_runs_failed: Option<u64> as "transfer_runs_failed" with lenient::count,
+        /// Why runs failed.
+        pub error_report: Vec<FailedDay> as "error_report" with objects,
+    }
 }
 
 impl Backfill {
@@ -170,15 +157,16 @@ impl Backfill {
     }
 }
 
-/// A day that could not be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct FailedDay {
-    /// The day.
-    #[serde(default, deserialize_with = "date")]
-    pub transfer_run_date: Option<NaiveDate>,
-    /// Why, in the vendor's words.
-    pub error: Option<Box<str>>,
+model! {
+    /// A day that could not be loaded.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct FailedDay {
+        /// The day.
+        pub transfer_run_date: Option<NaiveDate> as "transfer_run_date" with date,
+        /// Why, in the vendor's words.
+        pub error: Option<Box<str>>,
+    }
 }
 
 #[cfg(test)]

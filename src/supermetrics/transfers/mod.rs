@@ -130,6 +130,7 @@ use crate::client::{Api, ClientBuilder, Meta, Service, Vendor, json};
 use crate::error::{Error, Result};
 use crate::run::Target;
 use crate::wire::lenient::{self, Scalar};
+use crate::wire::model;
 use crate::wire::{id, time};
 
 /// The vendor's name in [`Target`] and [`RunRef`](crate::RunRef). Not that of queries, which are run by another client.
@@ -285,9 +286,10 @@ fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 /// Reads a response that is one object: in the member `data`, or by itself. None of the objects has a member of that name.
 fn decode_data<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Probe {
-        data: Option<IgnoredAny>,
+    model! {
+        struct Probe {
+            data: Option<IgnoredAny>,
+        }
     }
     let text = str::from_utf8(body).unwrap_or_default();
     if serde_json::from_str::<Probe>(text).is_ok_and(|probe| probe.data.is_some()) {

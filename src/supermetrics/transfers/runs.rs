@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::super::list::ListQuery;
 use super::{RunId, TransferId, Transfers, check_days, date, decode_data, objects, required_id};
 use crate::client::operation;
 use crate::paging::Page;
 use crate::run::Phase;
-use crate::wire::{lenient, open_enum, time};
+use crate::wire::{lenient, model, open_enum, time};
 
 /// The largest page of runs. Source: Management API reference, "List transfer runs", in the prose.
 const LARGEST_PAGE: u32 = 10_000;
@@ -116,39 +115,31 @@ open_enum! {
     }
 }
 
-/// A run, as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct TransferRun {
-    /// Id.
-    #[serde(deserialize_with = "required_id")]
-    pub id: RunId,
-    /// Status.
-    pub status: Option<RunStatus>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_time: Option<DateTime<Utc>>,
-    /// When it ended. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub ended_time: Option<DateTime<Utc>>,
-    /// What has started it.
-    #[serde(rename = "type")]
-    pub run_type: Option<RunType>,
-    /// How long its queries took, added up.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub total_duration: Option<Duration>,
-    /// Rows that it loaded.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_rows: Option<u64>,
-    /// The day whose data it loads.
-    #[serde(default, deserialize_with = "date")]
-    pub data_date: Option<NaiveDate>,
-    /// Why it failed; empty if it did not.
-    pub message: Option<Box<str>>,
+model! {
+    /// A run, as it is listed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TransferRun {
+        /// Id.
+        pub id: RunId as "id" required required_id,
+        /// Status.
+        pub status: Option<RunStatus>,
+        /// When it was created. UTC.
+        pub created_time: Option<DateTime<Utc>> as "created_time" with time::lenient_utc,
+        /// When it ended. UTC.
+        pub ended_time: Option<DateTime<Utc>> as "ended_time" with time::lenient_utc,
+        /// What has started it.
+        pub run_type: Option<RunType> as "type",
+        /// How long its queries took, added up.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub total_duration: Option<Duration> as "total_duration" with lenient::seconds,
+        /// Rows that it loaded.
+        pub total_rows: Option<u64> as "total_rows" with lenient::count,
+        /// The day whose data it loads.
+        pub data_date: Option<NaiveDate> as "data_date" with date,
+        /// Why it failed; empty if it did not.
+        pub message: Option<Box<str>>,
+    }
 }
 
 impl TransferRun {
@@ -159,54 +150,41 @@ impl TransferRun {
     }
 }
 
-/// A run, with what its queries did.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct TransferRunDetail {
-    /// Id.
-    #[serde(deserialize_with = "required_id")]
-    pub id: RunId,
-    /// Status.
-    pub status: Option<RunStatus>,
-    /// When it was created. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub created_time: Option<DateTime<Utc>>,
-    /// When it was queued. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub queued_time: Option<DateTime<Utc>>,
-    /// When work began. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub started_time: Option<DateTime<Utc>>,
-    /// When it ended. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub ended_time: Option<DateTime<Utc>>,
-    /// What its queries did.
-    #[serde(default, deserialize_with = "objects")]
-    pub query_details: Vec<QueryDetails>,
-    /// Another id of the run. Which one, the vendor does not document.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub external_id: Option<Box<str>>,
-    /// Queries that failed.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub failed_query_amount: Option<u64>,
-    /// Queries in all.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub query_amount: Option<u64>,
-    /// How long its queries took, added up.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub total_duration: Option<Duration>,
-    /// Rows that it loaded.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub total_rows: Option<u64>,
-    /// The day whose data it loads.
-    #[serde(default, deserialize_with = "date")]
-    pub data_date: Option<NaiveDate>,
-    /// Why it failed; empty if it did not.
-    pub message: Option<Box<str>>,
+model! {
+    /// A run, with what its queries did.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TransferRunDetail {
+        /// Id.
+        pub id: RunId as "id" required required_id,
+        /// Status.
+        pub status: Option<RunStatus>,
+        /// When it was created. UTC.
+        pub created_time: Option<DateTime<Utc>> as "created_time" with time::lenient_utc,
+        /// When it was queued. UTC.
+        pub queued_time: Option<DateTime<Utc>> as "queued_time" with time::lenient_utc,
+        /// When work began. UTC.
+        pub started_time: Option<DateTime<Utc>> as "started_time" with time::lenient_utc,
+        /// When it ended. UTC.
+        pub ended_time: Option<DateTime<Utc>> as "ended_time" with time::lenient_utc,
+        /// What its queries did.
+        pub query_details: Vec<QueryDetails> as "query_details" with objects,
+        /// Another id of the run. Which one, the vendor does not document.
+        pub external_id: Option<Box<str>> as "external_id" with lenient::text,
+        /// Queries that failed.
+        pub failed_query_amount: Option<u64> as "failed_query_amount" with lenient::count,
+        /// Queries in all.
+        pub query_amount: Option<u64> as "query_amount" with lenient::count,
+        /// How long its queries took, added up.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub total_duration: Option<Duration> as "total_duration" with lenient::seconds,
+        /// Rows that it loaded.
+        pub total_rows: Option<u64> as "total_rows" with lenient::count,
+        /// The day whose data it loads.
+        pub data_date: Option<NaiveDate> as "data_date" with date,
+        /// Why it failed; empty if it did not.
+        pub message: Option<Box<str>>,
+    }
 }
 
 impl TransferRunDetail {
@@ -217,24 +195,21 @@ impl TransferRunDetail {
     }
 }
 
-/// A query of a run at the data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct QueryDetails {
-    /// How long it took.
-    #[serde(
-        default,
-        deserialize_with = "lenient::seconds",
-        serialize_with = "lenient::write_seconds"
-    )]
-    pub duration: Option<Duration>,
-    /// Status.
-    pub status: Option<RunStatus>,
-    /// Rows that it found.
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub rows: Option<u64>,
-    /// Why it failed.
-    pub error_description: Option<Box<str>>,
+model! {
+    /// A query of a run at the data source.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct QueryDetails {
+        /// How long it took.
+        #[serde(serialize_with = "lenient::write_seconds")]
+        pub duration: Option<Duration> as "duration" with lenient::seconds,
+        /// Status.
+        pub status: Option<RunStatus>,
+        /// Rows that it found.
+        pub rows: Option<u64> as "rows" with lenient::count,
+        /// Why it failed.
+        pub error_description: Option<Box<str>>,
+    }
 }
 
 /// A status without a name here is that of a run that goes on, unless the vendor says when the run ended. Then nothing says that

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc, Weekday};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::client::{Meta, json as body_json, operation};
 use crate::error::Result;
-use crate::wire::{RawJson, lenient, open_enum, time};
+use crate::wire::{RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Lists the transfers of the team that are not deleted. All come in one response.
@@ -106,10 +106,12 @@ operation! {
     decode decode_validation
 }
 
+#[inline]
 fn decode_state(meta: &Meta, body: &Bytes) -> Result<StateChange> {
     decode_data(meta, &body_json::or_empty(body))
 }
 
+#[inline]
 fn decode_validation(meta: &Meta, body: &Bytes) -> Result<Validation> {
     decode_data(meta, body)
 }
@@ -232,25 +234,27 @@ open_enum! {
     }
 }
 
-/// When a transfer runs. UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Schedule {
-    /// How often.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_interval: Option<RunInterval>,
-    /// The hour, 0 to 23.
-    #[serde(default, deserialize_with = "small_number", skip_serializing_if = "Option::is_none")]
-    pub run_hour: Option<u32>,
-    /// How many days each run loads once more, at least 1.
-    #[serde(default, deserialize_with = "small_number", skip_serializing_if = "Option::is_none")]
-    pub refresh_window: Option<u32>,
-    /// The day of the week: 1 is Monday, 7 is Sunday.
-    #[serde(default, deserialize_with = "small_number", skip_serializing_if = "Option::is_none")]
-    pub run_weekday: Option<u32>,
-    /// The day of the month, 1 to 31.
-    #[serde(default, deserialize_with = "small_number", skip_serializing_if = "Option::is_none")]
-    pub run_day: Option<u32>,
+model! {
+    /// When a transfer runs. UTC.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Schedule {
+        /// How often.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub run_interval: Option<RunInterval>,
+        /// The hour, 0 to 23.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub run_hour: Option<u32> as "run_hour" with small_number,
+        /// How many days each run loads once more, at least 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub refresh_window: Option<u32> as "refresh_window" with small_number,
+        /// The day of the week: 1 is Monday, 7 is Sunday.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub run_weekday: Option<u32> as "run_weekday" with small_number,
+        /// The day of the month, 1 to 31.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub run_day: Option<u32> as "run_day" with small_number,
+    }
 }
 
 impl Schedule {
@@ -299,19 +303,18 @@ impl Schedule {
     }
 }
 
-/// An account at the data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct TransferAccount {
-    /// Name of the login.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_source_username: Option<Box<str>>,
-    /// Number of the login.
-    #[serde(default, deserialize_with = "small_number")]
-    pub login_id: Option<u32>,
-    /// Id of the account at the data source.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub account_id: Option<Box<str>>,
+model! {
+    /// An account at the data source.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TransferAccount {
+        /// Name of the login.
+        pub data_source_username: Option<Box<str>> as "data_source_username" with lenient::text,
+        /// Number of the login.
+        pub login_id: Option<u32> as "login_id" with small_number,
+        /// Id of the account at the data source.
+        pub account_id: Option<Box<str>> as "account_id" with lenient::text,
+    }
 }
 
 impl TransferAccount {
@@ -326,25 +329,22 @@ impl TransferAccount {
     }
 }
 
-/// A segment of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Segment {
-    /// Name of the login.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_source_username: Option<Box<str>>,
-    /// Number of the login.
-    #[serde(default, deserialize_with = "small_number")]
-    pub login_id: Option<u32>,
-    /// Id of the account at the data source.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub account_id: Option<Box<str>>,
-    /// Id of the segment.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub segment_id: Option<Box<str>>,
-    /// Name of the segment.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub segment_name: Option<Box<str>>,
+model! {
+    /// A segment of an account.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Segment {
+        /// Name of the login.
+        pub data_source_username: Option<Box<str>> as "data_source_username" with lenient::text,
+        /// Number of the login.
+        pub login_id: Option<u32> as "login_id" with small_number,
+        /// Id of the account at the data source.
+        pub account_id: Option<Box<str>> as "account_id" with lenient::text,
+        /// Id of the segment.
+        pub segment_id: Option<Box<str>> as "segment_id" with lenient::text,
+        /// Name of the segment.
+        pub segment_name: Option<Box<str>> as "segment_name" with lenient::text,
+    }
 }
 
 impl Segment {
@@ -361,19 +361,19 @@ impl Segment {
     }
 }
 
-/// A setting of the data source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Setting {
-    /// Id of the setting.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub field_id: Option<Box<str>>,
-    /// A text, a number, `true`, `false` or null.
-    #[serde(default)]
-    pub value: Value,
-    /// The group that it belongs to.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub group: Option<Box<str>>,
+model! {
+    /// A setting of the data source.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Setting {
+        /// Id of the setting.
+        pub field_id: Option<Box<str>> as "field_id" with lenient::text,
+        /// A text, a number, `true`, `false` or null.
+        pub value: Value as "value" default,
+        /// The group that it belongs to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub group: Option<Box<str>> as "group" with lenient::text,
+    }
 }
 
 impl Setting {
@@ -401,166 +401,160 @@ open_enum! {
     }
 }
 
-/// A transfer, as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct TransferInfo {
-    /// Id.
-    #[serde(rename = "dwh_transfer_id", deserialize_with = "required_id")]
-    pub id: TransferId,
-    /// Name.
-    pub display_name: Option<Box<str>>,
-    /// Another id. Which one, the vendor does not document.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub external_transfer_id: Option<Box<str>>,
-    /// Status. The vendor does not document the values.
-    pub status: Option<Box<str>>,
-    /// Whether its schedule starts runs.
-    pub state: Option<TransferState>,
-    /// Its schedule in one word, such as `daily`.
-    pub schedule: Option<Box<str>>,
-    /// The day of the last run.
-    #[serde(default, deserialize_with = "date")]
-    pub run_date: Option<NaiveDate>,
-    /// The data source. The vendor does not document the members.
-    pub data_source: Option<RawJson>,
-    /// The destination. The vendor does not document the members.
-    pub destination: Option<RawJson>,
-    /// Ids of the accounts at the data source.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub accounts: Vec<Box<str>>,
-    /// Statistics of backfills. The vendor does not document the members.
-    pub backfill: Option<RawJson>,
+model! {
+    /// A transfer, as it is listed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct TransferInfo {
+        /// Id.
+        pub id: TransferId as "dwh_transfer_id" required required_id,
+        /// Name.
+        pub display_name: Option<Box<str>>,
+        /// Another id. Which one, the vendor does not document.
+        pub external_transfer_id: Option<Box<str>> as "external_transfer_id" with lenient::text,
+        /// Status. The vendor does not document the values.
+        pub status: Option<Box<str>>,
+        /// Whether its schedule starts runs.
+        pub state: Option<TransferState>,
+        /// Its schedule in one word, such as `daily`.
+        pub schedule: Option<Box<str>>,
+        /// The day of the last run.
+        pub run_date: Option<NaiveDate> as "run_date" with date,
+        /// The data source. The vendor does not document the members.
+        pub data_source: Option<RawJson>,
+        /// The destination. The vendor does not document the members.
+        pub destination: Option<RawJson>,
+        /// Ids of the accounts at the data source.
+        pub accounts: Vec<Box<str>> as "accounts" with lenient::list,
+        /// Statistics of backfills. The vendor does not document the members.
+        pub backfill: Option<RawJson>,
+    }
 }
 
-/// The configuration of a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Transfer {
-    /// Id.
-    #[serde(rename = "transfer_id", deserialize_with = "required_id")]
-    pub id: TransferId,
-    /// Name.
-    pub display_name: Option<Box<str>>,
-    /// Number of the table group.
-    #[serde(default, deserialize_with = "small_number")]
-    pub schema_id: Option<u32>,
-    /// Number of the destination.
-    #[serde(default, deserialize_with = "small_number")]
-    pub destination_id: Option<u32>,
-    /// The accounts at the data source.
-    #[serde(default, deserialize_with = "objects")]
-    pub accounts: Vec<TransferAccount>,
-    /// The segments of the accounts.
-    #[serde(default, deserialize_with = "objects")]
-    pub segments: Vec<Segment>,
-    /// The licence.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub license: Option<License>,
-    /// When it runs.
-    #[serde(default, deserialize_with = "objects")]
-    pub schedule: Vec<Schedule>,
-    /// The data source.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub data_source: Option<DataSource>,
+model! {
+    /// The configuration of a transfer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Transfer {
+        /// Id.
+        pub id: TransferId as "transfer_id" required required_id,
+        /// Name.
+        pub display_name: Option<Box<str>>,
+        /// Number of the table group.
+        pub schema_id: Option<u32> as "schema_id" with small_number,
+        /// Number of the destination.
+        pub destination_id: Option<u32> as "destination_id" with small_number,
+        /// The accounts at the data source.
+        pub accounts: Vec<TransferAccount> as "accounts" with objects,
+        /// The segments of the accounts.
+        pub segments: Vec<Segment> as "segments" with objects,
+        /// The licence.
+        pub license: Option<License> as "license" with lenient::object,
+        /// When it runs.
+        pub schedule: Vec<Schedule> as "schedule" with objects,
+        /// The data source.
+        pub data_source: Option<DataSource> as "data_source" with lenient::object,
+        /// Who gets notifications.
+        pub notification_recipients: Vec<Recipient> as "notification_recipients" with objects,
+        /// A URL of the transfer. Where it leads, the vendor does not document.
+        pub external_url: Option<Box<str>>,
+    }
+}
+
+model! {
+    /// The licence of a transfer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct License {
+        /// Id.
+        pub id: Option<Box<str>> as "id" with lenient::text,
+        /// The product.
+        pub product_title: Option<Box<str>>,
+        /// The name of the licence.
+        pub license_title: Option<Box<str>>,
+        /// Whether it has expired.
+        pub is_expired: Option<bool> as "is_expired" with lenient::boolean,
+        /// Whether it is a trial.
+        pub is_trial: Option<bool> as "is_trial" with lenient::boolean,
+        /// When it ends. UTC.
+        pub end_date: Option<DateTime<Utc>> as "end_date" with time::lenient_utc,
+        /// What it includes.
+        pub features: BTreeMap<String, String> as "features" with lenient::texts,
+    }
+}
+
+model! {
+    /// The data source of a transfer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct DataSource {
+        /// Id, such as `AW`.
+        pub data_source_id: Option<Box<str>> as "data_source_id" with lenient::text,
+        /// Its name.
+        pub service_name: Option<Box<str>>,
+        /// Whose service it is.
+        pub service_provider: Option<Box<str>>,
+        /// Its settings.
+        pub settings: Vec<Setting> as "settings" with objects,
+    }
+}
+
+model! {
     /// Who gets notifications.
-    #[serde(default, deserialize_with = "objects")]
-    pub notification_recipients: Vec<Recipient>,
-    /// A URL of the transfer. Where it leads, the vendor does not document.
-    pub external_url: Option<Box<str>>,
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Recipient {
+        /// Email address.
+        pub email: Option<Box<str>>,
+    }
 }
 
-/// The licence of a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct License {
-    /// Id.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub id: Option<Box<str>>,
-    /// The product.
-    pub product_title: Option<Box<str>>,
-    /// The name of the licence.
-    pub license_title: Option<Box<str>>,
-    /// Whether it has expired.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_expired: Option<bool>,
-    /// Whether it is a trial.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_trial: Option<bool>,
-    /// When it ends. UTC.
-    #[serde(default, deserialize_with = "time::lenient_utc")]
-    pub end_date: Option<DateTime<Utc>>,
-    /// What it includes.
-    #[serde(default, deserialize_with = "lenient::texts")]
-    pub features: BTreeMap<String, String>,
+model! {
+    /// A transfer that was created or updated.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct ChangedTransfer {
+        /// Id.
+        pub id: TransferId as "transfer_id" required required_id,
+        /// Name.
+        pub transfer_name: Option<Box<str>>,
+    }
 }
 
-/// The data source of a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct DataSource {
-    /// Id, such as `AW`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub data_source_id: Option<Box<str>>,
-    /// Its name.
-    pub service_name: Option<Box<str>>,
-    /// Whose service it is.
-    pub service_provider: Option<Box<str>>,
-    /// Its settings.
-    #[serde(default, deserialize_with = "objects")]
-    pub settings: Vec<Setting>,
+model! {
+    /// The response to pausing or unpausing a transfer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct StateChange {
+        /// Whether it was done. The vendor may say `false` with status 200.
+        pub result: Option<bool> as "result" with lenient::boolean,
+        /// The state after that.
+        pub state: Option<TransferState>,
+    }
 }
 
-/// Who gets notifications.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Recipient {
-    /// Email address.
-    pub email: Option<Box<str>>,
+model! {
+    /// What is wrong with a configuration.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Validation {
+        /// Whether it is valid.
+        pub is_valid: Option<bool> as "is_valid" with lenient::boolean,
+        /// The fields that are not.
+        pub errors: Vec<InvalidField> as "errors" with objects,
+    }
 }
 
-/// A transfer that was created or updated.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct ChangedTransfer {
-    /// Id.
-    #[serde(rename = "transfer_id", deserialize_with = "required_id")]
-    pub id: TransferId,
-    /// Name.
-    pub transfer_name: Option<Box<str>>,
-}
-
-/// The response to pausing or unpausing a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct StateChange {
-    /// Whether it was done. The vendor may say `false` with status 200.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub result: Option<bool>,
-    /// The state after that.
-    pub state: Option<TransferState>,
-}
-
-/// What is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Validation {
-    /// Whether it is valid.
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub is_valid: Option<bool>,
-    /// The fields that are not.
-    #[serde(default, deserialize_with = "objects")]
-    pub errors: Vec<InvalidField>,
-}
-
-/// A field of a configuration that is not valid.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct InvalidField {
-    /// Id of the field.
-    pub field_id: Option<Box<str>>,
-    /// What is wrong, as a code such as `isEmpty`.
-    pub error_code: Option<Box<str>>,
+model! {
+    /// A field of a configuration that is not valid.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct InvalidField {
+        /// Id of the field.
+        pub field_id: Option<Box<str>>,
+        /// What is wrong, as a code such as `isEmpty`.
+        pub error_code: Option<Box<str>>,
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,216 @@
+//! Models of JSON objects, and the compact reader that they share.
+//!
+//! serde's derive writes about 250 lines for each type that is read, and two more types for each member that is read by a
+//! function. [`model!`] writes one `match` over the names and one over the members; all else is here, once.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+/// Declares an object from the wire: a struct that can be read, and written as well if it is `pub`.
+///
+/// | member | meaning |
+/// |---|---|
+/// | `id: RunId` | a member of this name; if it is missing, an `Option` is `None`, and anything else is an error |
+/// | `run_at: Time as "runAt"` | the vendor's name, if it is another |
+/// | `as "runAt" \| "run_at"` | further names that are read |
+/// | `as "tags" default` | its `Default`, if it is missing |
+/// | `as "size" with lenient::count` | read by this function, in the form of serde's `deserialize_with`; its `Default`, if it is missing |
+/// | `as "id" required text_id` | read by this function; an error if it is missing |
+///
+/// `#[serde(…)]` at a member says how it is written. Unknown members are skipped; of a member that is there twice, the last
+/// one counts. A type with parameters, or that is not an object, derives `Deserialize`.
+macro_rules! model {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $(
+                $(#[$member_meta:meta])*
+                $vis:vis $member:ident: $type:ty
+                $(as $wire:literal $(| $alias:literal)* $($how:ident $($with:path)?)?)?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(serde::Serialize)]
+        pub struct $name {
+            $( $(#[$member_meta])* $(#[serde(rename = $wire)])? $vis $member: $type, )*
+        }
+
+        $crate::wire::model! {
+            @read $name { $( $member: $type $(as $wire $(| $alias)* $($how $($with)?)?)?, )* }
+        }
+    };
+
+    (
+        $(#[$meta:meta])*
+        $struct_vis:vis struct $name:ident {
+            $(
+                $(#[$member_meta:meta])*
+                $vis:vis $member:ident: $type:ty
+                $(as $wire:literal $(| $alias:literal)* $($how:ident $($with:path)?)?)?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        $struct_vis struct $name {
+            $( $(#[$member_meta])* $vis $member: $type, )*
+        }
+
+        $crate::wire::model! {
+            @read $name { $( $member: $type $(as $wire $(| $alias)* $($how $($with)?)?)?, )* }
+        }
+    };
+
+    (
+        @read $name:ident {
+            $( $member:ident: $type:ty $(as $wire:literal $(| $alias:literal)* $($how:ident $($with:path)?)?)?, )*
+        }
+    ) => {
+        const _: () = {
+            use $crate::wire::model as __model;
+
+            #[allow(non_camel_case_types, reason = "named after the members")]
+            enum __Member { $($member,)* }
+
+            fn __member(name: &str) -> Option<__Member> {
+                match name {
+                    $( $crate::wire::model!(@name $member $($wire)?) $($(| $alias)*)? => Some(__Member::$member), )*
+                    _ => None,
+                }
+            }
+
+            impl<'de> __model::Model<'de> for $name {
+                const NAME: &'static str = stringify!($name);
+
+                fn read<M: serde::de::MapAccess<'de>>(mut map: M) -> Result<Self, M::Error> {
+                    $(let mut $member: Option<$type> = None;)*
+                    while let Some(name) = map.next_key_seed(__model::Name(__member))? {
+                        match name {
+                            $( Some(__Member::$member) => {
+                                $member = Some($crate::wire::model!(@value map, $type $($(, $how $($with)?)?)?));
+                            } )*
+                            None => {
+                                map.next_value::<serde::de::IgnoredAny>()?;
+                            }
+                        }
+                    }
+                    Ok(Self {
+                        $(
+                            $member: match $member {
+                                Some(value) => value,
+                                None => $crate::wire::model!(@missing M ($crate::wire::model!(@name $member $($wire)?)) $($($how)?)?),
+                            },
+                        )*
+                    })
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __model::read(deserializer)
+                }
+            }
+        };
+    };
+
+    (@name $member:ident $wire:literal) => { $wire };
+    (@name $member:ident) => { stringify!($member) };
+
+    (@value $map:ident, $type:ty $(, default)?) => { $map.next_value()? };
+    (@value $map:ident, $type:ty, $how:ident $with:path) => {{
+        struct __Value($type);
+
+        impl<'de> serde::Deserialize<'de> for __Value {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $with(deserializer).map(Self)
+            }
+        }
+
+        $map.next_value::<__Value>()?.0
+    }};
+
+    (@missing $map:ident $name:tt) => { __model::missing($name)? };
+    (@missing $map:ident $name:tt required) => {
+        return Err(<$map::Error as serde::de::Error>::missing_field($name))
+    };
+    (@missing $map:ident $name:tt $how:ident) => { Default::default() };
+}
+
+pub(crate) use model;
+
+/// What [`model!`] writes for a type.
+pub(crate) trait Model<'de>: Sized {
+    const NAME: &'static str;
+
+    fn read<M: MapAccess<'de>>(map: M) -> Result<Self, M::Error>;
+}
+
+pub(crate) fn read<'de, T: Model<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Model<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "struct {}", T::NAME)
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+            T::read(map)
+        }
+    }
+
+    // No format that this crate reads needs the names.
+    deserializer.deserialize_struct(T::NAME, &[], Object(PhantomData))
+}
+
+/// Reads the name of a member.
+pub(crate) struct Name<T>(pub fn(&str) -> Option<T>);
+
+impl<'de, T> DeserializeSeed<'de> for Name<T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl<T> Visitor<'_> for Name<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<T>, E> {
+        Ok(self.0(name))
+    }
+}
+
+/// The value of a member that is missing: `None`, if it is an `Option`.
+pub(crate) fn missing<'de, T: Deserialize<'de>, E: Error>(name: &'static str) -> Result<T, E> {
+    struct Missing<E>(&'static str, PhantomData<E>);
+
+    impl<'de, E: Error> Deserializer<'de> for Missing<E> {
+        type Error = E;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
+            Err(E::missing_field(self.0))
+        }
+
+        fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+            visitor.visit_none()
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        }
+    }
+
+    T::deserialize(Missing(name, PhantomData))
+}
