@@ -17,7 +17,7 @@
 mod paced;
 mod picture;
 mod thousand;
-#[path = "../../tests/timed/mod.rs"]
+#[path = "../../tests/runs/timed.rs"]
 mod timed;
 
 use std::time::Duration;

@@ -1,0 +1,758 @@
+//! What triggers and waits say when things go wrong around them, with answers written in the test.
+#![cfg(feature = "adobe")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use scheduled_runs::Vendor;
+use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
+use scheduled_runs::client::{
+    ApiRequest, Clock, Credential, CredentialContext, Endpoint, Idempotency, Limits, Meta,
+    TransportErrorKind,
+};
+use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
+use scheduled_runs::testing::adobe::FakeAdobe;
+use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
+use scheduled_runs::{
+    CallLimits, CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, Result,
+    RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
+};
+
+const NO_RUNS: &str = r#"{"runsSchedules":[]}"#;
+const TAKEN: &str = r#"{"message":"taken","statusCode":202}"#;
+
+fn scripted() -> (ScriptedTransport, ManualClock, adobe::Client) {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev");
+    let client = builder.transport(script.clone()).clock(clock.clone()).build().unwrap();
+    (script, clock, client)
+}
+
+fn target() -> Target {
+    adobe::target("nightly")
+}
+
+#[tokio::test]
+async fn nothing_is_verified_while_the_list_cannot_be_had() {
+    let (script, _, client) = scripted();
+    script.respond(200, NO_RUNS);
+    script.fail(TransportErrorKind::Interrupted);
+    // One look works at once, which is too early to tell; then none does until the grace time is over.
+    script.respond(200, NO_RUNS);
+    for _ in 0..1000 {
+        script.respond(503, "");
+    }
+    let error = client.trigger(&target()).verify().await.unwrap_err();
+    assert_eq!(
+        (error.verified_not_started(), error.may_have_run()),
+        (false, true),
+        "{}",
+        error.report()
+    );
+}
+
+type Prepare<'a> = Box<dyn Fn(&ScriptedTransport) + 'a>;
+
+#[tokio::test]
+async fn every_error_after_a_trigger_says_that_it_may_have_run() {
+    let run = |id: &str| format!(r#"{{"id":"{id}","externalTrigger":true}}"#);
+    let two = format!(r#"{{"runsSchedules":[{},{}]}}"#, run("a"), run("b"));
+    let one = format!(r#"{{"runsSchedules":[{}]}}"#, run("a"));
+    let cases: [(&str, Prepare<'_>, ErrorKind, Delivery); 4] = [
+        (
+            "accepted, then the list is refused",
+            Box::new(|script| {
+                script.respond(202, TAKEN);
+                script.respond(403, "");
+            }),
+            ErrorKind::Denied,
+            Delivery::Answered,
+        ),
+        (
+            "accepted, then no run appears",
+            Box::new(|script| {
+                script.respond(202, TAKEN);
+                (0..100).for_each(|_| script.respond(200, NO_RUNS));
+            }),
+            ErrorKind::Ambiguous,
+            Delivery::Answered,
+        ),
+        (
+            "lost, then two runs appear",
+            Box::new(|script| {
+                script.fail(TransportErrorKind::Interrupted);
+                script.respond(200, two.clone());
+            }),
+            ErrorKind::Ambiguous,
+            Delivery::Unknown,
+        ),
+        (
+            "accepted and found, then the run cannot be looked at",
+            Box::new(|script| {
+                script.respond(202, TAKEN);
+                (0..4).for_each(|_| script.respond(200, one.clone()));
+                script.respond(403, "");
+            }),
+            ErrorKind::Denied,
+            Delivery::Answered,
+        ),
+    ];
+    for (what, prepare, kind, delivery) in cases {
+        let (script, _, client) = scripted();
+        script.respond(200, NO_RUNS);
+        prepare(&script);
+        let error = client.trigger(&target()).verify().wait().await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (kind, delivery),
+            "{what}: {}",
+            error.report()
+        );
+        assert!(error.may_have_run(), "{what}");
+        assert!(error.report().contains("may have run yes"), "{}", error.report());
+        assert_eq!(
+            script.sent().iter().filter(|sent| sent.method() == "POST").count(),
+            1,
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn looking_for_the_run_waits_as_long_as_the_server_asks() {
+    let (script, clock, client) = scripted();
+    script.respond(200, NO_RUNS);
+    script.respond(202, TAKEN);
+    for _ in 0..10 {
+        let mut busy = http::Response::new(bytes::Bytes::new());
+        *busy.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+        busy.headers_mut().insert("retry-after", "90".parse().unwrap());
+        script.respond_with(busy);
+    }
+    let error = client.trigger(&target()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    assert!(script.sent().len() <= 4, "{} requests", script.sent().len());
+    assert!(clock.elapsed() <= Duration::from_secs(60), "{:?}", clock.elapsed());
+}
+
+/// A vendor of one's own whose trigger is lost, and whose looks never end.
+#[derive(Debug)]
+struct Own;
+
+#[async_trait]
+impl RunProvider for Own {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger_names_run()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(ManualClock::new())
+    }
+
+    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        std::future::pending().await
+    }
+
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
+    }
+
+    async fn recent_runs(
+        &self,
+        _: &Target,
+        _: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_ones_own_can_lose_a_trigger_and_have_it_verified() {
+    let error = Own.trigger(&Target::new(Own.vendor(), "t")).verify().await.unwrap_err();
+    assert!(error.may_have_run() && error.verified_not_started());
+}
+
+/// A vendor whose callers choose the ids of runs. Its trigger is lost; the run is there from some look on.
+#[derive(Debug)]
+struct Chosen {
+    found_at: usize,
+    looks: AtomicUsize,
+    refuses: bool,
+    clock: ManualClock,
+}
+
+impl Chosen {
+    fn new(found_at: usize, refuses: bool) -> Self {
+        Self { found_at, looks: AtomicUsize::new(0), refuses, clock: ManualClock::new() }
+    }
+}
+
+#[async_trait]
+impl RunProvider for Chosen {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().caller_names_run()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        let kind = match self.looks.fetch_add(1, Ordering::Relaxed) + 1 {
+            look if look >= self.found_at => {
+                return Ok(RunSnapshot::new(run.clone(), Phase::Queued));
+            }
+            _ if self.refuses => ErrorKind::Denied,
+            2 => ErrorKind::Server,
+            _ => ErrorKind::NotFound,
+        };
+        Err(Error::new(kind, ""))
+    }
+
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        Ok(Some(target.run("chosen-7")))
+    }
+
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        run: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        assert_eq!(run.unwrap().id(), "chosen-7");
+        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
+    }
+}
+
+#[tokio::test]
+async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
+    let target = Target::new(Vendor::new("own"), "t");
+    for found_at in [1, 5] {
+        let provider = Chosen::new(found_at, false);
+        assert_eq!(provider.trigger(&target).verify().await.unwrap(), target.run("chosen-7"));
+        assert_eq!(provider.looks.into_inner(), found_at);
+    }
+    let unverified = Chosen::new(1, false);
+    let error = unverified.trigger(&target).await.unwrap_err();
+    assert_eq!((error.run(), error.may_have_run()), (Some(&target.run("chosen-7")), true));
+    assert_eq!(unverified.looks.into_inner(), 0);
+}
+
+/// A vendor that loses so many triggers on their way, and names the run of the next one.
+#[derive(Debug)]
+struct Deaf {
+    lost: usize,
+    triggers: AtomicUsize,
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl RunProvider for Deaf {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger_names_run()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
+    }
+
+    async fn send_trigger(
+        &self,
+        target: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        if self.triggers.fetch_add(1, Ordering::Relaxed) < self.lost {
+            let cut_off = Error::new(ErrorKind::Interrupted, "cut off");
+            return Err(cut_off.after_trigger(Delivery::Unknown));
+        }
+        Ok(Triggered::new(Some(target.run("7"))))
+    }
+
+    async fn recent_runs(
+        &self,
+        _: &Target,
+        _: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<RecentRuns> {
+        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_is_sent_once_more_only_where_that_is_chosen_and_nothing_started() {
+    let target = Target::new(Vendor::new("own"), "t");
+    // lost triggers, whether a retry is chosen, triggers sent, whether a run is known in the end
+    for (lost, chosen, sent, known) in
+        [(1, false, 1, false), (1, true, 2, true), (5, true, 2, false), (0, true, 1, true)]
+    {
+        let provider = Deaf { lost, triggers: AtomicUsize::new(0), clock: ManualClock::new() };
+        let trigger = provider.trigger(&target).verify();
+        let trigger = if chosen { trigger.retry_if_not_started() } else { trigger };
+        let run = trigger.await;
+        assert_eq!(run.is_ok(), known, "{lost} {chosen}");
+        assert_eq!(provider.triggers.load(Ordering::Relaxed), sent, "{lost} {chosen}");
+        assert!(run.map_or_else(|error| error.may_have_run(), |run| run == target.run("7")));
+    }
+    // A run that did start is found, and nothing is sent again.
+    let provider = FakeProvider::new();
+    provider.lose_next_trigger_response();
+    let run = provider.trigger(&provider.target("t")).retry_if_not_started().await;
+    assert_eq!((run.is_ok(), provider.triggers()), (true, 1));
+}
+
+#[tokio::test]
+async fn a_run_of_a_chosen_id_that_never_appears_did_not_start_and_a_refused_look_says_nothing() {
+    let target = Target::new(Vendor::new("own"), "t");
+    let provider = Chosen::new(usize::MAX, false);
+    let lost = provider.trigger(&target).verify().grace(Duration::from_secs(9)).await.unwrap_err();
+    assert!(lost.verified_not_started(), "{}", lost.report());
+    assert_eq!(provider.clock.sleeps().into_iter().sum::<Duration>(), Duration::from_secs(9));
+
+    let provider = Chosen::new(usize::MAX, true);
+    let lost = provider.trigger(&target).verify().await.unwrap_err();
+    assert_eq!((lost.kind(), lost.verified_not_started()), (ErrorKind::Interrupted, false));
+    assert_eq!(provider.looks.into_inner(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_never_ends_does_not_outlive_its_wait() {
+    let run = Target::new(Own.vendor(), "t").run("7");
+    let error = Own.wait(&run).timeout(Duration::from_secs(3)).tolerate(0).await.unwrap_err();
+    assert_eq!(error.timeout_phase(), Some(scheduled_runs::TimeoutPhase::Call), "{error}");
+}
+
+/// A run that goes on for ever; the second look takes longer than the wait has, and fails.
+#[derive(Debug)]
+struct Slow {
+    clock: ManualClock,
+    looks: AtomicUsize,
+    cancels: AtomicUsize,
+}
+
+#[async_trait]
+impl RunProvider for Slow {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("slow")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().cancel()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        if self.looks.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Ok(RunSnapshot::new(run.clone(), Phase::Running));
+        }
+        self.clock.advance(Duration::from_secs(20));
+        Err(Error::new(ErrorKind::Server, "busy"))
+    }
+
+    async fn send_cancel(&self, _: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        Ok(CancelOutcome::Requested)
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_its_own_limit_cuts_off_says_so_and_cancels_if_asked() {
+    for asked in [true, false] {
+        let slow = Slow { clock: ManualClock::new(), looks: 0.into(), cancels: 0.into() };
+        let run = Target::new(slow.vendor(), "t").run("7");
+        let wait = slow.wait(&run).timeout(Duration::from_secs(10)).tolerate(0);
+        let wait = if asked { wait.cancel_on_timeout() } else { wait };
+        let error = wait.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{}", error.report());
+        assert_eq!(error.last_snapshot().unwrap().phase, Phase::Running);
+        assert!(error.report().contains("busy"), "the last cause is inside: {}", error.report());
+        assert_eq!(slow.cancels.load(Ordering::SeqCst), usize::from(asked));
+    }
+}
+
+#[tokio::test]
+async fn a_blip_of_the_token_endpoint_does_not_end_a_wait() {
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let run = client.trigger(&adobe::target("nightly-orders")).await.unwrap();
+    fake.expire_tokens();
+    (0..3).for_each(|_| fake.fail_next_token(503));
+    assert_eq!(client.wait(&run).await.unwrap().phase, Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn a_prefetched_page_holds_nothing_up() {
+    let fake = FakeAdobe::start().await;
+    let builder = fake.client_builder().limits(Limits::default().in_flight(1));
+    let client = builder.clock(ManualClock::new()).build().unwrap();
+    let mut pages = client.pages(ListRuns::new("nightly-orders").limit(2)).prefetch();
+    assert_eq!(pages.next().await.unwrap().unwrap().items.len(), 2);
+    // The next page is on its way, and nobody polls it.
+    assert_eq!(client.send(ListSchedules::new()).await.unwrap().items.len(), 3);
+    assert!(pages.next().await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_token_does_not_cost_one_each_call() {
+    let fake = FakeAdobe::start().await;
+    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    for _ in 0..10 {
+        for _ in 0..2 {
+            fake.respond_next_with(401, &[], r#"{"error_code":"401013","message":"no"}"#);
+        }
+        let error = client.send(ListSchedules::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+    }
+    assert_eq!(fake.token_requests(), 2);
+}
+
+/// An endpoint that leads elsewhere.
+#[derive(Clone, Debug)]
+struct Elsewhere;
+
+impl Endpoint for Elsewhere {
+    type Api = adobe::Adobe;
+    type Output = ();
+    const OPERATION: &'static str = "test.elsewhere";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, _: &url::Url) -> Result<ApiRequest> {
+        let evil = url::Url::parse("https://evil.example/").unwrap();
+        ApiRequest::of::<Self>(http::Method::GET, &evil, &["x"]).finish()
+    }
+
+    fn decode(&self, _: &Meta, _: &bytes::Bytes) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+impl Credential for Never {
+    async fn apply(&self, _: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        Err(Error::new(ErrorKind::Auth, "asked for a request that leads elsewhere"))
+    }
+}
+
+#[tokio::test]
+async fn a_credential_goes_to_no_origin_but_the_base_urls() {
+    let script = ScriptedTransport::default();
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").credential(Never);
+    let client = builder.transport(script.clone()).build().unwrap();
+    let error = client.send(Elsewhere).await.unwrap_err();
+    assert_eq!((error.kind(), script.sent().len()), (ErrorKind::CrossOrigin, 0), "{error}");
+}
+
+#[tokio::test]
+async fn what_somebody_else_starts_uses_up_no_plan() {
+    let provider = FakeProvider::new();
+    provider.next_run([Phase::Failed]);
+    let target = provider.target("t");
+    provider.trigger_from_elsewhere(&target);
+    provider.name_runs(true);
+    assert_eq!(provider.trigger_and_wait(&target).await.unwrap().phase, Phase::Failed);
+}
+
+#[tokio::test]
+async fn no_duration_is_too_long() {
+    let provider = FakeProvider::new();
+    provider.name_runs(true);
+    let wait = provider.trigger_and_wait(&provider.target("t"));
+    let done = wait.every(Duration::MAX).timeout(Duration::MAX).await;
+    assert!(done.is_ok() || done.unwrap_err().kind() == ErrorKind::WaitTimeout);
+    let (script, _, client) = scripted();
+    script.respond(200, NO_RUNS);
+    let call =
+        client.call(ListRuns::new("s")).deadline(Duration::MAX).attempt_timeout(Duration::MAX);
+    assert!(call.send().await.is_ok());
+}
+
+mod many {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_thousand_waits_on_one_target_cost_one_list_a_round() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let phases = [Phase::Queued, Phase::Running, Phase::Succeeded];
+        let runs: Vec<_> = (0..1000).map(|_| provider.add_run(&target, phases)).collect();
+        let clock = provider.manual_clock();
+        let ends: Vec<_> =
+            provider.wait_all(runs.clone()).every(MINUTE).ends().try_collect().await.unwrap();
+
+        let mut ended: Vec<_> = ends.iter().map(|end| end.run.clone()).collect();
+        ended.sort();
+        let mut wanted = runs;
+        wanted.sort();
+        assert_eq!(ended, wanted, "each run ends once");
+        assert!(ends.iter().all(|end| end.phase == Phase::Succeeded));
+        assert_eq!(provider.polls(), 0, "no run is asked for alone");
+        assert_eq!(u32::try_from(provider.lists()).unwrap() - 1, {
+            let pauses = clock.elapsed().as_secs() / 60;
+            u32::try_from(pauses).unwrap()
+        });
+    }
+
+    #[tokio::test]
+    async fn no_wait_looks_more_often_than_the_vendor_likes() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let looks = || [[Phase::Running; 9].as_slice(), &[Phase::Succeeded]].concat();
+        let floor = provider.capabilities().poll_floor;
+        assert_eq!(floor, Duration::from_secs(1));
+
+        provider.wait(&provider.add_run(&target, looks())).every(Duration::ZERO).await.unwrap();
+        assert_eq!((provider.polls(), provider.manual_clock().elapsed()), (10, 9 * floor));
+        assert!(provider.manual_clock().sleeps().iter().all(|pause| *pause == floor));
+
+        // A jitter that halves pauses does not halve the floor.
+        let runs: Vec<_> = (0..1000).map(|_| provider.add_run(&target, looks())).collect();
+        let wait = provider.wait_all(runs).every(Duration::ZERO).jitter(0.5);
+        assert_eq!(wait.ends().count().await, 1000);
+        assert!(provider.manual_clock().sleeps().iter().all(|pause| *pause >= floor));
+    }
+
+    #[tokio::test]
+    async fn runs_end_in_their_order_and_failed_ones_say_why() {
+        let provider = FakeProvider::new();
+        let (one, other) = (provider.target("one"), provider.target("other"));
+        let slow = provider.add_run(&one, [Phase::Running; 3]);
+        let fails = provider.add_run(&other, [Phase::Running, Phase::Failed]);
+        let skipped = provider.add_run(&other, [Phase::Running, Phase::Running, Phase::Skipped]);
+        let unknown = one.run("nobody-knows-it");
+        let runs = [slow.clone(), fails.clone(), skipped.clone(), unknown.clone(), fails.clone()];
+        let mut updates = 0;
+        let wait = provider.wait_all(runs).timeout(60 * MINUTE).on_update(|_| updates += 1);
+        let ends: Vec<_> = wait.ends().collect().await;
+        assert!(updates > 4);
+
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for end in ends {
+            match end {
+                Ok(end) => good.push(end),
+                Err(error) => bad.push((error.kind(), error.run().unwrap().clone())),
+            }
+        }
+        let phases: Vec<_> = good.iter().map(|end| (end.run.clone(), end.phase)).collect();
+        assert_eq!(phases, [(fails, Phase::Failed), (skipped, Phase::Skipped)]);
+        assert!(good[0].failure.is_some(), "the list leaves the reason out, the run tells it");
+        assert_eq!(bad, [(ErrorKind::NotFound, unknown), (ErrorKind::WaitTimeout, slow)]);
+    }
+
+    #[tokio::test]
+    async fn rounds_that_fail_are_tolerated_a_few_times_and_waited_after() {
+        let provider = FakeProvider::new();
+        let target = provider.target("nightly");
+        let phases = [Phase::Running, Phase::Succeeded];
+        let runs = [0, 1].map(|_| provider.add_run(&target, phases));
+        let busy = || Error::new(ErrorKind::Server, "busy");
+        (0..2).for_each(|_| provider.fail_next_poll(busy()));
+        let wait = provider.wait_all(runs.clone()).tolerate(2);
+        assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+
+        (0..2).for_each(|_| provider.fail_next_poll(busy()));
+        let ends: Vec<_> = provider.wait_all(runs.clone()).tolerate(1).ends().collect().await;
+        let errors: Vec<_> = ends.into_iter().map(Result::unwrap_err).collect();
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::Server));
+        assert_eq!(
+            errors.iter().map(|error| error.run()).collect::<Vec<_>>(),
+            runs.iter().map(Some).collect::<Vec<_>>()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_where_it_is_told_to_and_its_pauses_grow() {
+        let provider = FakeProvider::new();
+        let run = provider.add_run(
+            &provider.target("nightly"),
+            [Phase::Queued, Phase::Queued, Phase::Queued, Phase::Running],
+        );
+        let seconds = Duration::from_secs;
+        let wait = provider.wait(&run).every(seconds(2)).backoff(3.0, seconds(10));
+        let begun = wait.until(|run| run.phase == Phase::Running).await.unwrap();
+        assert_eq!((begun.phase, provider.polls()), (Phase::Running, 4));
+        assert_eq!(provider.manual_clock().sleeps(), [2, 6, 10].map(seconds));
+        assert_eq!(begun.success().unwrap_err().kind(), ErrorKind::Config, "it has not ended");
+    }
+}
+
+mod lists {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    async fn ids(client: &adobe::Client) -> (Vec<String>, Option<Error>) {
+        let (mut ids, mut runs) = (Vec::new(), client.runs(&target()));
+        loop {
+            match runs.try_next().await {
+                Ok(Some(run)) => ids.push(run.run.id().to_owned()),
+                Ok(None) => return (ids, None),
+                Err(error) => return (ids, Some(error)),
+            }
+        }
+    }
+
+    /// A page of three runs, and where the next one begins.
+    fn page(runs: [&str; 3], next: &str) -> String {
+        let runs =
+            runs.map(|id| format!(r#"{{"id":"{id}","created":"2026-03-01T0{}Z"}}"#, &id[1..]));
+        format!(r#"{{"runsSchedules":[{}],"_page":{{"next":"{next}","count":3}}}}"#, runs.join(","))
+    }
+
+    #[tokio::test]
+    async fn the_runs_of_a_target_are_walked_page_by_page_and_each_comes_once() {
+        let (script, _, client) = scripted();
+        script.respond(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        script.respond(200, page(["a7:00:00", "z6:00:00", "y5:00:00"], "2026-03-01T05:00:00Z"));
+        script.respond(200, NO_RUNS);
+        let (ids, error) = ids(&client).await;
+        assert_eq!(ids, ["c9:00:00", "b8:00:00", "a7:00:00", "z6:00:00", "y5:00:00"]);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(script.sent().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_page_is_asked_for_when_its_first_run_is() {
+        let (script, _, client) = scripted();
+        script.respond(200, page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z"));
+        let newest: Vec<_> = client.runs(&target()).take(3).try_collect().await.unwrap();
+        assert_eq!((newest.len(), script.sent().len()), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_runs_that_turns_in_a_circle_ends_and_a_failed_page_says_where_to_go_on() {
+        let (script, _, client) = scripted();
+        let circle = page(["c9:00:00", "b8:00:00", "a7:00:00"], "2026-03-01T07:00:00Z");
+        (0..5).for_each(|_| script.respond(200, circle.clone()));
+        let (_, error) = ids(&client).await;
+        assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
+        assert!(script.sent().len() < 5);
+
+        let (script, _, client) = scripted();
+        script.respond(200, circle.clone());
+        script.respond(404, "{}");
+        let (seen, error) = ids(&client).await;
+        assert_eq!(seen.len(), 3);
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let options = CallLimits::default();
+        script.respond(200, NO_RUNS);
+        let rest = client.fetch_page(&target(), error.cursor().cloned(), &options).await.unwrap();
+        assert!(rest.items.is_empty());
+        let asked = script.sent();
+        assert_eq!(asked[1].url(), asked[2].url(), "the page that failed is asked for again");
+    }
+}
+
+/// A start whose response is lost, and the bounds of its intent have passed.
+async fn lost_start(provider: &FakeProvider) -> scheduled_runs::StartIntent {
+    let prepared = provider.prepare(&provider.target("nightly")).await.unwrap();
+    let intent = prepared.intent().clone();
+    provider.lose_next_trigger_response();
+    drop(prepared.start().now_or_never());
+    provider.manual_clock().advance(Duration::from_secs(600));
+    intent
+}
+
+#[tokio::test]
+async fn whatever_prevents_a_recovery_the_run_may_have_started() {
+    let provider = FakeProvider::new();
+    let intent = lost_start(&provider).await;
+    for kind in [ErrorKind::NotFound, ErrorKind::Auth, ErrorKind::Server, ErrorKind::Config] {
+        provider.fail_next_poll(Error::new(kind, "the test says so"));
+        let error = provider.recover(&intent).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (kind, true));
+        assert!(error.to_string().ends_with("; a run may have started"), "{error}");
+    }
+    let elsewhere = FakeProvider::new().scoped("another account");
+    let scoped = provider.clone().scoped("one account");
+    let prepared = scoped.prepare(&scoped.target("nightly")).await.unwrap();
+    let error = elsewhere.recover(prepared.intent()).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Config, true));
+}
+
+#[tokio::test]
+async fn a_recovery_for_ever_sits_out_a_refused_credential() {
+    let provider = FakeProvider::new();
+    let intent = lost_start(&provider).await;
+    let refused = || provider.fail_next_poll(Error::new(ErrorKind::Auth, "the test says so"));
+    refused();
+    let error = provider.recover(&intent).decide().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "a credential is not tolerated by default");
+    (0..40).for_each(|_| refused());
+    let before = provider.lists();
+    let run = provider.recover(&intent).forever().decide().await.unwrap().unwrap();
+    assert_eq!((run.id(), provider.lists() - before), ("run-1", 41));
+    let slept = provider.manual_clock().sleeps();
+    assert!(
+        slept.iter().rev().take(20).all(|pause| *pause >= Duration::from_secs(60)),
+        "{slept:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_run_of_another_start_that_is_listed_late_is_not_taken_for_ours() {
+    // What the caller knows of the start before: its run appears in the list only after the next start was prepared.
+    let provider = FakeProvider::new();
+    let nightly = provider.target("nightly");
+    let earlier = nightly.run("run-1");
+    let prepared = provider.prepare(&nightly).excluding([earlier.clone()]).await.unwrap();
+    assert_eq!(provider.trigger_from_elsewhere(&nightly), earlier);
+    provider.lose_next_trigger_response();
+    assert_eq!(prepared.start().await.unwrap().id(), "run-2");
+
+    let late = nightly.run("run-3");
+    provider.name_runs(true);
+    let trigger = provider.trigger(&nightly).verify().excluding([late.clone()]);
+    provider.lose_next_trigger_response();
+    assert_eq!(
+        trigger.await.unwrap_err().kind(),
+        ErrorKind::Interrupted,
+        "the only new run is not ours"
+    );
+}
+
+#[tokio::test]
+async fn a_start_after_its_lease_says_so() {
+    let provider = FakeProvider::new();
+    let prepared = provider.prepare(&provider.target("nightly")).await.unwrap();
+    provider.manual_clock().advance(Duration::from_secs(61));
+    let error = prepared.start().await.unwrap_err();
+    assert_eq!((error.kind(), error.lease_is_over()), (ErrorKind::Config, true));
+    assert!(!error.may_have_run() && provider.triggers() == 0);
+    assert!(!Error::config("something else").lease_is_over());
+}
