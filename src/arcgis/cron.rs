@@ -1,67 +1,59 @@
 //! When a task runs: Quartz cron, in five fields.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::Weekday;
-use serde::{Deserialize, Serialize};
+use serde::Deserializer;
 
 use crate::error::{Error, Result};
-use crate::wire::{lenient, model};
-
-/// When a task runs: five fields in the dialect of Quartz, read in UTC.
-///
-/// Quartz is not Unix cron: days of the week go from 1, Sunday, to 7, Saturday, and exactly one of the two day fields must
-/// be `?`, which means "any". Schedules that callers write are checked; a schedule from a server is kept as it is.
-///
-/// ```
-/// use scheduled_runs::arcgis::CronSchedule;
-///
-/// let nightly = CronSchedule::daily(4, 0)?;
-/// assert_eq!(nightly.to_string(), "0 4 * * ?");
-/// // with Quartz's seconds in front
-/// assert_eq!("0 0 4 * * ?".parse::<CronSchedule>()?, nightly);
-///
-/// let mistake = "0 4 * * 0".parse::<CronSchedule>().unwrap_err();
-/// assert!(mistake.to_string().contains("Sunday is 1"));
-/// # Ok::<_, scheduled_runs::Error>(())
-/// ```
-///
-/// Source: Enterprise Administrator API, "Create Task", section "CRON expressions". Inferred: schedules are read in UTC, because
-/// expression, start time in GMT and last start agree in samples.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(from = "RawSchedule", rename_all = "camelCase")]
-pub struct CronSchedule {
-    minute: Box<str>,
-    hour: Box<str>,
-    day_of_month: Box<str>,
-    month: Box<str>,
-    day_of_week: Box<str>,
-}
+use crate::wire::lenient::{self, Scalar};
+use crate::wire::model;
 
 model! {
-    /// A schedule from a server: fields may be missing, or numbers.
-    #[derive(Default)]
-    struct RawSchedule {
-        minute: Option<Box<str>> as "minute" with lenient::text,
-        hour: Option<Box<str>> as "hour" with lenient::text,
-        day_of_month: Option<Box<str>> as "dayOfMonth" with lenient::text,
-        month: Option<Box<str>> as "month" with lenient::text,
-        day_of_week: Option<Box<str>> as "dayOfWeek" with lenient::text,
+    /// When a task runs: five fields in the dialect of Quartz, read in UTC.
+    ///
+    /// Quartz is not Unix cron: days of the week go from 1, Sunday, to 7, Saturday, and exactly one of the two day fields must
+    /// be `?`, which means "any". Schedules that callers write are checked; a schedule from a server is kept as it is.
+    ///
+    /// ```
+    /// use scheduled_runs::arcgis::CronSchedule;
+    ///
+    /// let nightly = CronSchedule::daily(4, 0)?;
+    /// assert_eq!(nightly.to_string(), "0 4 * * ?");
+    /// // with Quartz's seconds in front
+    /// assert_eq!("0 0 4 * * ?".parse::<CronSchedule>()?, nightly);
+    ///
+    /// let mistake = "0 4 * * 0".parse::<CronSchedule>().unwrap_err();
+    /// assert!(mistake.to_string().contains("Sunday is 1"));
+    /// # Ok::<_, scheduled_runs::Error>(())
+    /// ```
+    ///
+    /// Source: Enterprise Administrator API, "Create Task", section "CRON expressions". Inferred: schedules are read in UTC, because
+    /// expression, start time in GMT and last start agree in samples.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub struct CronSchedule {
+        minute: Cow<'static, str> as "minute" with field,
+        hour: Cow<'static, str> as "hour" with field,
+        day_of_month: Cow<'static, str> as "dayOfMonth" with field,
+        month: Cow<'static, str> as "month" with field,
+        day_of_week: Cow<'static, str> as "dayOfWeek" with field,
     }
 }
 
-impl From<RawSchedule> for CronSchedule {
-    fn from(raw: RawSchedule) -> Self {
-        Self {
-            minute: raw.minute.unwrap_or_default(),
-            hour: raw.hour.unwrap_or_default(),
-            day_of_month: raw.day_of_month.unwrap_or_default(),
-            month: raw.month.unwrap_or_default(),
-            day_of_week: raw.day_of_week.unwrap_or_default(),
-        }
-    }
+/// A field of a schedule from a server, which may be missing, or a number. Most are one of two signs.
+fn field<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Cow<'static, str>, D::Error> {
+    let field = lenient::scalar(deserializer, |value| match value {
+        Scalar::Text("*") => Some(Cow::Borrowed("*")),
+        Scalar::Text("?") => Some(Cow::Borrowed("?")),
+        Scalar::Float(_) => None,
+        value => Some(Cow::Owned(value.into_text()?.into())),
+    })?;
+    Ok(field.unwrap_or_default())
 }
 
 impl CronSchedule {
@@ -76,13 +68,10 @@ impl CronSchedule {
         month: impl Into<Box<str>>,
         day_of_week: impl Into<Box<str>>,
     ) -> Result<Self> {
-        let schedule = Self {
-            minute: minute.into(),
-            hour: hour.into(),
-            day_of_month: day_of_month.into(),
-            month: month.into(),
-            day_of_week: day_of_week.into(),
-        };
+        let [minute, hour, day_of_month, month, day_of_week] =
+            [minute.into(), hour.into(), day_of_month.into(), month.into(), day_of_week.into()]
+                .map(|field: Box<str>| Cow::Owned(field.into()));
+        let schedule = Self { minute, hour, day_of_month, month, day_of_week };
         schedule.check()?;
         Ok(schedule)
     }

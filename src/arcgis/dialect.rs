@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::{Method, StatusCode, header};
+use memchr::memmem;
 use serde_json::Value;
 use url::Url;
 
@@ -288,15 +289,38 @@ fn add(message: &mut Option<Box<str>>, sentence: &str) {
     }
 }
 
+/// Whether [`Body::is_failure`] can be true of this body. Most bodies have none of its members, and need not be parsed for it.
+fn may_be_failure(body: &[u8]) -> bool {
+    // An escape may stand for any letter of a name.
+    let signs = [r#""error""#, r#""success""#, r#""code""#, r"\u"];
+    signs.iter().any(|sign| memmem::find(body, sign.as_bytes()).is_some())
+        || memmem::find_iter(body, STATUS).any(|at| body.get(at..).is_some_and(status_may_fail))
+}
+
+const STATUS: &[u8] = br#""status""#;
+
+/// Whether the text begins with a status of a failure. A run has a status, too.
+fn status_may_fail(text: &[u8]) -> bool {
+    let value = || {
+        let after = text.strip_prefix(STATUS)?.trim_ascii_start().strip_prefix(b":")?;
+        after.trim_ascii_start().strip_prefix(b"\"")
+    };
+    let begins = |value: &[u8], word: &str| {
+        value.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    value().is_some_and(|value| begins(value, "error") || begins(value, "fail"))
+}
+
 /// Status and message of a failed response; `None` for a success.
 ///
 /// A code in the body overrides the HTTP status: most failures come with HTTP 200, some with a status of their own.
 fn failure(response: &RawResponse<'_>) -> Option<(StatusCode, Option<VendorError>)> {
+    let may_be_success = response.status.is_success() && !is_html(response);
+    if may_be_success && !may_be_failure(response.body) {
+        return None;
+    }
     let body = Body::of(response.text());
-    if response.status.is_success()
-        && !is_html(response)
-        && !body.as_ref().is_some_and(Body::is_failure)
-    {
+    if may_be_success && !body.as_ref().is_some_and(Body::is_failure) {
         return None;
     }
     let refused = body.as_ref().is_some_and(|body| body.success == Some(false));

@@ -212,7 +212,7 @@ pub(super) fn task<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 impl<T> TaskFields<T> {
     pub(super) fn take_id(&mut self) -> Result<TaskId, NoId> {
         let id = self.id.take().or_else(|| self.task_id.take());
-        id.map(|id| TaskId::from(&*id)).ok_or(NoId)
+        id.map(|id| TaskId::from(String::from(id))).ok_or(NoId)
     }
 
     pub(super) fn take_title(&mut self) -> Option<Box<str>> {
@@ -229,18 +229,18 @@ impl<T> TaskFields<T> {
 }
 
 /// The id of a run or a job, a text or a number. Required: without its id neither can be used.
-pub(super) fn required_id<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
+pub(super) fn required_id<'de, D: Deserializer<'de>, T: From<String>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let id = lenient::text(deserializer)?;
-    id.map(|id| T::from(&*id)).ok_or_else(|| D::Error::custom("not an id"))
+    id.map(|id| T::from(id.into())).ok_or_else(|| D::Error::custom("not an id"))
 }
 
 /// An id, a text or a number; an empty text is read as `None`.
-pub(super) fn filled_id<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
+pub(super) fn filled_id<'de, D: Deserializer<'de>, T: From<String>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    Ok(filled(deserializer)?.map(|id| T::from(&*id)))
+    Ok(filled(deserializer)?.map(|id| T::from(id.into())))
 }
 
 /// A text; an empty text is read as `None`.

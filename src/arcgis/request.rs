@@ -109,8 +109,8 @@ impl From<RawChange> for Changed {
     fn from(raw: RawChange) -> Self {
         Self {
             status: raw.status,
-            task_id: raw.task_id.or(raw.id).map(|id| TaskId::from(&*id)),
-            run_id: raw.run_id.map(|id| RunId::from(&*id)),
+            task_id: raw.task_id.or(raw.id).map(|id| TaskId::from(String::from(id))),
+            run_id: raw.run_id.map(|id| RunId::from(String::from(id))),
         }
     }
 }

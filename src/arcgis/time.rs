@@ -1,6 +1,7 @@
 //! Dates as ArcGIS writes them: epoch milliseconds, or an English text without a zone.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
@@ -18,75 +19,111 @@ use crate::wire::time::parse;
 /// Source: samples of the Enterprise Administrator API. Inferred: the text is what Java's Gson library writes by default, in
 /// English whatever the server's language. All its variants are read: with and without the second comma, with any kind of space
 /// before `AM`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Time {
-    raw: Box<str>,
-    meaning: Meaning,
+    raw: Raw,
+    /// The zone of a text; UTC if there is none.
+    zone: Option<ServerZone>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Meaning {
-    Instant(DateTime<Utc>),
-    /// As sent, and as read in the server's zone.
-    Local(NaiveDateTime, Option<DateTime<Utc>>),
-    Unreadable,
+/// The text of a date. A run and its task have half a dozen of them, which few callers read: they are neither parsed before
+/// somebody asks, nor is there an allocation for each.
+#[derive(Clone)]
+enum Raw {
+    /// The bytes, and how many there are.
+    Short([u8; 30], u8),
+    Long(Box<str>),
+}
+
+impl Raw {
+    fn of(text: &str) -> Self {
+        let mut bytes = [0; 30];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(start), Ok(length)) => {
+                start.copy_from_slice(text.as_bytes());
+                Self::Short(bytes, length)
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Short(bytes, length) => {
+                let text = bytes.get(..usize::from(*length)).unwrap_or_default();
+                str::from_utf8(text).unwrap_or_default()
+            }
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
 }
 
 impl Time {
     /// The date as the server sent it.
     #[must_use]
     pub fn raw(&self) -> &str {
-        &self.raw
+        self.raw.text()
     }
 
     /// The date in UTC. `None` if it cannot be read.
     #[must_use]
     pub fn utc(&self) -> Option<DateTime<Utc>> {
-        match self.meaning {
-            Meaning::Instant(time) => Some(time),
-            Meaning::Local(_, time) => time,
-            Meaning::Unreadable => None,
+        let time = parse(self.raw())?;
+        match &self.zone {
+            Some(zone) if self.is_english() => zone.utc(time.naive_utc()),
+            _ => Some(time),
         }
     }
 
     /// The server's local time. Only for text dates; `None` for epoch milliseconds.
     #[must_use]
     pub fn naive(&self) -> Option<NaiveDateTime> {
-        match self.meaning {
-            Meaning::Local(time, _) => Some(time),
-            Meaning::Instant(_) | Meaning::Unreadable => None,
-        }
+        let time = parse(self.raw()).filter(|_| self.is_english())?;
+        Some(time.naive_utc())
+    }
+
+    fn is_english(&self) -> bool {
+        self.raw().trim_start().starts_with(|first: char| first.is_ascii_alphabetic())
     }
 
     /// A date from its text; `None` for the texts that mean "no date". Inferred: 0 and -1 mean it too, as they do in other numbers
     /// of these responses.
-    fn of_text(raw: Box<str>) -> Option<Self> {
-        let text = raw.trim();
-        let first = text.bytes().next()?;
-        let meaning = match lenient::whole_of(text) {
-            Some(0 | -1) => return None,
-            _ => parse(text).map(|time| {
-                let is_english = first.is_ascii_alphabetic();
-                if is_english {
-                    Meaning::Local(time.naive_utc(), Some(time))
-                } else {
-                    Meaning::Instant(time)
-                }
-            }),
-        };
-        Some(Self { raw, meaning: meaning.unwrap_or(Meaning::Unreadable) })
+    fn of_text(text: &str) -> Option<Self> {
+        let time = Self { raw: Raw::of(text), zone: None };
+        let is_none = text.trim().is_empty()
+            || !time.is_english() && matches!(lenient::whole_of(text), Some(0 | -1));
+        (!is_none).then_some(time)
     }
 
     pub(super) fn read_in(&mut self, zone: &ServerZone) {
-        if let Meaning::Local(naive, utc) = &mut self.meaning {
-            *utc = zone.utc(*naive);
-        }
+        self.zone = Some(zone.clone());
+    }
+}
+
+/// Equal if text and time are.
+impl PartialEq for Time {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw() && self.utc() == other.utc()
+    }
+}
+
+impl Eq for Time {}
+
+impl Hash for Time {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.raw().hash(state);
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.raw)
+        f.pad(self.raw())
     }
 }
 
@@ -94,9 +131,9 @@ impl fmt::Display for Time {
 /// UTC.
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.raw.parse::<i64>() {
+        match self.raw().parse::<i64>() {
             Ok(millis) => serializer.serialize_i64(millis),
-            Err(_) => serializer.serialize_str(&self.raw),
+            Err(_) => serializer.serialize_str(self.raw()),
         }
     }
 }
@@ -112,7 +149,12 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(
 
         fn scalar<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<Time>, E> {
             // A text that means "no date" is not of another type.
-            value.into_text().map_or_else(|| value.refuse(), |text| Ok(Time::of_text(text)))
+            match value {
+                Scalar::Text(text) => Ok(Time::of_text(text)),
+                _ => value
+                    .into_text()
+                    .map_or_else(|| value.refuse(), |digits| Ok(Time::of_text(&digits))),
+            }
         }
     }
 
@@ -292,11 +334,11 @@ mod tests {
             ("Oct 31, 2021, 2:30:00 AM", "2021-10-31T00:30:00Z"),
             ("Mar 28, 2021, 2:30:00 AM", "2021-03-28T01:30:00Z"),
         ] {
-            let mut read = Time::of_text(text.into()).unwrap();
+            let mut read = Time::of_text(text).unwrap();
             read.read_in(&zone);
             assert_eq!(utc(&read), time, "{text}");
         }
-        let mut instant = Time::of_text("1634961600000".into()).unwrap();
+        let mut instant = Time::of_text("1634961600000").unwrap();
         instant.read_in(&zone);
         assert_eq!(utc(&instant), "2021-10-23T04:00:00Z");
     }
@@ -313,8 +355,7 @@ mod tests {
                 let _ = zone.utc(naive);
             }
             for year in ["0", "1", "9999", "99999", "262143", "999999999"] {
-                if let Some(mut time) = Time::of_text(format!("Apr 22, {year}, 3:00:00 AM").into())
-                {
+                if let Some(mut time) = Time::of_text(&format!("Apr 22, {year}, 3:00:00 AM")) {
                     time.read_in(&zone);
                 }
             }

@@ -9,6 +9,7 @@
 mod intervals;
 mod pages;
 mod redaction;
+mod refusals;
 mod repeating;
 mod requests;
 mod times;
