@@ -7,6 +7,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method};
+use memchr::{memchr_iter, memchr2_iter, memchr3_iter};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -253,22 +254,25 @@ impl Secrets<'_> {
 fn may_hold_encoded(secret: &[u8], text: &[u8]) -> bool {
     let mut base64 = [0; 4];
     let Some(first @ &[one, two, _]) = secret.first_chunk::<3>() else { return false };
+    let ([a, b], [c, d]) = (in_hex(one), in_hex(two));
     let is_written = STANDARD_NO_PAD.encode_slice(first, &mut base64).is_ok();
     // These differ between the alphabets, and may be percent-encoded.
     let is_certain = is_written && base64.iter().all(u8::is_ascii_alphanumeric);
-    !is_certain
-        || text.windows(4).any(|four| {
-            let of_hex = |at: usize| of_hex(*four.get(at)?, *four.get(at + 1)?);
-            four.eq_ignore_ascii_case(&base64) || (of_hex(0) == Some(one) && of_hex(2) == Some(two))
-        })
+    let holds = |start: [u8; 4]| {
+        places_of(start[0], text)
+            .any(|at| text.get(at..at + 4).is_some_and(|four| four.eq_ignore_ascii_case(&start)))
+    };
+    !is_certain || holds(base64) || holds([a, b, c, d])
 }
 
 /// A whole secret in base64, with either alphabet, and in hexadecimal. Padding may follow.
 fn encodings(secret: &[u8]) -> [String; 3] {
-    let hex = secret.iter().flat_map(|byte| {
-        [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
-    });
+    let hex = secret.iter().flat_map(|byte| in_hex(*byte)).map(char::from);
     [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret), hex.collect()]
+}
+
+fn in_hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
 }
 
 /// Names of members that hold a credential, without `_` and `-`. Only names that nothing else has.
@@ -349,14 +353,19 @@ fn find(secret: &[u8], text: &[u8], places: &mut Vec<Range<usize>>) {
     let (Some(first), Some(room)) = (secret.first(), text.len().checked_sub(secret.len())) else {
         return;
     };
-    for (start, letter) in text.iter().enumerate().take(room + 1) {
-        let may_begin =
-            letter.eq_ignore_ascii_case(first) || matches!(letter, b'%' | b'\\' | b'+' | b'&');
-        let rest = text.get(start..).filter(|_| may_begin);
-        if let Some(length) = rest.and_then(|rest| length_at_start(secret, rest)) {
+    let starts = text.get(..=room).unwrap_or_default();
+    // An encoded secret begins with one of these signs.
+    let encoded = memchr3_iter(b'%', b'\\', b'&', starts).chain(memchr_iter(b'+', starts));
+    for start in places_of(*first, starts).chain(encoded) {
+        if let Some(length) = text.get(start..).and_then(|rest| length_at_start(secret, rest)) {
             places.push(start..start + length);
         }
     }
+}
+
+/// Where a letter is in the text, in either case.
+fn places_of(letter: u8, text: &[u8]) -> impl Iterator<Item = usize> {
+    memchr2_iter(letter.to_ascii_lowercase(), letter.to_ascii_uppercase(), text)
 }
 
 /// How long the secret is at the start of the text; `None` if the text begins with something else.
