@@ -12,16 +12,16 @@ use super::lease::Expiry;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 tokio::task_local! {
-    /// Of the request for which this task makes a connection.
-    static EXPIRY: Expiry;
+    /// Of the request for which this task makes a connection, if it has a lease.
+    static EXPIRY: Option<Expiry>;
 }
 
-/// Runs what sends a request that must not be sent once this lease is over.
-pub(super) async fn before<F: Future>(expiry: Option<Expiry>, send: F) -> F::Output {
-    match expiry {
-        Some(expiry) => EXPIRY.scope(expiry, send).await,
-        None => send.await,
-    }
+/// Runs what sends a request. With a lease, it must not be sent once that lease is over.
+pub(super) fn before<F: Future>(
+    expiry: Option<Expiry>,
+    send: F,
+) -> impl Future<Output = F::Output> {
+    EXPIRY.scope(expiry, send)
 }
 
 /// Refuses a connection that was made for a request whose lease is over by now. hyper polls the connector in the task of the
@@ -57,7 +57,7 @@ where
         let connecting = self.0.call(destination);
         Box::pin(async move {
             let connection = connecting.await?;
-            match EXPIRY.try_with(Expiry::is_over) {
+            match EXPIRY.try_with(|expiry| expiry.as_ref().is_some_and(Expiry::is_over)) {
                 Ok(true) => {
                     Err("the lease of the start ended while the connection was made".into())
                 }

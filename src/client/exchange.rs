@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
 
 /// Sends the request until it succeeds, may not be retried, or time runs out.
 pub(super) async fn run(
-    session: Session<'_>,
+    mut session: Session<'_>,
     write: Write<'_>,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes)> {
@@ -139,8 +139,9 @@ pub(super) async fn run(
     let span = trace::call_span(&core.vendor, &request);
     let observed =
         core.on_call.as_ref().map(|on_call| (on_call, request.clone(), core.clock.now()));
-    // Boxed: it is large, and each future around it would copy it.
-    let ended = trace::inside(&span, Box::pin(attempts(session, request, write, accept))).await;
+    // Boxed: it is large, and each future around it would copy it. The allocator is fast below 1 KiB.
+    let ended =
+        trace::inside(&span, Box::pin(attempts(&mut session, request, write, accept))).await;
     let (attempts, failure) = match &ended {
         Ok((meta, _)) => (&*meta.attempts, None),
         Err(error) => (error.attempts(), Some(error.kind())),
@@ -154,7 +155,7 @@ pub(super) async fn run(
 }
 
 async fn attempts(
-    mut session: Session<'_>,
+    session: &mut Session<'_>,
     mut request: ApiRequest,
     write: Write<'_>,
     accept: Accept<'_>,
@@ -185,7 +186,7 @@ async fn attempts(
                 core.budget.success(!attempts.is_empty());
                 attempts.push(record);
                 meta.attempts = attempts;
-                meta.sent = Some(Box::new(request.reported()));
+                meta.sent = Some(request.reported());
                 return Ok((meta, body));
             }
             Err(failed) => failed,
@@ -243,7 +244,7 @@ async fn attempts(
 }
 
 /// Waits until the vendor's rate limit admits one more request, or says that it does not before the deadline.
-async fn permit(session: Session<'_>, operation: &'static str) -> Result<()> {
+async fn permit(session: &Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
     let Some(rate) = rate else { return Ok(()) };
@@ -261,7 +262,7 @@ fn too_late(error: Error) -> Error {
 }
 
 /// The pause before the next attempt; `None` if time or budget do not allow one.
-fn pause(session: Session<'_>, failed: &FailedAttempt, attempts: usize) -> Option<Duration> {
+fn pause(session: &Session<'_>, failed: &FailedAttempt, attempts: usize) -> Option<Duration> {
     let limited = matches!(failed.ending, Ending::Answered(StatusCode::TOO_MANY_REQUESTS, _));
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     let asked = failed.error.retry_after();
@@ -272,7 +273,7 @@ fn pause(session: Session<'_>, failed: &FailedAttempt, attempts: usize) -> Optio
 
 /// Completes the error with what is known about the whole call.
 fn finish(
-    session: Session<'_>,
+    session: &Session<'_>,
     request: &ApiRequest,
     error: Error,
     attempts: Vec<Attempt>,
@@ -290,12 +291,12 @@ fn finish(
 
 /// One attempt: credential, a place among the requests in flight, transport, judgement.
 async fn attempt(
-    session: Session<'_>,
+    session: &Session<'_>,
     request: &mut ApiRequest,
     record: &mut Attempt,
     accept: Accept<'_>,
 ) -> Result<(Meta, Bytes), FailedAttempt> {
-    let Session { core, options, .. } = session;
+    let Session { core, options, .. } = *session;
     let unsent = |error| FailedAttempt { ending: Ending::Refused, error };
 
     // No secret leaves for another host, or in clear text: checked before the credential is even asked for.
@@ -386,14 +387,18 @@ async fn attempt(
 }
 
 /// The vendor's id for the request, without the secrets that a server may echo in it.
-fn request_id(session: Session<'_>, request: &ApiRequest, headers: &HeaderMap) -> Option<Box<str>> {
+fn request_id(
+    session: &Session<'_>,
+    request: &ApiRequest,
+    headers: &HeaderMap,
+) -> Option<Box<str>> {
     let id = session.dialect.request_id(headers)?;
     Some(request.secrets().scrub(id).into())
 }
 
 /// Judges a complete response: redirects first, then the vendor's dialect, then whether it can be decoded.
 fn judge(
-    session: Session<'_>,
+    session: &Session<'_>,
     request: &ApiRequest,
     meta: &mut Meta,
     body: &Bytes,
@@ -475,7 +480,7 @@ fn content_coding(headers: &HeaderMap) -> Option<Printable<'_>> {
 }
 
 /// A redirect is never followed: it would carry the credential away, or turn a trigger into something else.
-fn redirected(session: Session<'_>, request: &ApiRequest, meta: &Meta) -> Error {
+fn redirected(session: &Session<'_>, request: &ApiRequest, meta: &Meta) -> Error {
     let target = meta.headers.get(header::LOCATION).and_then(|target| target.to_str().ok());
     match target.map(|target| link::resolve(request.url(), target)) {
         Some(Err(error)) => error,
@@ -498,19 +503,19 @@ pub(super) fn plain_http() -> Error {
 }
 
 /// Puts the credential on the request, whatever the credential does: fail, hang, or panic.
-async fn authenticate(session: Session<'_>, request: &mut ApiRequest) -> Result<()> {
+async fn authenticate(session: &Session<'_>, request: &mut ApiRequest) -> Result<()> {
     let Some(credential) = session.credential else { return Ok(()) };
-    let context = CredentialContext { session };
+    let context = CredentialContext { session: *session };
     guarded(session, credential.apply(request, &context)).await
 }
 
-async fn refresh(session: Session<'_>, rejected: &ApiRequest) -> Result<bool> {
+async fn refresh(session: &Session<'_>, rejected: &ApiRequest) -> Result<bool> {
     let Some(credential) = session.credential else { return Ok(false) };
-    let context = CredentialContext { session };
+    let context = CredentialContext { session: *session };
     guarded(session, credential.refresh(rejected, &context)).await
 }
 
-async fn guarded<T>(session: Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn guarded<T>(session: &Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match clock::within(session.left(), AssertUnwindSafe(work).catch_unwind()).await {
         None => Err(Error::timeout(TimeoutPhase::Auth)),
         Some(Err(_)) => Err(Error::new(ErrorKind::Auth, "the credential panicked")),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -32,9 +33,12 @@ pub enum Idempotency {
 
 /// Method, URL, headers and body of one call.
 ///
-/// `Debug` shows no body, no credential, and no query value outside an allow-list.
+/// A clone costs nothing until it is changed. `Debug` shows no body, no credential, and no query value outside an allow-list.
 #[derive(Clone)]
-pub struct ApiRequest {
+pub struct ApiRequest(Arc<Content>);
+
+#[derive(Clone)]
+struct Content {
     operation: &'static str,
     idempotency: Idempotency,
     method: Method,
@@ -60,26 +64,26 @@ impl ApiRequest {
         base: &Url,
         segments: &[&str],
     ) -> RequestBuilder {
+        let checked = segments.iter().try_for_each(|segment| PathSegment::new(segment).map(drop));
         let root = base.path().trim_end_matches('/');
-        let longest = |segment: &&str| segment.len() + 1;
-        let mut path =
-            String::with_capacity(root.len() + segments.iter().map(longest).sum::<usize>());
-        path.push_str(root);
-        let mut fault = None;
-        for segment in segments {
-            match PathSegment::new(segment) {
-                Ok(segment) => {
-                    path.push('/');
-                    path.extend(segment.encoded());
-                }
-                Err(error) => fault = fault.or(Some(error)),
-            }
-        }
         let mut url = base.clone();
-        url.set_path(&path);
         url.set_query(None);
         url.set_fragment(None);
-        let request = Self {
+        if segments.iter().all(|segment| PathSegment(segment).is_plain())
+            && let Ok(mut path) = url.path_segments_mut()
+        {
+            // As below, but the path of the base is not parsed once more.
+            (root.len()..base.path().len()).for_each(|_| _ = path.pop_if_empty());
+            path.extend(segments);
+        } else {
+            let mut path = root.to_owned();
+            for segment in segments {
+                path.push('/');
+                path.extend(PathSegment(segment).encoded());
+            }
+            url.set_path(&path);
+        }
+        let request = Self(Arc::new(Content {
             operation,
             idempotency,
             method,
@@ -91,67 +95,73 @@ impl ApiRequest {
             confidential: false,
             attempt: 1,
             extensions: Extensions::new(),
-        };
-        RequestBuilder { request, query: String::new(), fault }
+        }));
+        RequestBuilder { request, query: String::new(), fault: checked.err() }
     }
 
     /// A GET of a whole URL that was already checked to be the vendor's own.
     pub(crate) fn get_url(operation: &'static str, url: Url) -> Self {
-        let builder = Self::builder(operation, Idempotency::Safe, Method::GET, &url, &[]);
-        Self { url, ..builder.request }
+        let mut request =
+            Self::builder(operation, Idempotency::Safe, Method::GET, &url, &[]).request;
+        request.edit().url = url;
+        request
+    }
+
+    fn edit(&mut self) -> &mut Content {
+        Arc::make_mut(&mut self.0)
     }
 
     /// Name of the operation.
     #[must_use]
     pub fn operation(&self) -> &'static str {
-        self.operation
+        self.0.operation
     }
 
     /// Whether sending it twice does harm.
     #[must_use]
     pub fn idempotency(&self) -> Idempotency {
-        self.idempotency
+        self.0.idempotency
     }
 
     /// Which attempt of its call it is, from 1: what a [`Transport`](super::Transport) needs to tell a retry from a new call.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.0.attempt
     }
 
     /// Notes how many attempts came before.
     pub(super) fn set_attempt(&mut self, before: usize) {
-        self.attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        self.edit().attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
     }
 
     /// HTTP method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.method
+        &self.0.method
     }
 
     /// The whole URL.
     #[must_use]
     pub fn url(&self) -> &Url {
-        &self.url
+        &self.0.url
     }
 
     /// The headers set so far.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     /// The body; empty where there is none.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.0.body
     }
 
     /// What the endpoint hands to its vendor's [`Dialect`](super::Dialect); it is not sent.
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
-        self.extensions.get()
+        self.0.extensions.get()
     }
 
     /// Whether it must not be sent any more: it starts a run, and the [`Lease`](super::Lease) of that start is over. A transport of
@@ -164,11 +174,11 @@ impl ApiRequest {
     /// Notes something that is not sent; of one type the last counts. [`Meta::extension`](super::Meta::extension) has it when the
     /// response is decoded.
     pub fn set_extension<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
-        self.extensions.insert(value);
+        self.edit().extensions.insert(value);
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {
-        &self.extensions
+        &self.0.extensions
     }
 
     /// Sends it to another path or server instead, with the query that it has. For a [`Dialect`](super::Dialect) whose vendor has
@@ -177,20 +187,20 @@ impl ApiRequest {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a segment that cannot be sent.
     pub fn move_to(&mut self, server: &Url, segments: &[&str]) -> Result<()> {
-        let query = self.url.query().map(str::to_owned);
-        let method = self.method.clone();
-        let moved = Self::builder(self.operation, self.idempotency, method, server, segments);
-        self.url = moved.finish()?.url;
-        self.url.set_query(query.as_deref());
+        let query = self.0.url.query().map(str::to_owned);
+        let method = self.0.method.clone();
+        let moved = Self::builder(self.0.operation, self.0.idempotency, method, server, segments);
+        self.edit().url = moved.finish()?.0.url.clone();
+        self.edit().url.set_query(query.as_deref());
         Ok(())
     }
 
     /// Adds a query member behind those that are there. For a [`Dialect`](super::Dialect) whose client sends it with
     /// every call, or with some.
     pub fn append_query(&mut self, name: &str, value: &str) {
-        let mut query = self.url.query().unwrap_or_default().to_owned();
+        let mut query = self.0.url.query().unwrap_or_default().to_owned();
         push_pair(&mut query, name, value);
-        self.url.set_query(Some(&query));
+        self.edit().url.set_query(Some(&query));
     }
 
     /// Sets a query member: the first of this name, or a new one behind those that are there. For a credential that goes
@@ -199,7 +209,7 @@ impl ApiRequest {
         let mut set = String::new();
         push_pair(&mut set, name, value);
         let (start, _) = set.split_once('=').unwrap_or_default();
-        let query = self.url.query().unwrap_or_default();
+        let query = self.0.url.query().unwrap_or_default();
         let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
         let named = |pair: &&mut &str| pair.split_once('=').is_some_and(|(name, _)| name == start);
         match pairs.iter_mut().find(named) {
@@ -207,21 +217,21 @@ impl ApiRequest {
             None => pairs.push(&set),
         }
         let query = pairs.join("&");
-        self.url.set_query(Some(&query));
+        self.edit().url.set_query(Some(&query));
     }
 
     /// Sets the body; its content type stays. For a credential that goes into what the endpoint wrote.
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
-        self.body = body.into();
+        self.edit().body = body.into();
     }
 
     /// Adds a field to a form body, and makes a form of a body that is empty. For a credential or a
     /// [`Dialect`](super::Dialect) whose vendor wants a field with every form.
     pub fn append_form(&mut self, name: &str, value: &str) {
-        let mut body = String::from_utf8_lossy(&self.body).into_owned();
+        let mut body = String::from_utf8_lossy(&self.0.body).into_owned();
         url::form_urlencoded::Serializer::new(&mut body).append_pair(name, value);
-        self.body = body.into();
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+        self.edit().body = body.into();
+        self.edit().headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
     }
 
     /// Sets a header. `authorization`, `proxy-authorization`, `cookie` and `x-api-key` are secret by themselves.
@@ -234,7 +244,7 @@ impl ApiRequest {
             return self.set_secret_header(name, value);
         }
         let value = header_value(name.as_str(), value)?;
-        self.headers.insert(name, value);
+        self.edit().headers.insert(name, value);
         Ok(())
     }
 
@@ -249,17 +259,17 @@ impl ApiRequest {
 
     pub(crate) fn insert_secret(&mut self, name: HeaderName, mut value: HeaderValue) {
         value.set_sensitive(true);
-        self.headers.insert(name, value);
+        self.edit().headers.insert(name, value);
     }
 
     pub(crate) fn insert_default(&mut self, name: HeaderName, value: &HeaderValue) {
-        self.headers.entry(name).or_insert_with(|| value.clone());
+        self.edit().headers.entry(name).or_insert_with(|| value.clone());
     }
 
     /// Names a secret that the request carries in its URL or body, so that no output shows it.
     pub fn hide(&mut self, secret: &str) {
         if !secret.is_empty() {
-            self.hidden.push(secret.into());
+            self.edit().hidden.push(secret.into());
         }
     }
 
@@ -279,72 +289,74 @@ impl ApiRequest {
     /// for all values of the query outside a short list of harmless ones, such as `limit`.
     #[must_use]
     pub fn redacted_url(&self) -> String {
-        self.redact(&ShownUrl(&self.url).to_string()).into_owned()
+        self.redact(&ShownUrl(&self.0.url).to_string()).into_owned()
     }
 
     /// Whether the response may hold secrets that the request does not know, such as a new token: neither body may be kept.
     /// True for what a [`Credential`](super::Credential) sends, and where the endpoint [says so](RequestBuilder::confidential).
     #[must_use]
     pub fn is_confidential(&self) -> bool {
-        self.confidential
+        self.0.confidential
     }
 
     pub(crate) fn set_confidential(&mut self) {
-        self.confidential = true;
+        self.edit().confidential = true;
     }
 
     pub(crate) fn secrets(&self) -> Secrets<'_> {
-        Secrets { hidden: &self.hidden, headers: &self.headers }
+        Secrets { hidden: &self.0.hidden, headers: &self.0.headers }
     }
 
     pub(crate) fn carries_secrets(&self) -> bool {
-        !self.hidden.is_empty() || self.headers.values().any(HeaderValue::is_sensitive)
+        !self.0.hidden.is_empty() || self.0.headers.values().any(HeaderValue::is_sensitive)
     }
 
     pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
-        (self.method, self.url, self.headers, self.body)
+        let Content { method, url, headers, body, .. } = &*self.0;
+        (method.clone(), url.clone(), headers.clone(), body.clone())
     }
 
     /// The request as unit tests compare it: method, the URL behind `base`, headers but for `hidden`, body.
     #[cfg(test)]
     pub(crate) fn text(&self, base: &str, hidden: &str) -> String {
-        let mut text = format!("{} {}", self.method, self.url.as_str().strip_prefix(base).unwrap());
-        for (name, value) in self.headers.iter().filter(|(name, _)| *name != hidden) {
+        let mut text =
+            format!("{} {}", self.0.method, self.0.url.as_str().strip_prefix(base).unwrap());
+        for (name, value) in self.0.headers.iter().filter(|(name, _)| *name != hidden) {
             text = format!("{text}\n{name}: {}", value.to_str().unwrap());
         }
-        if !self.body.is_empty() {
-            text = format!("{text}\n\n{}", str::from_utf8(&self.body).unwrap());
+        if !self.0.body.is_empty() {
+            text = format!("{text}\n\n{}", str::from_utf8(&self.0.body).unwrap());
         }
         text
     }
 
     /// What a report needs of a request that got its response: not its body.
     pub(crate) fn reported(mut self) -> Self {
-        if !self.body.is_empty() {
-            self.body = Bytes::from_static(b"-");
+        if !self.0.body.is_empty() {
+            self.edit().body = Bytes::from_static(b"-");
         }
         self
     }
 
     /// As a shell command, without its secrets and without its body.
     pub(crate) fn curl(&self) -> CurlLine<'_> {
-        let Self { method, url, headers, body, .. } = self;
+        let Content { method, url, headers, body, .. } = &*self.0;
         CurlLine { method, url, headers, has_body: !body.is_empty(), secrets: self.secrets() }
     }
 
     /// Method and URL as people may see them.
     pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.method, self.redacted_url())
+        format!("{} {}", self.0.method, self.redacted_url())
     }
 }
 
 impl fmt::Debug for ApiRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiRequest")
-            .field("operation", &self.operation)
+            .field("operation", &self.0.operation)
             .field("request", &self.line())
-            .field("headers", &ShownHeaders(&self.headers))
-            .field("body_bytes", &self.body.len())
+            .field("headers", &ShownHeaders(&self.0.headers))
+            .field("body_bytes", &self.0.body.len())
             .finish()
     }
 }
@@ -393,7 +405,7 @@ impl RequestBuilder {
 
     /// Says whether sending the request twice does harm.
     pub(super) fn idempotency(mut self, idempotency: Idempotency) -> Self {
-        self.request.idempotency = idempotency;
+        self.request.edit().idempotency = idempotency;
         self
     }
 
@@ -440,7 +452,7 @@ impl RequestBuilder {
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
             Ok(body) => {
-                self.request.body = body.into();
+                self.request.edit().body = body.into();
                 self.content_type("application/json")
             }
             Err(error) => {
@@ -461,12 +473,12 @@ impl RequestBuilder {
         for (name, value) in fields {
             form.append_pair(name, value.as_ref());
         }
-        self.request.body = form.finish().into();
+        self.request.edit().body = form.finish().into();
         self.content_type(FORM)
     }
 
     fn content_type(mut self, value: &'static str) -> Self {
-        self.request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+        self.request.edit().headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
         self
     }
 
@@ -482,10 +494,10 @@ impl RequestBuilder {
     /// The first fault of the input, of kind [`ErrorKind::Config`](crate::ErrorKind::Config).
     pub fn finish(mut self) -> Result<ApiRequest> {
         if let Some(error) = self.fault {
-            return Err(error.with_operation(self.request.operation));
+            return Err(error.with_operation(self.request.operation()));
         }
         if !self.query.is_empty() {
-            self.request.url.set_query(Some(&self.query));
+            self.request.edit().url.set_query(Some(&self.query));
         }
         Ok(self.request)
     }
@@ -543,6 +555,11 @@ impl<'a> PathSegment<'a> {
             return Ok(Self(text));
         };
         Err(Error::config(format!("an id in the path {fault}")))
+    }
+
+    /// Whether it is written as it is.
+    fn is_plain(&self) -> bool {
+        matches!(self.encoded().into(), Cow::Borrowed(_))
     }
 
     fn encoded(&self) -> PercentEncode<'_> {

@@ -32,7 +32,7 @@ pub struct Meta {
     /// What the request's endpoint and dialect noted on it.
     extensions: Extensions,
     /// For the report.
-    pub(super) sent: Option<Box<ApiRequest>>,
+    pub(super) sent: Option<ApiRequest>,
 }
 
 impl Meta {

@@ -314,11 +314,11 @@ impl Transport for ReqwestTransport {
         }
         let is_head = outgoing.method() == http::Method::HEAD;
         let mut answer = connect::before(expiry, http.execute(outgoing)).await.map_err(classify)?;
+        let body = read_body(&mut answer, limits).await;
         let mut whole = Response::new(Bytes::new());
         *whole.status_mut() = answer.status();
         *whole.version_mut() = answer.version();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
-        let body = read_body(&mut answer, whole.headers(), limits).await;
         match body.and_then(|body| if is_head { Ok(body) } else { unless_cut(&whole, body) }) {
             Ok(body) => {
                 *whole.body_mut() = body;
@@ -335,11 +335,10 @@ impl Transport for ReqwestTransport {
 /// Reads the body chunk by chunk, so that neither a false length nor an endless body takes memory.
 async fn read_body(
     answer: &mut reqwest::Response,
-    headers: &HeaderMap,
     limits: BodyLimits,
 ) -> Result<Bytes, TransportError> {
     let too_large = || TransportError::new(TransportErrorKind::TooLarge);
-    if announced(headers).is_some_and(|length| length > limits.max_body as u64) {
+    if announced(answer.headers()).is_some_and(|length| length > limits.max_body as u64) {
         return Err(too_large());
     }
     let mut body = BytesMut::new();
