@@ -424,6 +424,20 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_parsed_only_if_it_may_report_a_failure() {
+        for (body, parsed) in [
+            (r#"{"result":[{"runId":"r1","status":"succeeded"}],"total":1}"#, false),
+            (r#"{"title":"status","runs":["failed"]}"#, false),
+            (r#"{"status":"in progress"}"#, false),
+            (r#"{"result":[{"runId":"r1","status" : "FAILED"}],"total":1}"#, true),
+            (r#"{"runs":[{"error":1}]}"#, true),
+            (r#"{"a":"\u0041"}"#, true),
+        ] {
+            assert_eq!(may_be_failure(body.as_bytes()), parsed, "{body}");
+        }
+    }
+
+    #[test]
     fn a_refused_token_is_renewed_at_any_status() {
         for (status, body) in [
             (200, r#"{"error":{"code":498,"message":"Invalid token.","details":[]}}"#),

@@ -14,7 +14,8 @@ use crate::wire::time::parse;
 /// number or as text, and a text such as `Apr 22, 2021, 3:00:00 AM`.
 ///
 /// The text has no zone: it is the local time of the server's Java machine. [`utc`](Self::utc) reads it in the client's
-/// [`server_time_zone`](crate::ClientBuilder::server_time_zone), which is UTC unless set.
+/// [`server_time_zone`](crate::ClientBuilder::server_time_zone), which is UTC unless set. It does so at each call: a list of runs has
+/// many dates that nobody reads.
 ///
 /// Source: samples of the Enterprise Administrator API. Inferred: the text is what Java's Gson library writes by default, in
 /// English whatever the server's language. All its variants are read: with and without the second comma, with any kind of space
@@ -26,8 +27,7 @@ pub struct Time {
     zone: Option<ServerZone>,
 }
 
-/// The text of a date. A run and its task have half a dozen of them, which few callers read: they are neither parsed before
-/// somebody asks, nor is there an allocation for each.
+/// The text of a date, without an allocation for each.
 #[derive(Clone)]
 enum Raw {
     /// The bytes, and how many there are.
