@@ -278,6 +278,7 @@ impl JournalEntries {
     /// As [`Client::send`](crate::Client::send). [`Error::cursor`] is the position of the last entry: to go on there, pass it to
     /// [`since`](Self::since). [`ErrorKind::CrossOrigin`] if the journal leads to another host, [`ErrorKind::Pagination`] if it leads
     /// back to a page that was read before.
+    #[inline]
     pub async fn next(&mut self) -> Option<Result<JournalEntry>> {
         loop {
             if let Some(mut entry) = self.ready.pop_front() {
@@ -327,6 +328,7 @@ impl JournalEntries {
         ReadJournal { query }
     }
 
+    #[inline]
     async fn read_page(&mut self) -> Result<()> {
         let request = self.request();
         if std::mem::take(&mut self.has_moved) {

@@ -12,7 +12,7 @@ use super::parameters::{self, Parameters};
 use super::time::{self, Time};
 use crate::run::Phase;
 use crate::wire::lenient::{self, FromAny, Scalar};
-use crate::wire::{id, open_enum};
+use crate::wire::{id, model, open_enum};
 
 id! {
     /// Id of a scheduled task, of either API.
@@ -112,64 +112,41 @@ open_enum! {
     }
 }
 
-/// A task as either API sends it. Their names for a member differ, and one response may use both, so each name has its own field.
-/// `T` is the type of `type`: the kind of a user's task, another constant of a task of the deployment.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TaskFields<T> {
-    #[serde(default, deserialize_with = "lenient::text")]
-    id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    task_id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    title: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    task_title: Option<Box<str>>,
-    pub(super) r#type: Option<T>,
-    pub(super) task_type: Option<TaskType>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub(super) owner_id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub(super) user_id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub(super) org_id: Option<Box<str>>,
-    pub(super) task_state: Option<TaskState>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    pub(super) active: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub(super) cron_schedule: Option<CronSchedule>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub(super) cron_expression: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::seconds")]
-    pub(super) run_interval_seconds: Option<std::time::Duration>,
-    #[serde(default, deserialize_with = "integer")]
-    max_occurrences: Option<i64>,
-    /// The spelling of some pages.
-    #[serde(rename = "maxOccurences", default, deserialize_with = "integer")]
-    max_occurrences_misspelt: Option<i64>,
-    #[serde(default, deserialize_with = "filled")]
-    pub(super) item_id: Option<Box<str>>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    pub(super) generation: Option<u64>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) created: Option<Time>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) updated: Option<Time>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) last_start: Option<Time>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) next_start: Option<Time>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) start_date: Option<Time>,
-    #[serde(default, deserialize_with = "time::lenient")]
-    pub(super) end_date: Option<Time>,
-    #[serde(default, deserialize_with = "parameters::lenient")]
-    pub(super) parameters: Option<Parameters>,
-    #[serde(default, deserialize_with = "filled")]
-    task_url: Option<Box<str>>,
-    /// The spelling of the vendor's own client when it creates a task.
-    #[serde(rename = "taskURL", default, deserialize_with = "filled")]
-    task_url_upper: Option<Box<str>>,
+model! {
+    /// A task as either API sends it. Their names for a member differ, and one response may use both, so each name has its own field.
+    /// `T` is the type of `type`: the kind of a user's task, another constant of a task of the deployment.
+    pub(super) struct TaskFields<T> {
+        id: Option<Box<str>> as "id" with lenient::text,
+        task_id: Option<Box<str>> as "taskId" with lenient::text,
+        title: Option<Box<str>> as "title" with lenient::text,
+        task_title: Option<Box<str>> as "taskTitle" with lenient::text,
+        pub(super) r#type: Option<T> as "type",
+        pub(super) task_type: Option<TaskType> as "taskType",
+        pub(super) owner_id: Option<Box<str>> as "ownerId" with lenient::text,
+        pub(super) user_id: Option<Box<str>> as "userId" with lenient::text,
+        pub(super) org_id: Option<Box<str>> as "orgId" with lenient::text,
+        pub(super) task_state: Option<TaskState> as "taskState",
+        pub(super) active: Option<bool> as "active" with lenient::boolean,
+        pub(super) cron_schedule: Option<CronSchedule> as "cronSchedule" with lenient::object,
+        pub(super) cron_expression: Option<Box<str>> as "cronExpression" with lenient::text,
+        pub(super) run_interval_seconds: Option<std::time::Duration> as "runIntervalSeconds"
+            with lenient::seconds,
+        max_occurrences: Option<i64> as "maxOccurrences" with integer,
+        /// The spelling of some pages.
+        max_occurrences_misspelt: Option<i64> as "maxOccurences" with integer,
+        pub(super) item_id: Option<Box<str>> as "itemId" with filled,
+        pub(super) generation: Option<u64> as "generation" with lenient::count,
+        pub(super) created: Option<Time> as "created" with time::lenient,
+        pub(super) updated: Option<Time> as "updated" with time::lenient,
+        pub(super) last_start: Option<Time> as "lastStart" with time::lenient,
+        pub(super) next_start: Option<Time> as "nextStart" with time::lenient,
+        pub(super) start_date: Option<Time> as "startDate" with time::lenient,
+        pub(super) end_date: Option<Time> as "endDate" with time::lenient,
+        pub(super) parameters: Option<Parameters> as "parameters" with parameters::lenient,
+        task_url: Option<Box<str>> as "taskUrl" with filled,
+        /// The spelling of the vendor's own client when it creates a task.
+        task_url_upper: Option<Box<str>> as "taskURL" with filled,
+    }
 }
 
 /// A task without an id.

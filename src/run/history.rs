@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::model::{Phase, RunSnapshot, Target};
+use crate::wire::model;
 
 /// Durations that are kept at most.
 pub(super) const MOST: usize = 20;
@@ -29,35 +29,37 @@ const OTHERS: f64 = 0.1;
 /// The spread of these runs around the middle of the last ones.
 const SPREAD_OF_OTHERS: f64 = 0.35;
 
-/// How long the last successful runs of a target took, for [`Wait::paced_by`](super::Wait::paced_by). A serde value: keep it, and
-/// [record](Self::record) each run that ends, instead of fetching it before every wait.
-///
-/// [`RunProviderExt::history`](super::RunProviderExt::history) fetches it. It keeps the last 20 durations; with fewer than 5 it paces
-/// nothing, and waits poll at their fixed interval; durations of zero or of more than 30 days do not count.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use scheduled_runs::run::History;
-/// use scheduled_runs::{Target, Vendor};
-///
-/// let took = [590, 610, 600, 605, 620].map(Duration::from_secs);
-/// let history = History::new(Target::new(Vendor::new("acme"), "nightly"), took);
-///
-/// let (every, floor) = (Duration::from_secs(5), Duration::from_secs(1));
-/// let ceiling = Duration::from_secs(60);
-/// let interval = |elapsed| {
-///     history.interval_after(Duration::from_secs(elapsed), every, floor, ceiling)
-/// };
-/// assert!(interval(60) > 10 * every, "it never ended that soon");
-/// assert!(interval(600) < every / 2, "it ends about now");
-/// assert!(interval(3600) > every, "it takes longer than ever");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct History {
-    target: Target,
-    /// Oldest first.
-    durations_ms: Vec<u64>,
+model! {
+    /// How long the last successful runs of a target took, for [`Wait::paced_by`](super::Wait::paced_by). A serde value: keep it, and
+    /// [record](Self::record) each run that ends, instead of fetching it before every wait.
+    ///
+    /// [`RunProviderExt::history`](super::RunProviderExt::history) fetches it. It keeps the last 20 durations; with fewer than 5 it paces
+    /// nothing, and waits poll at their fixed interval; durations of zero or of more than 30 days do not count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use scheduled_runs::run::History;
+    /// use scheduled_runs::{Target, Vendor};
+    ///
+    /// let took = [590, 610, 600, 605, 620].map(Duration::from_secs);
+    /// let history = History::new(Target::new(Vendor::new("acme"), "nightly"), took);
+    ///
+    /// let (every, floor) = (Duration::from_secs(5), Duration::from_secs(1));
+    /// let ceiling = Duration::from_secs(60);
+    /// let interval = |elapsed| {
+    ///     history.interval_after(Duration::from_secs(elapsed), every, floor, ceiling)
+    /// };
+    /// assert!(interval(60) > 10 * every, "it never ended that soon");
+    /// assert!(interval(600) < every / 2, "it ends about now");
+    /// assert!(interval(3600) > every, "it takes longer than ever");
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct History {
+        target: Target,
+        /// Oldest first.
+        durations_ms: Vec<u64>,
+    }
 }
 
 impl History {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::redact::without_credentials;
 use crate::vendor::Vendor;
-use crate::wire::UNRESERVED;
+use crate::wire::{UNRESERVED, model};
 
 /// The phase of a run, the same for every vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -253,31 +253,33 @@ impl fmt::Display for RunRef {
     }
 }
 
-/// What is known about a run at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RunSnapshot {
-    /// Which run.
-    pub run: RunRef,
-    /// Its phase.
-    pub phase: Phase,
-    /// Its status, in the vendor's own word.
-    pub state: Option<Box<str>>,
-    /// The vendor's id of what does the work, where that is another thing than the run, and known: the build of a run of Foundry.
-    /// People find the vendor's page with it, and a wait polls it alone.
-    pub inner: Option<Box<str>>,
-    /// When the vendor says it was created. For scheduled runs that may be the time it was due.
-    pub created: Option<DateTime<Utc>>,
-    /// When work began.
-    pub started: Option<DateTime<Utc>>,
-    /// When work ended.
-    pub finished: Option<DateTime<Utc>>,
-    /// When the vendor said this, by its own clock, to the second.
-    pub observed: Option<DateTime<Utc>>,
-    /// How far it is, if the vendor counts.
-    pub progress: Option<Progress>,
-    /// Why it failed. Lists leave it out; a run that is fetched alone, waits, and [`with_reasons`](super::Runs::with_reasons) have it.
-    pub failure: Option<Failure>,
+model! {
+    /// What is known about a run at one moment.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct RunSnapshot {
+        /// Which run.
+        pub run: RunRef,
+        /// Its phase.
+        pub phase: Phase,
+        /// Its status, in the vendor's own word.
+        pub state: Option<Box<str>>,
+        /// The vendor's id of what does the work, where that is another thing than the run, and known: the build of a run of Foundry.
+        /// People find the vendor's page with it, and a wait polls it alone.
+        pub inner: Option<Box<str>>,
+        /// When the vendor says it was created. For scheduled runs that may be the time it was due.
+        pub created: Option<DateTime<Utc>>,
+        /// When work began.
+        pub started: Option<DateTime<Utc>>,
+        /// When work ended.
+        pub finished: Option<DateTime<Utc>>,
+        /// When the vendor said this, by its own clock, to the second.
+        pub observed: Option<DateTime<Utc>>,
+        /// How far it is, if the vendor counts.
+        pub progress: Option<Progress>,
+        /// Why it failed. Lists leave it out; a run that is fetched alone, waits, and [`with_reasons`](super::Runs::with_reasons) have it.
+        pub failure: Option<Failure>,
+    }
 }
 
 impl RunSnapshot {
@@ -320,14 +322,16 @@ impl RunSnapshot {
     }
 }
 
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Parts that are done.
-    pub done: u64,
-    /// Parts in all; it may grow during the run.
-    pub total: u64,
+model! {
+    /// How far a run is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Progress {
+        /// Parts that are done.
+        pub done: u64,
+        /// Parts in all; it may grow during the run.
+        pub total: u64,
+    }
 }
 
 impl Progress {
@@ -338,18 +342,20 @@ impl Progress {
     }
 }
 
-/// The vendor's own reason why a run failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The vendor's code, as text.
-    pub code: Option<Box<str>>,
-    /// The vendor's sentence.
-    pub message: Option<Box<str>>,
-    /// The part of the run that failed: a task, a query, a job.
-    pub part: Option<Box<str>>,
-    /// Where the vendor shows more.
-    pub log_url: Option<Box<str>>,
+model! {
+    /// The vendor's own reason why a run failed.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Failure {
+        /// The vendor's code, as text.
+        pub code: Option<Box<str>>,
+        /// The vendor's sentence.
+        pub message: Option<Box<str>>,
+        /// The part of the run that failed: a task, a query, a job.
+        pub part: Option<Box<str>>,
+        /// Where the vendor shows more.
+        pub log_url: Option<Box<str>>,
+    }
 }
 
 impl Failure {

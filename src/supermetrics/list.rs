@@ -163,9 +163,10 @@ pub(super) struct Counters {
 
 /// Reads a response that is one object in the member `data`.
 pub(super) fn decode_data<T: DeserializeOwned>(meta: &Meta, body: &Bytes) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Envelope<T> {
-        data: T,
+    model! {
+        struct Envelope<T> {
+            data: T,
+        }
     }
     json::decode::<Envelope<T>>(meta, body).map(|envelope| envelope.data)
 }

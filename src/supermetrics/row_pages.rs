@@ -165,6 +165,7 @@ impl ListSettings<Row> for RowPages {
         request
     }
 
+    #[inline]
     fn page(&self, meta: &Meta, body: &Bytes, _: fn(&Row) -> Option<&str>) -> Result<Page<Row>> {
         self.page_of(QueryRun::read(meta, body, self.no_headers)?)
     }

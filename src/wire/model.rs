@@ -20,7 +20,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Vi
 /// | `as "id" required text_id` | read by this function; an error if it is missing |
 ///
 /// `#[serde(…)]` at a member says how it is written. Unknown members are skipped; of a member that is there twice, the last
-/// one counts. A type with parameters, or that is not an object, derives `Deserialize`.
+/// one counts. A struct that is not `pub` may have a type parameter, which only members without a function name. What does not fit
+/// derives `Deserialize`.
 macro_rules! model {
     (
         $(#[$meta:meta])*
@@ -45,7 +46,7 @@ macro_rules! model {
 
     (
         $(#[$meta:meta])*
-        $struct_vis:vis struct $name:ident {
+        $struct_vis:vis struct $name:ident $(<$parameter:ident>)? {
             $(
                 $(#[$member_meta:meta])*
                 $vis:vis $member:ident: $type:ty
@@ -54,17 +55,17 @@ macro_rules! model {
         }
     ) => {
         $(#[$meta])*
-        $struct_vis struct $name {
+        $struct_vis struct $name $(<$parameter>)? {
             $( $(#[$member_meta])* $vis $member: $type, )*
         }
 
         $crate::wire::model! {
-            @read $name { $( $member: $type $(as $wire $(| $alias)* $($how $($with)?)?)?, )* }
+            @read $name $(<$parameter>)? { $( $member: $type $(as $wire $(| $alias)* $($how $($with)?)?)?, )* }
         }
     };
 
     (
-        @read $name:ident {
+        @read $name:ident $(<$parameter:ident>)? {
             $( $member:ident: $type:ty $(as $wire:literal $(| $alias:literal)* $($how:ident $($with:path)?)?)?, )*
         }
     ) => {
@@ -81,7 +82,7 @@ macro_rules! model {
                 }
             }
 
-            impl<'de> __model::Model<'de> for $name {
+            impl<'de $(, $parameter: serde::Deserialize<'de>)?> __model::Model<'de> for $name $(<$parameter>)? {
                 const NAME: &'static str = stringify!($name);
 
                 fn read<M: serde::de::MapAccess<'de>>(mut map: M) -> Result<Self, M::Error> {
@@ -107,7 +108,7 @@ macro_rules! model {
                 }
             }
 
-            impl<'de> serde::Deserialize<'de> for $name {
+            impl<'de $(, $parameter: serde::Deserialize<'de>)?> serde::Deserialize<'de> for $name $(<$parameter>)? {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                     __model::read(deserializer)
                 }
