@@ -8,6 +8,7 @@
 
 mod docs;
 mod examples;
+mod inline;
 mod layers;
 mod public_types;
 mod setters;
