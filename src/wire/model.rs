@@ -136,7 +136,8 @@ macro_rules! model {
     (@missing $map:ident $name:tt required) => {
         return Err(<$map::Error as serde::de::Error>::missing_field($name))
     };
-    (@missing $map:ident $name:tt $how:ident) => { Default::default() };
+    (@missing $map:ident $name:tt with) => { Default::default() };
+    (@missing $map:ident $name:tt default) => { Default::default() };
 }
 
 pub(crate) use model;
@@ -214,4 +215,78 @@ pub(crate) fn missing<'de, T: Deserialize<'de>, E: Error>(name: &'static str) ->
     }
 
     T::deserialize(Missing(name, PhantomData))
+}
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro declares public structs")]
+mod tests {
+    use crate::wire::lenient;
+
+    model! {
+        /// A job.
+        #[derive(Debug, PartialEq)]
+        pub struct Job {
+            /// Its id.
+            id: u8,
+            /// Its name.
+            name: Option<String>,
+            /// Its type.
+            r#type: Option<String> as "type",
+            /// When it ran.
+            run_at: Option<String> as "runAt" | "run_at",
+            /// Its tags.
+            tags: Vec<String> as "tags" default,
+            /// Its size.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            size: Option<u64> as "size" with lenient::count,
+            /// Its owner.
+            owner: Option<Box<str>> as "owner" required lenient::text,
+        }
+    }
+
+    model! {
+        struct List<T> {
+            items: Vec<T>,
+        }
+    }
+
+    fn read(json: &str) -> Result<Job, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn members_are_read_by_their_names_and_written_under_the_first() {
+        let json = r#"{"new":[{}],"owner":7,"id":1,"name":"a","type":"b","run_at":"c","tags":["d"],"size":"9","id":2}"#;
+        let job = read(json).unwrap();
+        let [name, r#type, run_at] = ["a", "b", "c"].map(|text| Some(text.to_owned()));
+        let tags = vec!["d".to_owned()];
+        let expected =
+            Job { id: 2, name, r#type, run_at, tags, size: Some(9), owner: Some("7".into()) };
+        assert_eq!(job, expected);
+        let written = serde_json::to_string(&job).unwrap();
+        let names =
+            r#"{"id":2,"name":"a","type":"b","runAt":"c","tags":["d"],"size":9,"owner":"7"}"#;
+        assert_eq!(written, names);
+        let List::<Job> { items } =
+            serde_json::from_str(&format!(r#"{{"items":[{names}]}}"#)).unwrap();
+        assert_eq!(items, [expected]);
+    }
+
+    #[test]
+    fn a_missing_member_is_empty_unless_the_object_is_useless_without_it() {
+        let job = read(r#"{"id":1,"owner":null}"#).unwrap();
+        assert_eq!((job.name, job.run_at, job.size, job.owner), (None, None, None, None));
+        assert!(job.tags.is_empty());
+        for (json, error) in [
+            (r#"{"owner":"x"}"#, "missing field `id` at line 1 column 13"),
+            (r#"{"id":1}"#, "missing field `owner` at line 1 column 8"),
+            (
+                r#"{"id":1,"tags":null}"#,
+                "invalid type: null, expected a sequence at line 1 column 19",
+            ),
+            ("[1]", "invalid type: sequence, expected struct Job at line 1 column 1"),
+        ] {
+            assert_eq!(read(json).unwrap_err(), error);
+        }
+    }
 }
