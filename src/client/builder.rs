@@ -196,8 +196,8 @@ impl<A: Api> ClientBuilder<A> {
                 "no base URL is set; call `base_url`, or the vendor's own setting for its host",
             ));
         }
-        let base_url =
-            Url::parse(text).ok().filter(|url| url.has_host() && !url.cannot_be_a_base());
+        // A URL with one of these schemes has a host.
+        let base_url = Url::parse(text).ok();
         let Some(base_url) = base_url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return Err(Error::config(
                 "the base URL is not an http or https URL; begin it with https://",

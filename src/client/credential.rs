@@ -345,16 +345,11 @@ struct State {
     replaced: Option<Instant>,
 }
 
+#[derive(Debug)]
 struct Held {
     value: SecretString,
     renew: Instant,
     expires: Instant,
-}
-
-impl Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 impl<S: TokenSource> CachedToken<S> {

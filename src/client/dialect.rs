@@ -191,6 +191,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_debug_print_of_a_response_shows_what_came_but_not_its_body_or_cookies() {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, "text/html".parse().unwrap());
+        headers.insert(http::header::SET_COOKIE, "session=canary".parse().unwrap());
+        let response = RawResponse {
+            operation: "test.runs.list",
+            status: StatusCode::BAD_GATEWAY,
+            headers: &headers,
+            body: &Bytes::from_static(b"canary"),
+        };
+        let printed = format!("{response:?}");
+        for shown in ["test.runs.list", "502", "text/html", "body_bytes: 6"] {
+            assert!(printed.contains(shown), "{shown} is missing: {printed}");
+        }
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+
+    #[test]
     fn a_status_has_one_kind() {
         for (status, kind) in [
             (400, ErrorKind::Rejected),

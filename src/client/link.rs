@@ -157,6 +157,8 @@ mod tests {
             "javascript:alert(1)",
             "\t//evil.example/",
             "https://user:pw@api.example.com/",
+            "https://user@api.example.com/",
+            "https://:pw@api.example.com/",
             "https://[",
             "data:text/plain,x",
         ] {

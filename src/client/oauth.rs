@@ -440,7 +440,12 @@ mod tests {
     fn no_debug_print_shows_a_secret() {
         let url = "https://user:canary@host/token";
         let source = ClientCredentials::new("test", url, "canary-id", "canary-secret");
-        let printed = format!("{source:?} {:?}", TokenUrl::from(url));
+        let source = source.scope("runs.read");
+        let relative = TokenUrl::Relative { parent: Url::clone, path: &["oauth2", "token"] };
+        let printed = format!("{source:?} {:?} {relative:?}", TokenUrl::from(url));
         assert!(!printed.contains("canary"), "{printed}");
+        for shown in ["\"test\"", "runs.read", "Absolute([redacted])", "\"oauth2\""] {
+            assert!(printed.contains(shown), "{shown} is missing: {printed}");
+        }
     }
 }

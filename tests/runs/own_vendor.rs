@@ -12,10 +12,10 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Api, ApiRequest, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _, Limits,
-    LinkPolicy, ListSettings, Meta, Rate, RawResponse, Refusal, RequestBuilder, RetryPolicy,
-    Service, Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth,
-    operation,
+    Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _,
+    Idempotency, Limits, LinkPolicy, ListSettings, Meta, Rate, RawResponse, Refusal,
+    RequestBuilder, ReqwestTransport, RetryPolicy, Service, Token, Transport, TransportError,
+    TransportErrorKind, Vendor, Verdict, json, oauth, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -537,6 +537,129 @@ async fn a_debug_print_of_what_was_sent_shows_no_credential() {
         concat!("scheduled-runs/", env!("CARGO_PKG_VERSION"))
     );
     assert!(!format!("{sent:?}{:?}{script:?}", sent[0].headers()).contains("canary"));
+}
+
+#[tokio::test]
+async fn a_debug_print_shows_what_a_value_is_about_and_no_secret() {
+    let builder = Client::<Numbers>::builder()
+        .scope("the-account")
+        .user_agent("the-program")
+        .credential(Bearer::new("canary-token"));
+    let (script, _, client) = scripted();
+    script.respond(200, r#"{"numbers":[4711]}"#);
+    let response = client.send(List::new()).await.unwrap();
+    let base = client.base_url();
+    let request =
+        ApiRequest::builder("numbers.get", Idempotency::Safe, http::Method::GET, base, &["4711"]);
+    let request = request.query("token", Some("canary-query"));
+    let failure = TransportError::new(TransportErrorKind::Idle).with_source("the cause");
+    let head = http::HeaderMap::from_iter([(http::header::SET_COOKIE, "canary".parse().unwrap())]);
+    let failure = failure.with_head(http::StatusCode::BAD_GATEWAY, head);
+    let transport = ReqwestTransport::new(Duration::from_secs(5)).unwrap();
+    let printed = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let cases: [(String, &[&str]); 10] = [
+        (printed(&builder), &["numbers", "the-account", "the-program", "[redacted]"]),
+        (printed(&client), &["numbers", "https://numbers.example/api", "[redacted]"]),
+        (printed(&Bearer::new("canary-token")), &["Bearer([redacted])"]),
+        (printed(&Basic::new("canary-user", "canary")), &["Basic([redacted])"]),
+        (printed(&Token::new("canary", Duration::from_secs(60))), &["[redacted]", "60s"]),
+        (printed(&request), &["RequestBuilder", "numbers.get", "https://numbers.example/api/4711"]),
+        (printed(&response), &["4711", "numbers.list", "200"]),
+        (printed(response.meta()), &["numbers.list", "200", "attempts: 1"]),
+        (printed(&failure), &["Idle", "502", "the cause"]),
+        (printed(&transport), &["ReqwestTransport"]),
+    ];
+    for (printed, shown) in cases {
+        for part in shown {
+            assert!(printed.contains(part), "{part} is missing: {printed}");
+        }
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+}
+
+#[test]
+fn a_basic_credential_that_would_be_read_differently_is_refused_when_the_client_is_built() {
+    for (user, password) in
+        [("", "secret"), ("us:er", "secret"), (" user", "secret"), ("user", "secret\n")]
+    {
+        let builder = Client::<Numbers>::builder().credential(Basic::new(user, password));
+        assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Config, "{user:?} {password:?}");
+    }
+    let builder = Client::<Numbers>::builder().credential(Basic::new("user", ""));
+    assert!(builder.build().is_ok(), "some vendors want a token and no password");
+}
+
+/// Asks for tokens that are valid for 100 s.
+fn token_source() -> CachedToken<oauth::ClientCredentials> {
+    oauth::ClientCredentials::new(
+        "numbers.token",
+        oauth::TokenUrl::Relative { parent: Url::clone, path: &["token"] },
+        "the-id",
+        "canary-secret",
+    )
+    .max_lifetime(Duration::from_secs(100))
+    .into()
+}
+
+/// The authorization of each request; none for those that ask for a token.
+fn authorizations(script: &ScriptedTransport) -> Vec<Option<String>> {
+    let read = |sent: &ApiRequest| {
+        Some(sent.headers().get("authorization")?.to_str().unwrap().replace("Bearer ", ""))
+    };
+    script.sent().iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_when_a_tenth_of_its_life_is_left_and_not_used_beyond_its_end() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
+    let client = builder.credential(token_source()).build().unwrap();
+    script.respond(200, r#"{"access_token":"first"}"#);
+    script.respond(200, "1");
+    client.send(Create::new("numbers")).await.unwrap();
+    clock.advance(Duration::from_millis(89_999));
+    script.respond(200, "1");
+    client.send(Create::new("numbers")).await.unwrap();
+    clock.advance(Duration::from_millis(1));
+    script.respond(200, r#"{"access_token":"second"}"#);
+    script.respond(200, "1");
+    client.send(Create::new("numbers")).await.unwrap();
+    let [first, second] = ["first", "second"].map(|token| Some(token.to_owned()));
+    assert_eq!(authorizations(&script), [None, first.clone(), first, None, second]);
+
+    clock.advance(Duration::from_secs(100));
+    script.respond(403, "");
+    let error = client.send(Create::new("numbers")).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Auth, false));
+    assert_eq!(script.sent().len(), 6, "nothing is sent with a token that has expired");
+}
+
+#[tokio::test]
+async fn a_token_that_replaced_a_refused_one_is_replaced_itself_after_30_s_and_not_before() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock.clone());
+    let client = builder.credential(token_source()).build().unwrap();
+    script.respond(200, r#"{"access_token":"first"}"#);
+    script.respond(401, "");
+    script.respond(200, r#"{"access_token":"second"}"#);
+    script.respond(200, "1");
+    client.send(Create::new("numbers")).await.unwrap();
+
+    clock.advance(Duration::from_millis(29_999));
+    script.respond(401, "");
+    let error = client.send(Create::new("numbers")).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Auth, 1));
+
+    clock.advance(Duration::from_millis(1));
+    script.respond(401, "");
+    script.respond(200, r#"{"access_token":"third"}"#);
+    script.respond(200, "1");
+    client.send(Create::new("numbers")).await.unwrap();
+    let [first, second, third] = ["first", "second", "third"].map(|token| Some(token.to_owned()));
+    assert_eq!(
+        authorizations(&script),
+        [None, first, None, second.clone(), second.clone(), second, None, third]
+    );
 }
 
 #[tokio::test]
