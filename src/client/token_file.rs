@@ -130,10 +130,7 @@ fn read(path: &Path) -> io::Result<SecretString> {
 impl Credential for TokenFile {
     fn check(&self) -> Result<()> {
         let read = self.take_in(read(&self.path), None);
-        read.map(drop).map_err(|error| match error.kind() {
-            ErrorKind::Config => error,
-            _ => Error::config(error.to_string()),
-        })
+        read.map(drop).map_err(|error| Error::config(error.to_string()))
     }
 
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {

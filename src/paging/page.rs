@@ -320,6 +320,6 @@ mod tests {
         let json = serde_json::to_string(&cursor).unwrap();
         assert_eq!(json, r#""start=2020&x=canary""#);
         assert_eq!(serde_json::from_str::<Cursor>(&json).unwrap(), cursor);
-        assert!(!format!("{cursor:?}").contains("canary"));
+        assert_eq!(format!("{cursor:?}"), "Cursor(19 bytes)");
     }
 }

@@ -203,3 +203,17 @@ impl fmt::Debug for Wakes<'_> {
         f.debug_tuple("Wakes").field(&self.0.is_some()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_concerns_the_runs_of_its_vendor_only() {
+        let [acme, other] = ["acme", "other"].map(Vendor::new);
+        let run: RunRef = "acme:nightly/42".parse().unwrap();
+        assert!(Event::of(acme.clone()).concerns(&run));
+        assert!(!Event::of(other).concerns(&run));
+        assert!(!Event::of(acme).target("weekly").concerns(&run));
+    }
+}

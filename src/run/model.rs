@@ -403,3 +403,18 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Clock as _, SystemClock};
+
+    #[test]
+    fn references_are_ordered_by_target_and_id_whoever_triggered_the_run() {
+        let run = |text: &str| text.parse::<RunRef>().unwrap();
+        let triggered = run("acme:nightly/1").triggered_at(SystemClock.now());
+        assert_eq!(triggered.partial_cmp(&run("acme:nightly/1")), Some(Ordering::Equal));
+        assert!(triggered < run("acme:nightly/2"));
+        assert!(triggered < run("acme:weekly/0"));
+    }
+}

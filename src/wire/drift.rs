@@ -112,12 +112,6 @@ struct Inner {
     reported: Mutex<BTreeSet<Drift>>,
 }
 
-impl fmt::Debug for DriftReporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DriftReporter")
-    }
-}
-
 /// Limits the memory that a server can fill by sending ever new names.
 const MOST_REPORTED: usize = 1000;
 

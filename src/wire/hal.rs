@@ -179,6 +179,17 @@ mod tests {
         assert_eq!((links.get("d"), links.get("e")), (None, None));
         assert_eq!((links.has("d"), links.has("e"), links.has("f")), (true, false, false));
         assert_eq!(links.names(), ["a", "b", "c", "d", "f"]);
+        assert_eq!(format!("{links:?}"), r#"Links(["a", "b", "c", "d", "f"])"#);
+    }
+
+    #[test]
+    fn values_that_were_kept_as_they_came_are_equal_if_their_text_is() {
+        let read = |json| serde_json::from_str::<Embedded>(json).unwrap();
+        let (one, other) = (read(r#"{"runs":[1]}"#), read(r#"{"runs":[2]}"#));
+        assert_eq!(one, read(r#"{"runs":[1]}"#));
+        assert_ne!(one, other);
+        assert_ne!(links(r#"{"a":"/x"}"#), links(r#"{"a":"/y"}"#));
+        assert_eq!(format!("{one:?}"), "Embedded(Some(12))");
     }
 
     #[test]

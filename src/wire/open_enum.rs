@@ -184,6 +184,10 @@ mod tests {
         }
     }
 
+    /// Hashes alike in each process.
+    const FIXED: std::hash::BuildHasherDefault<std::hash::DefaultHasher> =
+        std::hash::BuildHasherDefault::new();
+
     #[test]
     fn known_values_ignore_case_and_underscores_and_print_as_the_vendor_spells_them() {
         for text in ["GOING_ON", "going_on", "Going_On", "goingOn", "GOINGON"] {
@@ -209,5 +213,14 @@ mod tests {
         let set: std::collections::HashSet<State> =
             ["paused", "PAUSED", "PAU_SED", "done"].map(State::from).into();
         assert_eq!(set.len(), 2);
+    }
+
+    #[test]
+    fn different_values_are_different_and_print_as_they_came() {
+        let [one, other] = ["paused", "stopped"].map(State::from);
+        assert_ne!(one, other);
+        let hash = |state: &State| std::hash::BuildHasher::hash_one(&FIXED, state);
+        assert_ne!(hash(&one), hash(&other));
+        assert_eq!(format!("{one:?}"), r#"Unknown("paused")"#);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scheduled_runs::client::TokenFile;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
-use scheduled_runs::{ErrorKind, Result, foundry};
+use scheduled_runs::{ErrorKind, Phase, Result, RunProviderExt as _, foundry};
 
 const BUILD: &str = r#"{"rid":"ri.foundry.main.build.1"}"#;
 
@@ -124,10 +124,44 @@ async fn a_file_that_is_gone_or_half_written_leaves_the_last_token() {
     let request = foundry::GetBuild::new("ri.foundry.main.build.1");
     let error = subject.client.send(request).await.unwrap_err();
     assert!(error.report().contains("cannot be read: entity not found"), "{}", error.report());
+    // The file is back with the same token: the vendor alone refuses it, and nothing else is wrong.
+    subject.file.write("canary-1");
+    subject.clock.advance(Duration::from_secs(1));
+    subject.script.respond(401, "");
+    let request = foundry::GetBuild::new("ri.foundry.main.build.1");
+    let error = subject.client.send(request).await.unwrap_err();
+    assert!(!error.report().contains("cannot be read"), "{}", error.report());
     subject.file.write("canary-2");
     subject.clock.advance(Duration::from_secs(1));
     subject.script.respond(200, BUILD);
     assert_eq!(subject.call().await.0, ["canary-2"]);
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_while_the_token_in_the_file_is_stale() {
+    let subject = Subject::new("stale");
+    let run = foundry::target("ri.scheduler.main.schedule.1").run("ri.scheduler.main.run.1");
+    let listed = |result: &str| {
+        format!(
+            r#"{{"data":[{{"rid":"ri.scheduler.main.run.1","scheduleRid":"ri.scheduler.main.schedule.1","result":{result}}}]}}"#
+        )
+    };
+    subject.script.respond(200, listed("null"));
+    subject.script.respond(401, "");
+    subject.script.respond(200, listed(r#"{"type":"ignored"}"#));
+    let done = subject.client.wait(&run).await.unwrap();
+    assert_eq!((done.phase, subject.script.sent().len()), (Phase::Skipped, 3));
+}
+
+#[test]
+fn a_token_of_64_kib_is_read_and_a_debug_print_shows_only_its_file() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let file = File::of("long", &"canary__".repeat(8 * 1024));
+    built(&file, &script, &clock).unwrap();
+    file.write(&"canary__".repeat(8 * 1024 + 1));
+    assert_eq!(built(&file, &script, &clock).unwrap_err().kind(), ErrorKind::Config);
+    let shown = format!("{:?}", TokenFile::new(&file.0, foundry::UserToken::new));
+    assert!(shown.contains(file.0.to_str().unwrap()) && !shown.contains("canary"), "{shown}");
 }
 
 #[test]

@@ -237,6 +237,8 @@ async fn items_come_in_order_plain_prefetched_and_concurrent() {
     assert_eq!(server.0.most.load(Ordering::SeqCst), 1);
     assert_eq!(client.items(List::new()).prefetch().try_collect().await.unwrap(), all);
     assert_eq!(server.0.most.load(Ordering::SeqCst), 1, "one page ahead, not two");
+    let items: Vec<_> = client.items(List::new()).collect().await;
+    assert_eq!(items.into_iter().map(Result::unwrap).collect::<Vec<_>>(), all, "as a stream");
 
     let pages: Vec<_> = client.pages(List::new()).concurrent(8).collect().await;
     let concurrent: Vec<u32> = pages.into_iter().flat_map(|page| page.unwrap().items).collect();
@@ -557,7 +559,7 @@ async fn a_debug_print_shows_what_a_value_is_about_and_no_secret() {
     let failure = failure.with_head(http::StatusCode::BAD_GATEWAY, head);
     let transport = ReqwestTransport::new(Duration::from_secs(5)).unwrap();
     let printed = |value: &dyn std::fmt::Debug| format!("{value:?}");
-    let cases: [(String, &[&str]); 10] = [
+    let cases: [(String, &[&str]); 12] = [
         (printed(&builder), &["numbers", "the-account", "the-program", "[redacted]"]),
         (printed(&client), &["numbers", "https://numbers.example/api", "[redacted]"]),
         (printed(&Bearer::new("canary-token")), &["Bearer([redacted])"]),
@@ -568,6 +570,8 @@ async fn a_debug_print_shows_what_a_value_is_about_and_no_secret() {
         (printed(response.meta()), &["numbers.list", "200", "attempts: 1"]),
         (printed(&failure), &["Idle", "502", "the cause"]),
         (printed(&transport), &["ReqwestTransport"]),
+        (printed(&client.pages(List::new())), &["Pages", "numbers.list", "pages: 0"]),
+        (printed(&client.items(List::new())), &["Items", "numbers.list"]),
     ];
     for (printed, shown) in cases {
         for part in shown {

@@ -13,7 +13,7 @@ use scheduled_runs::client::{
     ApiRequest, Clock, Credential, CredentialContext, Endpoint, Idempotency, Limits, Meta,
     TransportErrorKind,
 };
-use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
+use scheduled_runs::run::{Capabilities, Events, RecentRuns, Triggered};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
 use scheduled_runs::{
@@ -52,6 +52,34 @@ async fn nothing_is_verified_while_the_list_cannot_be_had() {
         "{}",
         error.report()
     );
+}
+
+#[tokio::test]
+async fn a_debug_print_of_a_call_that_is_not_made_yet_names_its_run_or_target() {
+    let provider = FakeProvider::new();
+    let target = provider.target("nightly");
+    let run = target.run("42");
+    let prepared = provider.prepare(&target).await.unwrap();
+    let intent = prepared.intent().clone();
+    let printed = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let wait = provider.wait(&run).timeout(Duration::from_secs(71));
+    let cases: [(String, &[&str]); 10] = [
+        (printed(&run), &["RunRef", "nightly", "42"]),
+        (printed(&provider.trigger(&target)), &["Trigger", "nightly"]),
+        (printed(&wait), &["Wait", "nightly", "42", "timeout: 71s", "Wakes(false)"]),
+        (printed(&provider.trigger_and_wait(&target)), &["Wait", "Trigger", "nightly"]),
+        (printed(&provider.wait_all([run])), &["WaitAll", "runs: 1", "timeout"]),
+        (printed(&provider.runs(&target)), &["Runs", "nightly"]),
+        (printed(&provider.prepare(&target)), &["Prepare", "nightly"]),
+        (printed(&prepared), &["Prepared", "nightly", intent.id()]),
+        (printed(&provider.recover(&intent)), &["Recover", intent.id()]),
+        (printed(&Events::new()), &["Events", "waits: 0"]),
+    ];
+    for (printed, shown) in cases {
+        for part in shown {
+            assert!(printed.contains(part), "{part} is missing: {printed}");
+        }
+    }
 }
 
 type Prepare<'a> = Box<dyn Fn(&ScriptedTransport) + 'a>;
