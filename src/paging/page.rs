@@ -315,6 +315,26 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_lost_no_more_than_a_page_is_read_again_from_that_page() {
+        fn key<'a>(item: &'a &'static str) -> Option<&'a str> {
+            (!item.is_empty()).then_some(item)
+        }
+
+        let page = |next: Option<&str>, total, items: &[&'static str]| {
+            let mut page = Page::new(items.to_vec(), next.map(Cursor::new));
+            page.total = Some(total);
+            page
+        };
+        for (lost, goes_on) in [(1, true), (2, true), (3, false)] {
+            let mut walk = Walk::default();
+            walk.take_in(&mut page(Some("2"), 9, &["a", "b"]), key).unwrap();
+            let taken = walk.take_in(&mut page(Some("3"), 9 - lost, &["d"]), key);
+            assert_eq!(taken.is_ok(), goes_on, "{lost} items");
+            assert_eq!(walk.reads_again(), goes_on, "{lost} items");
+        }
+    }
+
+    #[test]
     fn a_cursor_is_a_plain_serde_value_and_its_debug_print_shows_nothing() {
         let cursor = Cursor::new("start=2020&x=canary");
         let json = serde_json::to_string(&cursor).unwrap();

@@ -309,6 +309,26 @@ mod tests {
     }
 
     #[test]
+    fn only_runs_of_the_same_target_in_the_same_account_are_recorded() {
+        let acme = |id: &str| Target::new(Vendor::new("acme"), id);
+        for (of, run, recorded) in [
+            (acme("nightly"), acme("nightly"), true),
+            (acme("nightly").scoped("a"), acme("nightly").scoped("a"), true),
+            (acme("nightly").scoped("a"), acme("nightly"), true),
+            (acme("nightly").scoped("a"), acme("nightly").scoped("b"), false),
+            (acme("nightly"), acme("weekly"), false),
+            (acme("nightly"), Target::new(Vendor::new("other"), "nightly"), false),
+        ] {
+            let mut history = History::new(of.clone(), []);
+            let mut ended = RunSnapshot::new(run.run("7"), Phase::Succeeded);
+            ended.started = Some(DateTime::UNIX_EPOCH);
+            ended.finished = DateTime::from_timestamp(60, 0);
+            history.record(&ended);
+            assert_eq!(history.durations().count(), usize::from(recorded), "{of} {run}");
+        }
+    }
+
+    #[test]
     fn the_newest_durations_are_kept() {
         let mut history = history(&(1..=25).collect::<Vec<_>>());
         assert_eq!(

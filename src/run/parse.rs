@@ -253,6 +253,15 @@ mod tests {
     }
 
     #[test]
+    fn a_target_of_more_than_120_bytes_is_cut_in_a_sentence() {
+        for (length, cut) in [(120, false), (121, true)] {
+            let id = "x".repeat(length - "acme:".len());
+            let shown = Shown(&Target::new(Vendor::new("acme"), id).run("7")).to_string();
+            assert_eq!((shown.contains('…'), shown.ends_with("/7")), (cut, true), "{shown}");
+        }
+    }
+
+    #[test]
     fn phases_print_as_they_are_serialised_and_parse_back() {
         for phase in Phase::ALL {
             assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());

@@ -341,6 +341,7 @@ async fn a_count_of_pages_from_the_server_is_bounded() {
     let (server, client) = serving(Counts { pages: 20, ..Counts::default() });
     let pages: Vec<_> = client.pages(List::new()).max_pages(3).concurrent(4).collect().await;
     assert_eq!((pages.len(), server.0.asked.lock().unwrap().len()), (4, 3));
+    assert_eq!(server.0.most.load(Ordering::SeqCst), 2, "those that are left are fetched at once");
     assert_eq!(pages.into_iter().next_back().unwrap().unwrap_err().kind(), ErrorKind::Pagination);
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
@@ -281,6 +282,207 @@ async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
     let error = unverified.trigger(&target).await.unwrap_err();
     assert_eq!((error.run(), error.may_have_run()), (Some(&target.run("chosen-7")), true));
     assert_eq!(unverified.looks.into_inner(), 0);
+}
+
+/// A vendor of which the test says what it can do and what its calls return.
+#[derive(Clone, Debug)]
+struct Written {
+    capabilities: Capabilities,
+    /// What a list returns, and since when runs that ended are still listed.
+    list: std::result::Result<Option<DateTime<Utc>>, ErrorKind>,
+    trigger: std::result::Result<(), ErrorKind>,
+    clock: ManualClock,
+}
+
+impl Written {
+    fn new(capabilities: Capabilities) -> Self {
+        Self { capabilities, list: Ok(None), trigger: Ok(()), clock: ManualClock::new() }
+    }
+
+    fn target(&self) -> Target {
+        Target::new(self.vendor(), "t")
+    }
+
+    fn run(&self) -> RunRef {
+        self.target().run("written-7")
+    }
+}
+
+fn written(kind: ErrorKind) -> Error {
+    Error::new(kind, "the test says so")
+}
+
+#[async_trait]
+impl RunProvider for Written {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    fn capabilities_of(&self, target: &Target) -> Capabilities {
+        if target.id() == "t" { self.capabilities() } else { Capabilities::new() }
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some("written-account")
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        Err(written(ErrorKind::NotFound))
+    }
+
+    async fn fetch_run_again(&self, last: &RunSnapshot, _: &CallLimits) -> Result<RunSnapshot> {
+        Ok(RunSnapshot::new(last.run.clone(), Phase::Skipped))
+    }
+
+    async fn fetch_page(
+        &self,
+        _: &Target,
+        _: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<Page<RunSnapshot>> {
+        self.list.map_err(written)?;
+        Ok(Page::new(Vec::new(), None))
+    }
+
+    async fn fetch_durations(&self, _: &Target, _: &CallLimits) -> Result<Vec<Duration>> {
+        Ok(vec![Duration::from_secs(7)])
+    }
+
+    async fn fetch_runs(
+        &self,
+        _: &Target,
+        runs: &[RunRef],
+        _: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        Ok(runs.iter().map(|run| RunSnapshot::new(run.clone(), Phase::Queued)).collect())
+    }
+
+    async fn fetch_runs_again(
+        &self,
+        _: &Target,
+        last: &[RunSnapshot],
+        _: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        Ok(last.iter().map(|last| RunSnapshot::new(last.run.clone(), Phase::Failed)).collect())
+    }
+
+    fn name_run(&self, _: &Target) -> Result<Option<RunRef>> {
+        Ok(self.capabilities.caller_names_run.then(|| self.run()))
+    }
+
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        self.trigger.map_err(|kind| match kind {
+            ErrorKind::Interrupted => written(kind).after_trigger(Delivery::Unknown),
+            kind => written(kind),
+        })?;
+        Ok(Triggered::new(self.capabilities.trigger_names_run.then(|| self.run())))
+    }
+
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        limits: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let page = self.fetch_page(target, cursor, limits).await?;
+        Ok(RecentRuns::new(page, None).kept_since(self.list.unwrap_or_default()))
+    }
+}
+
+#[tokio::test]
+async fn an_arc_of_a_provider_does_what_the_provider_does() {
+    let limits = CallLimits::default();
+    let provider = Written::new(Capabilities::new().caller_names_run().cancel());
+    let (target, run) = (provider.target(), provider.run());
+    let shared = Arc::new(provider.clone());
+    // Of the Arc itself, as a function sees it that takes any provider.
+    let shared: &dyn RunProvider = &shared;
+    assert_eq!((shared.vendor(), shared.scope()), (provider.vendor(), Some("written-account")));
+    assert_eq!(shared.capabilities(), provider.capabilities);
+    assert_eq!(shared.capabilities_of(&target), provider.capabilities);
+    assert_eq!(shared.capabilities_of(&Target::new(provider.vendor(), "u")), Capabilities::new());
+    assert_eq!(shared.clock().now(), provider.clock.now());
+    assert_eq!(shared.name_run(&target).unwrap(), Some(run.clone()));
+    assert_eq!(shared.fetch_durations(&target, &limits).await.unwrap(), [Duration::from_secs(7)]);
+    let queued = shared.fetch_runs(&target, &[run.clone()], &limits).await.unwrap();
+    assert_eq!(queued, [RunSnapshot::new(run.clone(), Phase::Queued)]);
+    let again = shared.fetch_runs_again(&target, &queued, &limits).await.unwrap();
+    assert_eq!(again, [RunSnapshot::new(run.clone(), Phase::Failed)]);
+    let skipped = shared.fetch_run_again(&queued[0], &limits).await.unwrap();
+    assert_eq!(skipped.phase, Phase::Skipped);
+    assert_eq!(shared.send_trigger(&target, None, &limits).await.unwrap().run, Some(run));
+}
+
+#[tokio::test]
+async fn a_start_is_prepared_without_a_list_only_where_there_is_none_and_the_vendor_names_the_run()
+{
+    let (names_run, lists) =
+        (Capabilities::new().trigger_names_run(), Capabilities::new().trigger());
+    for (capabilities, list, outcome) in [
+        (names_run.clone(), ErrorKind::Unsupported, Ok("written-7")),
+        (names_run, ErrorKind::Denied, Err(ErrorKind::Denied)),
+        (lists, ErrorKind::Unsupported, Err(ErrorKind::Unsupported)),
+    ] {
+        let provider = Written { list: Err(list), ..Written::new(capabilities) };
+        let target = provider.target();
+        let started = match provider.prepare(&target).await {
+            Ok(prepared) => prepared.start().await,
+            Err(error) => Err(error),
+        };
+        let started = started.as_ref().map(RunRef::id).map_err(Error::kind);
+        assert_eq!(started, outcome, "{list:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_names_the_run_whose_id_the_caller_chose_only_if_it_may_have_started() {
+    let capabilities = Capabilities::new().caller_names_run();
+    for (kind, may_have_run) in [(ErrorKind::Denied, false), (ErrorKind::Interrupted, true)] {
+        let provider = Written { trigger: Err(kind), ..Written::new(capabilities.clone()) };
+        let error = provider.trigger(&provider.target()).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (kind, may_have_run));
+        assert_eq!(error.run(), may_have_run.then(|| provider.run()).as_ref());
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_by_id_believes_that_nothing_started_only_where_that_is_certain() {
+    let by_id = Capabilities::new().caller_names_run();
+    let listed_since = |time| Written { list: Ok(time), ..Written::new(by_id.clone().list()) };
+    let unlisted = Written::new(by_id.clone());
+    let unlisted = Written { list: Err(ErrorKind::Unsupported), ..unlisted };
+    for (provider, outcome) in [
+        (unlisted, Ok(None)),
+        (listed_since(None), Ok(None)),
+        (listed_since(Some(DateTime::UNIX_EPOCH)), Ok(None)),
+        // It may have ended, and is not listed any more.
+        (listed_since(Some(DateTime::<Utc>::MAX_UTC)), Err(ErrorKind::Ambiguous)),
+    ] {
+        let prepared = provider.prepare(&provider.target()).await.unwrap();
+        let intent = prepared.intent().clone();
+        let recovered = provider.recover(&intent).decide().await;
+        assert_eq!(recovered.map_err(|error| error.kind()), outcome);
+    }
+
+    let provider = FakeProvider::new();
+    provider.callers_name_runs(true);
+    let intent = lost_start(&provider).await;
+    provider.fail_next_poll(written(ErrorKind::Denied));
+    assert_eq!(provider.recover(&intent).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(provider.lists(), 0, "what could not be asked for is not taken for missing");
 }
 
 /// A vendor that loses so many triggers on their way, and names the run of the next one.

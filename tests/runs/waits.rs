@@ -80,6 +80,34 @@ async fn many_waits_for_ever_sit_it_out_as_well() {
 }
 
 #[tokio::test]
+async fn what_a_wait_tolerates_ends_at_the_limit_and_not_a_poll_later() {
+    let ten = Duration::from_secs(10);
+    let provider = FakeProvider::new();
+    let unknown = provider.target("nightly").run("nobody-knows-it");
+    let wait = provider.wait(&unknown).every(ten).appears_within(ten * 2);
+    assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(provider.polls(), 3, "after 0, 10 and 20 s");
+
+    let provider = FakeProvider::new();
+    let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
+    (0..10).for_each(|_| provider.fail_next_poll(error(ErrorKind::Server)));
+    let wait = provider.wait(&run).every(ten).tolerate_for(ten * 2);
+    assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(provider.polls(), 3, "after 0, 10 and 20 s");
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_says_nothing_about_the_runs_of_a_wait() {
+    let provider = FakeProvider::new();
+    let nightly = provider.target("nightly");
+    let runs = [(); 2].map(|()| provider.add_run(&nightly, [Phase::Succeeded]));
+    provider.fail_next_poll(error(ErrorKind::Denied));
+    let ends: Vec<_> = provider.wait_all(runs).ends().try_collect().await.unwrap();
+    assert!(ends.len() == 2 && ends.iter().all(|end| end.phase == Phase::Succeeded));
+    assert_eq!((provider.lists(), provider.polls()), (1, 2), "each is polled by itself");
+}
+
+#[tokio::test]
 async fn runs_join_a_wait_and_are_polled_at_once() {
     let provider = FakeProvider::new();
     let target = provider.target("nightly");
