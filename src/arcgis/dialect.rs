@@ -438,6 +438,38 @@ mod tests {
     }
 
     #[test]
+    fn advice_is_given_only_where_it_is_certain() {
+        let message = |operation, status, body: &str| {
+            let (headers, body) = (HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()));
+            let status = StatusCode::from_u16(status).unwrap();
+            let response = RawResponse { operation, status, headers: &headers, body: &body };
+            match ArcGisDialect::default().judge(&response) {
+                Verdict::Refused(refusal) => refusal.message,
+                Verdict::Success => panic!("{status} {body:?} was judged a success"),
+            }
+        };
+        assert_eq!(message("test", 499, "<html>"), "", "of a proxy");
+        assert_eq!(message("test", 401, "<html>"), "", "without the scheme of a web server");
+        assert_eq!(message("test", 404, "<html>"), "", "not of notebooks");
+        let gone = r#"{"error":{"code":404,"message":"Gone."}}"#;
+        assert_eq!(message("arcgis.notebooks.get", 404, gone), "", "the portal says it itself");
+        let missing = message("arcgis.notebooks.get", 404, "<html>");
+        assert!(missing.contains("`notebook_server`"), "{missing}");
+    }
+
+    #[test]
+    fn a_code_alone_is_no_failure_and_empty_words_say_nothing() {
+        for body in [r#"{"id":"t1","code":500}"#, r#"{"code":404}"#] {
+            let judged = verdict(&ArcGisDialect::default(), 200, "", body);
+            assert!(matches!(judged, Verdict::Success), "{body}");
+        }
+        assert_eq!(refused(200, r#"{"code":500,"messages":["No."]}"#).status, 500);
+        let body = r#"{"error":"","code":500,"message":" ","details":[""]}"#;
+        let error = refused(200, body).error.unwrap();
+        assert_eq!((error.name, error.message), (None, None));
+    }
+
+    #[test]
     fn a_refused_token_is_renewed_at_any_status() {
         for (status, body) in [
             (200, r#"{"error":{"code":498,"message":"Invalid token.","details":[]}}"#),

@@ -195,6 +195,9 @@ mod tests {
         ] {
             assert_eq!(read(body), Some((code, message)), "{body}");
         }
+        let body = r#"{"id":"x","message":{"name":"odd"},"details":[1],"other":{"a":1}}"#;
+        let parameters = judge(422, body).error.unwrap().parameters;
+        assert_eq!(parameters, serde_json::json!({"message": {"name": "odd"}, "details": [1]}));
         for nothing in ["", "null", "[]", "{}", "[{}]", "<html>", "Too many", r#"{"x":1}"#] {
             assert_eq!(read(nothing), None, "{nothing:?}");
         }

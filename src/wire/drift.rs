@@ -554,6 +554,24 @@ mod tests {
     }
 
     #[test]
+    fn what_one_response_is_found_to_hold_is_bounded_too() {
+        let ((), found) = collect(|| {
+            (0..=MOST_REPORTED).for_each(|number| unknown_value("State", &number.to_string()));
+        });
+        assert_eq!(found.len(), MOST_REPORTED);
+    }
+
+    #[test]
+    fn a_response_that_reaches_the_bound_is_reported_up_to_it() {
+        let reporter = reporter();
+        let run = |number: usize| json!({ "state": format!("S{number}") });
+        let runs: Vec<_> = (1..MOST_REPORTED).map(run).collect();
+        assert_eq!(inspect(&reporter, &json!({ "runs": runs })).len(), MOST_REPORTED - 1);
+        let runs: Vec<_> = (MOST_REPORTED..MOST_REPORTED + 3).map(run).collect();
+        assert_eq!(inspect(&reporter, &json!({ "runs": runs })).len(), 1);
+    }
+
+    #[test]
     fn all_responses_of_a_client_share_the_bound() {
         let (reporter, reports) = reporter();
         for number in 0..MOST_REPORTED + 500 {

@@ -446,6 +446,38 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_what_was_expected() {
+        let error = serde_json::from_str::<Values>(r#"{"list":7}"#).unwrap_err().to_string();
+        assert!(error.contains("expected a list"), "{error}");
+    }
+
+    #[test]
+    fn numbers_are_whole_as_long_as_they_are_exact() {
+        for (number, whole) in [
+            (9_007_199_254_740_991.0, Some(9_007_199_254_740_991)),
+            (-9_007_199_254_740_991.0, Some(-9_007_199_254_740_991)),
+            (9_007_199_254_740_992.0, None),
+            (1.5, None),
+        ] {
+            assert_eq!(super::whole(number), whole, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_items_with_nothing_but_null_is_refused_and_an_empty_one_is_not() {
+        #[derive(Debug, Deserialize)]
+        struct Items {
+            #[serde(deserialize_with = "super::items_by_id")]
+            by_id: std::collections::BTreeMap<String, u8>,
+        }
+
+        let read = |json: &str| serde_json::from_str::<Items>(json).map(|items| items.by_id.len());
+        assert_eq!(read(r#"{"by_id":{}}"#).unwrap(), 0);
+        assert_eq!(read(r#"{"by_id":{"a":null,"b":1}}"#).unwrap(), 1);
+        assert!(read(r#"{"by_id":{"a":null}}"#).is_err());
+    }
+
+    #[test]
     fn both_spellings_mean_the_same() {
         for (json, value) in
             [("true", true), ("\"True\"", true), ("false", false), ("\"false\"", false)]

@@ -222,5 +222,7 @@ mod tests {
         let hash = |state: &State| std::hash::BuildHasher::hash_one(&FIXED, state);
         assert_ne!(hash(&one), hash(&other));
         assert_eq!(format!("{one:?}"), r#"Unknown("paused")"#);
+        let error = serde_json::from_str::<State>("7").unwrap_err().to_string();
+        assert!(error.contains("expected a string"), "{error}");
     }
 }

@@ -274,6 +274,12 @@ mod tests {
             r#"{"runs":[{"id":"a","raw":{ "kept" : 1.0 },"inner":{"id":"b","tags":["x"]}}]}"#,
             &["/runs/0/inner/size"],
         );
+        // A fraction is refused where a whole number is not.
+        same(
+            r#"{"runs":[{"id":"a","size":1.5},{"id":"b","size":3},{"id":"c","size":2e1}]}"#,
+            r#"{"runs":[{"id":"a"},{"id":"b","size":3},{"id":"c"}]}"#,
+            &["/runs/0/size"],
+        );
         same(
             r#"{"by_id":{"r.1":{"id":"a"},"r.2":{"id":"b","size":"x"},"r.3":{"id":"c","size":"y"}}}"#,
             r#"{"by_id":{"r.1":{"id":"a"},"r.2":{"id":"b"},"r.3":{"id":"c"}}}"#,

@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn a_union_may_hold_any_number_of_others_side_by_side() {
+        let shapes = vec![r#"{"type":"nothing"}"#; 10 * DEEPEST].join(",");
+        let Shape::Group { shapes } = read(&format!(r#"{{"type":"group","shapes":[{shapes}]}}"#))
+        else {
+            panic!("a group")
+        };
+        assert_eq!(shapes.len(), 10 * DEEPEST);
+        assert!(shapes.iter().all(|shape| *shape == Shape::Nothing {}));
+    }
+
+    #[test]
     fn unions_nest_and_a_list_that_is_missing_is_empty() {
         let json = r#"{"type":"group","shapes":[{"type":"nothing"},{"type":"group","shapes":[]},{"type":"star","big":1e400}]}"#;
         let Shape::Group { shapes } = read(json) else { panic!("a group") };

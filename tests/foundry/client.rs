@@ -244,6 +244,13 @@ async fn cancelling_a_run_cancels_its_build() {
         assert_eq!(client.cancel(&the_run()).await.unwrap(), CancelOutcome::AlreadyFinished);
         assert_eq!(script.sent().len(), count);
     }
+
+    let (script, _, client) = start();
+    script.respond(200, runs(submitted()));
+    script.respond(200, build("RUNNING"));
+    script.respond(403, refusal("PERMISSION_DENIED", "CancelBuildPermissionDenied"));
+    assert_eq!(client.cancel(&the_run()).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(script.sent().len(), 3);
 }
 
 #[tokio::test]

@@ -296,6 +296,18 @@ async fn a_run_is_started_watched_and_explained() {
 }
 
 #[tokio::test]
+async fn a_failed_query_with_a_code_alone_is_a_reason() {
+    let (script, _, client) = scripted();
+    script.respond(200, r#"{"token":"n1","state":"failed"}"#);
+    script.respond(
+        200,
+        r#"{"_embedded":{"query_runs":[{"token":"q1","state":"failed","error_code":"SqlTimeout"}]}}"#,
+    );
+    let failed = client.snapshot(&mode::target("r1").run("n1")).await.unwrap();
+    assert_eq!(failed.failure.unwrap().code.as_deref(), Some("SqlTimeout"));
+}
+
+#[tokio::test]
 async fn a_failure_is_told_though_its_reason_cannot_be_had() {
     let (script, _, client) = scripted();
     let run = mode::target("r1").run("n1");

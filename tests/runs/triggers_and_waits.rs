@@ -284,6 +284,42 @@ async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
     assert_eq!(unverified.looks.into_inner(), 0);
 }
 
+#[tokio::test]
+async fn a_cancel_that_is_refused_has_come_too_late_only_if_the_run_has_ended() {
+    let run = |state: &str| format!(r#"{{"id":"r1","state":"{state}"}}"#);
+    let going = || (200, run("IN_PROGRESS"));
+    for (then, outcome) in [
+        (vec![(400, String::new()), (200, run("FAILED"))], Ok(CancelOutcome::AlreadyFinished)),
+        (vec![(400, String::new()), going()], Err(ErrorKind::Rejected)),
+        (vec![(403, String::new())], Err(ErrorKind::Denied)),
+    ] {
+        let (script, _, client) = scripted();
+        let responses: Vec<_> = [going()].into_iter().chain(then).collect();
+        let count = responses.len();
+        responses.into_iter().for_each(|(status, body)| script.respond(status, body));
+        let cancelled = client.cancel(&target().run("r1")).await;
+        assert_eq!(cancelled.map_err(|error| error.kind()), outcome);
+        let sent: Vec<_> = script.sent().iter().map(|sent| sent.method().clone()).collect();
+        assert_eq!((sent.len(), sent[0].as_str(), sent[1].as_str()), (count, "GET", "PATCH"));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_run_is_explained_by_the_state_of_its_own_query_where_there_is_no_error() {
+    let query = |id: &str, schedule: &str, state: &str| {
+        let link = format!(r#"{{"schedule":{{"href":"/s","id":"{schedule}"}}}}"#);
+        format!(r#"{{"id":"{id}","state":"{state}","_links":{link}}}"#)
+    };
+    let (script, _, client) = scripted();
+    script.respond(200, r#"{"id":"r1","state":"FAILED"}"#);
+    let [others, own] = [query("q1", "hourly", "KILLED"), query("q2", "nightly", "TIMEOUT")];
+    script.respond(200, format!(r#"{{"queries":[{others},{own}]}}"#));
+    let failed = client.snapshot(&target().run("r1")).await.unwrap();
+    assert_eq!(failed.phase, Phase::Failed, "the cancelled query is of another schedule");
+    let failure = failed.failure.unwrap().to_string();
+    assert!(failure.contains("ended as TIMEOUT") && failure.contains("q2"), "{failure}");
+}
+
 /// A vendor of which the test says what it can do and what its calls return.
 #[derive(Clone, Debug)]
 struct Written {

@@ -475,6 +475,25 @@ async fn a_failed_run_says_why_however_the_vendor_reports_it() {
 }
 
 #[tokio::test]
+async fn a_run_with_rows_and_no_state_has_succeeded_and_a_reason_has_its_page() {
+    let (script, _, client) = scripted();
+    let run = supermetrics::target(&query()).run("s-1");
+    for (body, phase) in [
+        (json!({ "meta": {}, "data": [["Date"], ["2026-01-01"]] }), Phase::Succeeded),
+        (json!({ "meta": {}, "data": null }), Phase::Unknown),
+        (json!({ "meta": { "status_code": "PAUSED" }, "data": [["Date"]] }), Phase::Unknown),
+    ] {
+        script.respond(200, body.to_string());
+        assert_eq!(client.snapshot(&run).await.unwrap().phase, phase, "{body}");
+    }
+    let links = json!({ "docs": { "href": "https://docs.example.com/x" } });
+    let error = json!({ "code": "QUERY_ERROR", "message": "no", "links": links });
+    script.respond(200, json!({ "meta": {}, "error": error }).to_string());
+    let failure = client.snapshot(&run).await.unwrap().failure.unwrap();
+    assert_eq!(failure.log_url.as_deref(), Some("https://docs.example.com/x"));
+}
+
+#[tokio::test]
 async fn a_look_that_fails_is_no_run_that_failed() {
     for (status, code, kind, looks) in [
         (401, "API_KEY_INVALID", ErrorKind::Auth, 1),
