@@ -185,3 +185,25 @@ impl From<CallOptions> for CallLimits {
         Self { options, ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_call_has_the_time_that_is_left_and_all_other_limits() {
+        let seconds = Duration::from_secs;
+        let (spent, left, deadline) = (seconds(10), seconds(30), seconds(50));
+        let options = CallOptions::default().deadline(deadline).max_attempts(7).max_body(8);
+        let limits = CallLimits::from(options.clone()).time_left(left);
+        assert_eq!((&limits.options, limits.time_left), (&options, Some(left)));
+        let after = limits.after(spent);
+        assert_eq!(after.options, options.deadline(seconds(40)));
+        assert_eq!(after.time_left, Some(seconds(20)));
+        let nothing = limits.after(deadline * 2);
+        assert_eq!(nothing.options.deadline, Some(Duration::ZERO));
+        assert_eq!(nothing.time_left, Some(Duration::ZERO));
+        let unlimited = CallLimits::default().after(spent);
+        assert_eq!(unlimited, CallLimits::default());
+    }
+}

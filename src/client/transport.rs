@@ -446,3 +446,96 @@ fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
     let text = cause.to_string();
     text.contains("certificate") || text.contains("wrong version number")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a response with this body, and with this length announced, if at most so many bytes are allowed.
+    async fn read(body: &'static str, announced: Option<u64>, most: usize) -> Option<Bytes> {
+        let mut headers = HeaderMap::new();
+        headers.extend(announced.map(|length| (http::header::CONTENT_LENGTH, length.into())));
+        let mut answer = reqwest::Response::from(Response::new(body));
+        let limits = BodyLimits { max_body: most, idle: Duration::from_secs(5) };
+        match read_body(&mut answer, &headers, limits).await {
+            Ok(body) => Some(body),
+            Err(error) => {
+                assert_eq!(error.kind(), TransportErrorKind::TooLarge);
+                None
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_as_large_as_the_limit_and_not_larger() {
+        for announced in [None, Some(4)] {
+            assert_eq!(read("body", announced, 5).await.unwrap(), "body");
+            assert_eq!(read("body", announced, 4).await.unwrap(), "body");
+            assert_eq!(read("body", announced, 3).await, None);
+        }
+        assert_eq!(read("body", Some(5), 4).await, None, "it is not read at all");
+        assert_eq!(read("", None, 0).await.unwrap(), "");
+    }
+
+    #[test]
+    fn a_body_that_is_shorter_than_announced_is_cut_unless_http_1_has_looked_or_there_is_none() {
+        for (version, status, announced, is_cut) in [
+            (Version::HTTP_2, 200, Some("5"), true),
+            (Version::HTTP_3, 200, Some("5"), true),
+            (Version::HTTP_2, 200, Some("4"), false),
+            (Version::HTTP_2, 200, Some("3"), false),
+            (Version::HTTP_2, 200, Some("many"), false),
+            (Version::HTTP_2, 200, None, false),
+            (Version::HTTP_2, 204, Some("5"), false),
+            (Version::HTTP_2, 304, Some("5"), false),
+            (Version::HTTP_11, 200, Some("5"), false),
+            (Version::HTTP_10, 200, Some("5"), false),
+        ] {
+            let mut head = Response::new(Bytes::new());
+            *head.version_mut() = version;
+            *head.status_mut() = StatusCode::from_u16(status).unwrap();
+            let length = announced.map(|length| length.parse().unwrap());
+            head.headers_mut().extend(length.map(|length| (http::header::CONTENT_LENGTH, length)));
+            let body = unless_cut(&head, Bytes::from_static(b"body"));
+            assert_eq!(body.is_err(), is_cut, "{version:?} {status} {announced:?}");
+        }
+    }
+
+    #[test]
+    fn failures_of_tls_are_told_by_their_kind_or_their_words() {
+        let data = |error: io::Error| io::Error::new(io::ErrorKind::InvalidData, error);
+        for (error, is_of_tls) in [
+            (data(io::Error::other("anything")), true),
+            (io::Error::other(data(io::Error::other("anything"))), true),
+            (io::Error::other("certificate verify failed"), true),
+            (io::Error::other("wrong version number"), true),
+            (io::Error::other("anything else"), false),
+            (io::ErrorKind::ConnectionRefused.into(), false),
+        ] {
+            assert_eq!(is_tls(&error), is_of_tls, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_failure_of_a_transport_has_words_of_its_own() {
+        use TransportErrorKind::{
+            Connect, ConnectTimeout, Idle, Interrupted, NotHttp, NotProcessed, Refused, Tls,
+            TooLarge,
+        };
+        let kinds = [
+            Connect,
+            ConnectTimeout,
+            Tls,
+            NotProcessed,
+            Interrupted,
+            Idle,
+            TooLarge,
+            NotHttp,
+            Refused,
+        ];
+        let words: std::collections::BTreeSet<_> =
+            kinds.map(|kind| TransportError::new(kind).to_string()).into();
+        assert_eq!(words.len(), kinds.len());
+        assert!(words.iter().all(|words| words.len() > 10), "{words:?}");
+    }
+}

@@ -204,3 +204,50 @@ impl Order {
         !self.is_mixed && self.reach() > TimeDelta::zero()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of runs that were created so many seconds after some moment, in the order of the list; -1 is one without a time.
+    fn order(pages: &[&[i64]]) -> Order {
+        let mut order = Order::default();
+        for page in pages {
+            let created = page.iter().map(|second| DateTime::from_timestamp(*second, 0));
+            order.add_page(created.map(|created| created.filter(|time| time.timestamp() >= 0)));
+        }
+        order
+    }
+
+    #[test]
+    fn a_list_is_newest_first_only_if_all_its_times_say_so() {
+        for (page, is_newest_first, reach) in [
+            (&[9, 7, 7, 2][..], true, 7),
+            (&[9, -1, 2], true, 7),
+            (&[9, 2, 7], false, 2),
+            (&[9, 10, 2], false, 7),
+            (&[2, 9], false, -7),
+            (&[9, 9, 9], false, 0),
+            (&[9], false, 0),
+            (&[], false, 0),
+        ] {
+            let order = order(&[page]);
+            assert_eq!(order.is_newest_first(), is_newest_first, "{page:?}");
+            assert_eq!(order.reach(), TimeDelta::seconds(reach), "{page:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_past_a_time_when_two_pages_say_so_and_the_last_run_is_older() {
+        for (pages, past) in [
+            (&[&[9, 8][..], &[7, 5]][..], true),
+            (&[&[9, 8], &[7, 6]], false),
+            (&[&[9, 8, 7, 5]], false),
+            (&[&[9, 8, 7, 5], &[-1]], false),
+            (&[&[8, 9], &[7, 5]], false),
+        ] {
+            let time = DateTime::from_timestamp(6, 0).unwrap();
+            assert_eq!(order(pages).is_past(time), past, "{pages:?}");
+        }
+    }
+}

@@ -151,6 +151,12 @@ async fn a_wait_goes_on_while_the_token_in_the_file_is_stale() {
     subject.script.respond(200, listed(r#"{"type":"ignored"}"#));
     let done = subject.client.wait(&run).await.unwrap();
     assert_eq!((done.phase, subject.script.sent().len()), (Phase::Skipped, 3));
+
+    // A token that may not do it is not stale.
+    subject.script.respond(200, listed("null"));
+    subject.script.respond(403, "");
+    assert_eq!(subject.client.wait(&run).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(subject.script.sent().len(), 5);
 }
 
 #[test]

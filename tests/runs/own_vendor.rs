@@ -12,10 +12,10 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, CountedList, Dialect, Endpoint as _,
-    Idempotency, Limits, LinkPolicy, ListSettings, Meta, Rate, RawResponse, Refusal,
-    RequestBuilder, ReqwestTransport, RetryPolicy, Service, Token, Transport, TransportError,
-    TransportErrorKind, Vendor, Verdict, json, oauth, operation,
+    Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, CountedList, Credential,
+    CredentialContext, Dialect, Endpoint as _, Idempotency, Limits, LinkPolicy, ListSettings, Meta,
+    Rate, RawResponse, Refusal, RequestBuilder, ReqwestTransport, RetryPolicy, Service, Token,
+    Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -79,6 +79,12 @@ operation! {
     Create { name: String }
     for Numbers, "numbers.create", NotIdempotent: POST {name} -> u32,
     decode doubled
+}
+
+operation! {
+    /// Reads a number.
+    Get { name: String }
+    for Numbers, "numbers.get", Safe: GET {name} -> u32
 }
 
 fn doubled(meta: &Meta, body: &Bytes) -> Result<u32> {
@@ -665,6 +671,82 @@ async fn a_token_that_replaced_a_refused_one_is_replaced_itself_after_30_s_and_n
         authorizations(&script),
         [None, first, None, second.clone(), second.clone(), second, None, third]
     );
+}
+
+/// Has a new token whenever it is asked for one.
+#[derive(Debug, Default)]
+struct Eager(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Credential for Eager {
+    async fn apply(&self, request: &mut ApiRequest, _: &CredentialContext<'_>) -> Result<()> {
+        request.set_bearer("canary")
+    }
+
+    async fn refresh(&self, _: &ApiRequest, _: &CredentialContext<'_>) -> Result<bool> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_refreshed_once_in_a_call_and_the_call_keeps_to_its_attempts() {
+    // attempts allowed, attempts made
+    for (most, made) in [(1, 1), (2, 2), (5, 2)] {
+        let (script, eager) = (ScriptedTransport::default(), Eager::default());
+        let asked = Arc::clone(&eager.0);
+        let builder = Client::<Numbers>::builder().transport(script.clone()).credential(eager);
+        let client = builder.clock(ManualClock::new()).build().unwrap();
+        (0..most).for_each(|_| script.respond(401, ""));
+        let error = client.call(List::new()).max_attempts(most).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Auth, made));
+        assert_eq!((script.sent().len(), asked.load(Ordering::SeqCst)), (made, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_succeeds_gives_back_what_it_took_from_the_budget() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = Client::<Numbers>::builder().transport(script.clone()).clock(clock);
+    let client = builder.retry(RetryPolicy::default().budget(5)).build().unwrap();
+    for _ in 0..3 {
+        script.respond(503, "");
+        script.respond(200, "1");
+        assert_eq!(client.send(Get::new("numbers")).await.unwrap().meta().attempts.len(), 2);
+    }
+    // A retry that fails does not, and one call that succeeds at once gives back a fifth.
+    script.respond(503, "");
+    script.respond(503, "");
+    let attempts = |error: scheduled_runs::Error| error.attempts().len();
+    assert_eq!(attempts(client.send(Get::new("numbers")).await.unwrap_err()), 2);
+    script.respond(200, "1");
+    client.send(Get::new("numbers")).await.unwrap();
+    script.respond(503, "");
+    assert_eq!(attempts(client.send(Get::new("numbers")).await.unwrap_err()), 1);
+    assert_eq!(script.sent().len(), 10);
+}
+
+#[tokio::test]
+async fn only_what_is_secret_needs_https() {
+    let script = ScriptedTransport::default();
+    let builder = || Client::<Numbers>::builder().base_url("http://numbers.example/api");
+    let client = builder().transport(script.clone()).build().unwrap();
+    script.respond(200, "1");
+    client.send(Get::new("numbers")).await.unwrap();
+    assert_eq!(script.sent()[0].url().as_str(), "http://numbers.example/api/numbers");
+    let refused = builder().credential(Bearer::new("canary")).build().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_packed_is_not_read() {
+    let (script, _, client) = scripted();
+    for (coding, is_packed) in [("gzip", true), ("identity", false), ("", false)] {
+        let packed = Response::builder().header("content-encoding", coding).body("7".into());
+        script.respond_with(packed.unwrap());
+        let kind = client.send(Get::new("numbers")).await.map_err(|error| error.kind());
+        assert_eq!(kind.err(), is_packed.then_some(ErrorKind::UnexpectedContent), "{coding:?}");
+    }
 }
 
 #[tokio::test]

@@ -212,6 +212,7 @@ impl RunProvider for Own {
 async fn a_provider_of_ones_own_can_lose_a_trigger_and_have_it_verified() {
     let error = Own.trigger(&Target::new(Own.vendor(), "t")).verify().await.unwrap_err();
     assert!(error.may_have_run() && error.verified_not_started());
+    assert_eq!(Own.scope(), None, "a provider has no accounts unless it says so");
 }
 
 /// A vendor whose callers choose the ids of runs. Its trigger is lost; the run is there from some look on.
