@@ -66,3 +66,35 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Ready, ready};
+
+    use super::*;
+
+    /// Is ready when it is asked for the second time.
+    struct Busy(bool);
+
+    impl Service<()> for Busy {
+        type Response = ();
+        type Error = BoxError;
+        type Future = Ready<Result<(), BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            if std::mem::take(&mut self.0) { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_connector_is_ready_when_the_one_below_it_is() {
+        let mut connector = RefuseLate.layer(Busy(true));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(connector.poll_ready(&mut context).is_pending());
+        assert!(matches!(connector.poll_ready(&mut context), Poll::Ready(Ok(()))));
+    }
+}

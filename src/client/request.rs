@@ -594,6 +594,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use chrono::{DateTime, Utc};
+
+    use super::super::clock::{Clock as _, Hands, SystemClock};
+    use super::super::lease::Lease;
     use super::*;
     use crate::error::ErrorKind;
 
@@ -687,6 +694,19 @@ mod tests {
         let mut empty = get(&["a"]).finish().unwrap();
         empty.append_form("x", "1");
         assert_eq!((empty.body().as_ref(), empty.headers().len()), (b"x=1".as_slice(), 1));
+    }
+
+    #[test]
+    fn a_request_says_when_it_must_not_be_sent_any_more() {
+        let (begun, minute) = (SystemClock.now(), Duration::from_secs(60));
+        let lease = Lease::new(&Hands(begun, DateTime::<Utc>::UNIX_EPOCH), minute);
+        let mut request = get(&["a"]).finish().unwrap();
+        assert!(!request.lease_is_over(), "it has none");
+        for (now, is_over) in [(begun, false), (begun + minute, true)] {
+            let clock = Arc::new(Hands(now, DateTime::UNIX_EPOCH));
+            request.set_extension(Expiry::new(lease, clock));
+            assert_eq!(request.lease_is_over(), is_over);
+        }
     }
 
     #[test]

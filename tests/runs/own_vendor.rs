@@ -13,9 +13,10 @@ use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
     Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, CountedList, Credential,
-    CredentialContext, Dialect, Endpoint as _, Idempotency, Limits, LinkPolicy, ListSettings, Meta,
-    Rate, RawResponse, Refusal, RequestBuilder, ReqwestTransport, RetryPolicy, Service, Token,
-    Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth, operation,
+    CredentialContext, Dialect, Endpoint, Idempotency, Limits, LinkPolicy, ListSettings, Meta,
+    PagedEndpoint, Rate, RawResponse, Refusal, RequestBuilder, ReqwestTransport, RetryPolicy,
+    Service, Token, Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth,
+    operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -671,6 +672,54 @@ async fn a_token_that_replaced_a_refused_one_is_replaced_itself_after_30_s_and_n
         authorizations(&script),
         [None, first, None, second.clone(), second.clone(), second, None, third]
     );
+}
+
+/// A list that is written by hand, with nothing but what a list must have.
+#[derive(Clone, Debug)]
+struct ByHand(u32);
+
+impl Endpoint for ByHand {
+    type Api = Numbers;
+    type Output = Page<u32>;
+    const OPERATION: &'static str = "numbers.by_hand";
+    const IDEMPOTENCY: Idempotency = Idempotency::Safe;
+
+    fn to_request(&self, base: &Url) -> Result<ApiRequest> {
+        let method = http::Method::GET;
+        ApiRequest::builder(Self::OPERATION, Self::IDEMPOTENCY, method, base, &["numbers"])
+            .query("page", Some(self.0))
+            .finish()
+    }
+
+    fn decode(&self, meta: &Meta, body: &Bytes) -> Result<Page<u32>> {
+        let body: Body = json::decode(meta, body)?;
+        let next = body.next.map(|_| Cursor::new((self.0 + 1).to_string()));
+        Ok(Page::new(body.numbers, next))
+    }
+}
+
+impl PagedEndpoint for ByHand {
+    type Item = u32;
+
+    fn at(&self, cursor: &Cursor) -> Self {
+        Self(cursor.as_str().parse().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_written_by_hand_ends_where_it_says_and_fails_where_it_fails() {
+    let (script, _, client) = scripted();
+    script.respond(200, r#"{"numbers":[1,1],"next":"more"}"#);
+    script.respond(200, r#"{"numbers":[1]}"#);
+    let items = client.items(ByHand(0)).try_collect().await.unwrap();
+    assert_eq!(items, [1, 1, 1], "without keys, nothing counts as the same");
+    script.respond(200, r#"{"numbers":[1],"next":"more"}"#);
+    script.respond(404, "");
+    let error = client.items(ByHand(0)).try_collect().await.unwrap_err();
+    assert_eq!((error.kind(), error.cursor().unwrap().as_str()), (ErrorKind::NotFound, "1"));
+    let pages: Vec<_> =
+        script.sent().iter().map(|sent| sent.url().query().unwrap().to_owned()).collect();
+    assert_eq!(pages, ["page=0", "page=1", "page=0", "page=1"]);
 }
 
 /// Has a new token whenever it is asked for one.
