@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_caller_behind_others_waits_for_as_long_as_they_take() {
+        let (pacer, clock, begun) = (Pacer::default(), clock(), SystemClock.now());
+        let rate = Rate::new("reads", 2, 10 * SECOND);
+        let permits = (0..7).map(|_| pacer.permit(rate, &clock, begun + 35 * SECOND));
+        let admitted = futures_util::future::join_all(permits).await;
+        assert_eq!((admitted, at(begun)), (vec![true; 7], 30 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn kinds_do_not_wait_for_each_other_and_nobody_waits_in_vain() {
         let (pacer, clock, begun) = (Pacer::default(), clock(), SystemClock.now());
         let (slow, fast) = (Rate::new("slow", 0, 9 * SECOND), Rate::new("fast", 2, SECOND));

@@ -284,3 +284,18 @@ mod millis {
         u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_later_than_a_start_once_everything_that_it_sent_has_arrived() {
+        let target = Target::new(crate::vendor::Vendor::new("acme"), "nightly");
+        let (prepared, bounds) = (DateTime::UNIX_EPOCH, Bounds::default());
+        let arrived = TimeDelta::from_std(bounds.arrived()).unwrap();
+        let intent = StartIntent::new(target, None, prepared, bounds);
+        assert!(!intent.is_later(prepared + arrived));
+        assert!(intent.is_later(prepared + arrived + TimeDelta::milliseconds(1)));
+    }
+}

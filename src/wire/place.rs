@@ -201,6 +201,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_deeper_than_a_path_moves_nothing_in_it() {
+        let open = "[".repeat(Path::DEEPEST);
+        for (text, last) in [("1,2,", 2), ("[1,2],", 1), ("[[1,2],{\"a\":3,\"b\":4}],", 1)] {
+            let text = format!("{open}{text}");
+            let Path(steps) = Path::at(&text, text.len());
+            assert_eq!(steps.len(), Path::DEEPEST, "{text}");
+            assert!(matches!(steps.last(), Some(Step::Index(index)) if *index == last), "{text}");
+        }
+    }
+
+    #[test]
     fn the_path_of_an_error_leads_to_the_wrong_value() {
         for (text, place) in [
             (r#"{"id": "x"}"#, "id"),

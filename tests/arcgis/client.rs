@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::{Method, Response};
 use scheduled_runs::arcgis::{
@@ -881,6 +881,24 @@ impl Endpoint for Elsewhere {
 }
 
 /// The token goes to the portal and to the Notebook Server, and nowhere else.
+#[tokio::test]
+async fn only_a_notebook_server_is_known_to_keep_the_jobs_that_have_ended() {
+    let server = "https://notebooks.initech.example/notebook";
+    for (server, kept_since) in [(None, Some(DateTime::<Utc>::MAX_UTC)), (Some(server), None)] {
+        let (script, _, builder) = scripted();
+        let builder = match server {
+            Some(server) => builder.notebook_server(server),
+            None => builder,
+        };
+        let client = builder.build().unwrap();
+        script.respond(200, r#"{"asyncJobs":[],"total":0}"#);
+        let target = client.notebook_target("n");
+        let recent = client.recent_runs(&target, None, &CallLimits::default()).await.unwrap();
+        assert_eq!((recent.page.items.len(), recent.kept_since), (0, kept_since), "{server:?}");
+        assert_eq!(script.sent().len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_credential_goes_to_the_portal_and_the_notebook_server_only() {
     let (script, clock, builder) = scripted();

@@ -17,7 +17,7 @@ use scheduled_runs::foundry::{
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
-    CallLimits, CancelOutcome, ErrorKind, Phase, RunProvider as _, RunProviderExt as _, RunRef,
+    CallLimits, CancelOutcome, ErrorKind, Phase, RunProvider, RunProviderExt as _, RunRef,
 };
 use serde_json::{Value, json};
 
@@ -215,6 +215,15 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
     assert!(last.items.is_empty() && last.next.is_none());
     assert_eq!(script.sent()[2].url().query(), Some("pageToken=t"));
     assert_eq!(script.sent().len(), 3);
+}
+
+#[test]
+fn a_provider_works_in_the_account_of_its_client() {
+    let named = foundry::Client::builder().hostname("example.palantirfoundry.com");
+    let named = named.scope("the-account").build().unwrap();
+    assert_eq!(RunProvider::scope(&named), Some("the-account"));
+    let (_, _, client) = start();
+    assert_eq!(RunProvider::scope(&client), client.scope());
 }
 
 #[tokio::test]

@@ -157,7 +157,8 @@ fn the_guide_has_a_table_of_all_spans_and_events() {
 async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     let log = Log::listen();
     let fake = FakeAdobe::start().await;
-    let client = fake.client_builder().clock(ManualClock::new()).build().unwrap();
+    let clock = ManualClock::new();
+    let client = fake.client_builder().clock(clock.clone()).build().unwrap();
     let failing = adobe::target("nightly-orders");
 
     fake.fail_next(503);
@@ -167,9 +168,21 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     let done = client.trigger_and_wait(&failing).await.unwrap();
     assert!(done.success().is_err());
     client.send(adobe::GetSchedule::new("nobody-knows-it")).await.unwrap_err();
+    let run = client.trigger(&failing).await.unwrap();
+    let begun = clock.elapsed();
+    client.wait(&run).await.unwrap();
+    let waited = clock.elapsed().as_millis() - begun.as_millis();
+    let waited = format!(" elapsed_ms={waited} ");
+    let unknown = failing.run("nobody-knows-it");
+    assert_eq!(client.wait(&unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
     let token = fake.access_token();
 
     let text = log.text();
+    let of_run = |line: &&str| line.contains("wait ended") && line.contains(&run.to_string());
+    let ended = text.lines().find(of_run).unwrap();
+    assert!(ended.contains(&waited) && !waited.contains("=0 "), "{ended}");
+    let failed = format!("run={unknown} error.type=\"not_found\"");
+    assert!(text.contains(&failed), "{failed} is not in\n{text}");
     for told in [
         "scheduled_runs.call{otel.name=\"adobe.schedules.list\" otel.kind=\"client\" vendor=\"adobe\"",
         "http.request.method=\"GET\" server.address=\"127.0.0.1\"",
@@ -184,6 +197,7 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     ] {
         assert!(text.contains(told), "{told} is not in\n{text}");
     }
+    assert!(!text.contains("http.request.resend_count=0"), "most calls are not retried\n{text}");
     assert!(text.contains("hyper_util::"), "the dependencies are heard, too");
 
     let stem = token.rsplit_once('-').unwrap().0;

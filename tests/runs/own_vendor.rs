@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::Response;
 use scheduled_runs::client::{
-    Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, CountedList, Credential,
+    Api, ApiRequest, Basic, Bearer, BodyLimits, CachedToken, Clock as _, CountedList, Credential,
     CredentialContext, Dialect, Endpoint, Idempotency, Limits, LinkPolicy, ListSettings, Meta,
     PagedEndpoint, Rate, RawResponse, Refusal, RequestBuilder, ReqwestTransport, RetryPolicy,
-    Service, Token, Transport, TransportError, TransportErrorKind, Vendor, Verdict, json, oauth,
-    operation,
+    Service, SystemClock, Token, Transport, TransportError, TransportErrorKind, Vendor, Verdict,
+    json, oauth, operation,
 };
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::wire::DriftKind;
@@ -644,6 +644,50 @@ async fn a_token_is_renewed_when_a_tenth_of_its_life_is_left_and_not_used_beyond
     let error = client.send(Create::new("numbers")).await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Auth, false));
     assert_eq!(script.sent().len(), 6, "nothing is sent with a token that has expired");
+}
+
+/// Responds to what its script holds, and to a request for a token no more once it stalls.
+#[derive(Clone, Debug, Default)]
+struct Stalling {
+    script: ScriptedTransport,
+    stalls: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Transport for Stalling {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> std::result::Result<Response<Bytes>, TransportError> {
+        if self.stalls.load(Ordering::SeqCst) && request.url().path().ends_with("/token") {
+            std::future::pending::<()>().await;
+        }
+        self.script.send(request, limits).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_renewal_takes_half_of_a_calls_time_at_most_and_no_more_than_5_s() {
+    for (deadline, waited) in [(4, 2), (60, 5)].map(|(a, b)| (Duration::from_secs(a), b)) {
+        let (transport, clock) = (Stalling::default(), ManualClock::new());
+        let (script, builder) = (transport.script.clone(), Client::<Numbers>::builder());
+        let builder = builder.transport(transport.clone()).clock(clock.clone());
+        let client = builder.credential(token_source()).build().unwrap();
+        script.respond(200, r#"{"access_token":"first"}"#);
+        script.respond(200, "1");
+        client.send(Create::new("numbers")).await.unwrap();
+
+        clock.advance(Duration::from_secs(95));
+        transport.stalls.store(true, Ordering::SeqCst);
+        script.respond(200, "1");
+        let time = SystemClock::default();
+        let begun = time.now();
+        client.call(Create::new("numbers")).deadline(deadline).send().await.unwrap();
+        assert_eq!((time.now() - begun).as_secs(), waited, "{deadline:?}");
+        let first = Some("first".to_owned());
+        assert_eq!(authorizations(&script), [None, first.clone(), first], "the old one is good");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use scheduled_runs::client::{
     ApiRequest, Clock, Credential, CredentialContext, Endpoint, Idempotency, Limits, Meta,
     TransportErrorKind,
 };
-use scheduled_runs::run::{Capabilities, Events, RecentRuns, Triggered};
+use scheduled_runs::run::{Capabilities, Events, RecentRuns, Recovery, Triggered};
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::{FakeProvider, ManualClock, ScriptedTransport};
 use scheduled_runs::{
@@ -297,7 +297,9 @@ async fn a_cancel_that_is_refused_has_come_too_late_only_if_the_run_has_ended() 
         let (script, _, client) = scripted();
         let responses: Vec<_> = [going()].into_iter().chain(then).collect();
         let count = responses.len();
-        responses.into_iter().for_each(|(status, body)| script.respond(status, body));
+        for (status, body) in responses {
+            script.respond(status, body);
+        }
         let cancelled = client.cancel(&target().run("r1")).await;
         assert_eq!(cancelled.map_err(|error| error.kind()), outcome);
         let sent: Vec<_> = script.sent().iter().map(|sent| sent.method().clone()).collect();
@@ -454,7 +456,7 @@ async fn an_arc_of_a_provider_does_what_the_provider_does() {
     assert_eq!(shared.clock().now(), provider.clock.now());
     assert_eq!(shared.name_run(&target).unwrap(), Some(run.clone()));
     assert_eq!(shared.fetch_durations(&target, &limits).await.unwrap(), [Duration::from_secs(7)]);
-    let queued = shared.fetch_runs(&target, &[run.clone()], &limits).await.unwrap();
+    let queued = shared.fetch_runs(&target, std::slice::from_ref(&run), &limits).await.unwrap();
     assert_eq!(queued, [RunSnapshot::new(run.clone(), Phase::Queued)]);
     let again = shared.fetch_runs_again(&target, &queued, &limits).await.unwrap();
     assert_eq!(again, [RunSnapshot::new(run.clone(), Phase::Failed)]);
@@ -970,6 +972,25 @@ async fn whatever_prevents_a_recovery_the_run_may_have_started() {
     let prepared = scoped.prepare(&scoped.target("nightly")).await.unwrap();
     let error = elsewhere.recover(prepared.intent()).await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Config, true));
+}
+
+#[tokio::test]
+async fn a_recovery_that_is_too_early_to_decide_asks_the_vendor_nothing() {
+    let provider = FakeProvider::new();
+    let prepared = provider.prepare(&provider.target("nightly")).await.unwrap();
+    let (listed, intent) = (provider.lists(), prepared.intent().clone());
+    let recovery = provider.recover(&intent).await.unwrap();
+    assert!(matches!(recovery, Recovery::Undecided { .. }), "{recovery:?}");
+    assert_eq!((provider.lists(), provider.polls()), (listed, 0));
+}
+
+#[tokio::test]
+async fn a_run_that_was_triggered_here_may_be_missing_for_a_minute_and_no_longer() {
+    let provider = Written::new(Capabilities::new().trigger_names_run());
+    let run = provider.trigger(&provider.target()).await.unwrap();
+    let wait = provider.wait(&run).every(Duration::from_secs(20));
+    assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(provider.clock.elapsed(), Duration::from_secs(60));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Waits that go on for ever, runs that join a wait, what a dropped wait cancels, and lists of runs since a time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -441,6 +442,46 @@ async fn a_run_that_joins_in_a_pause_is_polled_in_it_and_one_that_joins_twice_go
     assert_eq!((error.kind(), error.run()), (ErrorKind::WaitTimeout, Some(&slow)));
     assert_eq!(provider.manual_clock().elapsed(), Duration::from_secs(60));
     assert!(error.last_snapshot().is_some());
+}
+
+/// A vendor whose runs have succeeded, and who counts how many polls it has at once.
+#[derive(Debug, Default)]
+struct Counting {
+    clock: ManualClock,
+    polls: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl RunProvider for Counting {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("counting")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        self.most.fetch_max(self.polls.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        self.polls.fetch_sub(1, Ordering::SeqCst);
+        Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_very_many_targets_polls_32_of_them_at_once() {
+    let provider = Counting::default();
+    let run = |target: u32| Target::new(Vendor::new("counting"), target.to_string()).run("r");
+    let ends: Vec<_> = provider.wait_all((0..100).map(run)).ends().try_collect().await.unwrap();
+    assert_eq!((ends.len(), provider.most.into_inner()), (100, 32));
 }
 
 /// A vendor whose run `broken` can never be polled, and whose others end at the third poll.

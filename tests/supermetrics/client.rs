@@ -430,6 +430,16 @@ async fn a_long_query_is_started_in_a_body() {
     assert_eq!((request.method().as_str(), request.url().query()), ("POST", None));
     assert_eq!(parameters(request)["sync_timeout"], 0);
     assert_eq!(run.id(), "s-1");
+
+    let padded = |length| supermetrics::target(&query().filter("x".repeat(length)));
+    let shortest = padded(1).id().len();
+    for (length, method) in [(1500, "GET"), (1501, "POST")] {
+        let target = padded(1 + length - shortest);
+        assert_eq!(target.id().len(), length);
+        script.respond(200, state("QUEUED"));
+        client.trigger(&target).await.unwrap();
+        assert_eq!(script.sent().last().unwrap().method(), method, "{length}");
+    }
 }
 
 #[tokio::test]
@@ -632,6 +642,13 @@ async fn the_runs_of_a_target_are_found_in_the_history() {
         parameters(script.sent().last().unwrap()),
         json!({ "ds_ids": ["GAWA"], "since": "89 days ago", "offset": 0, "limit": 1000 })
     );
+
+    script.respond(200, history.to_string());
+    let limits = CallLimits::default();
+    let wanted = [ours.clone(), foreign.clone()];
+    let listed = client.fetch_runs(&target, &wanted, &limits).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|run| (run.run.id(), run.phase)).collect();
+    assert_eq!(listed, [(ours.id(), Phase::Running)], "by one request, of this target only");
 
     script.respond(200, history.to_string());
     script.respond(200, history.to_string());
