@@ -183,17 +183,18 @@ pub(crate) struct Secrets<'r> {
 
 impl Secrets<'_> {
     /// The texts to hide: of a header `Bearer abc` also `abc`, wherever it stands.
-    fn texts(&self) -> impl Iterator<Item = &str> {
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
         let sensitive = self.headers.values().filter(|value| value.is_sensitive());
         let sent = sensitive.flat_map(|value| {
-            let text = str::from_utf8(value.as_bytes()).unwrap_or_default();
-            std::iter::once(text).chain(text.split_once(' ').map(|(_, token)| token))
+            let text = value.as_bytes();
+            let space = text.iter().position(|byte| *byte == b' ');
+            std::iter::once(text).chain(space.and_then(|space| text.get(space + 1..)))
         });
-        self.hidden.iter().map(SecretString::expose_secret).chain(sent)
+        self.hidden.iter().map(|secret| secret.expose_secret().as_bytes()).chain(sent)
     }
 
     pub(crate) fn contain(&self, secret: &str) -> bool {
-        self.texts().any(|known| known == secret)
+        self.texts().any(|known| known == secret.as_bytes())
     }
 
     /// The text with every known secret replaced, in whatever case, also in the encodings that servers
@@ -201,12 +202,17 @@ impl Secrets<'_> {
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         // All are looked for in the text as it came: a secret that is part of another one must not tear it apart.
         let mut places = Vec::new();
-        for secret in self.texts().filter(|secret| secret.len() >= SHORTEST_SECRET) {
-            find(secret.as_bytes(), text.as_bytes(), &mut places);
+        let letters = Letters::of(text.as_bytes());
+        // However it is written, a secret takes no less room than it is long.
+        let lengths = SHORTEST_SECRET..=text.len();
+        for secret in self.texts().filter(|secret| lengths.contains(&secret.len())) {
+            if letters.may_hold(secret) {
+                find(secret, text.as_bytes(), &mut places);
+            }
             // Base64 is the shorter of the two.
             let has_room = text.len() >= secret.len() + secret.len() / 3;
-            if has_room && may_hold_encoded(secret.as_bytes(), text.as_bytes()) {
-                for encoded in encodings(secret.as_bytes()) {
+            if has_room && may_hold_encoded(secret, text.as_bytes(), letters) {
+                for encoded in encodings(secret) {
                     find(encoded.as_bytes(), text.as_bytes(), &mut places);
                 }
             }
@@ -249,9 +255,36 @@ impl Secrets<'_> {
     }
 }
 
-/// Whether the text holds what the first bytes of the secret are in base64 or hexadecimal. The request id of each response is
-/// searched, so this must cost little.
-fn may_hold_encoded(secret: &[u8], text: &[u8]) -> bool {
+/// Which letters a text has, in either case. Some letters share a bit, so it may have a letter fewer than it seems. The request
+/// id of each response is searched, and most ids are known by their letters to hold no secret.
+#[derive(Clone, Copy)]
+struct Letters(u64);
+
+impl Letters {
+    /// A secret that is escaped, percent-encoded or a field of a form has one of them where it differs.
+    const SIGNS: u64 = Self::bit(b'%') | Self::bit(b'\\') | Self::bit(b'&') | Self::bit(b'+');
+
+    fn of(text: &[u8]) -> Self {
+        Self(text.iter().fold(0, |letters, letter| letters | Self::bit(*letter)))
+    }
+
+    /// The same for both cases of a letter, which differ in the sixth bit only.
+    const fn bit(letter: u8) -> u64 {
+        1 << ((letter & 0b1_1111) | (letter >> 1 & 0b10_0000))
+    }
+
+    fn have_all(self, text: &[u8]) -> bool {
+        text.iter().all(|letter| self.0 & Self::bit(*letter) != 0)
+    }
+
+    /// Whether the text may hold the secret, as it is or as [`after_byte`] reads it.
+    fn may_hold(self, secret: &[u8]) -> bool {
+        self.0 & Self::SIGNS != 0 || self.have_all(secret)
+    }
+}
+
+/// Whether the text holds what the first bytes of the secret are in base64 or hexadecimal.
+fn may_hold_encoded(secret: &[u8], text: &[u8], letters: Letters) -> bool {
     let mut base64 = [0; 4];
     let Some(first @ &[one, two, _]) = secret.first_chunk::<3>() else { return false };
     let ([a, b], [c, d]) = (in_hex(one), in_hex(two));
@@ -259,8 +292,10 @@ fn may_hold_encoded(secret: &[u8], text: &[u8]) -> bool {
     // These differ between the alphabets, and may be percent-encoded.
     let is_certain = is_written && base64.iter().all(u8::is_ascii_alphanumeric);
     let holds = |start: [u8; 4]| {
-        places_of(start[0], text)
-            .any(|at| text.get(at..at + 4).is_some_and(|four| four.eq_ignore_ascii_case(&start)))
+        letters.have_all(&start)
+            && places_of(start[0], text).any(|at| {
+                text.get(at..at + 4).is_some_and(|four| four.eq_ignore_ascii_case(&start))
+            })
     };
     !is_certain || holds(base64) || holds([a, b, c, d])
 }
@@ -496,6 +531,22 @@ mod tests {
                 "password=REDACTED&f=json"
             );
         }
+    }
+
+    #[test]
+    fn letters_that_may_stand_for_each_other_share_a_bit() {
+        for (one, other) in (0..=u8::MAX).flat_map(|one| (0..=u8::MAX).map(move |two| (one, two))) {
+            let same = Letters::bit(one) == Letters::bit(other);
+            assert!(same || !one.eq_ignore_ascii_case(&other), "{one} {other}");
+            // Otherwise the shortcut would spare no work.
+            let are_words = one.is_ascii_alphanumeric() && other.is_ascii_alphanumeric();
+            assert!(!same || !are_words || one.eq_ignore_ascii_case(&other), "{one} {other}");
+        }
+        for sign in [b'%', b'\\', b'&', b'+'] {
+            assert!(Letters::of(&[b'x', sign]).may_hold(b"canary"));
+        }
+        assert!(Letters::of(b"a CANARY").may_hold(b"canary"));
+        assert!(!Letters::of(b"a CANAR").may_hold(b"canary"));
     }
 
     #[test]
