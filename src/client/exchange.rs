@@ -169,15 +169,15 @@ async fn attempts(
         if let Err(late) = permit(session, request.operation()).await {
             return Err(finish(session, &request, late, attempts));
         }
+        let begun = core.clock.now();
         if attempts.is_empty() {
             // The client's own limit counts from here: waiting for the rate limit is not the vendor being slow. A deadline that
             // the caller has set counts from the start, and is in `session.deadline` already.
             let limit = session.options.deadline.unwrap_or(core.limits.call);
-            session.deadline = session.deadline.min(clock::after(core.clock.now(), limit));
+            session.deadline = session.deadline.min(clock::after(begun, limit));
         }
 
         request.set_attempt(attempts.len());
-        let begun = core.clock.now();
         let mut record = Attempt::begin(core.clock.utc());
         let outcome = attempt(session, &mut request, &mut record, accept).await;
         record.elapsed = core.clock.now().saturating_duration_since(begun);

@@ -15,7 +15,7 @@ use url::Url;
 use super::lease::Expiry;
 use crate::error::{Error, Result};
 use crate::redact::{CurlLine, Secrets, ShownHeaders, ShownUrl};
-use crate::wire::UNRESERVED;
+use crate::wire::{UNRESERVED, is_unreserved};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -64,14 +64,19 @@ impl ApiRequest {
         base: &Url,
         segments: &[&str],
     ) -> RequestBuilder {
-        let checked = segments.iter().try_for_each(|segment| PathSegment::new(segment).map(drop));
+        let mut are_plain = true;
+        let checked = segments.iter().try_for_each(|segment| {
+            let is_plain = PathSegment(segment).is_plain();
+            are_plain &= is_plain;
+            PathSegment(segment).checked(is_plain).map(drop)
+        });
         let root = base.path().trim_end_matches('/');
         let mut url = base.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        if segments.iter().all(|segment| PathSegment(segment).is_plain())
-            && let Ok(mut path) = url.path_segments_mut()
-        {
+        if url.query().is_some() || url.fragment().is_some() {
+            url.set_query(None);
+            url.set_fragment(None);
+        }
+        if are_plain && let Ok(mut path) = url.path_segments_mut() {
             // As below, but the path of the base is not parsed once more.
             (root.len()..base.path().len()).for_each(|_| _ = path.pop_if_empty());
             path.extend(segments);
@@ -541,25 +546,28 @@ impl<'a> PathSegment<'a> {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config); it says what is wrong and does not repeat the text.
     pub fn new(text: &'a str) -> Result<Self> {
+        Self(text).checked(Self(text).is_plain())
+    }
+
+    fn checked(self, is_plain: bool) -> Result<Self> {
+        let text = self.0;
         let fault = if text.is_empty() {
             "is empty"
         } else if text == "." || text == ".." {
             "is `.` or `..`, which a URL cannot hold"
         } else if text.len() > Self::LONGEST {
             "is longer than 1,024 bytes"
-        } else if !text.bytes().all(|byte| byte.is_ascii_graphic())
-            && text.chars().any(char::is_control)
-        {
+        } else if !is_plain && text.chars().any(char::is_control) {
             "holds control characters, such as a line break; trim it"
         } else {
-            return Ok(Self(text));
+            return Ok(self);
         };
         Err(Error::config(format!("an id in the path {fault}")))
     }
 
     /// Whether it is written as it is.
     fn is_plain(&self) -> bool {
-        matches!(self.encoded().into(), Cow::Borrowed(_))
+        self.0.bytes().all(is_unreserved)
     }
 
     fn encoded(&self) -> PercentEncode<'_> {
@@ -624,6 +632,8 @@ mod tests {
             let request = get(&["a", id, "z"]).finish().unwrap();
             assert_eq!(request.url().path(), path);
             assert_eq!(request.url().path_segments().unwrap().count(), 4);
+            let is_plain = matches!(PathSegment(id).encoded().into(), Cow::Borrowed(_));
+            assert_eq!(PathSegment(id).is_plain(), is_plain, "{id}");
         }
     }
 

@@ -338,7 +338,7 @@ async fn read_body(
     limits: BodyLimits,
 ) -> Result<Bytes, TransportError> {
     let too_large = || TransportError::new(TransportErrorKind::TooLarge);
-    if announced(answer.headers()).is_some_and(|length| length > limits.max_body as u64) {
+    if answer.content_length().is_some_and(|length| length > limits.max_body as u64) {
         return Err(too_large());
     }
     let mut body = BytesMut::new();
