@@ -19,9 +19,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Vi
 /// | `as "size" with lenient::count` | read by this function, in the form of serde's `deserialize_with`; its `Default`, if it is missing |
 /// | `as "id" required text_id` | read by this function; an error if it is missing |
 ///
-/// `#[serde(…)]` at a member says how it is written. Unknown members are skipped; of a member that is there twice, the last
-/// one counts. A struct that is not `pub` may have a type parameter, which only members without a function name. What does not fit
-/// derives `Deserialize`.
+/// `#[serde(…)]` at a member says how it is written. Unknown members are skipped; a member that is there twice is an error. A struct
+/// that is not `pub` may have a type parameter, which only members without a function name. What does not fit derives `Deserialize`.
 macro_rules! model {
     (
         $(#[$meta:meta])*
@@ -90,6 +89,7 @@ macro_rules! model {
                     while let Some(name) = map.next_key_seed(__model::Name(__member))? {
                         match name {
                             $( Some(__Member::$member) => {
+                                __model::once($member.is_some(), $crate::wire::model!(@name $member $($wire)?))?;
                                 $member = Some($crate::wire::model!(@value map, $type $($(, $how $($with)?)?)?));
                             } )*
                             None => {
@@ -193,6 +193,11 @@ impl<T> Visitor<'_> for Name<T> {
     }
 }
 
+/// Refuses a member that has been read: nobody can tell which of its values is meant.
+pub(crate) fn once<E: Error>(was_read: bool, name: &'static str) -> Result<(), E> {
+    if was_read { Err(E::duplicate_field(name)) } else { Ok(()) }
+}
+
 /// The value of a member that is missing: `None`, if it is an `Option`.
 pub(crate) fn missing<'de, T: Deserialize<'de>, E: Error>(name: &'static str) -> Result<T, E> {
     struct Missing<E>(&'static str, PhantomData<E>);
@@ -256,7 +261,7 @@ mod tests {
 
     #[test]
     fn members_are_read_by_their_names_and_written_under_the_first() {
-        let json = r#"{"new":[{}],"owner":7,"id":1,"name":"a","type":"b","run_at":"c","tags":["d"],"size":"9","id":2}"#;
+        let json = r#"{"new":[{}],"owner":7,"id":2,"name":"a","type":"b","run_at":"c","tags":["d"],"size":"9"}"#;
         let job = read(json).unwrap();
         let [name, r#type, run_at] = ["a", "b", "c"].map(|text| Some(text.to_owned()));
         let tags = vec!["d".to_owned()];
@@ -283,6 +288,10 @@ mod tests {
             (
                 r#"{"id":1,"tags":null}"#,
                 "invalid type: null, expected a sequence at line 1 column 19",
+            ),
+            (
+                r#"{"id":1,"runAt":"a","run_at":null}"#,
+                "duplicate field `runAt` at line 1 column 28",
             ),
             ("[1]", "invalid type: sequence, expected struct Job at line 1 column 1"),
         ] {
