@@ -185,6 +185,7 @@ async fn calls_repetitions_and_waits_are_told_and_no_secret_or_body_is() {
     assert!(text.contains(&failed), "{failed} is not in\n{text}");
     for told in [
         "scheduled_runs.call{otel.name=\"adobe.schedules.list\" otel.kind=\"client\" vendor=\"adobe\"",
+        " url.full=\"http://127.0.0.1:",
         "http.request.method=\"GET\" server.address=\"127.0.0.1\"",
         "the call is retried attempt=1 error.type=\"server\" http.response.status_code=503",
         "http.request.resend_count=1 http.response.status_code=200",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
@@ -321,6 +321,86 @@ async fn a_failed_run_is_explained_by_the_state_of_its_own_query_where_there_is_
     assert_eq!(failed.phase, Phase::Failed, "the cancelled query is of another schedule");
     let failure = failed.failure.unwrap().to_string();
     assert!(failure.contains("ended as TIMEOUT") && failure.contains("q2"), "{failure}");
+}
+
+/// What one look at a list shows: pages of runs, each with its age in hours.
+type Listed = Vec<Vec<(&'static str, i64)>>;
+
+/// A vendor whose triggers name no run. Of its lists the test says what each look at them shows; the last one stays.
+#[derive(Debug)]
+struct Lists {
+    lists: Vec<Listed>,
+    looks: AtomicUsize,
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl RunProvider for Lists {
+    fn vendor(&self) -> Vendor {
+        Vendor::new("own")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().list().trigger()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
+    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
+        Err(written(ErrorKind::NotFound))
+    }
+
+    async fn send_trigger(
+        &self,
+        _: &Target,
+        _: Option<&RunRef>,
+        _: &CallLimits,
+    ) -> Result<Triggered> {
+        Ok(Triggered::new(None))
+    }
+
+    async fn recent_runs(
+        &self,
+        target: &Target,
+        cursor: Option<Cursor>,
+        _: &CallLimits,
+    ) -> Result<RecentRuns> {
+        let page: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        let looks = self.looks.fetch_add(usize::from(page == 0), Ordering::Relaxed);
+        let look = if page == 0 { looks } else { looks - 1 };
+        let list = self.lists.get(look).or(self.lists.last()).unwrap();
+        let (start, now) = (self.clock.utc() - self.clock.elapsed(), self.clock.utc());
+        let runs = list[page].iter().map(|(id, hours)| {
+            let mut run = RunSnapshot::new(target.run(*id), Phase::Running);
+            run.created = Some(start - TimeDelta::hours(*hours));
+            run
+        });
+        let next = (page + 1 < list.len()).then(|| Cursor::new((page + 1).to_string()));
+        Ok(RecentRuns::new(Page::new(runs.collect(), next), Some(now)))
+    }
+}
+
+#[tokio::test]
+async fn a_new_run_is_searched_behind_known_ones_and_must_stay_the_only_one() {
+    let known = || vec![vec![("known-1", 1)], vec![("known-2", 48)]];
+    let first = |ids: &[&'static str]| vec![ids.iter().map(|id| (*id, 0)).collect()];
+    for (lists, found) in [
+        // It is sorted by the time for which it was due.
+        (
+            vec![known(), vec![vec![("known-1", 1)], vec![("new", 2), ("known-2", 48)]]],
+            Ok("new".to_owned()),
+        ),
+        (vec![first(&[]), first(&[]), first(&["new"])], Ok("new".to_owned())),
+        (vec![first(&[]), first(&[]), first(&["new"]), first(&["new", "late"])], Err(2)),
+    ] {
+        let provider = Lists { lists, looks: AtomicUsize::new(0), clock: ManualClock::new() };
+        let target = Target::new(provider.vendor(), "t");
+        let found_run = provider.trigger(&target).settle(Duration::from_secs(1)).await;
+        let found_run = found_run.map(|run| run.id().to_owned());
+        assert_eq!(found_run.map_err(|error| error.candidates().len()), found);
+    }
 }
 
 /// A vendor of which the test says what it can do and what its calls return.
