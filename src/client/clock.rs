@@ -85,3 +85,15 @@ impl Clock for Hands {
 
     async fn sleep(&self, _: Duration) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_that_no_clock_can_count_ends_in_thirty_years() {
+        let (now, hour) = (SystemClock.now(), Duration::from_secs(3600));
+        assert_eq!(after(now, hour).duration_since(now), hour);
+        assert_eq!(after(now, Duration::MAX).duration_since(now), hour * 24 * 365 * 30);
+    }
+}

@@ -309,6 +309,17 @@ mod tests {
     }
 
     #[test]
+    fn durations_of_more_than_30_days_are_not_believed() {
+        let month = 30 * 24 * 3600;
+        let interval = |seconds| {
+            let [every, floor, ceiling] = [5, 1, 60].map(Duration::from_secs);
+            history(&[seconds; 5]).paced_interval(Duration::ZERO, every, floor, ceiling)
+        };
+        assert!(interval(month).is_some());
+        assert!(interval(month + 1).is_none());
+    }
+
+    #[test]
     fn only_runs_of_the_same_target_in_the_same_account_are_recorded() {
         let acme = |id: &str| Target::new(Vendor::new("acme"), id);
         for (of, run, recorded) in [
