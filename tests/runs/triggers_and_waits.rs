@@ -323,13 +323,13 @@ async fn a_failed_run_is_explained_by_the_state_of_its_own_query_where_there_is_
     assert!(failure.contains("ended as TIMEOUT") && failure.contains("q2"), "{failure}");
 }
 
-/// What one look at a list shows: pages of runs, each with its age in hours.
+/// What one request for a list shows: pages of runs, each with its age in hours.
 type Listed = Vec<Vec<(&'static str, i64)>>;
 
-/// A vendor whose triggers name no run. Of its lists the test says what each look at them shows; the last one stays.
+/// A vendor whose triggers name no run. The test says what each request for its list shows; the last one stays.
 #[derive(Debug)]
 struct Lists {
-    lists: Vec<Listed>,
+    shown: Vec<Listed>,
     looks: AtomicUsize,
     clock: ManualClock,
 }
@@ -370,7 +370,7 @@ impl RunProvider for Lists {
         let page: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
         let looks = self.looks.fetch_add(usize::from(page == 0), Ordering::Relaxed);
         let look = if page == 0 { looks } else { looks - 1 };
-        let list = self.lists.get(look).or(self.lists.last()).unwrap();
+        let list = self.shown.get(look).or(self.shown.last()).unwrap();
         let (start, now) = (self.clock.utc() - self.clock.elapsed(), self.clock.utc());
         let runs = list[page].iter().map(|(id, hours)| {
             let mut run = RunSnapshot::new(target.run(*id), Phase::Running);
@@ -395,7 +395,8 @@ async fn a_new_run_is_searched_behind_known_ones_and_must_stay_the_only_one() {
         (vec![first(&[]), first(&[]), first(&["new"])], Ok("new".to_owned())),
         (vec![first(&[]), first(&[]), first(&["new"]), first(&["new", "late"])], Err(2)),
     ] {
-        let provider = Lists { lists, looks: AtomicUsize::new(0), clock: ManualClock::new() };
+        let provider =
+            Lists { shown: lists, looks: AtomicUsize::new(0), clock: ManualClock::new() };
         let target = Target::new(provider.vendor(), "t");
         let found_run = provider.trigger(&target).settle(Duration::from_secs(1)).await;
         let found_run = found_run.map(|run| run.id().to_owned());
