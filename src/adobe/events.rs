@@ -16,7 +16,6 @@ model! {
     /// Source: Adobe I/O Events, FAQ. `recipient_client_id` is the old name, which is sent beside the new one until the end of 2026.
     /// Inferred: which of `data` and `event` has the payload of Query Service is not documented; providers that do not speak
     /// `CloudEvents` have `event`.
-    #[derive(Default)]
     pub(super) struct Envelope {
         recipientclientid: Option<Box<str>> as "recipientclientid" with lenient::text,
         recipient_client_id: Option<Box<str>> as "recipient_client_id" with lenient::text,
@@ -59,7 +58,6 @@ model! {
 
 model! {
     /// Of the whole run, or of one of its activities.
-    #[derive(Default)]
     struct Metrics {
         status_summary: Option<StatusSummary> as "statusSummary" with lenient::object,
     }
@@ -68,7 +66,6 @@ model! {
 type Activity = Metrics;
 
 model! {
-    #[derive(Default)]
     struct StatusSummary {
         status: Option<Box<str>> as "status" with lenient::text,
         extensions: Option<Extensions> as "extensions" with lenient::object,
@@ -76,7 +73,6 @@ model! {
 }
 
 model! {
-    #[derive(Default)]
     struct Extensions {
         schedule_run_id: Option<Box<str>> as "scheduleRunId" with lenient::text,
     }

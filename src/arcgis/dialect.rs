@@ -194,7 +194,6 @@ fn html_refusal(response: &RawResponse<'_>) -> Refusal {
 
 model! {
     /// The members that report a failure, of all shapes at once, at the top of a response and inside its `error`.
-    #[derive(Default)]
     struct Body {
         error: Value as "error" default,
         error_description: Option<Box<str>> as "error_description" with lenient::text,

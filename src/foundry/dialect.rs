@@ -119,7 +119,6 @@ fn message(status: StatusCode, error: Option<&VendorError>) -> Cow<'static, str>
 
 model! {
     /// Both shapes of error bodies at once: the API's own, and the one of OAuth 2 (`error`, `error_description`).
-    #[derive(Default)]
     struct Body {
         error_code: Option<Box<str>> as "errorCode" with lenient::text,
         error_name: Option<Box<str>> as "errorName" with lenient::text,
