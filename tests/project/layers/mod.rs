@@ -183,7 +183,8 @@ fn circles<'a>(arrows: &Arrows<'a>) -> BTreeSet<BTreeSet<&'a str>> {
     reached.iter().map(circle).filter(|circle| circle.len() > 1).collect()
 }
 
-fn read(folder: &Path, top: &Path, files: &mut BTreeMap<String, String>) {
+/// The sources in a folder, by their names below the top.
+pub(crate) fn read(folder: &Path, top: &Path, files: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
