@@ -139,9 +139,9 @@ pub(super) async fn run(
     let span = trace::call_span(&core.vendor, &request);
     let observed =
         core.on_call.as_ref().map(|on_call| (on_call, request.clone(), core.clock.now()));
-    // Boxed: it is large, and each future around it would copy it. The allocator is fast below 1 KiB.
-    let ended =
-        trace::inside(&span, Box::pin(attempts(&mut session, request, write, accept))).await;
+    // Boxed: it is large, and each future around it would copy it. The allocator is fast below 1 KiB. Without its type: the compiler
+    // would prove again in each future around it that what is inside is `Send`.
+    let ended = trace::inside(&span, attempts(&mut session, request, write, accept).boxed()).await;
     let (attempts, failure) = match &ended {
         Ok((meta, _)) => (&*meta.attempts, None),
         Err(error) => (error.attempts(), Some(error.kind())),
