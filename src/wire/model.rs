@@ -1,12 +1,13 @@
 //! Models of JSON objects, and the compact reader that they share.
 //!
 //! serde's derive writes about 250 lines for each type that is read, and two more types for each member that is read by a
-//! function. [`model!`] writes one `match` over the names and one over the members; all else is here, once.
+//! function. [`model!`] writes one `match` over the names; all else is here, once.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// Declares an object from the wire: a struct that can be read, and written as well if it is `pub`.
 ///
@@ -71,40 +72,28 @@ macro_rules! model {
         const _: () = {
             use $crate::wire::model as __model;
 
-            #[allow(non_camel_case_types, reason = "named after the members")]
-            enum __Member { $($member,)* }
-
-            fn __member(name: &str) -> Option<__Member> {
-                match name {
-                    $( $crate::wire::model!(@name $member $($wire)?) $($(| $alias)*)? => Some(__Member::$member), )*
-                    _ => None,
-                }
-            }
-
             impl<'de $(, $parameter: serde::Deserialize<'de>)?> __model::Model<'de> for $name $(<$parameter>)? {
                 const NAME: &'static str = stringify!($name);
 
                 fn read<M: serde::de::MapAccess<'de>>(mut map: M) -> Result<Self, M::Error> {
-                    $(let mut $member: Option<$type> = None;)*
-                    while let Some(name) = map.next_key_seed(__model::Name(__member))? {
-                        match name {
-                            $( Some(__Member::$member) => {
-                                __model::once($member.is_some(), $crate::wire::model!(@name $member $($wire)?))?;
-                                $member = Some($crate::wire::model!(@value map, $type $($(, $how $($with)?)?)?));
+                    struct __Read $(<$parameter>)? { $($member: Option<$type>,)* }
+
+                    let mut read = __Read { $($member: None,)* };
+                    while let Some(name) = map.next_key::<__model::Name<'de>>()? {
+                        match &*name.0 {
+                            $( $crate::wire::model!(@name $member $($wire)?) $($(| $alias)*)? => {
+                                let name = $crate::wire::model!(@name $member $($wire)?);
+                                $crate::wire::model!(@read_value (&mut read.$member, name, &mut map), $type $($(, $how $($with)?)?)?)
                             } )*
-                            None => {
-                                map.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
+                            _ => map.next_value::<serde::de::IgnoredAny>().map(drop),
+                        }?;
                     }
-                    Ok(Self {
-                        $(
-                            $member: match $member {
-                                Some(value) => value,
-                                None => $crate::wire::model!(@missing M ($crate::wire::model!(@name $member $($wire)?)) $($($how)?)?),
-                            },
-                        )*
-                    })
+                    $( $crate::wire::model!(@fill (&mut read.$member, $crate::wire::model!(@name $member $($wire)?)) $($($how)?)?)?; )*
+                    match read {
+                        __Read { $($member: Some($member),)* } => Ok(Self { $($member,)* }),
+                        // Each has been filled.
+                        _ => Err(serde::de::Error::custom("a member is missing")),
+                    }
                 }
             }
 
@@ -119,25 +108,23 @@ macro_rules! model {
     (@name $member:ident $wire:literal) => { $wire };
     (@name $member:ident) => { stringify!($member) };
 
-    (@value $map:ident, $type:ty $(, default)?) => { $map.next_value()? };
-    (@value $map:ident, $type:ty, $how:ident $with:path) => {{
-        struct __Value($type);
+    (@read_value $place:tt, $type:ty $(, default)?) => { __model::next $place };
+    (@read_value $place:tt, $type:ty, $how:ident $with:path) => {{
+        enum __Function {}
 
-        impl<'de> serde::Deserialize<'de> for __Value {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $with(deserializer).map(Self)
+        impl __model::Function<$type> for __Function {
+            fn call<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
+                $with(deserializer)
             }
         }
 
-        $map.next_value::<__Value>()?.0
+        __model::next_by::<__Function, _, _> $place
     }};
 
-    (@missing $map:ident $name:tt) => { __model::missing($name)? };
-    (@missing $map:ident $name:tt required) => {
-        return Err(<$map::Error as serde::de::Error>::missing_field($name))
-    };
-    (@missing $map:ident $name:tt with) => { Default::default() };
-    (@missing $map:ident $name:tt default) => { Default::default() };
+    (@fill $place:tt) => { __model::fill $place };
+    (@fill $place:tt required) => { __model::require $place };
+    (@fill $place:tt with) => { __model::fill_by_default $place };
+    (@fill $place:tt default) => { __model::fill_by_default $place };
 }
 
 pub(crate) use model;
@@ -170,36 +157,88 @@ pub(crate) fn read<'de, T: Model<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_struct(T::NAME, &[], Object(PhantomData))
 }
 
-/// Reads the name of a member.
-pub(crate) struct Name<T>(pub fn(&str) -> Option<T>);
+/// The name of a member.
+pub(crate) struct Name<'de>(pub(crate) Cow<'de, str>);
 
-impl<'de, T> DeserializeSeed<'de> for Name<T> {
-    type Value = Option<T>;
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        deserializer.deserialize_identifier(self)
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_identifier(Text)
     }
 }
 
-impl<T> Visitor<'_> for Name<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<T>, E> {
-        Ok(self.0(name))
-    }
+/// A function in the form of serde's `deserialize_with`.
+pub(crate) trait Function<T> {
+    fn call<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>;
 }
 
-/// Refuses a member that has been read: nobody can tell which of its values is meant.
-pub(crate) fn once<E: Error>(was_read: bool, name: &'static str) -> Result<(), E> {
-    if was_read { Err(E::duplicate_field(name)) } else { Ok(()) }
+/// Reads the value of a member. One that has been read is an error: nobody can tell which of its values is meant.
+pub(crate) fn next<'de, T: Deserialize<'de>, M: MapAccess<'de>>(
+    value: &mut Option<T>,
+    name: &'static str,
+    map: &mut M,
+) -> Result<(), M::Error> {
+    if value.is_some() {
+        return Err(M::Error::duplicate_field(name));
+    }
+    *value = Some(map.next_value()?);
+    Ok(())
 }
 
-/// The value of a member that is missing: `None`, if it is an `Option`.
-pub(crate) fn missing<'de, T: Deserialize<'de>, E: Error>(name: &'static str) -> Result<T, E> {
+/// As [`next`], by a function.
+pub(crate) fn next_by<'de, F: Function<T>, T, M: MapAccess<'de>>(
+    value: &mut Option<T>,
+    name: &'static str,
+    map: &mut M,
+) -> Result<(), M::Error> {
+    struct Called<T, F>(T, PhantomData<F>);
+
+    impl<'de, T, F: Function<T>> Deserialize<'de> for Called<T, F> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(Self(F::call(deserializer)?, PhantomData))
+        }
+    }
+
+    if value.is_some() {
+        return Err(M::Error::duplicate_field(name));
+    }
+    *value = Some(map.next_value::<Called<T, F>>()?.0);
+    Ok(())
+}
+
+/// Fills in a member that is missing and may be.
+pub(crate) fn fill_by_default<T: Default, E>(value: &mut Option<T>, _: &str) -> Result<(), E> {
+    value.get_or_insert_default();
+    Ok(())
+}
+
+/// Refuses an object without a member that it needs.
+pub(crate) fn require<T, E: Error>(value: &mut Option<T>, name: &'static str) -> Result<(), E> {
+    if value.is_some() { Ok(()) } else { Err(E::missing_field(name)) }
+}
+
+/// Fills in `None` for a member that is missing, if it is an `Option`, and refuses an object without any other.
+pub(crate) fn fill<'de, T: Deserialize<'de>, E: Error>(
+    value: &mut Option<T>,
+    name: &'static str,
+) -> Result<(), E> {
     struct Missing<E>(&'static str, PhantomData<E>);
 
     impl<'de, E: Error> Deserializer<'de> for Missing<E> {
@@ -219,7 +258,10 @@ pub(crate) fn missing<'de, T: Deserialize<'de>, E: Error>(name: &'static str) ->
         }
     }
 
-    T::deserialize(Missing(name, PhantomData))
+    if value.is_none() {
+        *value = Some(T::deserialize(Missing(name, PhantomData))?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
