@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Adobe;
 use crate::client::{json, operation};
 use crate::error::{Error, Result};
-use crate::wire::{lenient, model};
+use crate::wire::{Only, lenient, model};
 
 operation! {
     /// Gets the addresses from which SQL clients may reach the sandbox. An empty list allows every address.
@@ -83,13 +83,7 @@ operation! {
     /// `POST /security/validate/ip-access`.
     ValidateIpAccess { ip_address: String }
     for Adobe, "adobe.ip_access.validate", Safe: POST "security" / "validate" / "ip-access" -> IpValidation,
-    with |this, request| request.json(&ValidateBody { ip_address: &this.ip_address })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ValidateBody<'a> {
-    ip_address: &'a str,
+    with |this, request| request.json(&Only("ipAddress", &this.ip_address))
 }
 
 model! {

@@ -19,7 +19,7 @@ use crate::client::{
 use crate::error::Result;
 use crate::paging::{Cursor, Page};
 use crate::run::Phase;
-use crate::wire::{lenient, model, open_enum, open_union, time};
+use crate::wire::{Only, lenient, model, open_enum, open_union, time};
 
 operation! {
     /// Starts a build, without a schedule.
@@ -162,23 +162,18 @@ impl Endpoint for SearchBuilds {
     #[inline]
     fn to_request(&self, base: &Url) -> Result<ApiRequest> {
         #[derive(Serialize)]
-        struct Order<'a> {
-            fields: &'a [OrderBy],
-        }
-
-        #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Body<'a> {
             r#where: &'a SearchBuildsFilter,
             #[serde(skip_serializing_if = "Option::is_none")]
-            order_by: Option<Order<'a>>,
+            order_by: Option<Only<'static, &'a [OrderBy]>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             page_size: Option<u32>,
             #[serde(skip_serializing_if = "Option::is_none")]
             page_token: Option<&'a str>,
         }
 
-        let order_by = (!self.order.is_empty()).then_some(Order { fields: &self.order });
+        let order_by = (!self.order.is_empty()).then_some(Only("fields", &*self.order));
         let body = Body {
             r#where: &self.filter,
             order_by,

@@ -10,7 +10,7 @@ use super::rid;
 use crate::client::{ListSettings, Meta, RequestBuilder, json};
 use crate::error::{Error, Result};
 use crate::paging::{Cursor, Page};
-use crate::wire::lenient;
+use crate::wire::{Only, lenient};
 
 /// When a call asks for preview features, with `preview=true` in its query.
 ///
@@ -41,8 +41,7 @@ pub(super) fn batch<R: AsRef<str>>(
             rids.len()
         )));
     }
-    let elements: Vec<_> =
-        rids.iter().map(|rid| BTreeMap::from([(member, rid.as_ref())])).collect();
+    let elements: Vec<_> = rids.iter().map(|rid| Only(member, rid.as_ref())).collect();
     let noun = member.trim_end_matches("Rid");
     let checked = rids.iter().try_for_each(|rid| rid::check(noun, rid.as_ref()));
     request.json(&elements).check(checked)

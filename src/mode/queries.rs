@@ -1,7 +1,5 @@
 //! Queries of a report: list, get, create, update, delete.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
@@ -12,7 +10,7 @@ use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{lenient, model, time};
+use crate::wire::{Only, lenient, model, time};
 
 operation! {
     /// Lists the queries of a report. The response holds all of them.
@@ -73,7 +71,7 @@ fn write_number<S: Serializer>(id: &Option<String>, serializer: S) -> Result<S::
 
 impl QueryBody {
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
-        request.json(&BTreeMap::from([("query", self)])).check(self.check())
+        request.json(&Only("query", self)).check(self.check())
     }
 
     fn check(&self) -> Result<()> {

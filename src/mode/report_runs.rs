@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{RawJson, lenient, model, open_enum, time};
+use crate::wire::{Only, RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Lists the runs of a report. Set an order: the default is not documented.
@@ -70,7 +70,7 @@ operation! {
     CreateReportRun { report: ReportToken }
     state { parameters: BTreeMap<String, Value> }
     for Mode, "mode.report_runs.create", NotIdempotent: POST "reports" / {report} / "runs" -> ReportRun,
-    with |this, request| request.json(&BTreeMap::from([("parameters", &this.parameters)]))
+    with |this, request| request.json(&Only("parameters", &this.parameters))
 }
 
 impl CreateReportRun {
@@ -100,8 +100,8 @@ operation! {
     RefreshReportDatasets { report: ReportToken, datasets: Vec<ReportToken> } without new
     for Mode, "mode.report_runs.refresh_datasets", NotIdempotent: POST "reports" / {report} / "runs" -> ReportRun,
     with |this, request| {
-        let tokens: Vec<_> = this.datasets.iter().map(|token| BTreeMap::from([("token", token)])).collect();
-        request.json(&BTreeMap::from([("report", BTreeMap::from([("dataset_tokens", tokens)]))]))
+        let tokens: Vec<_> = this.datasets.iter().map(|token| Only("token", token)).collect();
+        request.json(&Only("report", Only("dataset_tokens", tokens)))
     }
 }
 

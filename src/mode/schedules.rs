@@ -15,7 +15,7 @@ use crate::client::{RequestBuilder, json, operation};
 use crate::error::{Error, Result};
 use crate::paging::Page;
 use crate::wire::hal::{Embedded, Forms, Links};
-use crate::wire::{RawJson, lenient, model, open_enum, time};
+use crate::wire::{Only, RawJson, lenient, model, open_enum, time};
 
 operation! {
     /// Lists the schedules of a report.
@@ -162,7 +162,7 @@ schedule_setters!(CreateSchedule.schedule UpdateSchedule.changes);
 impl ScheduleBody {
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         let checked = self.cron.as_ref().map_or(Ok(()), Cron::check);
-        request.json(&BTreeMap::from([("report_schedule", self)])).check(checked)
+        request.json(&Only("report_schedule", self)).check(checked)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Links in responses, as HAL and its cousins write them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::RawJson;
+use super::raw::Members;
 use crate::wire::model;
 
 /// Where something else is. Follow it with [`Client::follow`](crate::Client::follow).
@@ -72,25 +72,21 @@ impl Links {
     /// Whether there is anything but `null` under this name, readable or not.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.members().get(name).is_some_and(|member| member.get() != "null")
+        members(self.0.as_ref()).get(name).is_some_and(|member| member.get() != "null")
     }
 
     /// All links of this name.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<Link> {
-        let Some(member) = self.members().remove(name) else { return Vec::new() };
+        let Some(member) = members(self.0.as_ref()).get(name) else { return Vec::new() };
         let one = || serde_json::from_str(member.get()).map(|link| vec![link]);
         serde_json::from_str(member.get()).or_else(|_| one()).unwrap_or_default()
     }
 
-    /// The names.
+    /// The names, in the order of the response.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.members().into_keys().collect()
-    }
-
-    fn members(&self) -> BTreeMap<String, &RawValue> {
-        members(self.0.as_ref())
+        members(self.0.as_ref()).names()
     }
 }
 
@@ -123,18 +119,18 @@ impl Forms {
     /// The form of this name. `None` if there is none, or it is not a form.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Form> {
-        let member = members(self.0.as_ref()).remove(name)?;
+        let member = members(self.0.as_ref()).get(name)?;
         serde_json::from_str(member.get()).ok()
     }
 }
 
 impl fmt::Debug for Forms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Forms").field(&members(self.0.as_ref()).into_keys()).finish()
+        f.debug_tuple("Forms").field(&members(self.0.as_ref()).names()).finish()
     }
 }
 
-fn members(raw: Option<&RawJson>) -> BTreeMap<String, &RawValue> {
+fn members(raw: Option<&RawJson>) -> Members<'_> {
     raw.and_then(|raw| serde_json::from_str(raw.json()).ok()).unwrap_or_default()
 }
 
@@ -146,9 +142,7 @@ pub struct Embedded(Option<RawJson>);
 impl Embedded {
     /// The text of the resource of this name.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let raw = self.0.as_ref()?;
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.json()).ok()?;
-        members.get(name).map(|member| member.get())
+        members(self.0.as_ref()).get(name).map(RawValue::get)
     }
 }
 

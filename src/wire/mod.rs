@@ -14,6 +14,7 @@ pub mod time;
 pub(crate) mod union;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use serde::{Serialize, Serializer};
 
 pub use self::drift::{Drift, DriftKind};
 pub use self::id::id;
@@ -33,6 +34,16 @@ pub(crate) const UNRESERVED: &AsciiSet =
 /// Whether [`UNRESERVED`] leaves this byte as it is.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// An object with one member: its name and its value.
+#[allow(dead_code, reason = "not every vendor reads such objects, and a vendor is a feature")]
+pub(crate) struct Only<'a, T>(pub(crate) &'a str, pub(crate) T);
+
+impl<T: Serialize> Serialize for Only<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.0, &self.1)])
+    }
 }
 
 /// FNV-1a, 64 bits: the same in every process and every version.

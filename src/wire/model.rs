@@ -3,7 +3,6 @@
 //! serde's derive writes about 250 lines for each type that is read, and two more types for each member that is read by a
 //! function. [`model!`] writes one `match` over the names; all else is here, once.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -79,7 +78,7 @@ macro_rules! model {
                     struct __Read $(<$parameter>)? { $($member: Option<$type>,)* }
 
                     let mut read = __Read { $($member: None,)* };
-                    while let Some(name) = map.next_key::<__model::Name<'de>>()? {
+                    while let Some(name) = map.next_key::<__model::Text<'de>>()? {
                         match &*name.0 {
                             $( $crate::wire::model!(@name $member $($wire)?) $($(| $alias)*)? => {
                                 let name = $crate::wire::model!(@name $member $($wire)?);
@@ -88,7 +87,7 @@ macro_rules! model {
                             _ => map.next_value::<serde::de::IgnoredAny>().map(drop),
                         }?;
                     }
-                    $( $crate::wire::model!(@fill (&mut read.$member, $crate::wire::model!(@name $member $($wire)?)) $($($how)?)?)?; )*
+                    $( $crate::wire::model!(@fill (&mut read.$member, $crate::wire::model!(@name $member $($wire)?)) $($($how)?)?); )*
                     match read {
                         __Read { $($member: Some($member),)* } => Ok(Self { $($member,)* }),
                         // Each has been filled.
@@ -121,12 +120,13 @@ macro_rules! model {
         __model::next_by::<__Function, _, _> $place
     }};
 
-    (@fill $place:tt) => { __model::fill $place };
-    (@fill $place:tt required) => { __model::require $place };
+    (@fill $place:tt) => { __model::fill $place? };
+    (@fill $place:tt required) => { __model::require $place? };
     (@fill $place:tt with) => { __model::fill_by_default $place };
     (@fill $place:tt default) => { __model::fill_by_default $place };
 }
 
+pub(crate) use super::raw::Text;
 pub(crate) use model;
 
 /// What [`model!`] writes for a type.
@@ -155,33 +155,6 @@ pub(crate) fn read<'de, T: Model<'de>, D: Deserializer<'de>>(
 
     // No format that this crate reads needs the names.
     deserializer.deserialize_struct(T::NAME, &[], Object(PhantomData))
-}
-
-/// The name of a member.
-pub(crate) struct Name<'de>(pub(crate) Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_identifier(Text)
-    }
 }
 
 /// A function in the form of serde's `deserialize_with`.
@@ -224,9 +197,8 @@ pub(crate) fn next_by<'de, F: Function<T>, T, M: MapAccess<'de>>(
 }
 
 /// Fills in a member that is missing and may be.
-pub(crate) fn fill_by_default<T: Default, E>(value: &mut Option<T>, _: &str) -> Result<(), E> {
+pub(crate) fn fill_by_default<T: Default>(value: &mut Option<T>, _: &str) {
     value.get_or_insert_default();
-    Ok(())
 }
 
 /// Refuses an object without a member that it needs.

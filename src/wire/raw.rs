@@ -57,7 +57,18 @@ impl<'de> Deserialize<'de> for RawJson {
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// The members of an object, as raw JSON. Of several members with one name, the last one counts.
+#[derive(Default)]
 pub(super) struct Members<'a>(pub(super) Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(known, _)| known.0 == name).map(|(_, member)| *member)
+    }
+
+    pub(super) fn names(self) -> Vec<String> {
+        self.0.into_iter().map(|(name, _)| name.0.into_owned()).collect()
+    }
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

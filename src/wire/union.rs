@@ -135,15 +135,14 @@ fn tag_and_fields(RawJson(raw): &RawJson) -> Option<(Cow<'_, str>, &RawValue)> {
         return None;
     }
     let is_object = |member: &&RawValue| member.get().starts_with('{');
-    let Members(members) = serde_json::from_str(raw.get()).ok()?;
-    let named = |name: &str| members.iter().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw);
-    if let Some(tag) = named("type") {
+    let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
+    if let Some(tag) = members.get("type") {
         let Text(tag) = serde_json::from_str(tag.get()).ok()?;
-        let fields = named(&tag).filter(is_object).unwrap_or(raw);
+        let fields = members.get(&tag).filter(is_object).unwrap_or(raw);
         return Some((tag, fields));
     }
     // The vendor may send all other variants as `null`.
-    let mut objects = members.into_iter().filter(|(_, member)| is_object(member));
+    let mut objects = members.0.into_iter().filter(|(_, member)| is_object(member));
     let (Text(tag), fields) = objects.next().filter(|_| objects.next().is_none())?;
     Some((tag, fields))
 }
