@@ -227,7 +227,7 @@ pub(super) fn decided_by(
         }
         (None, _) if !look.doubtful.is_empty() => {
             let message = format!("every new run of {target} seems to be somebody else's");
-            Err(ambiguous(message, look.doubtful, None))
+            Err(ambiguous(message, look.doubtful.into_keys(), None))
         }
         (None, _) if !look.is_complete => Err(ambiguous(too_long(target), [], None)),
         (None, _) => Ok(Recovery::NotStarted),

@@ -1,6 +1,6 @@
 //! Which run is ours? The list of runs is read before a trigger and after it, and compared.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -49,13 +49,16 @@ pub(super) async fn known_runs<P: RunProvider + ?Sized>(
     Ok((known, server_time))
 }
 
+/// Runs, with the times of their creation.
+pub(super) type Runs = BTreeMap<RunRef, Option<DateTime<Utc>>>;
+
 /// What the list has that was not known before.
 #[derive(Debug, Default)]
 pub(super) struct Look {
-    /// Runs that a trigger of ours would make, with the time of their creation.
-    pub(super) ours: BTreeMap<RunRef, Option<DateTime<Utc>>>,
+    /// Runs that a trigger of ours would make.
+    pub(super) ours: Runs,
     /// Runs that somebody else seems to have started.
-    pub(super) doubtful: BTreeSet<RunRef>,
+    pub(super) doubtful: Runs,
     /// Everything was read that may hold a new run.
     pub(super) is_complete: bool,
     /// The vendor's time when it began to list.
@@ -110,17 +113,14 @@ impl Look {
     /// Leaves out the runs of other starts.
     pub(super) fn without(mut self, others: &HashSet<RunRef>) -> Self {
         self.ours.retain(|run, _| !others.contains(run));
-        self.doubtful.retain(|run| !others.contains(run));
+        self.doubtful.retain(|run, _| !others.contains(run));
         self
     }
 
     fn add(&mut self, runs: impl Iterator<Item = (RunRef, Option<DateTime<Utc>>, bool)>) {
         for (run, created, doubtful) in runs {
-            if doubtful {
-                self.doubtful.insert(run);
-            } else {
-                self.ours.insert(run, created);
-            }
+            let runs = if doubtful { &mut self.doubtful } else { &mut self.ours };
+            runs.insert(run, created);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One start: the trigger, and the search for the run that it started.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 use super::intent::{Bounds, KnownRuns, StartIntent};
 use super::model::{RunRef, Target};
 use super::provider::{RunProvider, unsupported};
-use super::search::{Look, known_runs};
+use super::search::{Look, Runs, known_runs};
 use crate::client::{CallLimits, CallOptions, Clock, Lease};
 use crate::error::{Delivery, Error, ErrorKind, Result};
 
@@ -160,18 +160,13 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
     }
 
     /// The grace time is over. `listed` says whether the last look was complete.
-    fn nothing_found(
-        &self,
-        doubtful: BTreeSet<RunRef>,
-        lost: Option<Error>,
-        listed: Result<bool>,
-    ) -> Error {
+    fn nothing_found(&self, doubtful: Runs, lost: Option<Error>, listed: Result<bool>) -> Error {
         let (target, seconds) = (&self.target, self.grace.as_secs());
         if !doubtful.is_empty() {
             let message = format!(
                 "every run of {target} that started within {seconds} s seems to be somebody else's"
             );
-            return ambiguous(message, doubtful, lost);
+            return ambiguous(message, doubtful.into_keys(), lost);
         }
         match (listed, lost) {
             (Err(error), lost) => {
@@ -209,7 +204,7 @@ pub(super) fn several(
     runs: impl IntoIterator<Item = RunRef>,
     lost: Option<Error>,
 ) -> Error {
-    let runs: BTreeSet<RunRef> = runs.into_iter().collect();
+    let runs: Vec<RunRef> = runs.into_iter().collect();
     let message = format!(
         "{} runs of {target} started at the same time; one of them is the one that was triggered here",
         runs.len()
@@ -253,8 +248,8 @@ impl Before {
 /// The new runs of all looks so far.
 #[derive(Default)]
 struct Seen {
-    ours: BTreeMap<RunRef, Option<DateTime<Utc>>>,
-    doubtful: BTreeSet<RunRef>,
+    ours: Runs,
+    doubtful: Runs,
     /// After which time the first of ours was seen.
     since: Option<Duration>,
 }
