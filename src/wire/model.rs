@@ -202,6 +202,7 @@ pub(crate) fn fill_by_default<T: Default>(value: &mut Option<T>, _: &str) {
 }
 
 /// Refuses an object without a member that it needs.
+#[allow(dead_code, reason = "not every vendor has such members, and a vendor is a feature")]
 pub(crate) fn require<T, E: Error>(value: &mut Option<T>, name: &'static str) -> Result<(), E> {
     if value.is_some() { Ok(()) } else { Err(E::missing_field(name)) }
 }
