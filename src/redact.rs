@@ -1,6 +1,7 @@
 //! URLs, headers and messages as people may see them.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::fmt;
 use std::ops::Range;
 
@@ -202,7 +203,7 @@ impl Secrets<'_> {
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         // All are looked for in the text as it came: a secret that is part of another one must not tear it apart.
         let mut places = Vec::new();
-        let letters = Letters::of(text.as_bytes());
+        let letters = LazyCell::new(|| Letters::of(text.as_bytes()));
         // However it is written, a secret takes no less room than it is long.
         let lengths = SHORTEST_SECRET..=text.len();
         for secret in self.texts().filter(|secret| lengths.contains(&secret.len())) {
@@ -211,7 +212,7 @@ impl Secrets<'_> {
             }
             // Base64 is the shorter of the two.
             let has_room = text.len() >= secret.len() + secret.len() / 3;
-            if has_room && may_hold_encoded(secret, text.as_bytes(), letters) {
+            if has_room && may_hold_encoded(secret, text.as_bytes(), *letters) {
                 for encoded in encodings(secret) {
                     find(encoded.as_bytes(), text.as_bytes(), &mut places);
                 }

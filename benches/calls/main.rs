@@ -281,7 +281,7 @@ fn figures(cases: &[Case]) -> bool {
         0.93,
         3,
     );
-    show("one poll, compared to reqwest", ratio(status(Who::Send), status(Who::Reqwest)), 0.98, 3);
+    show("one poll, compared to reqwest", ratio(status(Who::Send), status(Who::Reqwest)), 0.975, 3);
     show("instructions of a call for limits, retries, redaction", net, 5000.0, 0);
     let allocations = [
         (Shape::Adobe, 1.1, 74.0),

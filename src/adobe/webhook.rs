@@ -400,7 +400,7 @@ impl Keys {
         if let Some(key) = self.cache().find(path, self.now()) {
             return key;
         }
-        within(Self::PATIENCE, self.fetch(path)).await.unwrap_or(Key::NotFetched)
+        within(|| Self::PATIENCE, self.fetch(path)).await.unwrap_or(Key::NotFetched)
     }
 
     async fn fetch(&self, path: KeyPath<'_>) -> Key {

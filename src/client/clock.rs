@@ -50,15 +50,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// The future's output, or `None` if it takes longer than `limit`.
-pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+/// The future's output, or `None` if it takes longer than `limit`, which is asked for only if there is something to wait for.
+pub(crate) async fn within<F: Future>(
+    limit: impl FnOnce() -> Duration,
+    future: F,
+) -> Option<F::Output> {
     let mut future = pin!(future);
     // What is there at once needs no timer.
     if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
     {
         return Some(output);
     }
-    tokio::time::timeout(limit, future).await.ok()
+    tokio::time::timeout(limit(), future).await.ok()
 }
 
 /// The moment `duration` after `now`. A duration beyond what the clock can count is thirty years.

@@ -402,7 +402,7 @@ impl<S: TokenSource> CachedToken<S> {
         };
         // Early: other calls use the current token meanwhile, and so does this one if there is no new one soon.
         drop(state);
-        let limit = (context.session.left() / 2).min(Self::EARLY_LIMIT);
+        let limit = || (context.session.left() / 2).min(Self::EARLY_LIMIT);
         let Some(Ok(new)) = clock::within(limit, self.fetch(context)).await else {
             return Ok(current);
         };

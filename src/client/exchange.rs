@@ -84,7 +84,7 @@ pub(super) struct Session<'a> {
     pub(super) options: &'a CallOptions,
     pub(super) lease: Option<Lease>,
     /// When the call must have ended. [`run`] adds the client's own limit to what the caller has set.
-    pub(super) deadline: Instant,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Decodes a response, or says that it cannot be used. It runs inside the loop: a response that turns out to be cut short may
@@ -111,12 +111,13 @@ impl<'a> Session<'a> {
             credential: core.credential.as_deref(),
             options,
             lease: limits.lease,
-            deadline: clock::after(core.clock.now(), own.unwrap_or(Duration::MAX)),
+            deadline: own.map(|own| clock::after(core.clock.now(), own)),
         }
     }
 
     pub(super) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(self.core.clock.now())
+        let left = |deadline: Instant| deadline.saturating_duration_since(self.core.clock.now());
+        self.deadline.map_or(Duration::MAX, left)
     }
 
     /// The request of the next attempt, without its credential.
@@ -174,7 +175,8 @@ async fn attempts(
             // The client's own limit counts from here: waiting for the rate limit is not the vendor being slow. A deadline that
             // the caller has set counts from the start, and is in `session.deadline` already.
             let limit = session.options.deadline.unwrap_or(core.limits.call);
-            session.deadline = session.deadline.min(clock::after(begun, limit));
+            let own = clock::after(begun, limit);
+            session.deadline = Some(session.deadline.map_or(own, |deadline| deadline.min(own)));
         }
 
         request.set_attempt(attempts.len());
@@ -248,7 +250,8 @@ async fn permit(session: &Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
     let Some(rate) = rate else { return Ok(()) };
-    if core.pacer.permit(rate, &core.clock, session.deadline).await {
+    let latest = clock::after(core.clock.now(), session.left());
+    if core.pacer.permit(rate, &core.clock, latest).await {
         return Ok(());
     }
     let mut late = Error::timeout(TimeoutPhase::Call);
@@ -315,7 +318,7 @@ async fn attempt(
     // The credential may have sent requests of its own, so it must not hold a place in flight while it does.
     let in_flight = match core.in_flight.try_acquire() {
         Ok(permit) => Some(Ok(permit)),
-        Err(_) => clock::within(session.left(), core.in_flight.acquire()).await,
+        Err(_) => clock::within(|| session.left(), core.in_flight.acquire()).await,
     };
     let left = session.left();
     let Some(in_flight) = in_flight.filter(|_| !left.is_zero()) else {
@@ -336,7 +339,7 @@ async fn attempt(
         request.set_extension(Expiry::new(lease, Arc::clone(&core.clock)));
     }
     let sent = core.transport.send(request.clone(), body);
-    let sent = clock::within(limit.min(left), sent).await;
+    let sent = clock::within(|| limit.min(left), sent).await;
     drop(in_flight);
 
     let received = match sent {
@@ -516,7 +519,7 @@ async fn refresh(session: &Session<'_>, rejected: &ApiRequest) -> Result<bool> {
 }
 
 async fn guarded<T>(session: &Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
-    match clock::within(session.left(), AssertUnwindSafe(work).catch_unwind()).await {
+    match clock::within(|| session.left(), AssertUnwindSafe(work).catch_unwind()).await {
         None => Err(Error::timeout(TimeoutPhase::Auth)),
         Some(Err(_)) => Err(Error::new(ErrorKind::Auth, "the credential panicked")),
         Some(Ok(Err(error))) if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Config) => {

@@ -79,7 +79,7 @@ impl Pacer {
 impl Queue {
     /// Waits until those ahead are gone and the rate admits one more request, and counts it. False if that is after `latest`.
     async fn admit(self: Arc<Self>, rate: Rate, clock: Arc<dyn Clock>, latest: Instant) -> bool {
-        let left = latest.saturating_duration_since(clock.now());
+        let left = || latest.saturating_duration_since(clock.now());
         let Some(mut sent) = within(left, self.sent.lock()).await else { return false };
         let now = clock.now();
         let oldest = sent.front().filter(|_| sent.len() >= rate.requests);

@@ -344,7 +344,7 @@ async fn read_body(
     let mut body = BytesMut::new();
     let mut first = None;
     loop {
-        let chunk = match clock::within(limits.idle, answer.chunk()).await {
+        let chunk = match clock::within(|| limits.idle, answer.chunk()).await {
             None => return Err(TransportError::new(TransportErrorKind::Idle)),
             Some(Err(error)) => {
                 return Err(TransportError::new(TransportErrorKind::Interrupted)

@@ -294,7 +294,7 @@ pub(super) use wait_setters;
 
 /// A poll that ends with the wait.
 pub(super) async fn in_time<T>(left: Duration, poll: impl Future<Output = Result<T>>) -> Result<T> {
-    within(left, poll).await.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)))
+    within(|| left, poll).await.unwrap_or_else(|| Err(Error::timeout(TimeoutPhase::Call)))
 }
 
 /// A run whose end is awaited: what is known about it, and how long its polls have failed.

@@ -211,7 +211,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
         let interval = self.next.saturating_duration_since(self.clock.now()).max(FIRST_POLL);
         let left = self.first_left();
-        if within(interval.min(left), self.poll_due()).await.is_none() && interval <= left {
+        if within(|| interval.min(left), self.poll_due()).await.is_none() && interval <= left {
             // The next round is due, whatever the clock says.
             self.next = self.next.min(self.clock.now());
         }
@@ -400,7 +400,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             let next = {
                 let heard = pin!(heard(&mut self.joining, &mut self.settings.wakes));
                 let next = future::select(self.polls.next(), heard);
-                match within(patience, next).await {
+                match within(|| patience, next).await {
                     Some(Either::Left((Some(polled), _))) => Either::Left(polled),
                     Some(Either::Left((None, _))) => return,
                     Some(Either::Right((heard, _))) => Either::Right(heard),

@@ -194,7 +194,7 @@ mod tests {
         assert_eq!((cancel.action.as_str(), cancel.method.as_str()), ("/x", "patch"));
         assert_eq!(cancel.input.unwrap().json(), r#"{"a":1}"#);
         assert_eq!((read.get("b"), forms("null").get("cancel")), (None, None));
-        assert_eq!(format!("{read:?}"), r#"Forms(["b", "cancel"])"#);
+        assert_eq!(format!("{read:?}"), r#"Forms(["cancel", "b"])"#);
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         });
         return time.ok().map(|time| time.and_utc());
     }
-    if let Some(millis) = lenient::whole_of(text) {
+    // Looked at first: most texts that come this far are times without a zone.
+    let is_number = !matches!(text.as_bytes(), [_, _, _, _, b'-', _, _, b'-', ..]);
+    if is_number && let Some(millis) = lenient::whole_of(text) {
         return at_millis(millis);
     }
     let (date, time) = text.split_at_checked(10)?;
