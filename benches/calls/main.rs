@@ -282,7 +282,7 @@ fn figures(cases: &[Case]) -> bool {
         3,
     );
     show("one poll, compared to reqwest", ratio(status(Who::Send), status(Who::Reqwest)), 0.975, 3);
-    show("instructions of a call for limits, retries, redaction", net, 5000.0, 0);
+    show("instructions of a call for limits, retries, redaction", net, 4300.0, 0);
     let allocations = [
         (Shape::Adobe, 1.1, 74.0),
         (Shape::ArcGis, 11.1, 73.0),

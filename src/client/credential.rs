@@ -80,7 +80,7 @@ impl CredentialContext<'_> {
         &self,
         mut request: ApiRequest,
         dialect: &dyn Dialect,
-    ) -> Result<(Meta, Bytes)> {
+    ) -> Result<(Box<Meta>, Bytes)> {
         request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
         request.set_confidential();
         let session = Session { dialect, credential: None, ..self.session };

@@ -134,7 +134,7 @@ pub(super) async fn run(
     mut session: Session<'_>,
     write: Write<'_>,
     accept: Accept<'_>,
-) -> Result<(Meta, Bytes)> {
+) -> Result<(Box<Meta>, Bytes)> {
     let request = session.written(write)?;
     let core = session.core;
     let span = trace::call_span(&core.vendor, &request);
@@ -160,7 +160,7 @@ async fn attempts(
     mut request: ApiRequest,
     write: Write<'_>,
     accept: Accept<'_>,
-) -> Result<(Meta, Bytes)> {
+) -> Result<(Box<Meta>, Bytes)> {
     let core = session.core;
     let max_attempts = session.options.max_attempts.unwrap_or_else(|| core.retry.attempts()).max(1);
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
@@ -298,7 +298,7 @@ async fn attempt(
     request: &mut ApiRequest,
     record: &mut Attempt,
     accept: Accept<'_>,
-) -> Result<(Meta, Bytes), FailedAttempt> {
+) -> Result<(Box<Meta>, Bytes), FailedAttempt> {
     let Session { core, options, .. } = *session;
     let unsent = |error| FailedAttempt { ending: Ending::Refused, error };
 
@@ -369,7 +369,7 @@ async fn attempt(
 
     let (head, body) = received.into_parts();
     let body = without_mark(body);
-    let mut meta = Meta::new(request, head);
+    let mut meta = Box::new(Meta::new(request, head));
     meta.request_id = request_id(session, request, &meta.headers);
     record.delivery = Delivery::Answered;
     record.status = Some(meta.status);

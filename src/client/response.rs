@@ -100,12 +100,13 @@ impl std::fmt::Debug for Meta {
 #[derive(Clone)]
 pub struct Response<T> {
     value: T,
-    meta: Meta,
+    // Boxed, because it is large and moved through each future of a call.
+    meta: Box<Meta>,
     body: Bytes,
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(value: T, meta: Meta, body: Bytes) -> Self {
+    pub(crate) fn new(value: T, meta: Box<Meta>, body: Bytes) -> Self {
         Self { value, meta, body }
     }
 
@@ -125,7 +126,7 @@ impl<T> Response<T> {
     /// attempt with its time, status, duration, pause and request id. It holds no secret and no body.
     #[must_use]
     pub fn report(&self) -> String {
-        let Meta { operation, status, request_id, attempts, sent, .. } = &self.meta;
+        let Meta { operation, status, request_id, attempts, sent, .. } = &*self.meta;
         let mut text = format!("{operation}: HTTP {}", status.as_u16());
         if let Some(id) = request_id {
             text = format!("{text}, request id {}", Printable(id));
