@@ -190,6 +190,7 @@ struct AccountDef {
 }
 
 impl AccountDef {
+    #[inline]
     fn write(&self, builder: RequestBuilder) -> Result<ApiRequest> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

@@ -88,6 +88,7 @@ impl TokenSource for ImsToken {
         self.0.check()
     }
 
+    #[inline]
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         self.0.token(context).await
     }

@@ -32,6 +32,7 @@ impl Envelope {
     }
 
     /// Adds what it means to waits to those of other events.
+    #[inline]
     pub(super) fn add_to(&self, events: &mut Vec<Event>) {
         let mut payloads = self.data.iter().chain(&self.event);
         let payload = payloads.find_map(|json| repair::read::<Payload>(json.json()));

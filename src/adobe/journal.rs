@@ -307,6 +307,7 @@ impl JournalEntries {
 
     /// The entries as a stream.
     #[must_use]
+    #[inline]
     pub fn stream(self) -> BoxStream<'static, Result<JournalEntry>> {
         let entries = stream::unfold(self, |mut entries| async move {
             entries.next().await.map(|entry| (entry, entries))
@@ -344,6 +345,7 @@ impl JournalEntries {
         self.take_in(page)
     }
 
+    #[inline]
     fn take_in(&mut self, page: Response<JournalPage>) -> Result<()> {
         let asked = self.journal.pause_asked(&page.meta().headers);
         let JournalPage { entries, link, last } = page.into_inner();

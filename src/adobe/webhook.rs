@@ -204,6 +204,7 @@ fn json_text(body: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The URL that confirms the endpoint, if the request is about that.
+#[inline]
 fn validation_url(text: &[u8]) -> Result<Option<Url>, Refused> {
     model! {
         struct Validation {
@@ -273,6 +274,7 @@ struct Signature<'r> {
 
 impl<'r> Notification<'r> {
     /// Everything that can be checked without a key comes first, so that a stranger does not make this program fetch any.
+    #[inline]
     fn read(headers: &'r HeaderMap, text: &'r [u8], client_id: &str) -> Result<Self, Refused> {
         let header = |name| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
@@ -302,6 +304,7 @@ impl<'r> Notification<'r> {
     }
 
     /// What waits wake on, if one of the signatures fits its own key.
+    #[inline]
     fn verify(&self, rsa: &RsaSha256, keys: &[Key; 2]) -> Result<Vec<Event>, Refused> {
         let fits = |(signature, key): (&Signature<'_>, &Key)| match (&signature.bytes, key) {
             (Some(bytes), Key::Known(pem)) => rsa.fits(pem, self.text, bytes),
@@ -454,6 +457,7 @@ impl KeyCache {
         fetches < Self::FETCHES_PER_MINUTE
     }
 
+    #[inline]
     fn keep(&mut self, KeyPath(path): KeyPath<'_>, key: Key, now: Instant) {
         let is_known = matches!(key, Key::Known(_));
         let life = if is_known { Self::KEY_LIFE } else { Self::REFUSAL_LIFE };

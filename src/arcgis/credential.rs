@@ -129,6 +129,7 @@ impl TokenSource for UserLogin {
         checked_url(self.token_url.as_deref()).map(drop)
     }
 
+    #[inline]
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         model! {
             struct TokenResponse {
@@ -240,6 +241,7 @@ impl TokenSource for AppLogin {
         checked_url(self.token_url.as_deref()).map(drop)
     }
 
+    #[inline]
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         let expiration = minutes(self.expiration)?;
         let secret = self.client_secret.expose_secret();

@@ -38,6 +38,7 @@ impl Definition {
     }
 
     /// Adds the form, with the fields `more` at its end.
+    #[inline]
     pub(super) fn write(
         &self,
         request: RequestBuilder,

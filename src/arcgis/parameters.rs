@@ -49,6 +49,7 @@ impl Parameters {
     }
 
     /// The passcode of a backup, if there is one.
+    #[inline]
     pub(super) fn passcode(&self) -> Option<SecretString> {
         model! {
             struct Backup {
@@ -198,6 +199,7 @@ impl BackupParameters {
 }
 
 impl From<BackupParameters> for Parameters {
+    #[inline]
     fn from(backup: BackupParameters) -> Self {
         let mut members = Map::new();
         let offset = backup.offset();

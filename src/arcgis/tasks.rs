@@ -230,6 +230,7 @@ pub struct Task {
 impl TryFrom<TaskFields<Box<str>>> for Task {
     type Error = NoId;
 
+    #[inline]
     fn try_from(mut fields: TaskFields<Box<str>>) -> Result<Self, NoId> {
         Ok(Self {
             id: fields.take_id()?,

@@ -354,6 +354,7 @@ pub struct UserTask {
 impl TryFrom<TaskFields<UserTaskType>> for UserTask {
     type Error = NoId;
 
+    #[inline]
     fn try_from(mut fields: TaskFields<UserTaskType>) -> Result<Self, NoId> {
         Ok(Self {
             id: fields.take_id()?,

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Debug};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -130,29 +132,34 @@ impl<'a> Session<'a> {
 }
 
 /// Sends the request until it succeeds, may not be retried, or time runs out.
-pub(super) async fn run(
-    mut session: Session<'_>,
-    write: Write<'_>,
-    accept: Accept<'_>,
-) -> Result<(Box<Meta>, Bytes)> {
-    let request = session.written(write)?;
-    let core = session.core;
-    let span = trace::call_span(&core.vendor, &request);
-    let observed =
-        core.on_call.as_ref().map(|on_call| (on_call, request.clone(), core.clock.now()));
-    // Boxed: it is large, and each future around it would copy it. The allocator is fast below 1 KiB. Without its type: the compiler
-    // would prove again in each future around it that what is inside is `Send`.
-    let ended = trace::inside(&span, attempts(&mut session, request, write, accept).boxed()).await;
-    let (attempts, failure) = match &ended {
-        Ok((meta, _)) => (&*meta.attempts, None),
-        Err(error) => (error.attempts(), Some(error.kind())),
-    };
-    trace::call_ended(&span, attempts, failure);
-    if let Some((on_call, request, begun)) = observed {
-        let elapsed = core.clock.now().saturating_duration_since(begun);
-        on_call.report(&core.vendor, &request, attempts, failure, elapsed);
-    }
-    ended
+///
+/// Boxed, and without its type: it is compiled here, not in each program again, and that what is inside is `Send` is proved once.
+pub(super) fn run<'a>(
+    mut session: Session<'a>,
+    write: Write<'a>,
+    accept: Accept<'a>,
+) -> BoxFuture<'a, Result<(Box<Meta>, Bytes)>> {
+    Box::pin(async move {
+        let request = session.written(write)?;
+        let core = session.core;
+        let span = trace::call_span(&core.vendor, &request);
+        let observed =
+            core.on_call.as_ref().map(|on_call| (on_call, request.clone(), core.clock.now()));
+        let ended = {
+            let work = pin!(attempts(&mut session, request, write, accept));
+            trace::inside(&span, work).await
+        };
+        let (attempts, failure) = match &ended {
+            Ok((meta, _)) => (&*meta.attempts, None),
+            Err(error) => (error.attempts(), Some(error.kind())),
+        };
+        trace::call_ended(&span, attempts, failure);
+        if let Some((on_call, request, begun)) = observed {
+            let elapsed = core.clock.now().saturating_duration_since(begun);
+            on_call.report(&core.vendor, &request, attempts, failure, elapsed);
+        }
+        ended
+    })
 }
 
 async fn attempts(

@@ -246,6 +246,7 @@ impl TokenSource for ClientCredentials {
         self.token_url.check()
     }
 
+    #[inline]
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         let (id, secret) = (self.client_id(), self.client_secret.expose_secret());
         let mut form = vec![("grant_type", "client_credentials")];
@@ -305,6 +306,7 @@ impl Default for OAuthDialect {
 }
 
 impl Dialect for OAuthDialect {
+    #[inline]
     fn judge(&self, response: &RawResponse<'_>) -> Verdict {
         let error = (self.read_error)(response);
         let status = match response.status.is_success() {
@@ -321,12 +323,14 @@ impl Dialect for OAuthDialect {
     }
 }
 
+#[inline]
 fn has_token(response: &RawResponse<'_>) -> bool {
     serde_json::from_str::<Issued>(response.text()).is_ok()
 }
 
 /// Reads the error body that the standard defines: `error` becomes the code, `error_description` the message.
 #[must_use]
+#[inline]
 pub fn read_error(response: &RawResponse<'_>) -> Option<VendorError> {
     model! {
         struct Body {

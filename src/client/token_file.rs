@@ -83,6 +83,7 @@ impl TokenFile {
     }
 
     /// Takes in what the file holds now. A token that is as good as the last one is the last one.
+    #[inline]
     fn take_in(&self, text: io::Result<SecretString>, now: Option<Instant>) -> Result<Current> {
         let read = text.map_err(|error| {
             let path = self.path.display();
@@ -133,6 +134,7 @@ impl Credential for TokenFile {
         read.map(drop).map_err(|error| Error::config(error.to_string()))
     }
 
+    #[inline]
     async fn apply(&self, request: &mut ApiRequest, context: &CredentialContext<'_>) -> Result<()> {
         let now = context.now();
         let is_recent = |current: &Current| {
@@ -146,6 +148,7 @@ impl Credential for TokenFile {
         current.credential.apply(request, context).await
     }
 
+    #[inline]
     async fn refresh(
         &self,
         rejected: &ApiRequest,

@@ -91,6 +91,7 @@ impl TokenSource for ClientToken {
         self.0.check()
     }
 
+    #[inline]
     async fn token(&self, context: &CredentialContext<'_>) -> Result<Token> {
         self.0.token(context).await
     }

@@ -30,6 +30,7 @@ impl CancelReportRun {
     /// # Errors
     /// [`ErrorKind::Unsupported`] if the run has no such form, or one that is about something else;
     /// [`ErrorKind::CrossOrigin`] if the form leads to another host.
+    #[inline]
     pub(super) fn of(run: &ReportRun, report: &str, id: &str, base: &Url) -> Result<Self> {
         let unsupported = |message| Error::new(ErrorKind::Unsupported, message);
         let form = run.forms.get("cancel").ok_or_else(|| {
@@ -71,7 +72,9 @@ impl CancelReportRun {
 }
 
 /// The fields of a form with their values. `None` if it has no fields.
+#[inline]
 fn defaults(form: &Form) -> Option<Value> {
+    #[inline]
     fn of(field: Value) -> Option<Value> {
         match field {
             Value::Object(mut members) => match members.remove("value") {

@@ -54,6 +54,7 @@ operation! {
     accept "application/pdf", decode pdf
 }
 
+#[inline]
 fn pdf(meta: &Meta, body: &Bytes) -> Result<Content> {
     content(meta, body, &[Format::Pdf])
 }

@@ -70,6 +70,7 @@ fn write_number<S: Serializer>(id: &Option<String>, serializer: S) -> Result<S::
 }
 
 impl QueryBody {
+    #[inline]
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         request.json(&Only("query", self)).check(self.check())
     }

@@ -140,6 +140,7 @@ pub enum Format {
     Pdf,
 }
 
+#[inline]
 fn csv_or_zip(meta: &Meta, body: &Bytes) -> Result<Content> {
     content(meta, body, &[Format::Csv, Format::Zip])
 }

@@ -160,6 +160,7 @@ macro_rules! schedule_setters {
 schedule_setters!(CreateSchedule.schedule UpdateSchedule.changes);
 
 impl ScheduleBody {
+    #[inline]
     fn write(&self, request: RequestBuilder) -> RequestBuilder {
         let checked = self.cron.as_ref().map_or(Ok(()), Cron::check);
         request.json(&Only("report_schedule", self)).check(checked)

@@ -79,6 +79,7 @@ pub fn receive(request: &Request<impl AsRef<[u8]>>) -> Received {
 }
 
 /// The events of a body, or what is wrong with it.
+#[inline]
 fn events(body: &[u8]) -> Result<Vec<Event>, &'static str> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
     if text.trim().is_empty() {
@@ -98,6 +99,7 @@ fn events(body: &[u8]) -> Result<Vec<Event>, &'static str> {
 /// The event of the run at this URL.
 ///
 /// The text is taken apart as it is. A URL parser would first resolve `..` and the like, and make a stranger's URL look like Mode's.
+#[inline]
 fn of_run(url: &str) -> Option<Event> {
     let path = SITES.iter().find_map(|site| url.strip_prefix(site))?;
     let path: Vec<_> = path.split('/').collect();

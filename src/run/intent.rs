@@ -184,6 +184,7 @@ impl StartIntent {
 }
 
 impl fmt::Display for StartIntent {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
@@ -192,6 +193,7 @@ impl fmt::Display for StartIntent {
 impl FromStr for StartIntent {
     type Err = Error;
 
+    #[inline]
     fn from_str(line: &str) -> Result<Self> {
         serde_json::from_str(line).map_err(|_| {
             Error::config(

@@ -144,6 +144,7 @@ impl Download {
         if let Self::File(file) = self { Some(file) } else { None }
     }
 
+    #[inline]
     pub(super) fn read(meta: &Meta, body: &Bytes) -> Result<Self> {
         match QueryRun::unless_file(meta, body)? {
             Some(run) => Ok(Self::Unfinished(Box::new(run.unless_failed()?))),

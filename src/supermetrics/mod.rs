@@ -224,6 +224,7 @@ pub type Client = crate::Client<Supermetrics>;
 /// Read a run of the target by its id, `run.id()`, with [`ListRows`] or [`GetQueryStatus`]. The query's
 /// [`sync_timeout`](Query::sync_timeout) is ignored. A query that the vendor would refuse is an error of the trigger.
 #[must_use]
+#[inline]
 pub fn target(query: &Query) -> Target {
     // All names are texts and all numbers are finite, so that a query can always be written as JSON.
     Target::new(VENDOR, serde_json::to_string(query).unwrap_or_default())
@@ -235,6 +236,7 @@ impl Client {
     /// Nothing in a client's settings says which licence its key belongs to. If you use several, name each with
     /// [`scope`](crate::ClientBuilder::scope).
     #[must_use]
+    #[inline]
     pub fn target(&self, query: &Query) -> Target {
         self.scoped(target(query))
     }

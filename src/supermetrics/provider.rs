@@ -102,6 +102,7 @@ impl RunProvider for Client {
         Ok(entries.iter().filter_map(|entry| entry.run_time).collect())
     }
 
+    #[inline]
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
         let ids = Ids::of(target.id_at(self)?)?;
         // An id that the caller chose may belong to an earlier run.
@@ -163,6 +164,7 @@ struct Ids {
 
 impl Ids {
     /// Reads the id of a target.
+    #[inline]
     fn of(id: &str) -> Result<Self> {
         let query: Query = serde_json::from_str(id).map_err(|_| {
             Error::config("the target is not a query; make it with `supermetrics::target`")
@@ -196,6 +198,7 @@ fn history(ids: &Ids) -> ListHistory {
 }
 
 /// The target's runs among these, newest first. Only one page is sorted: the vendor's own order is not documented.
+#[inline]
 fn listed(target: &Target, ids: &Ids, entries: Vec<HistoryEntry>) -> Vec<RunSnapshot> {
     let ours = |entry: HistoryEntry| {
         let run = entry.schedule_id.filter(|run| ids.has(run))?;
@@ -213,6 +216,7 @@ fn phase(state: Option<&QueryState>) -> Phase {
     state.map_or(Phase::Unknown, QueryState::phase)
 }
 
+#[inline]
 fn snapshot(run: &RunRef, query_run: &QueryRun) -> RunSnapshot {
     let phase = match phase(query_run.state.as_ref()) {
         Phase::Unknown if query_run.is_success() => Phase::Succeeded,

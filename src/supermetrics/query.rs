@@ -194,6 +194,7 @@ impl Query {
     }
 
     /// The query as it may be printed, and whether it names a credential.
+    #[inline]
     fn printed(&self) -> (Value, bool) {
         let mut query = serde_json::to_value(self).unwrap_or_default();
         let found = cut_credentials(&mut query);
@@ -201,12 +202,14 @@ impl Query {
     }
 
     /// Whether the rows come without a header row.
+    #[inline]
     pub(super) fn has_no_headers(&self) -> bool {
         let setting = self.parameters.settings.get("no_headers");
         setting.is_some_and(|set| *set == Value::Bool(true))
     }
 
     /// Refuses what the vendor would refuse.
+    #[inline]
     pub(super) fn check(&self) -> Result<()> {
         check_id("ds_id", &self.ds_id, 1..=50)?;
         self.parameters.check()?;
@@ -226,6 +229,7 @@ impl Query {
 
 /// As JSON, without the values of members that are named like a credential, such as `api_key`, at any depth.
 impl fmt::Debug for Query {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Query({})", self.printed().0)
     }
@@ -236,6 +240,7 @@ impl QueryParameters {
     pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
 
     /// Refuses what the vendor would refuse.
+    #[inline]
     pub(super) fn check(&self) -> Result<()> {
         self.check_limits()?;
         if let Some(Accounts::Ids(accounts)) = &self.ds_accounts {

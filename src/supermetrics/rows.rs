@@ -341,6 +341,7 @@ pub(super) struct Data {
 
 impl Data {
     /// Rows and columns. `fields` describes the columns; `headers` says whether the first row has their names.
+    #[inline]
     pub(super) fn into_rows(self, fields: &[Field], headers: bool) -> (Arc<Columns>, Vec<Row>) {
         let named = !self.names.is_empty();
         let Self { names, rows } = if named { self.in_order_of(fields) } else { self };
@@ -359,6 +360,7 @@ impl Data {
     }
 
     /// Members of objects have no order. They get the order of the fields; members that are not fields come last.
+    #[inline]
     fn in_order_of(self, fields: &[Field]) -> Self {
         let mut fields: Vec<&Field> = fields.iter().collect();
         fields.sort_by_key(|field| field.data_column.unwrap_or(u64::MAX));
@@ -378,6 +380,7 @@ impl Data {
 
 /// Finds the columns of the fields: by position if the response has it, otherwise by name, and otherwise, if each field
 /// is one column, by order. Columns that are `named` after the members of objects are found by name only.
+#[inline]
 fn columns(headers: Vec<Option<Box<str>>>, fields: &[Field], named: bool) -> Vec<Column> {
     let mut columns: Vec<_> =
         headers.into_iter().map(|header| Column { header, field: None }).collect();

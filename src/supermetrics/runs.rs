@@ -590,6 +590,7 @@ model! {
 }
 
 impl ResolvedQuery {
+    #[inline]
     fn has_no_headers(&self) -> bool {
         model! {
             struct Settings {
@@ -641,6 +642,7 @@ impl Offsets {
 
     /// The offsets in a link to a page, from the object in `json` or from query members of their own. The rest of the
     /// link is ignored: links point to other hosts, and contain the API key if it is sent in the parameters.
+    #[inline]
     fn of(link: &str) -> Option<Self> {
         model! {
             struct Members {

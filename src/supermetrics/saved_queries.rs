@@ -146,6 +146,7 @@ impl SavedQuery {
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] if there are no stored parameters, or if they do not have the documented shape.
+    #[inline]
     pub fn query(&self) -> Result<Query> {
         let text = self.query_params.as_ref().map_or("null", RawJson::json);
         serde_json::from_str(text).map_err(|_| {

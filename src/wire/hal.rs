@@ -65,6 +65,7 @@ pub struct Links(Option<RawJson>);
 impl Links {
     /// The link of this name; of several the first. `None` if there is none, or it is not a link.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Link> {
         self.all(name).into_iter().next()
     }
@@ -77,6 +78,7 @@ impl Links {
 
     /// All links of this name.
     #[must_use]
+    #[inline]
     pub fn all(&self, name: &str) -> Vec<Link> {
         let Some(member) = members(self.0.as_ref()).get(name) else { return Vec::new() };
         let one = || serde_json::from_str(member.get()).map(|link| vec![link]);
@@ -118,6 +120,7 @@ pub struct Forms(Option<RawJson>);
 impl Forms {
     /// The form of this name. `None` if there is none, or it is not a form.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Form> {
         let member = members(self.0.as_ref()).get(name)?;
         serde_json::from_str(member.get()).ok()

@@ -272,6 +272,7 @@ impl<'t> Job<'t> {
 }
 
 /// Sorts runs. One that does not say when it was created may be new.
+#[inline]
 fn newest_first(runs: &mut [RunSnapshot]) {
     runs.sort_by_key(|run| Reverse(run.created.unwrap_or(DateTime::<Utc>::MAX_UTC)));
 }
@@ -382,6 +383,7 @@ fn of_run(target: &Target, run: &TransferRun) -> RunSnapshot {
     snapshot
 }
 
+#[inline]
 fn of_detail(run: RunRef, detail: &TransferRunDetail) -> RunSnapshot {
     let mut snapshot = RunSnapshot::new(run, detail.phase());
     snapshot.state = detail.status.as_ref().map(|status| status.as_str().into());
@@ -397,6 +399,7 @@ fn of_detail(run: RunRef, detail: &TransferRunDetail) -> RunSnapshot {
 }
 
 /// Why a run failed: the error of the query that failed, and the message of the run.
+#[inline]
 fn why(detail: &TransferRunDetail) -> Option<Failure> {
     let filled = |text: &Option<Box<str>>| text.clone().filter(|text| !text.trim().is_empty());
     let query = |query: &QueryDetails| filled(&query.error_description);
