@@ -201,6 +201,14 @@ mod tests {
     }
 
     #[test]
+    fn a_response_with_any_number_of_links_is_read() {
+        let many: Vec<_> = (0..100_000).map(|number| format!(r#""{number}":"/x""#)).collect();
+        let read = links(&format!(r#"{{"a":"/x",{},"a":"/y"}}"#, many.join(",")));
+        assert_eq!(read.names().len(), many.len() + 1);
+        assert_eq!(read.get("a"), Some(Link::new("/y")), "the last of two counts");
+    }
+
+    #[test]
     fn no_links_in_any_form_is_no_links() {
         for json in ["null", "{}", "[]", "\"x\"", "7"] {
             assert!(links(json).names().is_empty(), "{json}");

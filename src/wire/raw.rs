@@ -1,6 +1,7 @@
 //! JSON that is kept as it came.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::{fmt, iter};
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
@@ -82,13 +83,15 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut members: Vec<(Text<'de>, &RawValue)> = Vec::new();
-                while let Some((name, member)) = map.next_entry::<Text<'de>, &RawValue>()? {
-                    match members.iter_mut().find(|(known, _)| known.0 == name.0) {
-                        Some((_, known)) => *known = member,
-                        None => members.push((name, member)),
-                    }
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<Text<'de>, &RawValue>()? {
+                    members.push(member);
                 }
+                // The last of each name. A set, because a server may send any number of them.
+                let mut known = HashSet::new();
+                members.reverse();
+                members.retain(|(name, _)| known.insert(name.0.clone()));
+                members.reverse();
                 Ok(Members(members))
             }
         }
