@@ -193,12 +193,14 @@ async fn killed_since_failed(
 }
 
 /// Whether a query is one of this schedule, as far as it says.
+#[inline]
 fn is_of_schedule(query: &Query, target: &Target) -> bool {
     let schedule = query.links.get("schedule").and_then(|link| link.id);
     schedule.is_none_or(|schedule| schedule == target.id())
 }
 
 /// Whether a query of a schedule is that of this run of it.
+#[inline]
 fn is_of(query: &Query, run: &Run) -> bool {
     let id = query.links.get("schedule_run").and_then(|link| link.id);
     id.is_some_and(|id| {

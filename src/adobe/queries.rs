@@ -153,6 +153,7 @@ impl QueryFilter {
 
     /// Reads any of these datasets; at most ten.
     #[must_use]
+    #[inline]
     pub fn referenced_datasets<I: AsRef<str>>(ids: impl IntoIterator<Item = I>) -> Self {
         let mut any = String::new();
         for id in ids {
@@ -475,6 +476,7 @@ mod milliseconds {
 impl Query {
     /// The datasets it read.
     #[must_use]
+    #[inline]
     pub fn referenced_datasets(&self) -> Vec<DatasetRef> {
         let links = self.links.all("referenced_datasets").into_iter();
         links.filter_map(|link| Some(DatasetRef { id: link.id?, href: link.href })).collect()

@@ -169,7 +169,6 @@ impl CronSchedule {
         }
     }
 
-    #[inline]
     fn check(&self) -> Result<()> {
         MINUTE.check(&self.minute)?;
         HOUR.check(&self.hour)?;
@@ -259,7 +258,6 @@ const DAY_OF_WEEK: Field = Field {
 };
 
 impl Field {
-    #[inline]
     fn check(&self, text: &str) -> Result<()> {
         if self.is_single_day(text)? {
             return Ok(());

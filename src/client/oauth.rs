@@ -300,6 +300,7 @@ impl OAuthDialect {
 }
 
 impl Default for OAuthDialect {
+    #[inline]
     fn default() -> Self {
         Self::new(read_error)
     }

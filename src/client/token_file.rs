@@ -129,6 +129,7 @@ fn read(path: &Path) -> io::Result<SecretString> {
 
 #[async_trait]
 impl Credential for TokenFile {
+    #[inline]
     fn check(&self) -> Result<()> {
         let read = self.take_in(read(&self.path), None);
         read.map(drop).map_err(|error| Error::config(error.to_string()))

@@ -269,6 +269,7 @@ macro_rules! relations {
             $(
                 #[doc = $doc]
                 #[must_use]
+                #[inline]
                 pub fn $name(&self) -> Option<$crate::wire::hal::Link> {
                     self.links.get($relation)
                 }

@@ -107,6 +107,7 @@ model! {
 impl QueryRun {
     /// Token of the query: the member, or the end of the link if the response lacks the member.
     #[must_use]
+    #[inline]
     pub fn query(&self) -> Option<QueryToken> {
         let from_link = || {
             let link = self.query_link()?;

@@ -197,6 +197,7 @@ model! {
 }
 
 impl From<Members> for Subscription {
+    #[inline]
     fn from(members: Members) -> Self {
         Self {
             token: token(&members.links),
@@ -214,6 +215,7 @@ impl From<Members> for Subscription {
 }
 
 /// The token at the end of the link `self`, `.../subscriptions/{token}`.
+#[inline]
 fn token(links: &Links) -> Option<SubscriptionToken> {
     let href = links.get("self")?.href;
     let path = href.split(['?', '#']).next()?.trim_end_matches('/');

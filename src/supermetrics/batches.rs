@@ -134,6 +134,7 @@ struct NewBatch {
 }
 
 impl NewBatch {
+    #[inline]
     fn check(&self) -> Result<()> {
         if self.queries.is_empty() {
             return Err(Error::config("a batch must have at least one query"));
@@ -159,6 +160,7 @@ pub enum BatchEntry {
 }
 
 impl fmt::Debug for BatchEntry {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Query(query) => query.fmt(f),

@@ -29,7 +29,6 @@ impl ScheduleId {
     ///
     /// Only the first 28 characters of the prefix are kept. Characters that an id cannot have become `_`.
     #[must_use]
-    #[inline]
     pub fn unique(prefix: &str) -> Self {
         let now = SystemClock.utc();
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
