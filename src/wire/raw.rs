@@ -57,17 +57,21 @@ impl<'de> Deserialize<'de> for RawJson {
 #[derive(Deserialize)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// The members of an object, as raw JSON. Of several members with one name, the last one counts.
+/// The members of an object, as raw JSON. A name may be there several times: a server may send any number of members, so that no
+/// member is compared with all others while they are read.
 #[derive(Default)]
 pub(super) struct Members<'a>(pub(super) Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
+    /// The member of this name. Of several, the last one counts.
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(known, _)| known.0 == name).map(|(_, member)| *member)
+        self.0.iter().rfind(|(known, _)| known.0 == name).map(|(_, member)| *member)
     }
 
     pub(super) fn names(self) -> Vec<String> {
-        self.0.into_iter().map(|(name, _)| name.0.into_owned()).collect()
+        let mut known = HashSet::new();
+        let names = self.0.into_iter().map(|(name, _)| name.0.into_owned());
+        names.filter(|name| known.insert(name.clone())).collect()
     }
 }
 
@@ -87,11 +91,6 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 while let Some(member) = map.next_entry::<Text<'de>, &RawValue>()? {
                     members.push(member);
                 }
-                // The last of each name. A set, because a server may send any number of them.
-                let mut known = HashSet::new();
-                members.reverse();
-                members.retain(|(name, _)| known.insert(name.0.clone()));
-                members.reverse();
                 Ok(Members(members))
             }
         }
