@@ -257,7 +257,8 @@ async fn permit(session: &Session<'_>, operation: &'static str) -> Result<()> {
     let core = session.core;
     let rate = session.dialect.rate(operation).filter(|_| core.limits.paced);
     let Some(rate) = rate else { return Ok(()) };
-    let latest = clock::after(core.clock.now(), session.left());
+    let far = || clock::after(core.clock.now(), Duration::MAX);
+    let latest = session.deadline.unwrap_or_else(far);
     if core.pacer.permit(rate, &core.clock, latest).await {
         return Ok(());
     }

@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-
 use super::clock::{Clock, after, within};
 use super::task::spawned;
 
@@ -57,7 +55,7 @@ impl Pacer {
         if rate.per.saturating_mul(spans) > left {
             return false;
         }
-        let mut admitted = Arc::clone(&queue).admit(rate, Arc::clone(clock), latest).boxed();
+        let mut admitted = Box::pin(Arc::clone(&queue).admit(rate, Arc::clone(clock), latest));
         // Who is admitted at once needs no task.
         match poll_fn(|context| Poll::Ready(admitted.as_mut().poll(context))).await {
             Poll::Ready(admitted) => admitted,
