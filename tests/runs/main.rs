@@ -9,6 +9,7 @@
 mod contract;
 mod did_it_run;
 mod failures;
+mod own;
 mod own_vendor;
 mod polls;
 mod resume;

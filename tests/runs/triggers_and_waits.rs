@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
+use futures_util::future::{pending, ready};
 use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
 use scheduled_runs::client::{
@@ -21,6 +22,8 @@ use scheduled_runs::{
     CallLimits, CancelOutcome, Cursor, Delivery, Error, ErrorKind, Page, Phase, Result,
     RunProvider, RunProviderExt as _, RunRef, RunSnapshot, Target,
 };
+
+use crate::own::{Own, lost, said, started};
 
 const NO_RUNS: &str = r#"{"runsSchedules":[]}"#;
 const TAKEN: &str = r#"{"message":"taken","statusCode":202}"#;
@@ -167,122 +170,43 @@ async fn looking_for_the_run_waits_as_long_as_the_server_asks() {
     assert!(clock.elapsed() <= Duration::from_secs(60), "{:?}", clock.elapsed());
 }
 
-/// A vendor of one's own whose trigger is lost, and whose looks never end.
-#[derive(Debug)]
-struct Own;
-
-#[async_trait]
-impl RunProvider for Own {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("own")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger_names_run()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(ManualClock::new())
-    }
-
-    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        std::future::pending().await
-    }
-
-    async fn send_trigger(
-        &self,
-        _: &Target,
-        _: Option<&RunRef>,
-        _: &CallLimits,
-    ) -> Result<Triggered> {
-        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
-    }
-
-    async fn recent_runs(
-        &self,
-        _: &Target,
-        _: Option<Cursor>,
-        _: &CallLimits,
-    ) -> Result<RecentRuns> {
-        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
-    }
-}
-
 #[tokio::test]
 async fn a_provider_of_ones_own_can_lose_a_trigger_and_have_it_verified() {
-    let error = Own.trigger(&Target::new(Own.vendor(), "t")).verify().await.unwrap_err();
+    let own = Own::new(Capabilities::new().list().trigger_names_run());
+    let error = own.trigger(&Own::target()).verify().await.unwrap_err();
     assert!(error.may_have_run() && error.verified_not_started());
-    assert_eq!(Own.scope(), None, "a provider has no accounts unless it says so");
+    assert_eq!(own.scope(), None, "a provider has no accounts unless it says so");
 }
 
 /// A vendor whose callers choose the ids of runs. Its trigger is lost; the run is there from some look on.
-#[derive(Debug)]
-struct Chosen {
-    found_at: usize,
-    looks: AtomicUsize,
-    refuses: bool,
-    clock: ManualClock,
-}
-
-impl Chosen {
-    fn new(found_at: usize, refuses: bool) -> Self {
-        Self { found_at, looks: AtomicUsize::new(0), refuses, clock: ManualClock::new() }
-    }
-}
-
-#[async_trait]
-impl RunProvider for Chosen {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("own")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().caller_names_run()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        let kind = match self.looks.fetch_add(1, Ordering::Relaxed) + 1 {
-            look if look >= self.found_at => {
-                return Ok(RunSnapshot::new(run.clone(), Phase::Queued));
-            }
-            _ if self.refuses => ErrorKind::Denied,
-            2 => ErrorKind::Server,
-            _ => ErrorKind::NotFound,
-        };
-        Err(Error::new(kind, ""))
-    }
-
-    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
-        Ok(Some(target.run("chosen-7")))
-    }
-
-    async fn send_trigger(
-        &self,
-        _: &Target,
-        run: Option<&RunRef>,
-        _: &CallLimits,
-    ) -> Result<Triggered> {
+fn chosen(found_at: usize, refuses: bool) -> Own {
+    let own = Own::new(Capabilities::new().caller_names_run()).named("chosen-7");
+    let own = own.on_trigger(|_, run| async move {
         assert_eq!(run.unwrap().id(), "chosen-7");
-        Err(Error::new(ErrorKind::Interrupted, "cut off").after_trigger(Delivery::Unknown))
-    }
+        Err(lost())
+    });
+    own.on_look(move |look, run| async move {
+        match look {
+            look if look >= found_at => Ok(RunSnapshot::new(run, Phase::Queued)),
+            _ if refuses => Err(said(ErrorKind::Denied)),
+            2 => Err(said(ErrorKind::Server)),
+            _ => Err(said(ErrorKind::NotFound)),
+        }
+    })
 }
 
 #[tokio::test]
 async fn a_lost_trigger_whose_run_has_a_chosen_id_is_looked_up_by_it() {
-    let target = Target::new(Vendor::new("own"), "t");
+    let target = Own::target();
     for found_at in [1, 5] {
-        let provider = Chosen::new(found_at, false);
+        let provider = chosen(found_at, false);
         assert_eq!(provider.trigger(&target).verify().await.unwrap(), target.run("chosen-7"));
-        assert_eq!(provider.looks.into_inner(), found_at);
+        assert_eq!(provider.looks(), found_at);
     }
-    let unverified = Chosen::new(1, false);
+    let unverified = chosen(1, false);
     let error = unverified.trigger(&target).await.unwrap_err();
     assert_eq!((error.run(), error.may_have_run()), (Some(&target.run("chosen-7")), true));
-    assert_eq!(unverified.looks.into_inner(), 0);
+    assert_eq!(unverified.looks(), 0);
 }
 
 #[tokio::test]
@@ -323,63 +247,26 @@ async fn a_failed_run_is_explained_by_the_state_of_its_own_query_where_there_is_
     assert!(failure.contains("ended as TIMEOUT") && failure.contains("q2"), "{failure}");
 }
 
-/// What one request for a list shows: pages of runs, each with its age in hours.
+/// What one look at a list shows: pages of runs, each with its age in hours when the test began.
 type Listed = Vec<Vec<(&'static str, i64)>>;
 
-/// A vendor whose triggers name no run. The test says what each request for its list shows; the last one stays.
-#[derive(Debug)]
-struct Lists {
-    shown: Vec<Listed>,
-    looks: AtomicUsize,
-    clock: ManualClock,
-}
-
-#[async_trait]
-impl RunProvider for Lists {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("own")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        Err(written(ErrorKind::NotFound))
-    }
-
-    async fn send_trigger(
-        &self,
-        _: &Target,
-        _: Option<&RunRef>,
-        _: &CallLimits,
-    ) -> Result<Triggered> {
-        Ok(Triggered::new(None))
-    }
-
-    async fn recent_runs(
-        &self,
-        target: &Target,
-        cursor: Option<Cursor>,
-        _: &CallLimits,
-    ) -> Result<RecentRuns> {
-        let page: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
-        let looks = self.looks.fetch_add(usize::from(page == 0), Ordering::Relaxed);
-        let look = if page == 0 { looks } else { looks - 1 };
-        let list = self.shown.get(look).or(self.shown.last()).unwrap();
-        let (start, now) = (self.clock.utc() - self.clock.elapsed(), self.clock.utc());
+/// A vendor whose triggers name no run. The test says what each look at its list shows; the last one stays.
+fn listing(shown: Vec<Listed>) -> Own {
+    let own = Own::new(Capabilities::new().list().trigger());
+    let (clock, start) = (own.clock.clone(), own.clock.utc());
+    let looks = AtomicUsize::new(0);
+    own.on_trigger(|_, _| ready(Ok(Triggered::new(None)))).on_list(move |_, page| {
+        let look =
+            looks.fetch_add(usize::from(page == 0), Ordering::Relaxed) - usize::from(page > 0);
+        let list = shown.get(look).or(shown.last()).unwrap();
         let runs = list[page].iter().map(|(id, hours)| {
-            let mut run = RunSnapshot::new(target.run(*id), Phase::Running);
+            let mut run = RunSnapshot::new(Own::target().run(*id), Phase::Running);
             run.created = Some(start - TimeDelta::hours(*hours));
             run
         });
         let next = (page + 1 < list.len()).then(|| Cursor::new((page + 1).to_string()));
-        Ok(RecentRuns::new(Page::new(runs.collect(), next), Some(now)))
-    }
+        Ok(RecentRuns::new(Page::new(runs.collect(), next), Some(clock.utc())))
+    })
 }
 
 #[tokio::test]
@@ -395,51 +282,25 @@ async fn a_new_run_is_searched_behind_known_ones_and_must_stay_the_only_one() {
         (vec![first(&[]), first(&[]), first(&["new"])], Ok("new".to_owned())),
         (vec![first(&[]), first(&[]), first(&["new"]), first(&["new", "late"])], Err(2)),
     ] {
-        let provider =
-            Lists { shown: lists, looks: AtomicUsize::new(0), clock: ManualClock::new() };
-        let target = Target::new(provider.vendor(), "t");
-        let found_run = provider.trigger(&target).settle(Duration::from_secs(1)).await;
+        let provider = listing(lists);
+        let found_run = provider.trigger(&Own::target()).settle(Duration::from_secs(1)).await;
         let found_run = found_run.map(|run| run.id().to_owned());
         assert_eq!(found_run.map_err(|error| error.candidates().len()), found);
     }
 }
 
-/// A vendor of which the test says what it can do and what its calls return.
+/// A vendor all of whose methods do what no default does.
 #[derive(Clone, Debug)]
-struct Written {
-    capabilities: Capabilities,
-    /// What a list returns, and since when runs that ended are still listed.
-    list: std::result::Result<Option<DateTime<Utc>>, ErrorKind>,
-    trigger: std::result::Result<(), ErrorKind>,
-    clock: ManualClock,
-}
-
-impl Written {
-    fn new(capabilities: Capabilities) -> Self {
-        Self { capabilities, list: Ok(None), trigger: Ok(()), clock: ManualClock::new() }
-    }
-
-    fn target(&self) -> Target {
-        Target::new(self.vendor(), "t")
-    }
-
-    fn run(&self) -> RunRef {
-        self.target().run("written-7")
-    }
-}
-
-fn written(kind: ErrorKind) -> Error {
-    Error::new(kind, "the test says so")
-}
+struct Whole(ManualClock);
 
 #[async_trait]
-impl RunProvider for Written {
+impl RunProvider for Whole {
     fn vendor(&self) -> Vendor {
-        Vendor::new("own")
+        Vendor::new("whole")
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.capabilities.clone()
+        Capabilities::new().caller_names_run().cancel()
     }
 
     fn capabilities_of(&self, target: &Target) -> Capabilities {
@@ -447,29 +308,19 @@ impl RunProvider for Written {
     }
 
     fn scope(&self) -> Option<&str> {
-        Some("written-account")
+        Some("whole-account")
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
+        Arc::new(self.0.clone())
     }
 
     async fn fetch_run(&self, _: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        Err(written(ErrorKind::NotFound))
+        Err(said(ErrorKind::NotFound))
     }
 
     async fn fetch_run_again(&self, last: &RunSnapshot, _: &CallLimits) -> Result<RunSnapshot> {
         Ok(RunSnapshot::new(last.run.clone(), Phase::Skipped))
-    }
-
-    async fn fetch_page(
-        &self,
-        _: &Target,
-        _: Option<Cursor>,
-        _: &CallLimits,
-    ) -> Result<Page<RunSnapshot>> {
-        self.list.map_err(written)?;
-        Ok(Page::new(Vec::new(), None))
     }
 
     async fn fetch_durations(&self, _: &Target, _: &CallLimits) -> Result<Vec<Duration>> {
@@ -494,47 +345,34 @@ impl RunProvider for Written {
         Ok(last.iter().map(|last| RunSnapshot::new(last.run.clone(), Phase::Failed)).collect())
     }
 
-    fn name_run(&self, _: &Target) -> Result<Option<RunRef>> {
-        Ok(self.capabilities.caller_names_run.then(|| self.run()))
+    fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
+        Ok(Some(target.run("whole-7")))
     }
 
     async fn send_trigger(
         &self,
         _: &Target,
-        _: Option<&RunRef>,
+        run: Option<&RunRef>,
         _: &CallLimits,
     ) -> Result<Triggered> {
-        self.trigger.map_err(|kind| match kind {
-            ErrorKind::Interrupted => written(kind).after_trigger(Delivery::Unknown),
-            kind => written(kind),
-        })?;
-        Ok(Triggered::new(self.capabilities.trigger_names_run.then(|| self.run())))
-    }
-
-    async fn recent_runs(
-        &self,
-        target: &Target,
-        cursor: Option<Cursor>,
-        limits: &CallLimits,
-    ) -> Result<RecentRuns> {
-        let page = self.fetch_page(target, cursor, limits).await?;
-        Ok(RecentRuns::new(page, None).kept_since(self.list.unwrap_or_default()))
+        Ok(Triggered::new(run.cloned()))
     }
 }
 
 #[tokio::test]
 async fn an_arc_of_a_provider_does_what_the_provider_does() {
     let limits = CallLimits::default();
-    let provider = Written::new(Capabilities::new().caller_names_run().cancel());
-    let (target, run) = (provider.target(), provider.run());
+    let provider = Whole(ManualClock::new());
+    let target = Target::new(provider.vendor(), "t");
+    let run = target.run("whole-7");
     let shared = Arc::new(provider.clone());
     // Of the Arc itself, as a function sees it that takes any provider.
     let shared: &dyn RunProvider = &shared;
-    assert_eq!((shared.vendor(), shared.scope()), (provider.vendor(), Some("written-account")));
-    assert_eq!(shared.capabilities(), provider.capabilities);
-    assert_eq!(shared.capabilities_of(&target), provider.capabilities);
+    assert_eq!((shared.vendor(), shared.scope()), (provider.vendor(), Some("whole-account")));
+    assert_eq!(shared.capabilities(), provider.capabilities());
+    assert_eq!(shared.capabilities_of(&target), provider.capabilities());
     assert_eq!(shared.capabilities_of(&Target::new(provider.vendor(), "u")), Capabilities::new());
-    assert_eq!(shared.clock().now(), provider.clock.now());
+    assert_eq!(shared.clock().now(), provider.0.now());
     assert_eq!(shared.name_run(&target).unwrap(), Some(run.clone()));
     assert_eq!(shared.fetch_durations(&target, &limits).await.unwrap(), [Duration::from_secs(7)]);
     let queued = shared.fetch_runs(&target, std::slice::from_ref(&run), &limits).await.unwrap();
@@ -543,7 +381,8 @@ async fn an_arc_of_a_provider_does_what_the_provider_does() {
     assert_eq!(again, [RunSnapshot::new(run.clone(), Phase::Failed)]);
     let skipped = shared.fetch_run_again(&queued[0], &limits).await.unwrap();
     assert_eq!(skipped.phase, Phase::Skipped);
-    assert_eq!(shared.send_trigger(&target, None, &limits).await.unwrap().run, Some(run));
+    let triggered = shared.send_trigger(&target, Some(&run), &limits).await.unwrap();
+    assert_eq!(triggered.run, Some(run));
 }
 
 #[tokio::test]
@@ -552,13 +391,13 @@ async fn a_start_is_prepared_without_a_list_only_where_there_is_none_and_the_ven
     let (names_run, lists) =
         (Capabilities::new().trigger_names_run(), Capabilities::new().trigger());
     for (capabilities, list, outcome) in [
-        (names_run.clone(), ErrorKind::Unsupported, Ok("written-7")),
+        (names_run.clone(), ErrorKind::Unsupported, Ok("7")),
         (names_run, ErrorKind::Denied, Err(ErrorKind::Denied)),
         (lists, ErrorKind::Unsupported, Err(ErrorKind::Unsupported)),
     ] {
-        let provider = Written { list: Err(list), ..Written::new(capabilities) };
-        let target = provider.target();
-        let started = match provider.prepare(&target).await {
+        let own = Own::new(capabilities).on_list(move |_, _| Err(said(list)));
+        let own = own.on_trigger(|_, _| ready(Ok(started())));
+        let started = match own.prepare(&Own::target()).await {
             Ok(prepared) => prepared.start().await,
             Err(error) => Err(error),
         };
@@ -569,29 +408,32 @@ async fn a_start_is_prepared_without_a_list_only_where_there_is_none_and_the_ven
 
 #[tokio::test]
 async fn an_error_names_the_run_whose_id_the_caller_chose_only_if_it_may_have_started() {
-    let capabilities = Capabilities::new().caller_names_run();
     for (kind, may_have_run) in [(ErrorKind::Denied, false), (ErrorKind::Interrupted, true)] {
-        let provider = Written { trigger: Err(kind), ..Written::new(capabilities.clone()) };
-        let error = provider.trigger(&provider.target()).await.unwrap_err();
+        let own = Own::new(Capabilities::new().caller_names_run()).named("7");
+        let own = own.on_trigger(move |_, _| async move {
+            Err(if may_have_run { lost() } else { said(ErrorKind::Denied) })
+        });
+        let error = own.trigger(&Own::target()).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, may_have_run));
-        assert_eq!(error.run(), may_have_run.then(|| provider.run()).as_ref());
+        assert_eq!(error.run(), may_have_run.then(|| Own::target().run("7")).as_ref());
     }
 }
 
 #[tokio::test]
 async fn a_recovery_by_id_believes_that_nothing_started_only_where_that_is_certain() {
     let by_id = Capabilities::new().caller_names_run();
-    let listed_since = |time| Written { list: Ok(time), ..Written::new(by_id.clone().list()) };
-    let unlisted = Written::new(by_id.clone());
-    let unlisted = Written { list: Err(ErrorKind::Unsupported), ..unlisted };
+    let listed_since = |time| {
+        let listed = move || RecentRuns::new(Page::new(Vec::new(), None), None).kept_since(time);
+        Own::new(by_id.clone().list()).named("7").on_list(move |_, _| Ok(listed()))
+    };
     for (provider, outcome) in [
-        (unlisted, Ok(None)),
+        (Own::new(by_id.clone()).named("7"), Ok(None)),
         (listed_since(None), Ok(None)),
         (listed_since(Some(DateTime::UNIX_EPOCH)), Ok(None)),
         // It may have ended, and is not listed any more.
         (listed_since(Some(DateTime::<Utc>::MAX_UTC)), Err(ErrorKind::Ambiguous)),
     ] {
-        let prepared = provider.prepare(&provider.target()).await.unwrap();
+        let prepared = provider.prepare(&Own::target()).await.unwrap();
         let intent = prepared.intent().clone();
         let recovered = provider.recover(&intent).decide().await;
         assert_eq!(recovered.map_err(|error| error.kind()), outcome);
@@ -600,73 +442,27 @@ async fn a_recovery_by_id_believes_that_nothing_started_only_where_that_is_certa
     let provider = FakeProvider::new();
     provider.callers_name_runs(true);
     let intent = lost_start(&provider).await;
-    provider.fail_next_poll(written(ErrorKind::Denied));
+    provider.fail_next_poll(said(ErrorKind::Denied));
     assert_eq!(provider.recover(&intent).await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(provider.lists(), 0, "what could not be asked for is not taken for missing");
 }
 
-/// A vendor that loses so many triggers on their way, and names the run of the next one.
-#[derive(Debug)]
-struct Deaf {
-    lost: usize,
-    triggers: AtomicUsize,
-    clock: ManualClock,
-}
-
-#[async_trait]
-impl RunProvider for Deaf {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("own")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list().trigger_names_run()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
-    }
-
-    async fn send_trigger(
-        &self,
-        target: &Target,
-        _: Option<&RunRef>,
-        _: &CallLimits,
-    ) -> Result<Triggered> {
-        if self.triggers.fetch_add(1, Ordering::Relaxed) < self.lost {
-            let cut_off = Error::new(ErrorKind::Interrupted, "cut off");
-            return Err(cut_off.after_trigger(Delivery::Unknown));
-        }
-        Ok(Triggered::new(Some(target.run("7"))))
-    }
-
-    async fn recent_runs(
-        &self,
-        _: &Target,
-        _: Option<Cursor>,
-        _: &CallLimits,
-    ) -> Result<RecentRuns> {
-        Ok(RecentRuns::new(Page::new(Vec::new(), None), None))
-    }
-}
-
 #[tokio::test]
 async fn a_trigger_is_sent_once_more_only_where_that_is_chosen_and_nothing_started() {
-    let target = Target::new(Vendor::new("own"), "t");
+    let target = Own::target();
     // lost triggers, whether a retry is chosen, triggers sent, whether a run is known in the end
-    for (lost, chosen, sent, known) in
+    for (lost_ones, chosen, sent, known) in
         [(1, false, 1, false), (1, true, 2, true), (5, true, 2, false), (0, true, 1, true)]
     {
-        let provider = Deaf { lost, triggers: AtomicUsize::new(0), clock: ManualClock::new() };
+        let own = Own::new(Capabilities::new().list().trigger_names_run());
+        let provider = own.on_trigger(move |number, _| {
+            ready(if number <= lost_ones { Err(lost()) } else { Ok(started()) })
+        });
         let trigger = provider.trigger(&target).verify();
         let trigger = if chosen { trigger.retry_if_not_started() } else { trigger };
         let run = trigger.await;
-        assert_eq!(run.is_ok(), known, "{lost} {chosen}");
-        assert_eq!(provider.triggers.load(Ordering::Relaxed), sent, "{lost} {chosen}");
+        assert_eq!(run.is_ok(), known, "{lost_ones} {chosen}");
+        assert_eq!(provider.triggers(), sent, "{lost_ones} {chosen}");
         assert!(run.map_or_else(|error| error.may_have_run(), |run| run == target.run("7")));
     }
     // A run that did start is found, and nothing is sent again.
@@ -678,73 +474,50 @@ async fn a_trigger_is_sent_once_more_only_where_that_is_chosen_and_nothing_start
 
 #[tokio::test]
 async fn a_run_of_a_chosen_id_that_never_appears_did_not_start_and_a_refused_look_says_nothing() {
-    let target = Target::new(Vendor::new("own"), "t");
-    let provider = Chosen::new(usize::MAX, false);
+    let target = Own::target();
+    let provider = chosen(usize::MAX, false);
     let lost = provider.trigger(&target).verify().grace(Duration::from_secs(9)).await.unwrap_err();
     assert!(lost.verified_not_started(), "{}", lost.report());
     assert_eq!(provider.clock.sleeps().into_iter().sum::<Duration>(), Duration::from_secs(9));
 
-    let provider = Chosen::new(usize::MAX, true);
+    let provider = chosen(usize::MAX, true);
     let lost = provider.trigger(&target).verify().await.unwrap_err();
     assert_eq!((lost.kind(), lost.verified_not_started()), (ErrorKind::Interrupted, false));
-    assert_eq!(provider.looks.into_inner(), 1);
+    assert_eq!(provider.looks(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_never_ends_does_not_outlive_its_wait() {
-    let run = Target::new(Own.vendor(), "t").run("7");
-    let error = Own.wait(&run).timeout(Duration::from_secs(3)).tolerate(0).await.unwrap_err();
+    let own = Own::new(Capabilities::new()).on_look(|_, _| pending());
+    let error = own
+        .wait(&Own::target().run("7"))
+        .timeout(Duration::from_secs(3))
+        .tolerate(0)
+        .await
+        .unwrap_err();
     assert_eq!(error.timeout_phase(), Some(scheduled_runs::TimeoutPhase::Call), "{error}");
-}
-
-/// A run that goes on for ever; the second look takes longer than the wait has, and fails.
-#[derive(Debug)]
-struct Slow {
-    clock: ManualClock,
-    looks: AtomicUsize,
-    cancels: AtomicUsize,
-}
-
-#[async_trait]
-impl RunProvider for Slow {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("slow")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().cancel()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        if self.looks.fetch_add(1, Ordering::SeqCst) == 0 {
-            return Ok(RunSnapshot::new(run.clone(), Phase::Running));
-        }
-        self.clock.advance(Duration::from_secs(20));
-        Err(Error::new(ErrorKind::Server, "busy"))
-    }
-
-    async fn send_cancel(&self, _: &RunRef, _: &CallLimits) -> Result<CancelOutcome> {
-        self.cancels.fetch_add(1, Ordering::SeqCst);
-        Ok(CancelOutcome::Requested)
-    }
 }
 
 #[tokio::test]
 async fn a_wait_that_its_own_limit_cuts_off_says_so_and_cancels_if_asked() {
     for asked in [true, false] {
-        let slow = Slow { clock: ManualClock::new(), looks: 0.into(), cancels: 0.into() };
-        let run = Target::new(slow.vendor(), "t").run("7");
-        let wait = slow.wait(&run).timeout(Duration::from_secs(10)).tolerate(0);
+        // The second look takes longer than the wait has, and fails.
+        let own = Own::new(Capabilities::new().cancel());
+        let clock = own.clock.clone();
+        let slow = own.on_look(move |look, run| {
+            if look == 1 {
+                return ready(Ok(RunSnapshot::new(run, Phase::Running)));
+            }
+            clock.advance(Duration::from_secs(20));
+            ready(Err(Error::new(ErrorKind::Server, "busy")))
+        });
+        let wait = slow.wait(&Own::target().run("7")).timeout(Duration::from_secs(10)).tolerate(0);
         let wait = if asked { wait.cancel_on_timeout() } else { wait };
         let error = wait.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{}", error.report());
         assert_eq!(error.last_snapshot().unwrap().phase, Phase::Running);
         assert!(error.report().contains("busy"), "the last cause is inside: {}", error.report());
-        assert_eq!(slow.cancels.load(Ordering::SeqCst), usize::from(asked));
+        assert_eq!(slow.cancels(), usize::from(asked));
     }
 }
 
@@ -1043,7 +816,7 @@ async fn whatever_prevents_a_recovery_the_run_may_have_started() {
     let provider = FakeProvider::new();
     let intent = lost_start(&provider).await;
     for kind in [ErrorKind::NotFound, ErrorKind::Auth, ErrorKind::Server, ErrorKind::Config] {
-        provider.fail_next_poll(Error::new(kind, "the test says so"));
+        provider.fail_next_poll(said(kind));
         let error = provider.recover(&intent).await.unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (kind, true));
         assert!(error.to_string().ends_with("; a run may have started"), "{error}");
@@ -1067,8 +840,9 @@ async fn a_recovery_that_is_too_early_to_decide_asks_the_vendor_nothing() {
 
 #[tokio::test]
 async fn a_run_that_was_triggered_here_may_be_missing_for_a_minute_and_no_longer() {
-    let provider = Written::new(Capabilities::new().trigger_names_run());
-    let run = provider.trigger(&provider.target()).await.unwrap();
+    let own = Own::new(Capabilities::new().trigger_names_run());
+    let provider = own.on_trigger(|_, _| ready(Ok(started())));
+    let run = provider.trigger(&Own::target()).await.unwrap();
     let wait = provider.wait(&run).every(Duration::from_secs(20));
     assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(provider.clock.elapsed(), Duration::from_secs(60));
@@ -1078,7 +852,7 @@ async fn a_run_that_was_triggered_here_may_be_missing_for_a_minute_and_no_longer
 async fn a_recovery_for_ever_sits_out_a_refused_credential() {
     let provider = FakeProvider::new();
     let intent = lost_start(&provider).await;
-    let refused = || provider.fail_next_poll(Error::new(ErrorKind::Auth, "the test says so"));
+    let refused = || provider.fail_next_poll(said(ErrorKind::Auth));
     refused();
     let error = provider.recover(&intent).decide().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "a credential is not tolerated by default");

@@ -4,30 +4,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::ready;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use scheduled_runs::client::{Clock, Vendor};
-use scheduled_runs::run::{Capabilities, Failure};
-use scheduled_runs::testing::{FakeProvider, ManualClock};
-use scheduled_runs::{
-    CallLimits, Cursor, Error, ErrorKind, Page, Phase, Result, RunProvider, RunProviderExt as _,
-    RunRef, RunSnapshot, Target,
-};
+use scheduled_runs::run::{Capabilities, Failure, RecentRuns};
+use scheduled_runs::testing::FakeProvider;
+use scheduled_runs::{Cursor, ErrorKind, Page, Phase, RunProviderExt as _, RunSnapshot, Target};
 use tokio::sync::mpsc;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+use crate::own::{Own, said};
 
-fn error(kind: ErrorKind) -> Error {
-    Error::new(kind, "the test says so")
-}
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test]
 async fn a_wait_for_ever_sits_out_a_refused_credential_and_polls_less_and_less_often() {
     let provider = FakeProvider::new();
     let run = provider.add_run(&provider.target("nightly"), [Phase::Running, Phase::Succeeded]);
     for _ in 0..200 {
-        provider.fail_next_poll(error(ErrorKind::Auth));
+        provider.fail_next_poll(said(ErrorKind::Auth));
     }
     let mut told = Vec::new();
     let wait = provider.wait(&run).forever();
@@ -41,7 +35,7 @@ async fn a_wait_for_ever_sits_out_a_refused_credential_and_polls_less_and_less_o
     assert!(clock.elapsed() > DAY, "longer than any wait by default");
 
     // Without it, a credential that was never good ends the wait.
-    provider.fail_next_poll(error(ErrorKind::Auth));
+    provider.fail_next_poll(said(ErrorKind::Auth));
     let refused = provider.wait(&run).await.unwrap_err();
     assert_eq!((refused.kind(), provider.polls()), (ErrorKind::Auth, 203));
 }
@@ -53,7 +47,7 @@ async fn a_wait_for_ever_ends_where_there_is_nothing_to_wait_for() {
     assert_eq!(provider.wait(&unknown).forever().await.unwrap_err().kind(), ErrorKind::NotFound);
     for kind in [ErrorKind::Denied, ErrorKind::Decode, ErrorKind::Config] {
         let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
-        provider.fail_next_poll(error(kind));
+        provider.fail_next_poll(said(kind));
         assert_eq!(provider.wait(&run).forever().await.unwrap_err().kind(), kind);
     }
     // A later setter counts again.
@@ -69,7 +63,7 @@ async fn many_waits_for_ever_sit_it_out_as_well() {
     let runs =
         [&one, &other].map(|target| provider.add_run(target, [Phase::Running, Phase::Failed]));
     for _ in 0..100 {
-        provider.fail_next_poll(error(ErrorKind::Auth));
+        provider.fail_next_poll(said(ErrorKind::Auth));
     }
     let ends: Vec<_> = provider.wait_all(runs).forever().ends().try_collect().await.unwrap();
     assert_eq!(ends.len(), 2);
@@ -91,7 +85,7 @@ async fn what_a_wait_tolerates_ends_at_the_limit_and_not_a_poll_later() {
 
     let provider = FakeProvider::new();
     let run = provider.add_run(&provider.target("nightly"), [Phase::Running]);
-    (0..10).for_each(|_| provider.fail_next_poll(error(ErrorKind::Server)));
+    (0..10).for_each(|_| provider.fail_next_poll(said(ErrorKind::Server)));
     let wait = provider.wait(&run).every(ten).tolerate_for(ten * 2);
     assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::Server);
     assert_eq!(provider.polls(), 3, "after 0, 10 and 20 s");
@@ -102,7 +96,7 @@ async fn a_list_that_is_refused_says_nothing_about_the_runs_of_a_wait() {
     let provider = FakeProvider::new();
     let nightly = provider.target("nightly");
     let runs = [(); 2].map(|()| provider.add_run(&nightly, [Phase::Succeeded]));
-    provider.fail_next_poll(error(ErrorKind::Denied));
+    provider.fail_next_poll(said(ErrorKind::Denied));
     let ends: Vec<_> = provider.wait_all(runs).ends().try_collect().await.unwrap();
     assert!(ends.len() == 2 && ends.iter().all(|end| end.phase == Phase::Succeeded));
     assert_eq!((provider.lists(), provider.polls()), (1, 2), "each is polled by itself");
@@ -216,117 +210,80 @@ async fn a_wait_that_has_ended_cancels_nothing() {
     assert_eq!(provider.snapshot(&run).await.unwrap().phase, Phase::Cancelled);
 }
 
-/// Pages of runs, each with the day of its creation; odd days have failed.
-#[derive(Debug, Default)]
-struct Shelf {
-    pages: Vec<Vec<i64>>,
-    fetched: Mutex<(usize, usize)>,
-    has_no_reasons: bool,
-    fails_at: Option<usize>,
-}
-
 fn day(day: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(day)
 }
 
-impl Shelf {
-    fn of(pages: &[&[i64]]) -> Self {
-        Self { pages: pages.iter().map(|page| page.to_vec()).collect(), ..Self::default() }
-    }
-
-    fn run(created: i64) -> RunSnapshot {
-        let run = Target::new(Vendor::new("shelf"), "t").run(created.to_string());
-        let phase = if created % 2 == 1 { Phase::Failed } else { Phase::Succeeded };
-        let mut snapshot = RunSnapshot::new(run, phase);
-        snapshot.created = (created != 0).then(|| day(created));
-        snapshot
-    }
-
-    async fn since(&self, time: i64) -> (Vec<String>, usize) {
-        let runs = self.runs(&Target::new(Vendor::new("shelf"), "t")).since(day(time));
-        let runs: Vec<_> = runs.try_collect().await.unwrap();
-        let pages = std::mem::take(&mut self.fetched.lock().unwrap().0);
-        (runs.iter().map(|run| run.run.id().to_owned()).collect(), pages)
-    }
+/// A run that was created on this day, or nobody knows when if it is 0; odd days have failed.
+fn run_of(created: i64) -> RunSnapshot {
+    let phase = if created % 2 == 1 { Phase::Failed } else { Phase::Succeeded };
+    let mut snapshot = RunSnapshot::new(Own::target().run(created.to_string()), phase);
+    snapshot.created = (created != 0).then(|| day(created));
+    snapshot
 }
 
-#[async_trait]
-impl RunProvider for Shelf {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("shelf")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new().list()
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        self.fetched.lock().unwrap().1 += 1;
-        if self.has_no_reasons {
-            return Err(error(ErrorKind::Server));
-        }
-        let mut snapshot = Self::run(run.id().parse().unwrap());
+/// A vendor with these pages of runs, whose look at a run shows why it failed.
+fn shelf(pages: &[&[i64]]) -> Own {
+    let pages: Vec<Vec<i64>> = pages.iter().map(|page| page.to_vec()).collect();
+    let own = Own::new(Capabilities::new().list()).on_look(|_, run| {
+        let mut snapshot = run_of(run.id().parse().unwrap());
         snapshot.failure = Some(Failure::new("bad day"));
-        Ok(snapshot)
-    }
+        ready(Ok(snapshot))
+    });
+    own.on_list(move |_, page| {
+        let days = &pages[page];
+        let next = (page + 1 < pages.len()).then(|| Cursor::new((page + 1).to_string()));
+        Ok(RecentRuns::new(Page::new(days.iter().map(|day| run_of(*day)).collect(), next), None))
+    })
+}
 
-    async fn fetch_page(
-        &self,
-        _: &Target,
-        cursor: Option<Cursor>,
-        _: &CallLimits,
-    ) -> Result<Page<RunSnapshot>> {
-        self.fetched.lock().unwrap().0 += 1;
-        let number: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
-        if self.fails_at == Some(number) {
-            return Err(error(ErrorKind::Server));
-        }
-        let next = (number + 1 < self.pages.len()).then(|| Cursor::new((number + 1).to_string()));
-        let days = self.pages.get(number).unwrap();
-        Ok(Page::new(days.iter().map(|day| Self::run(*day)).collect(), next))
-    }
+/// The runs since this day, and how many pages were fetched.
+async fn since(own: &Own, time: i64) -> (Vec<String>, usize) {
+    let before = own.lists();
+    let runs: Vec<_> = own.runs(&Own::target()).since(day(time)).try_collect().await.unwrap();
+    (runs.iter().map(|run| run.run.id().to_owned()).collect(), own.lists() - before)
 }
 
 #[tokio::test]
 async fn a_list_since_a_time_ends_where_its_runs_are_older() {
-    let newest_first = Shelf::of(&[&[12, 11, 10], &[9, 8, 7], &[6, 5, 4], &[3, 2]]);
-    assert_eq!(newest_first.since(10).await, (vec!["12".into(), "11".into(), "10".into()], 2));
-    assert_eq!(newest_first.since(9).await.0.len(), 4);
+    let newest_first = shelf(&[&[12, 11, 10], &[9, 8, 7], &[6, 5, 4], &[3, 2]]);
+    assert_eq!(since(&newest_first, 10).await, (vec!["12".into(), "11".into(), "10".into()], 2));
+    assert_eq!(since(&newest_first, 9).await.0.len(), 4);
     assert_eq!(
-        newest_first.since(5).await,
+        since(&newest_first, 5).await,
         (["12", "11", "10", "9", "8", "7", "6", "5"].map(String::from).to_vec(), 3)
     );
-    assert_eq!(newest_first.since(1).await.1, 4, "to its end");
-    assert_eq!(newest_first.since(20).await, (vec![], 2));
+    assert_eq!(since(&newest_first, 1).await.1, 4, "to its end");
+    assert_eq!(since(&newest_first, 20).await, (vec![], 2));
 
     // Pages that are sorted one by one do not show that the list begins with the oldest runs.
-    let oldest_first = Shelf::of(&[&[3, 2, 1], &[6, 5, 4], &[9, 8, 7]]);
-    assert_eq!(oldest_first.since(8).await, (vec!["9".into(), "8".into()], 3));
+    let oldest_first = shelf(&[&[3, 2, 1], &[6, 5, 4], &[9, 8, 7]]);
+    assert_eq!(since(&oldest_first, 8).await, (vec!["9".into(), "8".into()], 3));
     // A page without a date shows nothing, and a page sorted by itself no order.
-    let filtered = Shelf::of(&[&[], &[5, 4, 3], &[12, 11]]);
-    assert_eq!(filtered.since(10).await, (vec!["12".into(), "11".into()], 3));
-    let timeless = Shelf::of(&[&[0], &[0]]);
-    assert_eq!(timeless.since(8).await.1, 2, "a run without a time is in the list, once");
+    let filtered = shelf(&[&[], &[5, 4, 3], &[12, 11]]);
+    assert_eq!(since(&filtered, 10).await, (vec!["12".into(), "11".into()], 3));
+    let timeless = shelf(&[&[0], &[0]]);
+    assert_eq!(since(&timeless, 8).await.1, 2, "a run without a time is in the list, once");
 }
 
 #[tokio::test]
 async fn the_reasons_of_failed_runs_are_fetched_and_their_order_is_kept() {
-    let mut shelf = Shelf::of(&[&[9, 8, 7, 6, 5, 4, 3, 2, 1]]);
-    let target = Target::new(Vendor::new("shelf"), "t");
-    let plain: Vec<_> = shelf.runs(&target).try_collect().await.unwrap();
+    let own = shelf(&[&[9, 8, 7, 6, 5, 4, 3, 2, 1]]);
+    let plain: Vec<_> = own.runs(&Own::target()).try_collect().await.unwrap();
     assert!(plain.iter().all(|run| run.failure.is_none()));
-    assert_eq!(shelf.fetched.lock().unwrap().1, 0);
-    let reasons = async |shelf: &Shelf| -> Vec<String> {
-        let runs: Vec<_> = shelf.runs(&target).with_reasons().try_collect().await.unwrap();
+    assert_eq!(own.looks(), 0);
+    let reasons = async |own: &Own| -> Vec<String> {
+        let runs: Vec<_> = own.runs(&Own::target()).with_reasons().try_collect().await.unwrap();
         let why =
             |run: &RunSnapshot| run.failure.as_ref().map_or("-".to_owned(), ToString::to_string);
         runs.iter().map(why).collect()
     };
     let expected = ["bad day", "-", "bad day", "-", "bad day", "-", "bad day", "-", "bad day"];
-    assert_eq!(reasons(&shelf).await, expected);
-    assert_eq!(shelf.fetched.lock().unwrap().1, 5, "only failed runs");
-    shelf.has_no_reasons = true;
-    assert!(reasons(&shelf).await.first().unwrap().starts_with("the reason could not be fetched"));
+    assert_eq!(reasons(&own).await, expected);
+    assert_eq!(own.looks(), 5, "only failed runs");
+    let unexplained = own.on_look(|_, _| ready(Err(said(ErrorKind::Server))));
+    let reasons = reasons(&unexplained).await;
+    assert!(reasons.first().unwrap().starts_with("the reason could not be fetched"));
 }
 
 #[tokio::test]
@@ -343,7 +300,7 @@ async fn a_wait_reports_its_end_once() {
         }
     };
     let run = provider.add_run(&target, [Phase::Running, Phase::Running, Phase::Succeeded]);
-    provider.fail_next_poll(error(ErrorKind::Server));
+    provider.fail_next_poll(said(ErrorKind::Server));
     provider.wait(&run).on_end(sink()).await.unwrap();
     let run = provider.add_run(&target, [Phase::Running]);
     provider.wait(&run).timeout(Duration::from_secs(7)).on_end(sink()).await.unwrap_err();
@@ -369,48 +326,29 @@ async fn a_wait_reports_its_end_once() {
     assert_eq!(outcomes, ["failed", "not_found"]);
 }
 
-/// A vendor that needs 300 ms for each response, and whose run `first` ends at the third poll.
-#[derive(Debug, Default)]
-struct Slow {
-    clock: ManualClock,
-    polls_of_first: Mutex<usize>,
-}
-
-#[async_trait]
-impl RunProvider for Slow {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("slow")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        self.clock.advance(Duration::from_millis(300));
-        tokio::task::yield_now().await;
-        let mut polls = self.polls_of_first.lock().unwrap();
-        *polls += usize::from(run.id() == "first");
-        let has_ended = run.id() == "first" && *polls == 3;
-        Ok(RunSnapshot::new(run.clone(), if has_ended { Phase::Succeeded } else { Phase::Running }))
-    }
-}
-
 #[tokio::test]
 async fn runs_that_keep_joining_do_not_hold_up_the_others() {
-    let provider = Slow::default();
-    let run = |id: &str| Target::new(Vendor::new("slow"), id).run(id);
+    let own = Own::new(Capabilities::new());
+    let (clock, polls_of_first) = (own.clock.clone(), Arc::new(AtomicUsize::new(0)));
+    // Each response needs 300 ms, and the run `first` ends at the third poll.
+    let provider = own.on_look(move |_, run| {
+        clock.advance(Duration::from_millis(300));
+        let is_first = run.id() == "first";
+        let polls = polls_of_first.fetch_add(usize::from(is_first), Ordering::SeqCst);
+        let phase = if is_first && polls == 2 { Phase::Succeeded } else { Phase::Running };
+        async move {
+            tokio::task::yield_now().await;
+            Ok(RunSnapshot::new(run, phase))
+        }
+    });
+    let run = |id: &str| Target::new(Own::VENDOR, id).run(id);
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let joining = stream::poll_fn(move |context| receiver.poll_recv(context));
     let mut number = 0;
     // Each run that is polled lets another one join, so that there is always one.
     let wait = provider.wait_all([run("first")]).joined_by(joining).on_update(move |_| {
         number += 1;
-        let _ = sender.send(Target::new(Vendor::new("slow"), number.to_string()).run("joined"));
+        let _ = sender.send(Target::new(Own::VENDOR, number.to_string()).run("joined"));
     });
     let mut ends = wait.ends();
     assert_eq!(ends.next().await.unwrap().unwrap().run, run("first"));
@@ -444,93 +382,52 @@ async fn a_run_that_joins_in_a_pause_is_polled_in_it_and_one_that_joins_twice_go
     assert!(error.last_snapshot().is_some());
 }
 
-/// A vendor whose runs have succeeded, and who counts how many polls it has at once.
-#[derive(Debug, Default)]
-struct Counting {
-    clock: ManualClock,
-    polls: AtomicUsize,
-    most: AtomicUsize,
-}
-
-#[async_trait]
-impl RunProvider for Counting {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("counting")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        self.most.fetch_max(self.polls.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        self.polls.fetch_sub(1, Ordering::SeqCst);
-        Ok(RunSnapshot::new(run.clone(), Phase::Succeeded))
-    }
-}
-
 #[tokio::test]
 async fn a_wait_for_very_many_targets_polls_32_of_them_at_once() {
-    let provider = Counting::default();
-    let run = |target: u32| Target::new(Vendor::new("counting"), target.to_string()).run("r");
-    let ends: Vec<_> = provider.wait_all((0..100).map(run)).ends().try_collect().await.unwrap();
-    assert_eq!((ends.len(), provider.most.into_inner()), (100, 32));
-}
-
-/// A vendor whose run `broken` can never be polled, and whose others end at the third poll.
-#[derive(Debug, Default)]
-struct OneBroken {
-    clock: ManualClock,
-    polls: Mutex<usize>,
-}
-
-#[async_trait]
-impl RunProvider for OneBroken {
-    fn vendor(&self) -> Vendor {
-        Vendor::new("one-broken")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
-    }
-
-    async fn fetch_run(&self, run: &RunRef, _: &CallLimits) -> Result<RunSnapshot> {
-        if run.id() == "broken" {
-            return Err(error(ErrorKind::Server));
+    let [polls, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let most_so_far = Arc::clone(&most);
+    let provider = Own::new(Capabilities::new()).on_look(move |_, run| {
+        let (polls, most) = (Arc::clone(&polls), Arc::clone(&most_so_far));
+        async move {
+            most.fetch_max(polls.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            polls.fetch_sub(1, Ordering::SeqCst);
+            Ok(RunSnapshot::new(run, Phase::Succeeded))
         }
-        let mut polls = self.polls.lock().unwrap();
-        *polls += 1;
-        let phase = if *polls < 300 { Phase::Running } else { Phase::Succeeded };
-        Ok(RunSnapshot::new(run.clone(), phase))
-    }
+    });
+    let run = |target: u32| Target::new(Own::VENDOR, target.to_string()).run("r");
+    let ends: Vec<_> = provider.wait_all((0..100).map(run)).ends().try_collect().await.unwrap();
+    assert_eq!((ends.len(), most.load(Ordering::SeqCst)), (100, 32));
 }
 
 #[tokio::test]
 async fn a_run_that_cannot_be_polled_does_not_hold_up_the_others_of_its_target() {
-    let provider = OneBroken::default();
-    let target = Target::new(provider.vendor(), "t");
-    let mut ends =
-        provider.wait_all(["broken", "fine"].map(|run| target.run(run))).forever().ends();
+    let polls = AtomicUsize::new(0);
+    let provider = Own::new(Capabilities::new()).on_look(move |_, run| {
+        if run.id() == "broken" {
+            return ready(Err(said(ErrorKind::Server)));
+        }
+        let has_ended = polls.fetch_add(1, Ordering::SeqCst) == 299;
+        ready(Ok(RunSnapshot::new(run, if has_ended { Phase::Succeeded } else { Phase::Running })))
+    });
+    let runs = ["broken", "fine"].map(|run| Own::target().run(run));
+    let mut ends = provider.wait_all(runs).forever().ends();
     assert_eq!(ends.next().await.unwrap().unwrap().run.id(), "fine");
     assert_eq!(provider.clock.elapsed(), Duration::from_secs(299 * 5), "a poll every 5 s");
 }
 
 #[tokio::test]
 async fn an_error_of_a_later_page_loses_no_run_of_an_earlier_one() {
-    let shelf = Shelf { fails_at: Some(1), ..Shelf::of(&[&[9, 8, 7, 6, 5, 4, 3], &[2, 1]]) };
-    let target = Target::new(Vendor::new("shelf"), "t");
-    let mut runs = shelf.runs(&target).with_reasons();
+    let own = shelf(&[]).on_list(|_, page| match page {
+        0 => {
+            let runs = (3..=9).rev().map(run_of).collect();
+            Ok(RecentRuns::new(Page::new(runs, Some(Cursor::new("1"))), None))
+        }
+        _ => Err(said(ErrorKind::Server)),
+    });
+    let mut runs = own.runs(&Own::target()).with_reasons();
     for day in (3..=9).rev() {
         assert_eq!(runs.next().await.unwrap().unwrap().run.id(), day.to_string());
     }
