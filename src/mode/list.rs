@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::wire::hal::Links;
 use crate::wire::lenient::{self, FromAny, Scalar};
+use crate::wire::model;
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -398,15 +399,14 @@ fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>, const ANY_NAME: bool>(
     lenient::any(deserializer, Named::<T, ANY_NAME>(PhantomData))
 }
 
-/// Source: responses seen. The reference documents `first_page` and `last_page`, which are not sent.
-#[derive(Default, Deserialize)]
-struct Counters {
-    #[serde(default, deserialize_with = "lenient::count")]
-    total_pages: Option<u64>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    total_count: Option<u64>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    per_page: Option<u64>,
+model! {
+    /// Source: responses seen. The reference documents `first_page` and `last_page`, which are not sent.
+    #[derive(Default)]
+    struct Counters {
+        total_pages: Option<u64> as "total_pages" with lenient::count,
+        total_count: Option<u64> as "total_count" with lenient::count,
+        per_page: Option<u64> as "per_page" with lenient::count,
+    }
 }
 
 impl Counters {

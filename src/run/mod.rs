@@ -3,6 +3,7 @@
 //! A [`RunProvider`] speaks for one vendor; [`RunProviderExt`] adds what every provider can do with it: trigger a run and learn
 //! its id, wait for its end, resume a wait in another process.
 
+mod due;
 mod events;
 mod ext;
 mod finished;

@@ -1,9 +1,8 @@
 //! Waiting for the ends of many runs at once.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::ops::Bound;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
+use super::due::Due;
 use super::events::{Event, Wakes};
 use super::model::{RunRef, RunSnapshot, Target};
 use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
@@ -115,16 +115,11 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
             next: now,
             clock,
             rounds: 0,
-            due: BTreeMap::new(),
-            fresh: BTreeMap::new(),
-            last_fresh: None,
-            last_was_fresh: false,
+            due: Due::default(),
             is_interrupted: false,
             pending: pending.collect(),
             joining: self.joining,
             polls: FuturesUnordered::new(),
-            busy: BTreeSet::new(),
-            held: BTreeMap::new(),
             ended: VecDeque::new(),
         };
         Box::pin(stream::unfold((round, span), |(mut round, span)| async move {
@@ -145,14 +140,7 @@ struct Round<'p, P: ?Sized> {
     rounds: u32,
     /// When the next round begins.
     next: Instant,
-    /// The targets that are still to be polled in this round.
-    due: BTreeMap<Target, BTreeSet<RunRef>>,
-    /// Runs that have joined and were not polled yet, and those that an event concerns: they do not wait for a round.
-    fresh: BTreeMap<Target, BTreeSet<RunRef>>,
-    /// Of `fresh`, the target that was polled last.
-    last_fresh: Option<Target>,
-    /// The target that was polled last was of `fresh`.
-    last_was_fresh: bool,
+    due: Due,
     /// The round is not over: it was left to return an end.
     is_interrupted: bool,
     pending: BTreeMap<RunRef, Awaited>,
@@ -160,9 +148,6 @@ struct Round<'p, P: ?Sized> {
     joining: Option<Joining<'p>>,
     /// The polls that are under way, one for each target.
     polls: FuturesUnordered<BoxFuture<'p, (Target, Polled)>>,
-    busy: BTreeSet<Target>,
-    /// Targets that are not polled before this time: their server asked for a pause, or an event came soon after a poll.
-    held: BTreeMap<Target, Instant>,
     /// Runs that ended in the last round and were not returned yet.
     ended: VecDeque<Result<RunSnapshot>>,
 }
@@ -194,7 +179,10 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     async fn poll(&mut self) {
         if self.pending.is_empty() {
             self.sleep(None).await;
-        } else if self.rounds > 0 && self.polls.is_empty() && !self.has_due() {
+        } else if self.rounds > 0
+            && self.polls.is_empty()
+            && !self.due.is_any_free(self.clock.now())
+        {
             let pause = self.next_poll().saturating_duration_since(self.clock.now());
             self.sleep(Some(pause.min(self.first_left()))).await;
         }
@@ -205,7 +193,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         // Runs that join, events and runs that end before the next round do not begin it. A round that is not over goes on: otherwise
         // the last of very many targets would never be polled.
         let is_time = self.clock.now() >= self.next;
-        if !std::mem::take(&mut self.is_interrupted) && self.due.is_empty() && is_time {
+        if !std::mem::take(&mut self.is_interrupted) && self.due.is_round_over() && is_time {
             self.begin_round();
         }
         // Slow polls hold up the others for one interval at most. It is real time, as that of all requests.
@@ -224,72 +212,31 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         let due = self.pending.values().map(|run| run.rests_until().unwrap_or(self.next)).min();
         let round = due.map_or(self.next, |due| due.max(self.next));
         // Runs that have joined wait for the end of a pause that their server asks for, not for the next round.
-        let held = self.fresh.keys().filter_map(|target| self.held.get(target)).copied();
-        held.chain([round]).min().unwrap_or(round)
+        self.due.held_until().map_or(round, |held| held.min(round))
     }
 
     fn begin_round(&mut self) {
         self.schedule_next();
         let now = self.clock.now();
-        self.held.retain(|_, until| *until > now);
-        let (held, busy) = (&self.held, &self.busy);
+        self.due.release(now);
         for (run, awaited) in &mut self.pending {
-            let target = run.target();
-            if awaited.is_due(now) && is_free(held, busy, target, now) {
+            if awaited.is_due(now) && self.due.is_free(run.target(), now) {
                 // An event that came just before the round has had it polled.
                 if awaited.take_woken() && !awaited.rest(self.floor, now).is_zero() {
                     continue;
                 }
-                self.due.entry(target.clone()).or_default().insert(run.clone());
+                self.due.add(run);
             }
         }
         if self.provider.capabilities().list {
             // The list that one run needs shows the others as well.
             for (run, awaited) in &self.pending {
-                if awaited.failed_in_a_row() == 0
-                    && let Some(due) = self.due.get_mut(run.target())
-                {
-                    due.insert(run.clone());
+                if awaited.failed_in_a_row() == 0 {
+                    self.due.add_to_its_target(run);
                 }
             }
         }
-        for (target, due) in &mut self.due {
-            due.extend(self.fresh.remove(target).into_iter().flatten());
-        }
-    }
-
-    /// Whether the target can be polled now.
-    fn is_free(&self, target: &Target) -> bool {
-        is_free(&self.held, &self.busy, target, self.clock.now())
-    }
-
-    /// Whether there is a target to poll now.
-    fn has_due(&self) -> bool {
-        !self.due.is_empty() || self.fresh.keys().any(|target| self.is_free(target))
-    }
-
-    /// The next target to poll: of runs that have joined or that an event concerns, and of the round. They take turns, and so do the
-    /// targets: events that keep coming for some of them hold up neither the round nor the others.
-    fn next_due(&mut self) -> Option<(Target, BTreeSet<RunRef>)> {
-        let is_of_round = std::mem::take(&mut self.last_was_fresh);
-        let in_round = self.due.first_key_value().map(|(target, _)| target);
-        let target = in_round.filter(|_| is_of_round).or(self.next_fresh()).or(in_round)?.clone();
-        let mut runs = self.due.remove(&target).unwrap_or_default();
-        if self.is_free(&target)
-            && let Some(fresh) = self.fresh.remove(&target)
-        {
-            runs.extend(fresh);
-            self.last_was_fresh = true;
-            self.last_fresh = Some(target.clone());
-        }
-        Some((target, runs))
-    }
-
-    /// The next target with such runs that can be polled, after the last one in their order.
-    fn next_fresh(&self) -> Option<&Target> {
-        let after = self.last_fresh.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let later = self.fresh.range((after, Bound::Unbounded)).map(|(target, _)| target);
-        later.chain(self.fresh.keys()).find(|target| self.is_free(target))
+        self.due.bring_fresh_along();
     }
 
     fn schedule_next(&mut self) {
@@ -354,8 +301,8 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         let mut is_any = false;
         for (run, awaited) in self.pending.iter_mut().filter(|(run, _)| event.concerns(run)) {
             awaited.wake();
-            is_any |= self.fresh.entry(run.target().clone()).or_default().insert(run.clone());
-            hold(&mut self.held, run.target(), after(now, awaited.rest(self.floor, now)));
+            is_any |= self.due.add_fresh(run);
+            self.due.hold(run.target(), after(now, awaited.rest(self.floor, now)));
         }
         is_any
     }
@@ -368,22 +315,21 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         // A run that is awaited already goes on as it was.
         if let Entry::Vacant(place) = self.pending.entry(run.clone()) {
             place.insert(Awaited::new(&run, false, now));
-            self.fresh.entry(run.target().clone()).or_default().insert(run);
+            self.due.add_fresh(&run);
         }
     }
 
     /// Polls all targets that are due, and takes in what the polls bring, also those of earlier rounds.
     async fn poll_due(&mut self) {
         loop {
-            while self.polls.len() < CONCURRENT_POLLS
-                && let Some((target, runs)) = self.next_due()
-            {
+            while self.polls.len() < CONCURRENT_POLLS {
                 let now = self.clock.now();
+                let Some((target, runs)) = self.due.next(now) else { break };
                 let awaited = runs.iter().filter_map(|run| self.pending.get(run));
                 let left = awaited.map(|run| run.left(self.settings.timeout, now)).max();
                 // They end before they can be polled.
                 let Some(left) = left.filter(|left| !left.is_zero()) else { continue };
-                self.busy.insert(target.clone());
+                self.due.begin_poll(target.clone());
                 let options = self.settings.options.clone();
                 let (provider, clock, until) =
                     (self.provider, Arc::clone(&self.clock), after(now, left));
@@ -412,7 +358,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             };
             match next {
                 Either::Left((target, polled)) => {
-                    self.busy.remove(&target);
+                    self.due.end_poll(&target);
                     let is_batch = polled.len() > 1;
                     for (run, polled) in polled {
                         self.take_in(&run, polled, is_batch);
@@ -425,7 +371,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                         self.is_interrupted = true;
                         return;
                     }
-                    if self.due.is_empty() && self.clock.now() >= self.next {
+                    if self.due.is_round_over() && self.clock.now() >= self.next {
                         return;
                     }
                 }
@@ -450,11 +396,11 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
             Some(after(now, interval.max(outage.unwrap_or_default())))
         });
         if let Some(pause) = pause {
-            hold(&mut self.held, run.target(), after(now, pause));
+            self.due.hold(run.target(), after(now, pause));
         }
         // An event came while the run was being polled.
-        if self.fresh.get(run.target()).is_some_and(|fresh| fresh.contains(run)) {
-            hold(&mut self.held, run.target(), after(now, self.floor));
+        if self.due.is_fresh(run) {
+            self.due.hold(run.target(), after(now, self.floor));
         }
         match taken {
             Some(Ok(snapshot)) if snapshot.phase.is_terminal() => self.end(run, Ok(snapshot)),
@@ -468,12 +414,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
 
     /// The wait for a run has ended.
     fn end(&mut self, run: &RunRef, end: Result<RunSnapshot>) {
-        if let Entry::Occupied(mut fresh) = self.fresh.entry(run.target().clone()) {
-            fresh.get_mut().remove(run);
-            if fresh.get().is_empty() {
-                fresh.remove();
-            }
-        }
+        self.due.remove_fresh(run);
         if let Some(awaited) = self.pending.remove(run) {
             awaited.report_end(run, end.as_ref().err(), self.clock.now(), &mut self.settings);
             self.ended.push_back(end);
@@ -492,25 +433,9 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         }
         if self.pending.is_empty() {
             self.polls.clear();
-            self.busy.clear();
+            self.due.end_polls();
         }
     }
-}
-
-/// Whether the target can be polled now: it is not held, and not being polled.
-fn is_free(
-    held: &BTreeMap<Target, Instant>,
-    busy: &BTreeSet<Target>,
-    target: &Target,
-    now: Instant,
-) -> bool {
-    held.get(target).is_none_or(|until| *until <= now) && !busy.contains(target)
-}
-
-/// A target is not polled before this time.
-fn hold(held: &mut BTreeMap<Target, Instant>, target: &Target, until: Instant) {
-    let held = held.entry(target.clone()).or_insert(until);
-    *held = until.max(*held);
 }
 
 /// Runs, with what is known of those that were fetched before.
