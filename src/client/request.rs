@@ -649,6 +649,8 @@ mod tests {
             );
             assert!(!error.to_string().contains("a\tb"));
         }
+        let longest = "x".repeat(PathSegment::LONGEST);
+        assert!(get(&["a", &longest, "z"]).finish().is_ok());
     }
 
     #[test]

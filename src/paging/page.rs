@@ -314,17 +314,18 @@ mod tests {
         assert_eq!(why, "the list continues after 3 empty pages");
     }
 
+    fn key<'a>(item: &'a &'static str) -> Option<&'a str> {
+        (!item.is_empty()).then_some(item)
+    }
+
+    fn page(next: Option<&str>, total: u64, items: &[&'static str]) -> Page<&'static str> {
+        let mut page = Page::new(items.to_vec(), next.map(Cursor::new));
+        page.total = Some(total);
+        page
+    }
+
     #[test]
     fn a_list_that_lost_no_more_than_a_page_is_read_again_from_that_page() {
-        fn key<'a>(item: &'a &'static str) -> Option<&'a str> {
-            (!item.is_empty()).then_some(item)
-        }
-
-        let page = |next: Option<&str>, total, items: &[&'static str]| {
-            let mut page = Page::new(items.to_vec(), next.map(Cursor::new));
-            page.total = Some(total);
-            page
-        };
         for (lost, goes_on) in [(1, true), (2, true), (3, false)] {
             let mut walk = Walk::default();
             walk.take_in(&mut page(Some("2"), 9, &["a", "b"]), key).unwrap();
@@ -332,6 +333,18 @@ mod tests {
             assert_eq!(taken.is_ok(), goes_on, "{lost} items");
             assert_eq!(walk.reads_again(), goes_on, "{lost} items");
         }
+    }
+
+    #[test]
+    fn a_page_that_is_read_again_overlaps_with_the_next_one_also_if_it_has_become_the_last() {
+        let mut walk = Walk::default();
+        walk.take_in(&mut page(Some("2"), 9, &["a", "b"]), key).unwrap();
+        walk.take_in(&mut page(Some("3"), 8, &["d", "e"]), key).unwrap();
+        let (mut again, mut third) = (page(None, 8, &["b", "c"]), page(None, 8, &["c", "f"]));
+        walk.take_in(&mut again, key).unwrap();
+        assert_eq!((again.items, walk.cursor()), (vec!["c"], Some(&Cursor::new("3"))));
+        walk.take_in(&mut third, key).unwrap();
+        assert_eq!((third.items, walk.is_done()), (vec!["f"], true));
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::client::Vendor;
+    use crate::client::{Clock as _, SystemClock, Vendor};
 
     fn run(target: &str, id: &str) -> RunRef {
         Target::new(Vendor::new("own"), target).run(id)
@@ -154,18 +154,27 @@ mod tests {
 
     #[test]
     fn the_round_and_fresh_targets_take_turns() {
-        let (mut due, now) = (Due::default(), Instant::now());
-        ["a", "b", "c"].iter().for_each(|target| due.add(&run(target, "of-round")));
-        ["x", "y", "c"].iter().for_each(|target| assert!(due.add_fresh(&run(target, "fresh"))));
+        let (mut due, now) = (Due::default(), SystemClock.now());
+        for target in ["a", "b", "c"] {
+            due.add(&run(target, "of-round"));
+        }
+        for target in ["x", "y", "c"] {
+            assert!(due.add_fresh(&run(target, "fresh")));
+        }
         assert!(!due.add_fresh(&run("x", "fresh")), "it is there already");
         let expected = ["c: fresh of-round", "a: of-round", "x: fresh", "b: of-round", "y: fresh"];
         assert_eq!(polled(&mut due, now), expected);
         assert!(due.is_round_over() && !due.is_any_free(now));
+        due.add_fresh(&run("x", "fresh"));
+        assert!(due.is_round_over() && due.is_any_free(now));
+        due.hold(run("x", "fresh").target(), now + Duration::from_secs(1));
+        due.add(&run("a", "of-round"));
+        assert!(!due.is_round_over() && due.is_any_free(now));
     }
 
     #[test]
     fn fresh_targets_go_on_after_the_one_that_was_polled_last() {
-        let (mut due, now) = (Due::default(), Instant::now());
+        let (mut due, now) = (Due::default(), SystemClock.now());
         // An event for `a` comes after each poll.
         let fresh = |due: &mut Due| ["a", "b", "c"].map(|target| due.add_fresh(&run(target, "r")));
         let mut order = Vec::new();
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_target_is_not_polled_while_it_is_held_or_polled() {
-        let (mut due, now) = (Due::default(), Instant::now());
+        let (mut due, now) = (Due::default(), SystemClock.now());
         let later = now + Duration::from_secs(9);
         let [held, other] = [run("held", "1"), run("other", "2")];
         due.hold(held.target(), later);
@@ -202,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_fresh_run_comes_with_its_target_and_goes_with_its_end() {
-        let (mut due, now) = (Due::default(), Instant::now());
+        let (mut due, now) = (Due::default(), SystemClock.now());
         let [first, second, other] = [run("t", "1"), run("t", "2"), run("u", "3")];
         due.add(&first);
         due.add_to_its_target(&second);

@@ -43,7 +43,6 @@ pub(super) async fn known_runs<P: RunProvider + ?Sized>(
     known.part = match is_whole {
         End::Reached => Part::Whole,
         End::Enough => Part::Newest,
-        End::TooFar if order.is_newest_first() => Part::Newest,
         End::TooFar => Part::Some,
     };
     Ok((known, server_time))

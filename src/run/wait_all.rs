@@ -284,7 +284,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
     fn hear(&mut self, heard: Heard) -> bool {
         match heard {
             Heard::Joined(run) => {
-                self.join(run);
+                self.join(&run);
                 true
             }
             Heard::NoneJoins => {
@@ -307,15 +307,15 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         is_any
     }
 
-    fn join(&mut self, run: RunRef) {
+    fn join(&mut self, run: &RunRef) {
         if self.pending.is_empty() {
             self.schedule_next();
         }
         let now = self.clock.now();
         // A run that is awaited already goes on as it was.
         if let Entry::Vacant(place) = self.pending.entry(run.clone()) {
-            place.insert(Awaited::new(&run, false, now));
-            self.due.add_fresh(&run);
+            place.insert(Awaited::new(run, false, now));
+            self.due.add_fresh(run);
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::ready;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use scheduled_runs::run::{Capabilities, Failure, RecentRuns};
+use scheduled_runs::client::Clock as _;
+use scheduled_runs::run::{Capabilities, Failure, History, RecentRuns};
 use scheduled_runs::testing::FakeProvider;
 use scheduled_runs::{Cursor, ErrorKind, Page, Phase, RunProviderExt as _, RunSnapshot, Target};
 use tokio::sync::mpsc;
@@ -416,6 +417,52 @@ async fn a_run_that_cannot_be_polled_does_not_hold_up_the_others_of_its_target()
     let mut ends = provider.wait_all(runs).forever().ends();
     assert_eq!(ends.next().await.unwrap().unwrap().run.id(), "fine");
     assert_eq!(provider.clock.elapsed(), Duration::from_secs(299 * 5), "a poll every 5 s");
+}
+
+#[tokio::test]
+async fn responses_that_take_long_leave_out_no_round_at_the_shortest_interval() {
+    let own = Own::new(Capabilities::new().poll_floor(Duration::from_secs(5)));
+    let clock = own.clock.clone();
+    let slow = own.on_look(move |look, run| {
+        clock.advance(Duration::from_millis(300));
+        ready(Ok(RunSnapshot::new(run, if look < 5 { Phase::Running } else { Phase::Succeeded })))
+    });
+    let wait = slow.wait_all([Own::target().run("7")]).every(Duration::from_secs(5));
+    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    assert_eq!(slow.clock.elapsed(), Duration::from_millis(4 * 5000 + 300));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_polled_rests_also_while_the_others_are_listed() {
+    let own = Own::new(Capabilities::new().list());
+    let (clock, began) = (own.clock.clone(), own.clock.now());
+    let end = Duration::from_secs(3600);
+    let own = own.on_look(|_, _| ready(Err(said(ErrorKind::Server)))).on_list(move |_, _| {
+        let phase = if clock.now() - began < end { Phase::Running } else { Phase::Succeeded };
+        let fine = ["fine", "good"].map(|run| RunSnapshot::new(Own::target().run(run), phase));
+        Ok(RecentRuns::new(Page::new(fine.to_vec(), None), None))
+    });
+    let runs = ["fine", "good", "broken"].map(|run| Own::target().run(run));
+    let mut ends = own.wait_all(runs).forever().ends();
+    for run in ["fine", "good"] {
+        assert_eq!(ends.next().await.unwrap().unwrap().run.id(), run);
+    }
+    let rounds = 1 + 3600 / 5;
+    assert!(own.lists() >= rounds, "{} lists", own.lists());
+    assert!((2..rounds / 5).contains(&own.looks()), "{} looks", own.looks());
+}
+
+#[tokio::test]
+async fn a_wait_for_paced_runs_sleeps_from_one_poll_to_the_next() {
+    let provider = FakeProvider::new();
+    let target = provider.target("nightly");
+    let history = History::new(target.clone(), [590, 600, 610, 605, 595].map(Duration::from_secs));
+    let run =
+        provider.add_run(&target, [[Phase::Running; 9].as_slice(), &[Phase::Failed]].concat());
+    let wait = provider.wait_all([run]).paced_by(history);
+    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    let (sleeps, polls) = (provider.manual_clock().sleeps().len(), provider.polls());
+    assert!(sleeps <= polls, "{sleeps} sleeps, {polls} polls");
 }
 
 #[tokio::test]

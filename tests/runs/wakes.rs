@@ -440,16 +440,18 @@ async fn a_run_that_runs_out_of_time_begins_no_round() {
 #[tokio::test(start_paused = true)]
 async fn a_round_soon_after_an_event_polls_its_run_no_second_time() {
     let (provider, events) = (Slow::new(|_, _| (Duration::ZERO, false)), Events::new());
-    let [one, other] =
-        ["one", "other"].map(|target| provider.timed.run(target, seconds(25), Phase::Succeeded));
+    let [one, early, other] = ["one", "early", "other"]
+        .map(|target| provider.timed.run(target, seconds(25), Phase::Succeeded));
+    send_at(&events, [(4, about(&early))]);
     let (late, event) = (events.clone(), about(&one));
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(9500)).await;
         late.send(event);
     });
-    let wait = provider.wait_all([one, other]).every(seconds(10)).wake_on(events.stream());
-    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    let wait = provider.wait_all([one, early, other]).every(seconds(10)).wake_on(events.stream());
+    assert_eq!(wait.ends().try_collect::<Vec<_>>().await.unwrap().len(), 3);
     assert_eq!(provider.asked("one"), [0, 9, 20, 30]);
+    assert_eq!(provider.asked("early"), [0, 4, 10, 20, 30]);
     assert_eq!(provider.asked("other"), [0, 10, 20, 30]);
 }
 
