@@ -24,13 +24,16 @@ pub(super) struct Due {
     held: BTreeMap<Target, Instant>,
 }
 
+// Inline: only programs that wait for many runs compile the maps.
 impl Due {
     /// Adds a run to the round.
+    #[inline]
     pub(super) fn add(&mut self, run: &RunRef) {
         self.round.entry(run.target().clone()).or_default().insert(run.clone());
     }
 
     /// Adds a run to the round if its target is in it.
+    #[inline]
     pub(super) fn add_to_its_target(&mut self, run: &RunRef) {
         if let Some(runs) = self.round.get_mut(run.target()) {
             runs.insert(run.clone());
@@ -38,21 +41,25 @@ impl Due {
     }
 
     /// Adds a run that waits for no round. Whether it is new among them.
+    #[inline]
     pub(super) fn add_fresh(&mut self, run: &RunRef) -> bool {
         self.fresh.entry(run.target().clone()).or_default().insert(run.clone())
     }
 
     /// Moves fresh runs of the round's targets into the round.
+    #[inline]
     pub(super) fn bring_fresh_along(&mut self) {
         for (target, runs) in &mut self.round {
             runs.extend(self.fresh.remove(target).into_iter().flatten());
         }
     }
 
+    #[inline]
     pub(super) fn is_fresh(&self, run: &RunRef) -> bool {
         self.fresh.get(run.target()).is_some_and(|fresh| fresh.contains(run))
     }
 
+    #[inline]
     pub(super) fn remove_fresh(&mut self, run: &RunRef) {
         if let Entry::Occupied(mut fresh) = self.fresh.entry(run.target().clone()) {
             fresh.get_mut().remove(run);
@@ -63,50 +70,60 @@ impl Due {
     }
 
     /// The target is not polled before this time.
+    #[inline]
     pub(super) fn hold(&mut self, target: &Target, until: Instant) {
         let held = self.held.entry(target.clone()).or_insert(until);
         *held = until.max(*held);
     }
 
     /// Forgets the holds that are over.
+    #[inline]
     pub(super) fn release(&mut self, now: Instant) {
         self.held.retain(|_, until| *until > now);
     }
 
     /// When the first of the targets with fresh runs is free, if one is held.
+    #[inline]
     pub(super) fn held_until(&self) -> Option<Instant> {
         self.fresh.keys().filter_map(|target| self.held.get(target)).min().copied()
     }
 
+    #[inline]
     pub(super) fn begin_poll(&mut self, target: Target) {
         self.busy.insert(target);
     }
 
+    #[inline]
     pub(super) fn end_poll(&mut self, target: &Target) {
         self.busy.remove(target);
     }
 
     /// The polls that are under way have been dropped.
+    #[inline]
     pub(super) fn end_polls(&mut self) {
         self.busy.clear();
     }
 
     /// Whether the target can be polled now: it is not held, and not being polled.
+    #[inline]
     pub(super) fn is_free(&self, target: &Target, now: Instant) -> bool {
         self.held.get(target).is_none_or(|until| *until <= now) && !self.busy.contains(target)
     }
 
     /// Whether there is a target to poll now.
+    #[inline]
     pub(super) fn is_any_free(&self, now: Instant) -> bool {
         !self.round.is_empty() || self.fresh.keys().any(|target| self.is_free(target, now))
     }
 
+    #[inline]
     pub(super) fn is_round_over(&self) -> bool {
         self.round.is_empty()
     }
 
     /// The next target to poll, with its runs: a fresh one or one of the round. They take turns, and so do the fresh ones: events
     /// that keep coming for some targets hold up neither the round nor the others.
+    #[inline]
     pub(super) fn next(&mut self, now: Instant) -> Option<(Target, BTreeSet<RunRef>)> {
         let is_turn_of_round = std::mem::take(&mut self.last_was_fresh);
         let in_round = self.round.first_key_value().map(|(target, _)| target);
@@ -124,6 +141,7 @@ impl Due {
     }
 
     /// The next target with fresh runs that can be polled, after the last one in their order.
+    #[inline]
     fn next_fresh(&self, now: Instant) -> Option<&Target> {
         let after = self.last_fresh.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let later = self.fresh.range((after, Bound::Unbounded)).map(|(target, _)| target);
