@@ -1,6 +1,5 @@
 //! The intent of a start: what is written down before a trigger is sent. Data, and the arithmetic of its time.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
@@ -209,8 +208,9 @@ impl FromStr for StartIntent {
 pub(super) struct KnownRuns {
     /// What part of the list was read.
     pub(super) part: Part,
+    /// Sorted.
     #[serde(with = "packed")]
-    marks: BTreeSet<u64>,
+    marks: Vec<u64>,
 }
 
 /// Which part of a list of runs is known.
@@ -228,11 +228,14 @@ pub(super) enum Part {
 
 impl KnownRuns {
     pub(super) fn insert(&mut self, run: &RunRef) {
-        self.marks.insert(stable_hash(run.id()));
+        let mark = stable_hash(run.id());
+        if let Err(place) = self.marks.binary_search(&mark) {
+            self.marks.insert(place, mark);
+        }
     }
 
     pub(super) fn contains(&self, run: &RunRef) -> bool {
-        self.marks.contains(&stable_hash(run.id()))
+        self.marks.binary_search(&stable_hash(run.id())).is_ok()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -242,13 +245,13 @@ impl KnownRuns {
 
 /// Marks as one text: eight bytes each, smallest first.
 mod packed {
-    use super::{BTreeSet, URL_SAFE_NO_PAD};
+    use super::URL_SAFE_NO_PAD;
     use base64::Engine as _;
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
-        marks: &BTreeSet<u64>,
+        marks: &[u64],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let bytes: Vec<u8> = marks.iter().flat_map(|mark| mark.to_be_bytes()).collect();
@@ -257,14 +260,16 @@ mod packed {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeSet<u64>, D::Error> {
+    ) -> Result<Vec<u64>, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(D::Error::custom)?;
         let (marks, rest) = bytes.as_chunks::<8>();
         if !rest.is_empty() {
             return Err(D::Error::custom("the marks of the known runs are cut short"));
         }
-        Ok(marks.iter().map(|mark| u64::from_be_bytes(*mark)).collect())
+        let mut marks: Vec<_> = marks.iter().map(|mark| u64::from_be_bytes(*mark)).collect();
+        marks.sort_unstable();
+        Ok(marks)
     }
 }
 

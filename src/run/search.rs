@@ -1,6 +1,6 @@
 //! Which run is ours? The list of runs is read before a trigger and after it, and compared.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -49,7 +49,7 @@ pub(super) async fn known_runs<P: RunProvider + ?Sized>(
 }
 
 /// Runs, with the times of their creation.
-pub(super) type Runs = BTreeMap<RunRef, Option<DateTime<Utc>>>;
+pub(super) type Runs = HashMap<RunRef, Option<DateTime<Utc>>>;
 
 /// What the list has that was not known before.
 #[derive(Debug, Default)]

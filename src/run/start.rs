@@ -142,7 +142,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
             if seen.ours.len() > 1 {
                 return Err(several(&self.target, seen.ours.into_keys(), lost));
             }
-            if let Some((run, created)) = seen.ours.first_key_value() {
+            if let Some((run, created)) = seen.ours.iter().next() {
                 // A run that was created while the trigger was under way is ours, if no other one appears soon. One of another time
                 // may be somebody else's, and ours is listed later.
                 let fits = created.is_some_and(|created| before.fits(created, search.begun));
@@ -226,8 +226,10 @@ pub(super) fn ambiguous(
     lost: Option<Error>,
 ) -> Error {
     let delivery = delivery(lost.as_ref());
+    let mut candidates: Vec<_> = candidates.into_iter().collect();
+    candidates.sort_unstable();
     let error = Error::new(ErrorKind::Ambiguous, message).after_trigger(delivery);
-    let error = error.with_candidates(candidates.into_iter().collect());
+    let error = error.with_candidates(candidates);
     match lost {
         Some(lost) => error.with_operation(lost.operation().unwrap_or("trigger")).with_source(lost),
         None => error,

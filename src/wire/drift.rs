@@ -6,7 +6,7 @@
 //! values of other types, which [`lenient`](super::lenient) otherwise accepts silently, are errors, and are [mended](repair).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use super::repair::{self, Mend};
 ///
 /// Reported to [`ClientBuilder::on_drift`](crate::ClientBuilder::on_drift). It holds values of enums, but never the value of an
 /// unknown member, which may be confidential.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Drift {
     /// The operation that received the response, for example `mode.report_runs.get`.
@@ -31,7 +31,7 @@ pub struct Drift {
 }
 
 /// What is not known in a response. Part of a [`Drift`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DriftKind {
     /// A member of an object that no type of this crate reads.
@@ -109,7 +109,7 @@ struct Inner {
     /// How the pointers of members end that are documented but read by no type.
     unread: &'static [&'static str],
     /// What has been reported, with a pattern in place of each pointer; see [`Found`].
-    reported: Mutex<BTreeSet<Drift>>,
+    reported: Mutex<HashSet<Drift>>,
 }
 
 /// Limits the memory that a server can fill by sending ever new names.
@@ -151,7 +151,7 @@ impl DriftReporter {
         self.reported(|reported| reported.len() < MOST_REPORTED && reported.insert(key))
     }
 
-    fn reported<T>(&self, access: impl FnOnce(&mut BTreeSet<Drift>) -> T) -> T {
+    fn reported<T>(&self, access: impl FnOnce(&mut HashSet<Drift>) -> T) -> T {
         access(&mut self.0.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
