@@ -104,13 +104,14 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
     async fn find_by_id(&self, run: &RunRef, mut lost: Error) -> Result<RunRef> {
         let search = Search::begin(self);
         loop {
+            let is_last = search.is_over();
             let (pause, absent) = match self.provider.fetch_run(run, &self.limits).await {
                 Ok(_) => return Ok(run.clone()),
                 Err(error) if error.kind() == ErrorKind::NotFound => (search.every, true),
                 Err(error) if error.is_transient() => (search.pause_after(&error), false),
                 Err(_) => return Err(lost),
             };
-            if search.is_over() {
+            if is_last {
                 if absent {
                     lost.set().verified_not_started();
                 }
@@ -125,6 +126,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
         let search = Search::begin(self);
         let mut seen = Seen::default();
         loop {
+            let is_last = search.is_over();
             let look = Look::take(self.provider, &self.target, &before.known, &self.limits).await;
             let (pause, listed) = match look {
                 Ok(look) => {
@@ -152,7 +154,7 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
                     return Ok(run.clone());
                 }
             }
-            if search.is_over() {
+            if is_last {
                 return Err(self.nothing_found(seen.doubtful, lost, listed));
             }
             search.sleep(pause).await;

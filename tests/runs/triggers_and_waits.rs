@@ -486,6 +486,21 @@ async fn a_run_of_a_chosen_id_that_never_appears_did_not_start_and_a_refused_loo
     assert_eq!(provider.looks(), 1);
 }
 
+#[tokio::test]
+async fn a_run_of_a_chosen_id_did_not_start_only_if_a_look_after_the_grace_time_says_so() {
+    let own = Own::new(Capabilities::new().caller_names_run()).named("7");
+    let (clock, began) = (own.clock.clone(), own.clock.now());
+    // It is there after 50 s. A look takes 20 s, and shows what there was when it began.
+    let own = own.on_look(move |_, run| {
+        let is_there = clock.now() - began >= Duration::from_secs(50);
+        clock.advance(Duration::from_secs(20));
+        let run = RunSnapshot::new(run, Phase::Running);
+        ready(if is_there { Ok(run) } else { Err(said(ErrorKind::NotFound)) })
+    });
+    assert_eq!(own.trigger(&Own::target()).retry_if_not_started().await.unwrap().id(), "7");
+    assert_eq!(own.triggers(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_that_never_ends_does_not_outlive_its_wait() {
     let own = Own::new(Capabilities::new()).on_look(|_, _| pending());

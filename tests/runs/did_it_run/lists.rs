@@ -24,6 +24,8 @@ struct Shelf {
     starts: bool,
     oldest_first: bool,
     page: usize,
+    /// How long each response takes; it shows what there was when the request came.
+    takes: Duration,
     /// The vendor's `Date`, compared with our clock.
     date: Option<TimeDelta>,
     /// Lists fail from this one on.
@@ -57,6 +59,7 @@ impl Shelf {
             starts: true,
             oldest_first: false,
             page: 10,
+            takes: Duration::ZERO,
             date: Some(TimeDelta::zero()),
             fails_from: usize::MAX,
             lists: Arc::default(),
@@ -117,6 +120,7 @@ impl RunProvider for Shelf {
             return Err(Error::new(ErrorKind::Server, "the shelf is closed"));
         }
         let now = self.clock.utc();
+        self.clock.advance(self.takes);
         let mut runs: Vec<_> = self.runs.lock().unwrap().clone();
         runs.retain(|run| run.from <= now);
         runs.sort_by_key(|run| run.created);
@@ -169,6 +173,10 @@ async fn a_run_is_found_whatever_its_time_and_wherever_it_stands() {
         ("oldest first, on page 2", Shelf { oldest_first: true, ..Shelf::new(10) }),
         ("listed 20 s late", Shelf { late: seconds(20), ..Shelf::new(35) }),
         ("listed 59 s late", Shelf { late: seconds(59), ..Shelf::new(3) }),
+        (
+            "listed 50 s late, and looks take 20 s",
+            Shelf { late: seconds(50), takes: Duration::from_secs(20), ..Shelf::new(3) },
+        ),
         ("one a page", Shelf { page: 1, ..Shelf::new(7) }),
     ];
     for (what, shelf) in cases {
