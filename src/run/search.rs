@@ -9,11 +9,14 @@ use super::model::{RunRef, Target};
 use super::provider::{RecentRuns, RunProvider};
 use crate::client::CallLimits;
 use crate::error::Result;
-use crate::paging::page::LoopGuard;
+use crate::paging::page::{Endless, LoopGuard};
 use crate::paging::walk::endless;
 
 /// Runs that are read at most, of a list that is not sorted newest first.
 const MOST_RUNS: usize = 10_000;
+
+/// How often a list that becomes shorter while it is read is read.
+const MOST_READS: usize = 3;
 
 /// Runs that are known at most, of a list that is sorted newest first.
 const MOST_KNOWN: usize = 500;
@@ -28,19 +31,18 @@ pub(super) async fn known_runs<P: RunProvider + ?Sized>(
     target: &Target,
     limits: &CallLimits,
 ) -> Result<(KnownRuns, Option<DateTime<Utc>>)> {
-    let mut known = KnownRuns::default();
-    let mut server_time = None;
-    let mut order = Order::default();
-    let is_whole = walk(provider, target, limits, |recent| {
-        server_time = server_time.or(recent.server_time);
+    type Read = (KnownRuns, Option<DateTime<Utc>>, Order);
+
+    let enough = |(known, server_time, order): &mut Read, recent: RecentRuns| {
+        *server_time = server_time.or(recent.server_time);
         for run in &recent.page.items {
             known.insert(&run.run);
             order.add(run.created);
         }
         order.is_newest_first() && (order.reach() >= REACH || known.len() >= MOST_KNOWN)
-    })
-    .await?;
-    known.part = match is_whole {
+    };
+    let ((mut known, server_time, _), end) = walk(provider, target, limits, enough).await?;
+    known.part = match end {
         End::Reached => Part::Whole,
         End::Enough => Part::Newest,
         End::TooFar => Part::Some,
@@ -76,11 +78,11 @@ impl Look {
         known: &KnownRuns,
         limits: &CallLimits,
     ) -> Result<Self> {
-        let mut look = Self::default();
-        let mut met = HashSet::new();
-        // Unknown runs behind the last known one so far. They are new if another known run follows.
-        let mut behind = Vec::new();
-        let end = walk(provider, target, limits, |recent| {
+        /// The look, the known runs that were met, and the unknown ones behind the last of them so far: these are new if another
+        /// known run follows.
+        type Read = (Look, HashSet<RunRef>, Vec<(RunRef, Option<DateTime<Utc>>, bool)>);
+
+        let enough = |(look, met, behind): &mut Read, recent: RecentRuns| {
             look.server_time = look.server_time.or(recent.server_time);
             look.kept_since = look.kept_since.or(recent.kept_since);
             for run in recent.page.items {
@@ -93,8 +95,8 @@ impl Look {
                 }
             }
             known.part == Part::Newest && met.len() >= known.len()
-        })
-        .await?;
+        };
+        let ((mut look, met, mut behind), end) = walk(provider, target, limits, enough).await?;
         if known.part != Part::Newest || met.is_empty() {
             look.add(behind.drain(..));
         }
@@ -135,28 +137,51 @@ enum End {
     TooFar,
 }
 
-/// Reads page after page until `enough` says so.
-async fn walk<P: RunProvider + ?Sized>(
+/// Reads page after page until `enough` says so. A list that becomes shorter meanwhile is read again: one of its runs may have moved
+/// to a page that was read before.
+async fn walk<P: RunProvider + ?Sized, R: Default>(
+    provider: &P,
+    target: &Target,
+    limits: &CallLimits,
+    mut enough: impl FnMut(&mut R, RecentRuns) -> bool,
+) -> Result<(R, End)> {
+    for _ in 0..MOST_READS {
+        let mut read = R::default();
+        let end = walk_once(provider, target, limits, |page| enough(&mut read, page)).await?;
+        if let Some(end) = end {
+            return Ok((read, end));
+        }
+    }
+    let why = format!("the list lost items each of the {MOST_READS} times that it was read");
+    Err(endless("runs.list", Endless(why)))
+}
+
+/// `None` if the list became shorter.
+async fn walk_once<P: RunProvider + ?Sized>(
     provider: &P,
     target: &Target,
     limits: &CallLimits,
     mut enough: impl FnMut(RecentRuns) -> bool,
-) -> Result<End> {
-    let (mut guard, mut cursor, mut runs) = (LoopGuard::default(), None, 0);
+) -> Result<Option<End>> {
+    let (mut guard, mut cursor, mut runs, mut total) = (LoopGuard::default(), None, 0, None);
     loop {
         guard.admit(cursor.as_ref()).map_err(|why| endless("runs.list", why))?;
         let mut recent = provider.recent_runs(target, cursor, limits).await?;
         guard.count(recent.page.items.is_empty());
         runs += recent.page.items.len();
         cursor = recent.page.next.take();
+        let before = std::mem::replace(&mut total, recent.page.total);
+        if before.zip(total).is_some_and(|(before, now)| now < before) {
+            return Ok(None);
+        }
         if enough(recent) {
-            return Ok(End::Enough);
+            return Ok(Some(End::Enough));
         }
         if cursor.is_none() {
-            return Ok(End::Reached);
+            return Ok(Some(End::Reached));
         }
         if runs >= MOST_RUNS {
-            return Ok(End::TooFar);
+            return Ok(Some(End::TooFar));
         }
     }
 }

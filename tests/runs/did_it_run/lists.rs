@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
 use scheduled_runs::client::{Clock, TransportErrorKind};
 use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
@@ -28,6 +29,10 @@ struct Shelf {
     takes: Duration,
     /// The vendor's `Date`, compared with our clock.
     date: Option<TimeDelta>,
+    /// The list says how many runs it has.
+    counted: bool,
+    /// So many times, the first run of the list is deleted just before the second page is read.
+    deletes: Arc<Mutex<usize>>,
     /// Lists fail from this one on.
     fails_from: usize,
     lists: Arc<Mutex<usize>>,
@@ -61,6 +66,8 @@ impl Shelf {
             page: 10,
             takes: Duration::ZERO,
             date: Some(TimeDelta::zero()),
+            counted: false,
+            deletes: Arc::default(),
             fails_from: usize::MAX,
             lists: Arc::default(),
             triggers: Arc::default(),
@@ -127,7 +134,12 @@ impl RunProvider for Shelf {
         if !self.oldest_first {
             runs.reverse();
         }
-        let from = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        let from: usize = cursor.map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        if from == self.page && *self.deletes.lock().unwrap() > 0 {
+            *self.deletes.lock().unwrap() -= 1;
+            let first = runs.remove(0).id;
+            self.runs.lock().unwrap().retain(|run| run.id != first);
+        }
         let snapshot = |run: &Listed| {
             let mut snapshot = RunSnapshot::new(target.run(run.id.clone()), Phase::Queued);
             snapshot.created = Some(run.created);
@@ -136,7 +148,9 @@ impl RunProvider for Shelf {
         let items = runs.iter().skip(from).take(self.page).map(snapshot).collect();
         let next = from + self.page;
         let next = (next < runs.len()).then(|| Cursor::new(next.to_string()));
-        Ok(RecentRuns::new(Page::new(items, next), self.date.map(|ahead| now + ahead)))
+        let mut page = Page::new(items, next);
+        page.total = self.counted.then(|| runs.len().try_into().unwrap());
+        Ok(RecentRuns::new(page, self.date.map(|ahead| now + ahead)))
     }
 }
 
@@ -211,6 +225,30 @@ async fn nothing_started_is_said_after_a_look_at_everything_new_only() {
         let error = shelf.recover(&intent).decide().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
     }
+}
+
+#[tokio::test]
+async fn a_list_that_becomes_shorter_while_it_is_read_is_read_again() {
+    // One run moves to the first page after that was read: it is known all the same, and is not taken for ours.
+    let shelf = Shelf { counted: true, deletes: Arc::new(Mutex::new(2)), ..Shelf::new(35) };
+    let intent = shelf.prepare(&shelf.target()).await.unwrap().intent().clone();
+    assert_eq!(*shelf.deletes.lock().unwrap(), 0);
+    let found = shelf.recover(&intent).decide().await.unwrap();
+    assert_eq!(found, None, "nothing was sent");
+
+    // Ours moves to a page that was read before.
+    let shelf = Shelf { counted: true, oldest_first: true, page: 3, ..Shelf::new(3) };
+    let prepared = shelf.prepare(&shelf.target()).await.unwrap();
+    let intent = prepared.intent().clone();
+    drop(prepared.start().now_or_never());
+    shelf.clock.advance(Duration::from_secs(600));
+    *shelf.deletes.lock().unwrap() = 2;
+    assert_eq!(shelf.recover(&intent).decide().await.unwrap().unwrap().id(), "ours-1");
+
+    let shelf = Shelf { counted: true, deletes: Arc::new(Mutex::new(3)), ..Shelf::new(35) };
+    let error = shelf.prepare(&shelf.target()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pagination);
+    assert!(error.to_string().contains("lost items each of the 3 times"), "{error}");
 }
 
 #[tokio::test]
