@@ -213,6 +213,8 @@ pub const BASE_URL: &str = "https://platform.adobe.io/data/foundation/query";
 pub type Client = crate::Client<Adobe>;
 
 /// The schedule with this id, as a target for triggers and waits.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 pub fn target(schedule: impl Into<ScheduleId>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())

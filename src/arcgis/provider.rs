@@ -23,12 +23,16 @@ use crate::run::{
 use crate::wire::UNRESERVED;
 
 /// Names a task of the administrator API as a [`Target`].
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 pub fn target(task: impl Into<TaskId>) -> Target {
     Target::new(VENDOR, encoded(task.into().as_str()))
 }
 
 /// Names a task of a user as a [`Target`].
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::user_target`].
 #[must_use]
 pub fn user_target(user: impl Into<Username>, task: impl Into<TaskId>) -> Target {
     let (user, task) = (user.into(), task.into());
@@ -36,6 +40,8 @@ pub fn user_target(user: impl Into<Username>, task: impl Into<TaskId>) -> Target
 }
 
 /// Names a notebook as a [`Target`], by the id of its item in the portal. A run is one execution.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::notebook_target`].
 #[must_use]
 pub fn notebook_target(notebook: impl Into<NotebookId>) -> Target {
     Target::new(VENDOR, format!("{NOTEBOOK}{}", encoded(notebook.into().as_str())))

@@ -133,6 +133,8 @@ pub const VENDOR: Vendor = Vendor::new("foundry");
 pub type Client = crate::Client<Foundry>;
 
 /// The schedule with this RID, as a target for triggers and waits.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 pub fn target(schedule: impl Into<ScheduleRid>) -> Target {
     Target::new(VENDOR, schedule.into().as_str())

@@ -179,6 +179,8 @@ pub const BASE_URL: &str = "https://app.mode.com/api";
 pub type Client = crate::Client<Mode>;
 
 /// The report with this token, as a target for triggers and waits.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 pub fn target(report: impl Into<ReportToken>) -> Target {
     Target::new(VENDOR, report.into().as_str())

@@ -218,14 +218,6 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-impl Target {
-    /// Whether it is the same thing at the vendor; it may be scoped or not.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let scopes = self.scope.as_ref().zip(other.scope.as_ref());
-        self.vendor == other.vendor && self.id == other.id && scopes.is_none_or(|(a, b)| a == b)
-    }
-}
-
 impl RunSnapshot {
     /// When it began: when work began, or else when it was created.
     fn began(&self) -> Option<DateTime<Utc>> {

@@ -127,7 +127,7 @@ impl StartIntent {
         &self.id
     }
 
-    /// What is to be run.
+    /// What is to be run; in the account of the provider that prepared it, if that [names one](super::RunProvider::scope).
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target

@@ -127,6 +127,12 @@ impl Target {
         self.scope.as_deref()
     }
 
+    /// Whether it is the same thing at the vendor; it may be scoped or not.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let scopes = self.scope.as_ref().zip(other.scope.as_ref());
+        self.vendor == other.vendor && self.id == other.id && scopes.is_none_or(|(a, b)| a == b)
+    }
+
     /// The vendor's id, as it came, but [without credentials](Self::new).
     #[must_use]
     pub fn id(&self) -> &str {

@@ -134,6 +134,14 @@ macro_rules! text_form {
 text_form!(Target RunRef);
 
 impl Target {
+    /// The target; in the provider's account, if it names none.
+    pub(super) fn in_account_of<P: RunProvider + ?Sized>(mut self, provider: &P) -> Self {
+        if self.scope.is_none() && self.vendor == provider.vendor() {
+            self.scope = provider.scope().map(Into::into);
+        }
+        self
+    }
+
     /// The vendor's id, for a provider of this vendor and, where both name one, of the same account.
     ///
     /// # Errors

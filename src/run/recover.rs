@@ -209,7 +209,7 @@ pub(super) fn decided_by(
             false => Err(ambiguous(too_long(target), [run], None)),
         };
     }
-    let look = look.without(others);
+    let look = look.without(target, others);
     let mut ours = look.ours.into_iter();
     match (ours.next(), ours.next()) {
         (Some((run, created)), None) => {

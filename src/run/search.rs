@@ -111,10 +111,12 @@ impl Look {
         self
     }
 
-    /// Leaves out the runs of other starts.
-    pub(super) fn without(mut self, others: &HashSet<RunRef>) -> Self {
-        self.ours.retain(|run, _| !others.contains(run));
-        self.doubtful.retain(|run, _| !others.contains(run));
+    /// Leaves out the runs of other starts of the target, which may have been written down without an account.
+    pub(super) fn without(mut self, target: &Target, others: &HashSet<RunRef>) -> Self {
+        let others = others.iter().filter(|other| other.target().is(target));
+        let others: HashSet<_> = others.map(RunRef::id).collect();
+        self.ours.retain(|run, _| !others.contains(run.id()));
+        self.doubtful.retain(|run, _| !others.contains(run.id()));
         self
     }
 

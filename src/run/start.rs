@@ -130,7 +130,8 @@ impl<'p, P: RunProvider + ?Sized> Start<'p, P> {
             let look = Look::take(self.provider, &self.target, &before.known, &self.limits).await;
             let (pause, listed) = match look {
                 Ok(look) => {
-                    let look = look.without(&self.others).of_start_at(before.server_time);
+                    let look =
+                        look.without(&self.target, &self.others).of_start_at(before.server_time);
                     let is_complete = look.is_complete;
                     seen.add(look, search.waited());
                     (search.every, Ok(is_complete))
@@ -333,6 +334,8 @@ impl<P: ?Sized> fmt::Debug for Prepare<'_, P> {
 impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
     pub(super) fn new(provider: &'p P, target: Target) -> Self {
         let (bounds, limits) = (Bounds::default(), CallLimits::default());
+        // Who recovers it at another account would read there that it has not started.
+        let target = target.in_account_of(provider);
         Self { provider, target, bounds, others: HashSet::new(), limits }
     }
 

@@ -223,6 +223,8 @@ pub type Client = crate::Client<Supermetrics>;
 ///
 /// Read a run of the target by its id, `run.id()`, with [`ListRows`] or [`GetQueryStatus`]. The query's
 /// [`sync_timeout`](Query::sync_timeout) is ignored. A query that the vendor would refuse is an error of the trigger.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 #[inline]
 pub fn target(query: &Query) -> Target {

@@ -199,6 +199,8 @@ fn team_of(url: &Url) -> Option<&str> {
 }
 
 /// A transfer of a team as a target for triggers and waits. A trigger loads the data of the last full day in UTC once more.
+///
+/// It names no account: a client of any account accepts it and its runs. For what you store, use [`Client::target`].
 #[must_use]
 pub fn target(team: u64, transfer: impl Into<TransferId>) -> Target {
     Target::new(VENDOR, transfer.into().as_str()).scoped(team.to_string())

@@ -1,5 +1,6 @@
 //! References name the account that they belong to, and clients of another account refuse them.
 
+use futures_util::StreamExt as _;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
@@ -23,7 +24,7 @@ async fn is_refused(target: &Target, run: &RunRef, other: &dyn RunProvider) {
         other.prepare(target).await.unwrap_err(),
     ];
     let mut ends = other.wait_all([run.clone()]).ends();
-    kinds.push(futures_util::StreamExt::next(&mut ends).await.unwrap().unwrap_err());
+    kinds.push(ends.next().await.unwrap().unwrap_err());
     for error in kinds {
         let unsupported = error.kind() == ErrorKind::Unsupported;
         assert!(unsupported || error.kind() == ErrorKind::Config, "{}", error.report());
@@ -71,6 +72,28 @@ async fn an_intent_is_refused_by_a_client_of_another_account() {
     let error = prod.recover(&intent).await.unwrap_err();
     assert_eq!((error.kind(), fake.requests().len()), (ErrorKind::Config, requests));
     assert_eq!(dev.recover(&intent).decide().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_intent_is_of_the_account_of_its_client_also_if_the_target_names_none() {
+    let clock = ManualClock::new();
+    let fake = FakeAdobe::start().await;
+    let client = |sandbox| fake.client_builder().sandbox(sandbox).clock(clock.clone()).build();
+    let (dev, prod) = (client("dev").unwrap(), client("prod").unwrap());
+    let bare = adobe::target("nightly-orders");
+    let prepared = dev.prepare(&bare).await.unwrap();
+    let intent = prepared.intent().clone();
+    assert_eq!(intent.target(), &dev.target("nightly-orders"));
+    let run = prepared.start().await.unwrap();
+    assert_eq!(run.target().scope(), dev.scope());
+    let triggered = dev.trigger(&bare).await.unwrap();
+    assert_eq!(triggered.target(), &bare);
+    // There nothing has started, and the job would be started once more.
+    clock.advance(std::time::Duration::from_secs(600));
+    assert_eq!(prod.recover(&intent).decide().await.unwrap_err().kind(), ErrorKind::Config);
+    // Runs that are left out may have been written down without an account.
+    let found = dev.recover(&intent).excluding([triggered]).decide().await.unwrap();
+    assert_eq!(found, Some(run));
 }
 
 #[tokio::test]

@@ -302,7 +302,7 @@ async fn a_run_that_somebody_starts_later_is_not_taken_for_ours() {
     everywhere(async |subject| {
         let intent = subject.die_before_sending().await;
         subject.clock.advance(Duration::from_secs(1000));
-        let theirs = subject.target.run((subject.somebody_starts)());
+        let theirs = intent.target().run((subject.somebody_starts)());
         let found = subject.provider.recover(&intent).await;
         if subject.names_runs() {
             assert_eq!(found.unwrap(), Recovery::NotStarted);
@@ -324,7 +324,8 @@ async fn an_intent_is_one_line_without_a_secret_and_no_two_are_equal() {
         assert_eq!(line.parse::<StartIntent>().unwrap(), one);
         assert_eq!(serde_json::to_string(&one).unwrap(), line);
         assert_ne!(one.id(), two.id());
-        assert_eq!(one.target(), &subject.target);
+        let account = subject.provider.scope().unwrap_or_default();
+        assert_eq!(one.target(), &subject.target.clone().scoped(account));
         assert!(!line.contains("secret") && !line.contains("token"), "{line}");
         let cut = line.get(..line.len() / 2).unwrap().parse::<StartIntent>().unwrap_err();
         assert_eq!(cut.kind(), ErrorKind::Config);
