@@ -1,7 +1,7 @@
 //! Who is calling: credentials, and tokens that are cached and renewed.
 
 use std::fmt::{self, Debug};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,12 +10,13 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::{self, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::clock;
 use super::dialect::Dialect;
 use super::exchange::{self, Session};
+use super::limits::CallOptions;
 use super::request::{ApiRequest, header_value};
 use super::response::Meta;
 use crate::error::{Error, Result};
@@ -83,7 +84,9 @@ impl CredentialContext<'_> {
     ) -> Result<(Box<Meta>, Bytes)> {
         request.insert_default(header::USER_AGENT, &self.session.core.user_agent);
         request.set_confidential();
-        let session = Session { dialect, credential: None, ..self.session };
+        // Its limits are the client's: those of the call are meant for the call's own request.
+        let options = CallOptions::default();
+        let session = Session { dialect, credential: None, options: &options, ..self.session };
         exchange::run(session, &|| Ok(request.clone()), &mut |_, _| Ok(())).await
     }
 
@@ -336,6 +339,8 @@ impl Debug for Token {
 pub struct CachedToken<S> {
     source: S,
     state: Mutex<State>,
+    /// Calls that wait for another one's token.
+    fetch_ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -343,6 +348,9 @@ struct State {
     held: Option<Held>,
     /// When a refused token was last replaced.
     replaced: Option<Instant>,
+    /// How many calls have begun to fetch a token, and which of them is doing it.
+    fetches: u64,
+    fetching: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -350,6 +358,12 @@ struct Held {
     value: SecretString,
     renew: Instant,
     expires: Instant,
+}
+
+impl Held {
+    fn is(&self, value: &SecretString) -> bool {
+        self.value.expose_secret() == value.expose_secret()
+    }
 }
 
 impl<S: TokenSource> CachedToken<S> {
@@ -369,6 +383,9 @@ impl<S: TokenSource> CachedToken<S> {
     /// Longest time an early renewal may take from the call that makes it.
     const EARLY_LIMIT: Duration = Duration::from_secs(5);
 
+    /// How long calls wait for another one to fetch the token, before the first of them fetches one itself.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     /// After a renewal that failed, pause before the next one while the old token still lives.
     const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
@@ -386,34 +403,99 @@ impl<S: TokenSource> CachedToken<S> {
 
     /// A token that is good now.
     async fn token(&self, context: &CredentialContext<'_>) -> Result<SecretString> {
-        let mut state = self.state.lock().await;
-        let now = context.now();
-        let current = match &mut state.held {
-            Some(token) if now < token.renew => return Ok(token.value.clone()),
-            Some(token) if now < token.expires => {
-                token.renew = clock::after(now, Self::RENEW_AGAIN);
-                token.value.clone()
-            }
-            // Calls without a token wait here for the one that fetches it.
-            _ => {
-                let new = self.fetch(context).await?;
-                return Ok(state.held.insert(new).value.clone());
+        let current = {
+            let (mut state, now) = (self.state(), context.now());
+            match &mut state.held {
+                Some(token) if now < token.renew => return Ok(token.value.clone()),
+                Some(token) if now < token.expires => {
+                    token.renew = clock::after(now, Self::RENEW_AGAIN);
+                    Some(token.value.clone())
+                }
+                _ => None,
             }
         };
-        // Early: other calls use the current token meanwhile, and so does this one if there is no new one soon.
-        drop(state);
-        let limit = || (context.session.left() / 2).min(Self::EARLY_LIMIT);
-        let Some(Ok(new)) = clock::within(limit, self.fetch(context)).await else {
-            return Ok(current);
+        if let Some(current) = current {
+            // Early: other calls use the current token meanwhile, and so does this one if there is no new one soon.
+            let limit = || (context.session.left() / 2).min(Self::EARLY_LIMIT);
+            let new = clock::within(limit, self.fetch(context)).await;
+            let mut state = self.state();
+            // Where it has been replaced meanwhile, that token was asked for later than this one.
+            let held = state.held.as_mut().filter(|held| held.is(&current));
+            if let (Some(held), Some(Ok(new))) = (held, new) {
+                *held = new;
+            }
+        }
+        self.living(context).await
+    }
+
+    /// The token that is held, or a new one. Calls without a token wait for the one that fetches it; but not for long, because that
+    /// one may not be polled any more.
+    async fn living(&self, context: &CredentialContext<'_>) -> Result<SecretString> {
+        let mut given_up = None;
+        let fetching = loop {
+            let ended = self.fetch_ended.notified();
+            let awaited = {
+                let mut state = self.state();
+                if let Some(token) = &state.held
+                    && context.now() < token.expires
+                {
+                    return Ok(token.value.clone());
+                }
+                match state.fetching {
+                    Some(number) if given_up != Some(number) => number,
+                    _ => break Fetching::begin(self, &mut state),
+                }
+            };
+            if clock::within(|| Self::PATIENCE, ended).await.is_none() {
+                given_up = Some(awaited);
+            }
         };
-        Ok(self.state.lock().await.held.insert(new).value.clone())
+        let new = self.fetch(context).await?;
+        let value = new.value.clone();
+        {
+            let mut state = self.state();
+            // Otherwise another call has taken over: its token was asked for later.
+            if state.fetches == fetching.number {
+                state.held = Some(new);
+            }
+        }
+        drop(fetching);
+        Ok(value)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that fetches a token. The others are told when it ends, or is dropped.
+struct Fetching<'c, S> {
+    token: &'c CachedToken<S>,
+    number: u64,
+}
+
+impl<'c, S> Fetching<'c, S> {
+    fn begin(token: &'c CachedToken<S>, state: &mut State) -> Self {
+        state.fetches += 1;
+        state.fetching = Some(state.fetches);
+        Self { token, number: state.fetches }
+    }
+}
+
+impl<S> Drop for Fetching<'_, S> {
+    fn drop(&mut self) {
+        let mut state = self.token.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.fetching == Some(self.number) {
+            state.fetching = None;
+        }
+        self.token.fetch_ended.notify_waiters();
     }
 }
 
 /// Nothing is asked for before the first call.
 impl<S: TokenSource> From<S> for CachedToken<S> {
     fn from(source: S) -> Self {
-        Self { source, state: Mutex::default() }
+        Self { source, state: Mutex::default(), fetch_ended: Notify::new() }
     }
 }
 
@@ -433,20 +515,22 @@ impl<S: TokenSource> Credential for CachedToken<S> {
         rejected: &ApiRequest,
         context: &CredentialContext<'_>,
     ) -> Result<bool> {
-        let mut state = self.state.lock().await;
-        let carried = |token: &Held| rejected.secrets().contain(token.value.expose_secret());
-        if state.held.as_ref().is_some_and(|token| !carried(token)) {
-            // Another call has replaced it meanwhile.
-            return Ok(true);
-        }
         let now = context.now();
-        if state.replaced.is_some_and(|last| now < clock::after(last, Self::REPLACE_AGAIN)) {
-            return Ok(false);
+        {
+            let mut state = self.state();
+            let carried = |token: &Held| rejected.secrets().contain(token.value.expose_secret());
+            if state.held.as_ref().is_some_and(|token| !carried(token)) {
+                // Another call has replaced it meanwhile.
+                return Ok(true);
+            }
+            if state.replaced.is_some_and(|last| now < clock::after(last, Self::REPLACE_AGAIN)) {
+                return Ok(false);
+            }
+            // Dropped even if there is no new one: it would be refused again.
+            state.held = None;
         }
-        // Dropped even if there is no new one: it would be refused again.
-        state.held = None;
-        state.held = Some(self.fetch(context).await?);
-        state.replaced = Some(now);
+        self.living(context).await?;
+        self.state().replaced = Some(now);
         Ok(true)
     }
 

@@ -172,9 +172,14 @@ async fn attempts(
     let max_attempts = session.options.max_attempts.unwrap_or_else(|| core.retry.attempts()).max(1);
     let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
     let mut refreshed = false;
+    let mut last = None;
     loop {
         // The vendor's rate limit comes first, so that an attempt never waits with a credential that may expire meanwhile.
         if let Err(late) = permit(session, request.operation()).await {
+            let late = match last {
+                Some(last) => late.with_source(last),
+                None => late,
+            };
             return Err(finish(session, &request, late, attempts));
         }
         let begun = core.clock.now();
@@ -244,6 +249,7 @@ async fn attempts(
         if session.left().is_zero() {
             return Err(finish(session, &request, too_late(failed.error), attempts));
         }
+        last = Some(failed.error);
         // Written again, not sent again: the request carries the credential of the attempt that failed.
         request = match session.written(write) {
             Ok(request) => request,
@@ -337,9 +343,8 @@ async fn attempt(
         idle: core.limits.idle,
         max_body: options.max_body.unwrap_or(core.limits.max_body),
     };
-    if let Some(lease) = session.lease
-        && request.idempotency() == Idempotency::NotIdempotent
-    {
+    let lease = session.lease.filter(|_| request.idempotency() == Idempotency::NotIdempotent);
+    if let Some(lease) = lease {
         if lease.is_over(&*core.clock) {
             return Err(unsent(Lease::refusal()));
         }
@@ -362,6 +367,8 @@ async fn attempt(
             let ending = error.ending();
             if ending.may_have_run() {
                 record.delivery = Delivery::Unknown;
+            } else if lease.is_some_and(|lease| lease.is_over(&*core.clock)) {
+                return Err(unsent(Lease::refusal().with_source(error.into_error())));
             }
             let head = error.take_head();
             let mut error = error.into_error();

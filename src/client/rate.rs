@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -48,14 +48,15 @@ impl Pacer {
     /// Waits until one more request may be sent, and counts it. False, without a wait, if that is after `latest`.
     pub(super) async fn permit(&self, rate: Rate, clock: &Arc<dyn Clock>, latest: Instant) -> bool {
         let queue = self.queue(rate.kind);
-        let ahead = Ahead(&queue.waiting, queue.waiting.fetch_add(1, Ordering::Relaxed));
+        let ahead = queue.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting { queue: Arc::clone(&queue), has_left: Arc::default() };
         // Those ahead take this long at least.
-        let spans = u32::try_from(ahead.1 / rate.requests).unwrap_or(u32::MAX);
+        let spans = u32::try_from(ahead / rate.requests).unwrap_or(u32::MAX);
         let left = latest.saturating_duration_since(clock.now());
         if rate.per.saturating_mul(spans) > left {
             return false;
         }
-        let mut admitted = Box::pin(Arc::clone(&queue).admit(rate, Arc::clone(clock), latest));
+        let mut admitted = Box::pin(queue.admit(rate, Arc::clone(clock), latest, waiting.clone()));
         // Who is admitted at once needs no task.
         match poll_fn(|context| Poll::Ready(admitted.as_mut().poll(context))).await {
             Poll::Ready(admitted) => admitted,
@@ -76,7 +77,13 @@ impl Pacer {
 
 impl Queue {
     /// Waits until those ahead are gone and the rate admits one more request, and counts it. False if that is after `latest`.
-    async fn admit(self: Arc<Self>, rate: Rate, clock: Arc<dyn Clock>, latest: Instant) -> bool {
+    async fn admit(
+        self: Arc<Self>,
+        rate: Rate,
+        clock: Arc<dyn Clock>,
+        latest: Instant,
+        _waiting: Waiting,
+    ) -> bool {
         let left = || latest.saturating_duration_since(clock.now());
         let Some(mut sent) = within(left, self.sent.lock()).await else { return false };
         let now = clock.now();
@@ -96,12 +103,18 @@ impl Queue {
     }
 }
 
-/// A caller in the queue, and how many are ahead of it.
-struct Ahead<'q>(&'q AtomicUsize, usize);
+/// A caller in the queue, which has it and its task. It leaves when it is dropped, or is admitted although nobody polls it.
+#[derive(Clone)]
+struct Waiting {
+    queue: Arc<Queue>,
+    has_left: Arc<AtomicBool>,
+}
 
-impl Drop for Ahead<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if !self.has_left.swap(true, Ordering::Relaxed) {
+            self.queue.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use http::Response;
 use scheduled_runs::adobe::{Client, target};
 use scheduled_runs::client::{
-    ApiRequest, BodyLimits, CachedToken, CredentialContext, Limits, Token, TokenSource, Transport,
-    TransportError, TransportErrorKind,
+    ApiRequest, BodyLimits, CachedToken, Clock as _, CredentialContext, Limits, SystemClock, Token,
+    TokenSource, Transport, TransportError, TransportErrorKind,
 };
 use scheduled_runs::testing::ManualClock;
 use scheduled_runs::{Error, ErrorKind, Phase, Result, RunProviderExt as _, RunRef, TimeoutPhase};
@@ -51,8 +51,33 @@ impl TokenSource for Counting {
     }
 }
 
+/// Hands out `canary-token-1`, `canary-token-2` and so on: how long each takes to come, and how long it lives.
+#[derive(Debug)]
+pub(crate) struct Slow {
+    tokens: Vec<[Duration; 2]>,
+    asked: AtomicUsize,
+}
+
+impl Slow {
+    /// In milliseconds.
+    pub(crate) fn new(tokens: impl IntoIterator<Item = [u64; 2]>) -> CachedToken<Self> {
+        let tokens = tokens.into_iter().map(|times| times.map(Duration::from_millis));
+        Self { tokens: tokens.collect(), asked: AtomicUsize::new(0) }.into()
+    }
+}
+
+#[async_trait]
+impl TokenSource for Slow {
+    async fn token(&self, _: &CredentialContext<'_>) -> Result<Token> {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let [takes, life] = self.tokens[number];
+        SystemClock::default().sleep(takes).await;
+        Ok(Token::new(format!("canary-token-{}", number + 1), life))
+    }
+}
+
 /// The number of the token that a request carries.
-fn token(request: &ApiRequest) -> usize {
+pub(crate) fn token(request: &ApiRequest) -> usize {
     let value = request.headers()["authorization"].to_str().unwrap();
     value.strip_prefix("Bearer canary-token-").unwrap().parse().unwrap()
 }
@@ -213,6 +238,52 @@ async fn fault_57_a_token_is_renewed_before_its_end_whatever_the_wall_clock_says
     }
     // At 95 of 100 seconds the token is renewed, and not before.
     assert_eq!(vendor.sent().iter().map(token).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_57_a_token_that_ends_while_its_early_renewal_takes_too_long_is_not_used() {
+    let vendor = Answers::new(|_, _| answer(200, RUNS));
+    let source = Slow::new([[0, 20_000], [6_000, 3_600_000], [0, 3_600_000]]);
+    let client = builder()
+        .clock(SystemClock::default())
+        .transport(vendor.clone())
+        .credential(source)
+        .build()
+        .unwrap();
+    client.send(read()).await.unwrap();
+    SystemClock::default().sleep(Duration::from_secs(19)).await;
+    client.send(read()).await.unwrap();
+    assert_eq!(vendor.sent().iter().map(token).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_57_a_token_that_was_asked_for_earlier_does_not_replace_a_newer_one() {
+    let clock = SystemClock::default();
+    let begun = clock.now();
+    // At 951 s all tokens are revoked that were asked for until then: the first two.
+    let vendor = Answers::new(move |_, request| {
+        let late = SystemClock::default().now() - begun >= Duration::from_secs(951);
+        if late && token(request) < 3 { answer(401, "") } else { answer(200, RUNS) }
+    });
+    let source = Slow::new([[0, 1_000_000], [4_000, 1_000_000], [0, 1_000_000]]);
+    let client = builder()
+        .clock(SystemClock::default())
+        .transport(vendor.clone())
+        .credential(source)
+        .build()
+        .unwrap();
+    client.send(read()).await.unwrap();
+    clock.sleep(Duration::from_millis(950_500)).await;
+    // It asks for the second token at 950.5 s and gets it at 954.5 s. The other one is refused at 952 s.
+    let early = client.send(read());
+    let refused = async {
+        clock.sleep(Duration::from_millis(1_500)).await;
+        client.send(read()).await
+    };
+    let (early, refused) = tokio::join!(early, refused);
+    assert!(early.is_ok() && refused.is_ok(), "{early:?} {refused:?}");
+    client.send(read()).await.unwrap();
+    assert_eq!(vendor.sent().iter().map(token).collect::<Vec<_>>(), [1, 1, 3, 3, 3]);
 }
 
 fn run() -> RunRef {

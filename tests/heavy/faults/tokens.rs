@@ -1,8 +1,14 @@
 //! Responses of token endpoints: row 72.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scheduled_runs::client::{Api, Credential, Endpoint};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Response;
+use scheduled_runs::client::{
+    Api, ApiRequest, BodyLimits, Credential, Endpoint, Limits, Transport, TransportError,
+};
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{Client, ClientBuilder, ErrorKind, adobe, arcgis, foundry};
 
@@ -38,6 +44,40 @@ async fn tokens<A: Api, E: Endpoint<Api = A>>(
         assert_no_canary(&error, &client);
     }
     [at_once, later, fetched()]
+}
+
+/// Keeps of each request its operation and the limits of its response.
+#[derive(Clone, Debug, Default)]
+struct Limited(Arc<Mutex<Vec<(&'static str, BodyLimits)>>>);
+
+#[async_trait]
+impl Transport for Limited {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> Result<Response<Bytes>, TransportError> {
+        self.0.lock().unwrap().push((request.operation(), limits));
+        let body = r#"{"access_token":"canary-t","expires_in":60,"rid":"ri.foundry.main.build.1"}"#;
+        Ok(Response::new(Bytes::from_static(body.as_bytes())))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_allows_a_small_response_allows_a_larger_one_with_a_token() {
+    let vendor = Limited::default();
+    let client = foundry::Client::builder()
+        .hostname("example.palantirfoundry.com")
+        .credential(foundry::ClientCredentials::new("id", "canary-secret"))
+        .limits(Limits::default().max_body(1 << 16))
+        .transport(vendor.clone())
+        .build()
+        .unwrap();
+    let call = client.call(foundry::GetBuild::new("ri.foundry.main.build.1")).max_body(1024);
+    call.send().await.unwrap();
+    let sent = vendor.0.lock().unwrap();
+    let sizes: Vec<_> = sent.iter().map(|(name, limits)| (*name, limits.max_body)).collect();
+    assert_eq!(sizes, [("foundry.token", 1 << 16), ("foundry.builds.get", 1024)]);
 }
 
 #[tokio::test]

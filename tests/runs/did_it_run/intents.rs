@@ -8,13 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use scheduled_runs::client::{Clock as _, ReqwestTransport};
+use scheduled_runs::client::{
+    ApiRequest, BodyLimits, CallOptions, Clock as _, ReqwestTransport, Transport, TransportError,
+    TransportErrorKind,
+};
 use scheduled_runs::run::Recovery;
-use scheduled_runs::testing::ManualClock;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::supermetrics::FakeSupermetrics;
+use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
     Error, ErrorKind, RunProviderExt as _, RunRef, StartIntent, adobe, arcgis, supermetrics,
 };
@@ -196,12 +200,53 @@ async fn a_lease_that_ends_while_the_connection_is_made_is_over() {
     });
     let builder = fake.client_builder().clock(clock).transport(transport.unwrap());
     let client = builder.base_url(base).allow_plain_http().build().unwrap();
-    let prepared = client.prepare(&client.target("nightly-orders")).await.unwrap();
-    // The pool has a connection by now, but the trigger makes one of its own.
-    names.slow.store(true, Ordering::Relaxed);
-    let requests = fake.requests().len();
+    // Also if the attempt that was too late is the last one.
+    for attempts in [3, 1] {
+        names.slow.store(false, Ordering::Relaxed);
+        let options = CallOptions::default().max_attempts(attempts);
+        let prepare = client.prepare(&client.target("nightly-orders")).options(options);
+        let prepared = prepare.await.unwrap();
+        // The pool has a connection by now, but the trigger makes one of its own.
+        names.slow.store(true, Ordering::Relaxed);
+        let requests = fake.requests().len();
+        refused(&prepared.start().await.unwrap_err());
+        assert_eq!(fake.requests().len(), requests);
+    }
+}
+
+/// Connects so slowly that a lease ends meanwhile, and refuses then what must not be sent any more.
+#[derive(Clone, Debug)]
+struct Slow {
+    script: ScriptedTransport,
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl Transport for Slow {
+    async fn send(
+        &self,
+        request: ApiRequest,
+        limits: BodyLimits,
+    ) -> Result<http::Response<bytes::Bytes>, TransportError> {
+        self.clock.advance(Duration::from_secs(60));
+        if request.lease_is_over() {
+            return Err(TransportError::new(TransportErrorKind::Refused));
+        }
+        self.script.send(request, limits).await
+    }
+}
+
+#[tokio::test]
+async fn a_transport_of_ones_own_refuses_a_start_whose_lease_is_over() {
+    let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev");
+    let transport = Slow { script: script.clone(), clock: clock.clone() };
+    let client = builder.transport(transport).clock(clock).build().unwrap();
+    script.respond(200, r#"{"runsSchedules":[]}"#);
+    let prepare = client.prepare(&client.target("nightly")).lease(Duration::from_secs(90));
+    let prepared = prepare.await.unwrap();
     refused(&prepared.start().await.unwrap_err());
-    assert_eq!(fake.requests().len(), requests);
+    assert_eq!(script.sent().len(), 1, "the list");
 }
 
 #[tokio::test]
