@@ -47,7 +47,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The run did not end within the wait's limit. It is still running at the vendor; [`Error::run`](crate::Error::run) says which one it is.
     WaitTimeout,
-    /// The run ended without success; [`Error::failure`](crate::Error::failure) says why, [`Error::last_snapshot`](crate::Error::last_snapshot) how it ended.
+    /// The run failed, was cancelled or was skipped; [`Error::failure`](crate::Error::failure) says why, and the phase of
+    /// [`Error::last_snapshot`](crate::Error::last_snapshot) which of them.
     RunFailed,
     /// More than one run may be the one that was meant, and they cannot be distinguished.
     Ambiguous,

@@ -29,7 +29,8 @@ pub enum Phase {
     Failed,
     /// Ended because someone cancelled it.
     Cancelled,
-    /// Ended before it began: the vendor decided that there was nothing to do.
+    /// Ended before it began: the vendor decided that there was nothing to do. [`RunSnapshot::success`] returns an error for it: if
+    /// nothing to do is fine, check the phase first.
     Skipped,
     /// The vendor's state has no name here. It never counts as ended.
     Unknown,

@@ -168,9 +168,20 @@ impl Target {
 impl RunSnapshot {
     /// The run, if it succeeded.
     ///
+    /// A run that was skipped or cancelled did not succeed: nothing was computed, or not all of it. If nothing to do is fine, check
+    /// [`phase`](Self::phase) first:
+    ///
+    /// ```
+    /// use scheduled_runs::{Phase, Result, RunSnapshot};
+    ///
+    /// fn checked(run: RunSnapshot) -> Result<RunSnapshot> {
+    ///     if run.phase == Phase::Skipped { Ok(run) } else { run.success() }
+    /// }
+    /// ```
+    ///
     /// # Errors
-    /// [`ErrorKind::RunFailed`] with the vendor's reason for a run that ended otherwise; [`ErrorKind::Config`] for one that
-    /// has not ended.
+    /// [`ErrorKind::RunFailed`] for a run that failed, with the vendor's reason, and for one that was cancelled or skipped;
+    /// [`ErrorKind::Config`] for one that has not ended.
     pub fn success(self) -> Result<Self> {
         if self.phase == Phase::Succeeded {
             return Ok(self);
