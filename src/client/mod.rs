@@ -1,24 +1,15 @@
 //! HTTP, whichever the vendor: one call from the request to the decoded response.
 //!
-//! | file | subject |
+//! | subject | items |
 //! |---|---|
-//! | `request` | [`Endpoint`] and [`ApiRequest`]: what to send, as a value |
-//! | `exchange` | the one loop: attempt, judge, retry, give up |
-//! | `rate` | how many requests a vendor takes in a time; pure |
-//! | `retry` | the decision table, pauses, `Retry-After`, the budget; pure |
-//! | `dialect` | [`Dialect`]: how one vendor says "error" |
-//! | `credential` | [`Credential`] and cached tokens |
-//! | `token_file` | [`TokenFile`]: a token that somebody else writes |
-//! | [`oauth`] | tokens for a client id and a secret |
-//! | `transport` | [`Transport`], over reqwest |
-//! | `response` | [`Response`] and [`Meta`] |
-//! | `json` | [`json::decode`]: JSON of a response |
-//! | `link` | [`LinkPolicy`]: where links may lead |
-//! | `clock` | [`Clock`]: what time it is |
-//! | `lease` | [`Lease`]: until when a start may be sent |
-//! | `connect` | the check of a lease between connecting and sending |
-//! | `finished` | [`FinishedCall`]: what is reported of a call, for metrics |
-//! | `trace` | the span and the events of a call |
+//! | a client and one call | [`Client`], [`ClientBuilder`], [`Call`], [`RawCall`], [`CallOptions`], [`SharedDeadline`] |
+//! | what to send, as a value | [`Endpoint`], [`PagedEndpoint`], [`ApiRequest`], [`RequestBuilder`], [`operation!`](macro@operation) |
+//! | what came back | [`Response`], [`Meta`], [`json::decode`] |
+//! | attempts and limits | [`RetryPolicy`], [`Idempotency`], [`Limits`], [`Rate`], [`Lease`] |
+//! | who is calling | [`Credential`], [`CachedToken`], [`TokenFile`], [`oauth`] |
+//! | how a vendor says "error", and where its links may lead | [`Api`], [`Dialect`], [`Verdict`], [`LinkPolicy`] |
+//! | what carries requests, and what time it is | [`Transport`], [`ReqwestTransport`], [`Clock`] |
+//! | metrics | [`FinishedCall`] |
 
 mod builder;
 mod call;

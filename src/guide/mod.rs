@@ -1,4 +1,5 @@
-//! The guide: one page for each task. Every program in it is compiled, and run against the fakes where that is possible.
+//! The guide: one page for each task. Every Rust program in it is compiled, and run against the fakes where that is possible; the two
+//! recipes on [`observing`] are compiled as files of an example.
 //!
 //! Begin with [`waiting`] and [`did_it_run`].
 

@@ -171,9 +171,9 @@ macro_rules! wait_setters {
             self
         }
 
-        /// Polls where runs of this target end, instead of at fixed intervals: rarely before, often about then. The lag after a run's end
-        /// stays about the same, and a regular schedule costs a third to two thirds of the requests. Without enough history the intervals are
-        /// those of the other settings.
+        /// Polls where runs of this target end, instead of at fixed intervals: rarely before, often about then. For the same lag after a
+        /// run's end, a regular schedule then costs a third to two thirds of the requests. Without enough history the intervals are those
+        /// of the other settings.
         ///
         /// [`every`](Self::every) then weighs requests against lag, as [`History::interval_after`](super::History::interval_after) says,
         /// and [`longest_interval`](Self::longest_interval) is the ceiling. [`backoff`](Self::backoff) does not apply. Call it once for
