@@ -259,7 +259,8 @@ impl JournalEntries {
         self
     }
 
-    /// Starts so long ago, to the second.
+    /// Starts so long ago, to the second. If none of `seek`, [`since`](Self::since) and [`latest`](Self::latest) is called, the journal
+    /// starts with the oldest entry that Adobe still has.
     pub fn seek(mut self, ago: Duration) -> Self {
         self.position = None;
         self.start = StartAt::Ago(ago);

@@ -108,31 +108,32 @@ pub struct Call<'c, E: Endpoint> {
 }
 
 impl<E: Endpoint> Call<'_, E> {
-    /// Limit for the whole call: credential, attempts, pauses.
+    /// Limit for the whole call: credential, attempts, pauses. If not set, the client's [`Limits::call`](super::Limits::call).
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.limits.options = self.limits.options.deadline(limit);
         self
     }
 
-    /// Limit for one attempt.
+    /// Limit for one attempt. If not set, the client's [`Limits::attempt`](super::Limits::attempt).
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.limits.options = self.limits.options.attempt_timeout(limit);
         self
     }
 
-    /// Attempts, the first included; 1 means no retry.
+    /// Attempts, the first included; 1 means no retry. If not set, the client's
+    /// [`RetryPolicy::max_attempts`](super::RetryPolicy::max_attempts).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.limits.options = self.limits.options.max_attempts(attempts);
         self
     }
 
-    /// Most bytes of the response's body.
+    /// Most bytes of the response's body. If not set, the client's [`Limits::max_body`](super::Limits::max_body).
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.limits.options = self.limits.options.max_body(bytes);
         self
     }
 
-    /// Sets all of them at once.
+    /// Sets all of them at once; what is not set in `options` is the client's.
     pub fn options(mut self, options: CallOptions) -> Self {
         self.limits.options = options;
         self

@@ -16,6 +16,9 @@ use chrono::{DateTime, Utc};
 /// Time, as the client and the waits see it. Replace it to test pauses without waiting for them.
 ///
 /// Limits on a running request (attempt, idle, connect) belong to the network and use the runtime's timer.
+///
+/// Implement it with `#[async_trait]`, of the crate [async-trait](https://docs.rs/async-trait); `utc` needs `chrono` 0.4. For tests there is
+/// `ManualClock`; the guide has [an example](crate::guide::testing).
 #[async_trait]
 pub trait Clock: Debug + Send + Sync {
     /// The monotonic time that pauses and deadlines are measured with.

@@ -26,6 +26,9 @@ use crate::error::{Error, Result};
 /// It is asked anew for every attempt. A failure, a panic, or a token that does not come ends the call as
 /// [`ErrorKind::Auth`](crate::ErrorKind::Auth), or as a timeout of phase [`Auth`](crate::TimeoutPhase::Auth); nothing
 /// was sent then.
+///
+/// Implement it with `#[async_trait]`, of the crate [async-trait](https://docs.rs/async-trait); to name headers, add `http` 1. The guide has
+/// [an example](crate::guide::credentials#your-own-credential).
 #[async_trait]
 pub trait Credential: Debug + Send + Sync {
     /// Checks what can be checked without a network. Called when the client is built.
@@ -280,6 +283,9 @@ impl Credential for Basic {
 }
 
 /// Where [`CachedToken`] gets its tokens from.
+///
+/// Implement it with `#[async_trait]`, of the crate [async-trait](https://docs.rs/async-trait), as in
+/// [the guide's example of a credential](crate::guide::credentials#your-own-credential).
 #[async_trait]
 pub trait TokenSource: Debug + Send + Sync {
     /// Checks what can be checked without a network. Called when the client is built.
@@ -373,7 +379,7 @@ impl<S: TokenSource> CachedToken<S> {
         change(self.source).into()
     }
 
-    /// Longest time before a token's end at which it is renewed.
+    /// Longest time before a token's end at which it is renewed: 5 minutes.
     pub const EARLY: Duration = Duration::from_secs(300);
 
     /// After a refused token was replaced, pause before another is replaced: whoever refuses every token shall not make

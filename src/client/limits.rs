@@ -98,7 +98,7 @@ impl Limits {
     }
 }
 
-/// What one call does differently from its client's settings.
+/// What one call does differently from its client's settings. What is `None` is as the client has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -113,28 +113,28 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Limit for the whole call: credential, attempts, pauses.
+    /// Limit for the whole call: credential, attempts, pauses. If not set, the client's [`Limits::call`].
     #[must_use]
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
     }
 
-    /// Limit for one attempt.
+    /// Limit for one attempt. If not set, the client's [`Limits::attempt`].
     #[must_use]
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = Some(limit);
         self
     }
 
-    /// Attempts, the first included; 1 means no retry.
+    /// Attempts, the first included; 1 means no retry. If not set, the client's [`RetryPolicy::max_attempts`](super::RetryPolicy::max_attempts).
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
         self
     }
 
-    /// Most bytes of the response's body.
+    /// Most bytes of the response's body. If not set, the client's [`Limits::max_body`].
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = Some(bytes);

@@ -29,6 +29,9 @@ use crate::error::{Error, ErrorKind, Result, TimeoutPhase};
 /// [`ApiRequest::redact`] do so, and of a request that [is confidential](ApiRequest::is_confidential) it keeps no body. The
 /// crate's example `record_and_replay` writes every exchange to a file and replays it.
 ///
+/// Implement it with `#[async_trait]`, of the crate [async-trait](https://docs.rs/async-trait); add `http` 1 and `bytes` 1 for the response.
+/// The guide has [examples and the rules](crate::guide::transport).
+///
 /// ```
 /// use scheduled_runs::client::{ApiRequest, BodyLimits, Transport, TransportError};
 ///
@@ -217,7 +220,7 @@ pub struct ReqwestTransport {
 }
 
 impl ReqwestTransport {
-    /// Default limit for making a connection, TLS included.
+    /// Default limit for making a connection, TLS included: 5 s.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// A transport with the platform's trust store, the environment's proxies, and this connect limit. It asks for responses

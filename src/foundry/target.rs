@@ -199,28 +199,29 @@ impl Action {
         self
     }
 
-    /// How often a failed job is retried.
+    /// How often a failed job is retried. If not set, the vendor decides; its default is not documented.
     #[must_use]
     pub fn retry_count(mut self, retries: u64) -> Self {
         self.retry_count = Some(retries);
         self
     }
 
-    /// Delay before a job is retried, rounded down to whole milliseconds.
+    /// Delay before a job is retried, rounded down to whole milliseconds. If not set, the vendor decides; its default is not documented.
     #[must_use]
     pub fn retry_backoff(mut self, delay: Duration) -> Self {
         self.retry_backoff = Some(delay.into());
         self
     }
 
-    /// Whether to end the whole build as soon as one job does not succeed.
+    /// Whether to end the whole build as soon as one job does not succeed. If not set, the vendor decides; its default is not documented.
     #[must_use]
     pub fn abort_on_failure(mut self, abort: bool) -> Self {
         self.abort_on_failure = Some(abort);
         self
     }
 
-    /// Whether to notify the user who last edited the schedule when the build has ended.
+    /// Whether to notify the user who last edited the schedule when the build has ended. It has no effect on a schedule in project
+    /// scope. If not set, the vendor decides; its default is not documented.
     #[must_use]
     pub fn notifications_enabled(mut self, enabled: bool) -> Self {
         self.notifications_enabled = Some(enabled);

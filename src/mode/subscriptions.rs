@@ -100,33 +100,33 @@ struct Contents {
 }
 
 macro_rules! content_setters {
-    ($name:ident) => {
+    ($name:ident, $default:literal) => {
         impl $name {
-            /// Whether subscribers get the results as CSV.
+            #[doc = concat!("Whether subscribers get the results as CSV. ", $default)]
             pub fn csv_attachments(mut self, attached: bool) -> Self {
                 self.contents.csv_attachments = Some(attached);
                 self
             }
 
-            /// Whether subscribers get the report as PDF.
+            #[doc = concat!("Whether subscribers get the report as PDF. ", $default)]
             pub fn pdf_attachments(mut self, attached: bool) -> Self {
                 self.contents.pdf_attachments = Some(attached);
                 self
             }
 
-            /// Whether subscribers get a preview of the data.
+            #[doc = concat!("Whether subscribers get a preview of the data. ", $default)]
             pub fn data_previews(mut self, included: bool) -> Self {
                 self.contents.data_previews = Some(included);
                 self
             }
 
-            /// Whether subscribers get tables of the data.
+            #[doc = concat!("Whether subscribers get tables of the data. ", $default)]
             pub fn data_tables(mut self, included: bool) -> Self {
                 self.contents.data_tables = Some(included);
                 self
             }
 
-            /// Whether subscribers get a link to the report.
+            #[doc = concat!("Whether subscribers get a link to the report. ", $default)]
             pub fn report_links(mut self, included: bool) -> Self {
                 self.contents.report_links = Some(included);
                 self
@@ -135,8 +135,11 @@ macro_rules! content_setters {
     };
 }
 
-content_setters!(CreateSubscription);
-content_setters!(UpdateSubscription);
+content_setters!(
+    CreateSubscription,
+    "If not set, the vendor decides; its default is not documented."
+);
+content_setters!(UpdateSubscription, "If not set, it stays as it is.");
 
 operation! {
     /// Deletes a subscription of a report.

@@ -15,7 +15,13 @@ use crate::error::Result;
 
 /// What every [`RunProvider`] can do. Implemented for all of them.
 pub trait RunProviderExt: RunProvider {
-    /// Fetches a run once, with the client's own limits.
+    /// Fetches a run once, with the client's own limits. For other limits, call [`fetch_run`](RunProvider::fetch_run):
+    /// `provider.fetch_run(&run, &CallOptions::default().deadline(limit).into())`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a run that the vendor does not know;
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a run of another vendor or account; else as
+    /// [`Client::send`](crate::Client::send).
     fn snapshot(&self, run: &RunRef) -> impl Future<Output = Result<RunSnapshot>> + Send {
         async move { self.fetch_run(run, &CallLimits::default()).await }
     }
@@ -68,7 +74,12 @@ pub trait RunProviderExt: RunProvider {
         }
     }
 
-    /// Asks the vendor to cancel a run, with the client's own limits. It may keep running for a while; wait for it.
+    /// Asks the vendor to cancel a run, with the client's own limits. It may keep running for a while; wait for it. For other limits, call
+    /// [`send_cancel`](RunProvider::send_cancel), as for [`snapshot`](Self::snapshot).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the vendor cannot; see
+    /// [`Capabilities::cancel`](super::Capabilities::cancel). Else as [`snapshot`](Self::snapshot).
     fn cancel(&self, run: &RunRef) -> impl Future<Output = Result<CancelOutcome>> + Send {
         async move { self.send_cancel(run, &CallLimits::default()).await }
     }

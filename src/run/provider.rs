@@ -19,6 +19,9 @@ use crate::vendor::Vendor;
 ///
 /// For a [`Client`](crate::Client) of your own vendor, implement it for your own type that holds the client, and send with
 /// [`client.share_deadline(limits)`](crate::Client::share_deadline), which keeps to the limits of the call.
+///
+/// Implement it with `#[async_trait]`, of the crate [async-trait](https://docs.rs/async-trait); to write times, add `chrono` 0.4. The guide
+/// has [an example](crate::guide::own_provider#a-provider-on-top-of-your-client).
 #[async_trait]
 pub trait RunProvider: Debug + Send + Sync + 'static {
     /// The vendor's name, as it stands in [`Target`] and [`RunRef`].

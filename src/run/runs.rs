@@ -21,6 +21,10 @@ const CONCURRENT_REASONS: usize = 8;
 
 /// The runs of a target, made by [`RunProviderExt::runs`](super::RunProviderExt::runs): a stream of snapshots, newest first, page
 /// after page. Call its setters before you poll it.
+///
+/// # Errors
+/// Items are errors as [`RunProvider::fetch_page`] has them, and [`ErrorKind::Pagination`](crate::ErrorKind::Pagination) if the list does
+/// not end. An error is the last item.
 #[must_use = "a list is fetched when it is polled"]
 pub struct Runs<'p, P: ?Sized> {
     provider: &'p P,

@@ -311,6 +311,11 @@ impl Search {
 /// began is found by [`recover`](super::RunProviderExt::recover), and "not started" is said only when there is none and there
 /// can be none any more: a trigger is sent within the lease; it arrives within the arrival time or never; the clocks of the
 /// machines involved differ by the skew at most; and the vendor lists a run within the grace time after its trigger arrived.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] where the target cannot be triggered; [`ErrorKind::Config`] for a target of another vendor or account; else
+/// as [`RunProvider::recent_runs`](super::RunProvider::recent_runs), because the runs that are there already are listed first. Nothing was
+/// started then.
 #[must_use = "nothing is prepared until it is awaited"]
 pub struct Prepare<'p, P: ?Sized> {
     provider: &'p P,

@@ -27,6 +27,13 @@ use crate::error::Result;
 /// knows it. [Prepare](super::RunProviderExt::prepare) the start instead, and store its intent first; the guide's page on
 /// [web services](crate::guide::web_service) has a handler.
 ///
+/// # Errors
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the target cannot be triggered;
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) for a target of another vendor or account;
+/// [`ErrorKind::Ambiguous`](crate::ErrorKind::Ambiguous) if it stays open which run was started, with the
+/// [`candidates`](crate::Error::candidates), if there are any; else as [`Client::send`](crate::Client::send).
+/// [`Error::may_have_run`](crate::Error::may_have_run) says whether a run may have started all the same.
+///
 /// ```
 /// use scheduled_runs::testing::FakeProvider;
 /// use scheduled_runs::{Phase, RunProviderExt};

@@ -24,11 +24,18 @@ use crate::error::{Error, Result};
 type Until<'p> = Box<dyn FnMut(&RunSnapshot) -> bool + Send + 'p>;
 
 /// A wait for the end of a run. Await it for the last snapshot: any end is `Ok`, and [`success`](RunSnapshot::success) turns a
-/// run that did not succeed into an error.
+/// run that failed, was cancelled or was skipped into an error.
 ///
 /// A wait polls, reports, and only then sleeps. An outage of some minutes does not fail the wait, and a server that asks for a
 /// pause holds it up for at most [`longest_server_pause`](crate::client::RetryPolicy::longest_server_pause). Dropping a wait
 /// cancels nothing at the vendor, and another process can resume it from the printed [`RunRef`].
+///
+/// # Errors
+/// [`ErrorKind::WaitTimeout`](crate::ErrorKind::WaitTimeout) if the [`timeout`](Self::timeout) is over before the run has ended; the error
+/// of the last poll if polls have failed for longer than [`tolerate_for`](Self::tolerate_for) allows, and at once if it is not an outage:
+/// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a run that the vendor does not know, `Auth` or `Denied` for a credential that it
+/// refuses; [`ErrorKind::Config`](crate::ErrorKind::Config) for a run of another vendor or account, or a history of another target. A wait
+/// that begins with a trigger also fails as [`Trigger`] does. [`Error::run`] says which run it was, once it is known.
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct Wait<'p, P: ?Sized> {
     provider: &'p P,

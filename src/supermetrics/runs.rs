@@ -56,7 +56,7 @@ pub struct RunQuery {
 }
 
 impl RunQuery {
-    /// The `sync_timeout` of a query that sets none: it fits into a client's default limit of 30 s per attempt.
+    /// The `sync_timeout` of a query that sets none, 20 s: it fits into a client's default limit of 30 s per attempt.
     ///
     /// The vendor's own default, half an hour, would exceed that limit. To wait longer, raise both: `sync_timeout` and
     /// the limits of the call, [`attempt_timeout`](crate::client::Call::attempt_timeout) and
