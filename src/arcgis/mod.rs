@@ -350,7 +350,9 @@ impl Api for ArcGis {
         let server = options.notebook_server.as_deref().map(notebook_server).transpose()?;
         let dialect = ArcGisDialect { zone: options.zone.clone(), notebook_server: server.clone() };
         // Every customer has their own host.
-        Ok(Service::new("", dialect).other_server(server))
+        Ok(Service::new("", dialect).other_server(server).base_url_hint(
+            "call `base_url` with the portal's root, such as https://gis.example.com/portal",
+        ))
     }
 
     /// The portal.
@@ -429,7 +431,7 @@ mod tests {
         let portal = || Client::builder().base_url(ROOT);
         let user = || GenerateToken::new("jsmith", "canary-password");
         for (builder, says) in [
-            (Client::builder(), "no base URL is set"),
+            (Client::builder(), "no base URL is set; call `base_url` with the portal's root"),
             (Client::builder().base_url("gis.example.com/portal"), "not an http or https URL"),
             (portal().credential(GenerateToken::new("", "canary")), "the user name is empty"),
             (portal().credential(GenerateToken::new("jsmith", "")), "the password is empty"),

@@ -192,9 +192,8 @@ impl<A: Api> ClientBuilder<A> {
         let service = A::service(&self.options)?;
         let text = self.base_url.as_deref().unwrap_or(&service.base_url);
         if text.is_empty() {
-            return Err(Error::config(
-                "no base URL is set; call `base_url`, or the vendor's own setting for its host",
-            ));
+            let hint = service.base_url_hint;
+            return Err(Error::config(format!("no base URL is set; {hint}")));
         }
         // A URL with one of these schemes has a host.
         let base_url = Url::parse(text).ok();

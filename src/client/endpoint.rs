@@ -77,13 +77,27 @@ pub struct Service {
     pub dialect: Arc<dyn Dialect>,
     /// Another server of the same account, to which the credential may go as well. `None` as a rule.
     pub other_server: Option<Url>,
+    /// What to do if no base URL is set, for vendors that have no [`base_url`](Self::base_url) of their own.
+    pub base_url_hint: &'static str,
 }
 
 impl Service {
     /// A service at this base URL.
     #[must_use]
     pub fn new(base_url: impl Into<Cow<'static, str>>, dialect: impl Dialect + 'static) -> Self {
-        Self { base_url: base_url.into(), dialect: Arc::new(dialect), other_server: None }
+        Self {
+            base_url: base_url.into(),
+            dialect: Arc::new(dialect),
+            other_server: None,
+            base_url_hint: "call `base_url`",
+        }
+    }
+
+    /// Says in the error of a client without a base URL what to do, for example "call `hostname` with your host".
+    #[must_use]
+    pub fn base_url_hint(mut self, hint: &'static str) -> Self {
+        self.base_url_hint = hint;
+        self
     }
 
     /// Names another server of the same account, to which its dialect sends some of the requests. The credential goes to the

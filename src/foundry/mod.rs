@@ -191,7 +191,9 @@ impl Api for Foundry {
     fn service(options: &Options) -> Result<Service> {
         let base_url = options.hostname.as_deref().map(base_url).transpose()?;
         let dialect = FoundryDialect { preview: options.preview };
-        Ok(Service::new(base_url.unwrap_or_default(), dialect))
+        Ok(Service::new(base_url.unwrap_or_default(), dialect).base_url_hint(
+            "call `hostname` with the host of your stack, such as example.palantirfoundry.com",
+        ))
     }
 
     fn read_base_url(url: Url) -> Result<Url> {
@@ -316,7 +318,7 @@ mod tests {
         let host = || Client::builder().hostname("example.palantirfoundry.com");
         let application = || ClientCredentials::new("id", "canary-secret");
         for (builder, says) in [
-            (Client::builder(), "no base URL is set"),
+            (Client::builder(), "no base URL is set; call `hostname` with "),
             (Client::builder().hostname(""), "the hostname is empty"),
             (Client::builder().hostname("https://"), "the hostname is empty"),
             (Client::builder().hostname("a b"), "contains spaces"),
