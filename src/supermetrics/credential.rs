@@ -61,10 +61,12 @@ impl fmt::Debug for ApiKey {
 impl Credential for ApiKey {
     fn check(&self) -> Result<()> {
         let key = self.key.value();
+        if key.is_empty() {
+            return Err(Error::config("the API key is empty"));
+        }
         // Such a key is the same in a URL and in JSON, so that it is found and hidden in every form of a request.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if self.in_parameters && !(!key.is_empty() && key.len() <= 255 && key.bytes().all(allowed))
-        {
+        if self.in_parameters && !(key.len() <= 255 && key.bytes().all(allowed)) {
             return Err(Error::config(
                 "an API key that is sent in the parameters must be 1 to 255 letters, digits, `-` or `_`",
             ));

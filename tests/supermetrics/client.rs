@@ -748,11 +748,11 @@ async fn many_looks_keep_to_the_vendors_rate() {
 #[test]
 fn a_client_that_could_not_work_is_not_built() {
     for (key, says) in [
-        (ApiKey::new(""), "token is empty"),
+        (ApiKey::new(""), "the API key is empty"),
         (ApiKey::new("Bearer canary"), "without the word Bearer"),
         (ApiKey::new("can\nary"), "cannot carry"),
         (ApiKey::new("can ary").in_parameters(), "letters, digits"),
-        (ApiKey::new("").in_parameters(), "1 to 255"),
+        (ApiKey::new("").in_parameters(), "the API key is empty"),
         (ApiKey::new("c".repeat(256)).in_parameters(), "1 to 255"),
     ] {
         let error = supermetrics::Client::builder().credential(key).build().expect_err(says);
