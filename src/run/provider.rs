@@ -142,8 +142,11 @@ pub trait RunProvider: Debug + Send + Sync + 'static {
     /// Chooses the id of the next run, another one each time. For vendors with
     /// [`caller_names_run`](Capabilities::caller_names_run); `None` where all runs of this target have one id.
     ///
+    /// It is also called before [`prepare`](super::RunProviderExt::prepare) refuses a target that cannot be triggered: its error then says
+    /// what to do instead.
+    ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a target that cannot be run.
+    /// [`ErrorKind::Config`] for an id that names nothing that runs; [`ErrorKind::Unsupported`] for a target that cannot be triggered.
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
         let _ = target;
         Ok(None)

@@ -394,6 +394,8 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
         let capabilities = provider.capabilities_of(&target);
         if !capabilities.trigger {
             target.id_at(provider)?;
+            // The provider may know what to do instead.
+            provider.name_run(&target)?;
             return Err(unsupported(&provider.vendor(), "triggering a run"));
         }
         let begin = |lists| Start::begin(provider, target.clone(), limits.clone(), lists);

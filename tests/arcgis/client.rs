@@ -630,6 +630,9 @@ async fn nothing_can_be_started_or_ended_and_the_client_says_so() {
     assert!(capabilities.list && !capabilities.trigger && !capabilities.cancel);
     let error = client.trigger(&arcgis::target("t1")).await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Unsupported, false));
+    let refused = client.prepare(&arcgis::target("t1")).await.unwrap_err();
+    assert_eq!(refused.to_string(), error.to_string());
+    assert!(error.to_string().contains("`arcgis::notebook_target`"), "{error}");
     let error = client.cancel(&arcgis::target("t1").run("r1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let foreign = "acme:x/y".parse().unwrap();
