@@ -60,7 +60,8 @@ impl FromStr for RunRef {
         if let Some(line) = of_segment(text) {
             return line.parse();
         }
-        let parts = text.trim().split_once('/').filter(|(target, _)| target.contains(':'));
+        let parts = text.trim().split_once('/');
+        let parts = parts.filter(|(target, id)| target.contains(':') && !id.contains('/'));
         let Some((target, id)) = parts else {
             return Err(Error::config(
                 "a run is written `vendor:target/run`, with `%2F` for a slash inside an id",
@@ -108,9 +109,20 @@ fn of_segment(text: &str) -> Option<String> {
 fn decoded(text: &str) -> Result<Box<str>> {
     let decoded = percent_decode_str(text).decode_utf8();
     match decoded {
-        Ok(id) if !id.is_empty() => Ok(kept(id.into())),
-        _ => Err(Error::config("an id is empty or not percent-encoded UTF-8")),
+        Ok(id) if !id.is_empty() && is_encoded(text) => Ok(kept(id.into())),
+        _ => Err(Error::config(
+            "an id is empty or not percent-encoded UTF-8; a percent sign inside an id is written `%25`",
+        )),
     }
+}
+
+/// Whether each percent sign begins two hexadecimal digits, as all do that are printed.
+fn is_encoded(text: &str) -> bool {
+    let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+    text.split('%').skip(1).all(|rest| {
+        let mut bytes = rest.bytes();
+        is_digit(bytes.next()) && is_digit(bytes.next())
+    })
 }
 
 macro_rules! text_form {
@@ -301,6 +313,13 @@ mod tests {
             ":a/b",
             "Acme:a/b",
             "acme:a/b%ff",
+            "acme:a/b/c",
+            "acme:a/b/",
+            "acme:a%zz/b",
+            "acme:a/b%2",
+            "acme:a/%",
+            "acme:a/%%20",
+            "acme@s%zz:a/b",
             "acme@:a/b",
             "YWNtZTph",
         ] {
@@ -308,6 +327,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         }
         assert!("acme:a/b".parse::<Target>().unwrap_err().to_string().contains("`%2F`"));
+        assert!("acme:a/b/c".parse::<RunRef>().unwrap_err().to_string().contains("`%2F`"));
+        assert!("acme:a%/b".parse::<RunRef>().unwrap_err().to_string().contains("`%25`"));
         assert!("a/b".parse::<RunRef>().unwrap_err().to_string().starts_with("a run is written"));
     }
 
