@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 /// Query members whose values may be shown. Everything else may hold a secret or personal data.
-const SHOWN_QUERY: [&str; 15] = [
+const SHOWN_QUERY: [&str; 17] = [
     "excludeHidden",
     "excludeSoftDeleted",
     "f",
@@ -23,6 +23,8 @@ const SHOWN_QUERY: [&str; 15] = [
     "limit",
     "num",
     "offset",
+    "order",
+    "order_by",
     "orderby",
     "page",
     "pageSize",
@@ -476,6 +478,10 @@ mod tests {
                 "https://host/?json=REDACTED",
             ),
             ("https://host/x?canary", "https://host/x?REDACTED"),
+            (
+                "https://host/x?order=desc&order_by=created_at&filter=canary",
+                "https://host/x?order=desc&order_by=created_at&filter=REDACTED",
+            ),
             (
                 "http://host:81/x?a=canary&start=2020-01-01",
                 "http://host:81/x?a=REDACTED&start=2020-01-01",
