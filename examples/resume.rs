@@ -142,7 +142,9 @@ async fn wait(mut store: Store, crash: bool) -> Result<bool> {
         providers.push((connect(vendor.as_str(), target).await?.provider, runs));
     }
     let waits = providers.iter().map(|(provider, runs)| {
-        provider.wait_all(runs.clone()).every(Duration::from_secs(1)).ends()
+        let wait = provider.wait_all(runs.clone()).every(Duration::from_secs(1));
+        // A process may have died so soon that the vendor does not show its run yet.
+        wait.appears_within(Duration::from_secs(60)).ends()
     });
     let mut ends = stream::select_all(waits);
     let mut succeeded = true;
@@ -279,7 +281,7 @@ impl Store {
         self.entries.iter().filter_map(run).collect()
     }
 
-    /// Adds a line. When this returns, it is on the disk.
+    /// Adds a line. When this returns, it is on the disk, except on Windows, which cannot promise it of a new name.
     fn add(&mut self, entry: Entry) -> Result<()> {
         self.entries.push(entry);
         self.write()
@@ -294,15 +296,27 @@ impl Store {
 
     /// Writes a new file and replaces the old one with it, so that a crash leaves one of the two complete.
     fn write(&self) -> Result<()> {
-        let new = self.file.with_extension("new");
+        // Not `with_extension`: of a file `x.new` that is the file itself.
+        let mut new = self.file.clone().into_os_string();
+        new.push(".new");
         let replace = || {
             let mut file = File::create(&new)?;
             self.entries.iter().try_for_each(|entry| writeln!(file, "{entry}"))?;
             file.sync_all()?;
-            fs::rename(&new, &self.file)
+            fs::rename(&new, &self.file)?;
+            sync_folder_of(&self.file)
         };
         replace().map_err(|error| at(&self.file, error))
     }
+}
+
+/// Until this returns, the new name of a file may not be on the disk. Windows cannot do it.
+fn sync_folder_of(file: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn at(place: &Path, error: io::Error) -> Error {
