@@ -132,7 +132,8 @@ pub trait RunProviderExt: RunProvider {
         Trigger::new(self, target.clone())
     }
 
-    /// Waits for the end of a run, also one that another process started.
+    /// Waits for the end of a run, also one that another process started. If that was a moment ago, set
+    /// [`appears_within`](Wait::appears_within).
     fn wait(&self, run: &RunRef) -> Wait<'_, Self> {
         Wait::for_run(self, run.clone())
     }
