@@ -45,7 +45,8 @@ pub enum ErrorKind {
     Pagination,
     /// The vendor has no such operation.
     Unsupported,
-    /// The run did not end within the wait's limit. It is still running at the vendor; [`Error::run`](crate::Error::run) says which one it is.
+    /// The run was not seen to end within the wait's limit; [`Error::run`](crate::Error::run) says which one it is. The wait does not stop
+    /// it, unless it was told to.
     WaitTimeout,
     /// The run failed, was cancelled or was skipped; [`Error::failure`](crate::Error::failure) says why, and the phase of
     /// [`Error::last_snapshot`](crate::Error::last_snapshot) which of them.

@@ -15,9 +15,6 @@ pub(super) use futures_core::stream::Stream;
 /// Least time for the first poll.
 pub(super) const FIRST_POLL: Duration = Duration::from_secs(1);
 
-/// What is said of a run whose wait ran out of time.
-pub(super) const STILL_RUNNING: &str = "it is still running at the vendor";
-
 /// How far apart the polls of an outage are at most, if a wait goes on whatever fails.
 const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(600);
 
@@ -480,9 +477,22 @@ impl Awaited {
         }
     }
 
-    /// The error of a wait that ran out of time; `then` says what happened to the run.
-    pub(super) fn out_of_time(&mut self, run: &RunRef, limit: Duration, then: &str) -> Error {
-        let message = format!("run {run} has not ended within {} s; {then}", limit.as_secs());
+    /// The error of a wait that ran out of time; `then` is what was done about the run.
+    pub(super) fn out_of_time(
+        &mut self,
+        run: &RunRef,
+        limit: Duration,
+        then: Option<String>,
+    ) -> Error {
+        let seen = match &self.last {
+            Some(last) => format!("it was {} when it was last seen", last.phase),
+            None => "nothing is known of it, because no poll has succeeded".to_owned(),
+        };
+        let message = format!("run {run} has not ended within {} s; {seen}", limit.as_secs());
+        let message = match then {
+            Some(then) => format!("{message}; {then}"),
+            None => message,
+        };
         let error = match self.failing.take() {
             Some(Failing { polls, last, .. }) => {
                 let message = format!("{message}; the last polls failed, {polls} in a row");

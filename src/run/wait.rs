@@ -14,8 +14,8 @@ use tracing::{Instrument as _, Span};
 
 use super::history::History;
 use super::model::{RunRef, RunSnapshot};
-use super::polls::{Awaited, STILL_RUNNING, Settings, in_time, wait_setters};
-use super::provider::RunProvider;
+use super::polls::{Awaited, Settings, in_time, wait_setters};
+use super::provider::{CancelOutcome, RunProvider};
 use super::trace;
 use super::trigger::Trigger;
 use crate::client::{CallLimits, CallOptions, Clock};
@@ -267,7 +267,7 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
             if let Some(pauses) = self.pauses {
                 self.sleep(pauses).await;
                 if self.left().is_zero() {
-                    return Err(self.out_of_time().await);
+                    return self.out_of_time().await;
                 }
             }
             let left = self.left();
@@ -327,17 +327,28 @@ impl<P: RunProvider + ?Sized> Polling<'_, P> {
         self.awaited.left(self.settings.timeout, self.clock.now())
     }
 
-    async fn out_of_time(&mut self) -> Error {
-        let then = if self.cancel_on_timeout {
+    /// The end of a wait that ran out of time.
+    async fn out_of_time(&mut self) -> Result<RunSnapshot> {
+        let mut then = None;
+        if self.cancel_on_timeout {
             let limits = CallLimits::from(self.settings.options.clone());
-            match self.provider.send_cancel(&self.run, &limits).await {
-                Ok(_) => "its cancellation was requested".into(),
+            then = Some(match self.provider.send_cancel(&self.run, &limits).await {
+                Ok(CancelOutcome::Requested) => "its cancellation was requested".to_owned(),
+                // It has ended since the last poll.
+                Ok(CancelOutcome::AlreadyFinished) => {
+                    let end = fetch(self.provider, &self.run, self.awaited.last(), &limits).await;
+                    let end = self.awaited.take_in(end, self.clock.now(), &mut self.settings);
+                    if let Some(Ok(end)) = end
+                        && end.phase.is_terminal()
+                    {
+                        return Ok(end);
+                    }
+                    "it had already ended when it was to be cancelled".to_owned()
+                }
                 Err(error) => format!("it could not be cancelled: {error}"),
-            }
-        } else {
-            STILL_RUNNING.to_owned()
-        };
-        self.awaited.out_of_time(&self.run, self.settings.timeout, &then)
+            });
+        }
+        Err(self.awaited.out_of_time(&self.run, self.settings.timeout, then))
     }
 }
 

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::due::Due;
 use super::events::{Event, Wakes};
 use super::model::{RunRef, RunSnapshot, Target};
-use super::polls::{Awaited, FIRST_POLL, STILL_RUNNING, Settings, in_time, wait_setters};
+use super::polls::{Awaited, FIRST_POLL, Settings, in_time, wait_setters};
 use super::provider::RunProvider;
 use super::trace;
 use super::wait::fetch;
@@ -426,7 +426,7 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
         let is_over = |awaited: &Awaited| awaited.left(limit, now).is_zero();
         let over = self.pending.iter_mut().filter(|(_, awaited)| is_over(awaited));
         let over: Vec<_> = over
-            .map(|(run, awaited)| (run.clone(), awaited.out_of_time(run, limit, STILL_RUNNING)))
+            .map(|(run, awaited)| (run.clone(), awaited.out_of_time(run, limit, None)))
             .collect();
         for (run, error) in over {
             self.end(&run, Err(error));

@@ -97,6 +97,13 @@ impl Own {
         Self { lists: Calls::answered(move |number, page| ready(answer(number, page))), ..self }
     }
 
+    pub(crate) fn on_cancel(
+        self,
+        answer: impl Fn(usize, RunRef) -> Result<CancelOutcome> + Send + Sync + 'static,
+    ) -> Self {
+        Self { cancels: Calls::answered(move |number, run| ready(answer(number, run))), ..self }
+    }
+
     pub(crate) fn target() -> Target {
         Target::new(Self::VENDOR, "t")
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::FutureExt as _;
 use futures_util::future::{pending, ready};
+use futures_util::{FutureExt as _, StreamExt as _};
 use scheduled_runs::Vendor;
 use scheduled_runs::adobe::{self, ListRuns, ListSchedules};
 use scheduled_runs::client::{
@@ -533,6 +533,49 @@ async fn a_wait_that_its_own_limit_cuts_off_says_so_and_cancels_if_asked() {
         assert_eq!(error.last_snapshot().unwrap().phase, Phase::Running);
         assert!(error.report().contains("busy"), "the last cause is inside: {}", error.report());
         assert_eq!(slow.cancels(), usize::from(asked));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_when_its_wait_is_to_cancel_it_is_returned() {
+    let shows = |end| {
+        let own = Own::new(Capabilities::new().cancel());
+        let own = own.on_look(move |look, run| {
+            let phase = if look == 1 { Phase::Running } else { end };
+            ready(Ok(RunSnapshot::new(run, phase)))
+        });
+        own.on_cancel(|_, _| Ok(CancelOutcome::AlreadyFinished))
+    };
+    let run = Own::target().run("7");
+    let (minute, limit) = (Duration::from_secs(60), Duration::from_secs(10));
+    let own = shows(Phase::Succeeded);
+    let mut updates = 0;
+    let wait = own.wait(&run).every(minute).timeout(limit).cancel_on_timeout();
+    assert_eq!(wait.on_update(|_| updates += 1).await.unwrap().phase, Phase::Succeeded);
+    assert_eq!((own.looks(), own.cancels(), updates), (2, 1, 2));
+
+    let own = shows(Phase::Running);
+    let error = own.wait(&run).every(minute).timeout(limit).cancel_on_timeout().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout);
+    assert!(error.to_string().ends_with("it had already ended when it was to be cancelled"));
+}
+
+#[tokio::test]
+async fn a_wait_that_ran_out_of_time_says_what_was_seen_of_the_run() {
+    let run = Own::target().run("7");
+    let limit = Duration::from_secs(10);
+    for (seen, said) in [
+        (Ok(Phase::Queued), "it was queued when it was last seen"),
+        (Err(ErrorKind::Server), "nothing is known of it, because no poll has succeeded"),
+    ] {
+        let own = Own::new(Capabilities::new());
+        let own = own.on_look(move |_, run| {
+            ready(seen.map(|phase| RunSnapshot::new(run, phase)).map_err(crate::own::said))
+        });
+        let error = own.wait(&run).timeout(limit).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        let error = own.wait_all([run.clone()]).timeout(limit).ends().next().await.unwrap();
+        assert!(error.as_ref().unwrap_err().to_string().contains(said), "{error:?}");
     }
 }
 
