@@ -338,7 +338,7 @@ async fn attempt(
     let Some(in_flight) = in_flight.filter(|_| !left.is_zero()) else {
         return Err(unsent(Error::timeout(TimeoutPhase::Call)));
     };
-    let limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
+    let mut limit = options.attempt_timeout.unwrap_or(core.limits.attempt);
     let body = BodyLimits {
         idle: core.limits.idle,
         max_body: options.max_body.unwrap_or(core.limits.max_body),
@@ -348,6 +348,7 @@ async fn attempt(
         if lease.is_over(&*core.clock) {
             return Err(unsent(Lease::refusal()));
         }
+        limit = limit.min(lease.arrival());
         // The transport checks once more, after it has connected.
         request.set_extension(Expiry::new(lease, Arc::clone(&core.clock)));
     }

@@ -15,6 +15,7 @@ pub struct Lease {
     begun: DateTime<Utc>,
     ends: DateTime<Utc>,
     ends_at: Instant,
+    arrival: Duration,
 }
 
 impl Lease {
@@ -29,7 +30,21 @@ impl Lease {
             begun,
             ends: ends.unwrap_or(DateTime::<Utc>::MAX_UTC),
             ends_at: clock::after(clock.now(), length),
+            arrival: Duration::MAX,
         }
+    }
+
+    /// Limits how long an attempt to send the request may take: it arrives within this time, or never. Not limited by default.
+    #[must_use]
+    pub fn arriving_within(mut self, time: Duration) -> Self {
+        self.arrival = time;
+        self
+    }
+
+    /// The longest time that an attempt to send the request may take.
+    #[must_use]
+    pub fn arrival(&self) -> Duration {
+        self.arrival
     }
 
     /// Whether nothing may be sent any more: one of the two clocks shows the end, or the wall clock shows a time before the beginning.

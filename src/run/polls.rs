@@ -445,6 +445,10 @@ impl Awaited {
             .map_or(Duration::ZERO, |at| floor.saturating_sub(now.saturating_duration_since(at)))
     }
 
+    pub(super) fn polled_at(&self) -> Option<Instant> {
+        self.polled_at
+    }
+
     /// What was last known about the run.
     pub(super) fn last(&self) -> Option<&RunSnapshot> {
         self.last.as_ref()

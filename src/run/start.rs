@@ -384,13 +384,11 @@ impl<'p, P: RunProvider + ?Sized> Prepare<'p, P> {
     }
 
     async fn prepare(self) -> Result<Prepared<'p, P>> {
-        let Self { provider, target, bounds, others, mut limits } = self;
+        let Self { provider, target, bounds, others, limits } = self;
         let clock = provider.clock();
         // Before the list is read, so that every clock counts from a time at which nothing was sent.
         let (prepared, lease) = (clock.utc(), Lease::new(&*clock, bounds.lease));
-        let attempt =
-            limits.options.attempt_timeout.map_or(bounds.arrival, |own| own.min(bounds.arrival));
-        limits.options.attempt_timeout = Some(attempt);
+        let lease = lease.arriving_within(bounds.arrival);
         let capabilities = provider.capabilities_of(&target);
         if !capabilities.trigger {
             target.id_at(provider)?;

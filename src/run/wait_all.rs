@@ -25,8 +25,8 @@ use super::wait::fetch;
 use crate::client::{CallLimits, CallOptions, Clock, after, draw, within};
 use crate::error::{Error, Result};
 
-/// Targets that are polled at the same time: half of the requests that a client has in flight by default, so that the caller's own
-/// calls find a place while slow polls stand still between two ends.
+/// Targets that are polled at the same time: half of the requests that a client has in flight by default, so that beside one wait the
+/// caller's own calls find a place while slow polls stand still between two ends.
 const CONCURRENT_POLLS: usize = 32;
 
 /// Rounds of runs that have intervals of their own begin at least so far apart, also where the vendor sets no shortest interval.
@@ -99,6 +99,10 @@ impl<'p, P: RunProvider + ?Sized> WaitAll<'p, P> {
     /// Each run once, in the order in which they end: its last snapshot, or the error that ended its wait, whose
     /// [`run`](Error::run) says which one. A run that was given twice is returned once. Dropping the stream cancels nothing at the
     /// vendor.
+    ///
+    /// Nothing is polled while the stream is not. Up to 32 requests that are under way then keep their places among those that the client
+    /// has [in flight](crate::client::Limits::in_flight), by default 64: take the ends of several waits in tasks of their own, or allow
+    /// more.
     #[must_use]
     pub fn ends(self) -> BoxStream<'p, Result<RunSnapshot>> {
         let clock = self.provider.clock();
@@ -330,11 +334,17 @@ impl<P: RunProvider + ?Sized> Round<'_, P> {
                 // They end before they can be polled.
                 let Some(left) = left.filter(|left| !left.is_zero()) else { continue };
                 self.due.begin_poll(target.clone());
+                let floor = self.provider.capabilities_of(&target).poll_floor;
+                if floor > self.floor {
+                    self.due.hold(&target, after(now, floor));
+                }
                 let options = self.settings.options.clone();
                 let (provider, clock, until) =
                     (self.provider, Arc::clone(&self.clock), after(now, left));
                 let last = |run: &RunRef| self.pending.get(run).and_then(Awaited::last).cloned();
-                let runs: Known = runs.into_iter().map(|run| (last(&run), run)).collect();
+                let mut runs: Known = runs.into_iter().map(|run| (last(&run), run)).collect();
+                // Otherwise a server that asks for a pause each round keeps the last ones from ever being polled.
+                runs.sort_by_key(|(_, run)| self.pending.get(run).and_then(Awaited::polled_at));
                 self.polls.push(Box::pin(async move {
                     let polled =
                         poll_target(provider, &target, runs, options, &*clock, until).await;

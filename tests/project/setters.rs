@@ -116,6 +116,7 @@ fn no_setter_of_the_core_forgets_another() {
         Limits::default() => connect(SHORT) attempt(SHORT) idle(SHORT) call(SHORT) max_body(7) in_flight(7)
             paced(false);
         CallOptions::default() => deadline(SHORT) attempt_timeout(SHORT) max_attempts(7) max_body(7);
+        Lease::new(&clock, SHORT) => arriving_within(SHORT);
         CallLimits::from(options()) => time_left(SHORT) lease(lease);
         Capabilities::new() => list() trigger() cancel() poll_floor(SHORT);
         Capabilities::new() => caller_names_run() list() cancel() poll_floor(SHORT);

@@ -19,6 +19,7 @@ use scheduled_runs::{
 pub(crate) struct Own {
     pub(crate) clock: ManualClock,
     capabilities: Capabilities,
+    capabilities_of_targets: Option<Capabilities>,
     named: Option<&'static str>,
     looks: Calls<RunRef, RunSnapshot>,
     triggers: Calls<Option<RunRef>, Triggered>,
@@ -59,6 +60,7 @@ impl Own {
         Self {
             clock: ManualClock::new(),
             capabilities,
+            capabilities_of_targets: None,
             named: None,
             looks: Calls::answered(|_, _| ready(Err(said(ErrorKind::NotFound)))),
             triggers: Calls::answered(|_, _| ready(Err(lost()))),
@@ -68,6 +70,11 @@ impl Own {
             }),
             cancels: Calls::answered(|_, _| ready(Ok(CancelOutcome::Requested))),
         }
+    }
+
+    /// What it can do with its targets is something else than what it says of all targets.
+    pub(crate) fn of_targets(self, capabilities: Capabilities) -> Self {
+        Self { capabilities_of_targets: Some(capabilities), ..self }
     }
 
     /// Its callers choose the ids of runs, and this is the next one.
@@ -154,6 +161,10 @@ impl RunProvider for Own {
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities.clone()
+    }
+
+    fn capabilities_of(&self, _: &Target) -> Capabilities {
+        self.capabilities_of_targets.clone().unwrap_or_else(|| self.capabilities())
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

@@ -433,6 +433,25 @@ async fn responses_that_take_long_leave_out_no_round_at_the_shortest_interval() 
 }
 
 #[tokio::test]
+async fn the_shortest_interval_of_a_target_holds_in_a_wait_for_many_as_in_a_wait_for_one() {
+    let minute = Duration::from_secs(60);
+    for many in [false, true] {
+        let own = Own::new(Capabilities::new()).of_targets(Capabilities::new().poll_floor(minute));
+        let own = own.on_look(|look, run| {
+            let phase = if look < 4 { Phase::Running } else { Phase::Succeeded };
+            ready(Ok(RunSnapshot::new(run, phase)))
+        });
+        let run = Own::target().run("7");
+        if many {
+            own.wait_all([run]).ends().next().await.unwrap().unwrap();
+        } else {
+            own.wait(&run).await.unwrap();
+        }
+        assert_eq!(own.clock.elapsed(), 3 * minute, "many: {many}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_cannot_be_polled_rests_also_while_the_others_are_listed() {
     let own = Own::new(Capabilities::new().list());
     let (clock, began) = (own.clock.clone(), own.clock.now());

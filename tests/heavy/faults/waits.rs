@@ -504,3 +504,35 @@ async fn fault_65_calls_that_are_dropped_while_they_wait_for_the_rate_give_their
     assert_eq!(vendor.count(), sent + 1);
     soon(begun, SECOND);
 }
+
+#[tokio::test]
+async fn fault_60_runs_that_are_polled_alone_take_turns_if_the_server_asks_for_a_pause_each_round()
+{
+    let clock = ManualClock::new();
+    let (time, window) = (clock.clone(), std::sync::Mutex::new((0, 0)));
+    // Of twelve runs, which the list does not show any more, the last four have ended. Four requests in 10 s; then 429.
+    let vendor = Answers::new(move |_, request| {
+        let Some((_, run)) = request.url().path().split_once("/runs/") else {
+            return answer(200, crate::RUNS);
+        };
+        let mut window = window.lock().unwrap();
+        let now = time.elapsed().as_secs() / 10;
+        *window = if window.0 == now { (now, window.1 + 1) } else { (now, 1) };
+        if window.1 > 4 {
+            let mut busy = answer(429, "");
+            busy.headers_mut().insert("retry-after", 10.into());
+            return busy;
+        }
+        let state = if run < "r08" { "IN_PROGRESS" } else { "SUCCESS" };
+        answer(200, format!(r#"{{"id":"{run}","state":"{state}"}}"#))
+    });
+    let once = RetryPolicy::default().max_attempts(1);
+    let client = builder().transport(vendor).clock(clock).retry(once).build().unwrap();
+    let runs = (0..12).map(|run| adobe::target("nightly").run(format!("r{run:02}")));
+    let hour = Duration::from_secs(3600);
+    let wait = client.wait_all(runs).every(Duration::from_secs(10)).tolerate_for(2 * hour);
+    let ends: Vec<_> = wait.timeout(hour).ends().collect().await;
+    let mut ended: Vec<_> = ends.iter().flatten().map(|run| run.run.id()).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, ["r08", "r09", "r10", "r11"]);
+}

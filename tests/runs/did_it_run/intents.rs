@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use scheduled_runs::client::{
-    ApiRequest, BodyLimits, CallOptions, Clock as _, ReqwestTransport, Transport, TransportError,
-    TransportErrorKind,
+    ApiRequest, BodyLimits, CallOptions, Clock as _, Limits, ReqwestTransport, SystemClock,
+    Transport, TransportError, TransportErrorKind,
 };
 use scheduled_runs::run::Recovery;
 use scheduled_runs::testing::adobe::FakeAdobe;
@@ -234,6 +234,32 @@ impl Transport for Slow {
         }
         self.script.send(request, limits).await
     }
+}
+
+/// Never responds.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl Transport for Silent {
+    async fn send(
+        &self,
+        _: ApiRequest,
+        _: BodyLimits,
+    ) -> Result<http::Response<bytes::Bytes>, TransportError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_is_prepared_within_the_limits_of_its_client() {
+    let builder = adobe::Client::builder().org_id("1@AdobeOrg").sandbox("dev").transport(Silent);
+    let client = builder.limits(Limits::default().attempt(Duration::from_secs(1))).build().unwrap();
+    let (clock, began) = (SystemClock::default(), SystemClock::default().now());
+    let error = client.prepare(&client.target("nightly")).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Timeout, 3));
+    // Three attempts of one second, and two short pauses.
+    assert!(clock.now() - began < Duration::from_secs(6), "{:?}", clock.now() - began);
 }
 
 #[tokio::test]
