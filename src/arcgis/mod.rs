@@ -98,7 +98,10 @@
 //! | cancel | 10.8.1 | 11.5 |
 //! | delete jobs that have ended | 10.9 | never |
 //! | what is listed as the runs of a notebook | all of its jobs | the same; before 12.1 with one request more for each job of the site |
-//! | a job that has ended | is kept | may be gone at once: then a wait fails with [`NotFound`](crate::ErrorKind::NotFound), whether it succeeded is not known, and it may not be known whether a lost start has run |
+//! | a job that has ended | is kept until somebody [deletes](DeleteNotebookJobs) all, or until the server's own clean-up, of which no period is documented | may be gone at once |
+//!
+//! If a job is gone, a wait fails with [`NotFound`](crate::ErrorKind::NotFound), and whether it succeeded is not known. It may also not
+//! be known whether a lost start has run.
 //!
 //! # Waiting for a run
 //!

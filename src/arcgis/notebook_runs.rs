@@ -82,7 +82,7 @@ pub(super) async fn recent(
     let doubtful: Vec<_> = doubtful.map(|job| target.run(job.job_id.as_str())).collect();
     let (observed, kept_since) = (executions.observed, executions.kept_since);
     let recent = RecentRuns::new(executions.page(target, |_| true), observed);
-    Ok(recent.doubtful(doubtful).kept_since(kept_since))
+    Ok(recent.doubtful(doubtful).kept_since(Some(kept_since)))
 }
 
 pub(super) async fn trigger(
@@ -134,8 +134,8 @@ struct Executions {
     jobs: Vec<NotebookJob>,
     next: Option<Cursor>,
     observed: Option<DateTime<Utc>>,
-    /// Jobs that ended after this time are still listed; `None` for all.
-    kept_since: Option<DateTime<Utc>>,
+    /// Jobs that ended after this time are still listed.
+    kept_since: DateTime<Utc>,
 }
 
 impl Executions {
@@ -156,18 +156,20 @@ impl Executions {
         let request = ListNotebookJobs::new().detail(true).num(size).sort_by_date(true);
         let listed = calls.send(request).await?;
         let observed = listed.meta().server_date();
-        let listed = listed.into_inner();
+        let Page { items: listed, total, .. } = listed.into_inner();
         let count = u32::try_from(listed.len()).unwrap_or(u32::MAX);
         let next = (count >= size).then(|| Cursor::new(count.to_string()));
-        let rest = listed.into_iter().skip(usize::try_from(read).unwrap_or(usize::MAX));
-        let executions = rest.filter(|job| job.kind() != Some(&NotebookJobType::OpenNotebook));
-        let executions: Vec<_> = executions.collect();
-        // Some versions of Kubernetes remove a job when it has ended, others do not say how long they keep it: as long as the oldest
-        // one that has ended, whatever its notebook. A Notebook Server keeps all.
-        let ended = executions.iter().filter(|job| job.phase().is_terminal());
+        // A server that does not know `num` sends fewer than it counts: Notebook Server before 10.9.
+        let is_cut = next.is_none() && total.is_some_and(|total| total > u64::from(count));
+        let is_execution = |job: &NotebookJob| job.kind() != Some(&NotebookJobType::OpenNotebook);
+        // Some versions of Kubernetes remove a job when it has ended. A Notebook Server keeps it until somebody deletes all, or until
+        // its own clean-up, of which no period is documented. So jobs are kept for as long as the oldest one that has ended, whatever
+        // its notebook; and a list that is cut may lack any.
+        let ended = listed.iter().filter(|job| is_execution(job) && job.phase().is_terminal());
         let oldest = ended.filter_map(|job| job.end_time.as_ref()?.utc()).min();
-        let kept_since = oldest.or(Some(DateTime::<Utc>::MAX_UTC));
-        let kept_since = kept_since.filter(|_| !client.has_other_server());
+        let kept_since = oldest.filter(|_| !is_cut).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let rest = listed.into_iter().skip(usize::try_from(read).unwrap_or(usize::MAX));
+        let executions: Vec<_> = rest.filter(is_execution).collect();
         let detailed = stream::iter(executions).map(|job| with_inputs(&calls, job));
         let mut jobs: Vec<_> = detailed.buffered(CONCURRENT_JOBS).try_collect().await?;
         jobs.retain(|job| job.is_of(notebook) != Some(false));

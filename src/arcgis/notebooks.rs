@@ -10,6 +10,7 @@ use super::request::{Changed, dated};
 use super::time::{self, Dated, Time};
 use crate::client::{Meta, RequestBuilder, json, operation};
 use crate::error::{Error, Result};
+use crate::paging::Page;
 use crate::run::Phase;
 use crate::wire::{id, lenient, model, open_enum};
 
@@ -84,8 +85,10 @@ impl ExecuteNotebook {
 }
 
 operation! {
-    /// Lists jobs: executions of notebooks, and notebooks that are open. Administrators see all jobs, others their own. The list
-    /// has no pages.
+    /// Lists jobs: executions of notebooks, and notebooks that are open. Administrators see all jobs, others their own.
+    ///
+    /// The list is one page, without a next one. If its [`total`](Page::total) is greater than the number of jobs, jobs are left out:
+    /// set [`num`](Self::num). Kubernetes sends no total.
     ///
     /// Source: ArcGIS Notebook Server administration, "Jobs", `GET /admin/system/jobs`, since 10.7, its parameters since 10.9;
     /// Enterprise Administrator API, `GET /admin/notebooks/jobs`, since 11.4 (Kubernetes).
@@ -101,7 +104,7 @@ operation! {
         /// Lists the jobs that started last first. Inferred: Kubernetes ignores it.
         sort_by_date: bool as "sortByDate",
     }
-    for ArcGis, "arcgis.notebook_jobs.list", Safe: GET "admin" / "notebooks" / "jobs" -> Vec<NotebookJob>,
+    for ArcGis, "arcgis.notebook_jobs.list", Safe: GET "admin" / "notebooks" / "jobs" -> Page<NotebookJob>,
     decode jobs
 }
 
@@ -314,7 +317,7 @@ impl NotebookJob {
     ///
     /// let run = RunId::from("5837e1f7a0934d6eb1f2037c49d8a652");
     /// let jobs = client.send(ListNotebookJobs::new().detail(true)).await?;
-    /// if let Some(job) = jobs.iter().find(|job| job.is_of_run(&run)) {
+    /// if let Some(job) = jobs.items.iter().find(|job| job.is_of_run(&run)) {
     ///     println!("{} {:?}", job.job_id, job.messages);
     /// }
     /// # Ok(())
@@ -415,10 +418,12 @@ impl Dated for JobList {
 }
 
 #[inline]
-fn jobs(meta: &Meta, body: &Bytes) -> Result<Vec<NotebookJob>> {
+fn jobs(meta: &Meta, body: &Bytes) -> Result<Page<NotebookJob>> {
     let JobList { jobs, total } = dated(meta, body)?;
     json::found(&jobs, total)?;
-    Ok(jobs)
+    let mut page = Page::new(jobs, None);
+    page.total = total;
+    Ok(page)
 }
 
 #[cfg(test)]

@@ -84,12 +84,14 @@ fn encoded(id: &str) -> String {
 /// A list is one page of the server's, sorted newest first, because the vendor documents no order. Kubernetes before 12.1 lists jobs
 /// without saying which notebook they execute: then each job in the list costs a request more.
 ///
-/// Kubernetes may remove a job when it has ended. A start whose response is lost is said to have started nothing only if the list
-/// holds a job that ended before it: then jobs are kept for longer. Otherwise that is [`Ambiguous`](ErrorKind::Ambiguous).
+/// A job may be removed when it has ended: by Kubernetes, or on a Notebook Server by
+/// [`DeleteNotebookJobs`](super::DeleteNotebookJobs) and the server's own clean-up. A start whose response is lost is said to have
+/// started nothing only if the list holds a job that ended before it: then jobs are kept for longer. Otherwise, and if a list counts
+/// more jobs than it has, that is [`Ambiguous`](ErrorKind::Ambiguous).
 ///
-/// A job may be removed when it has ended. If one was active at the last poll and is gone, the wait fails with
-/// [`NotFound`](ErrorKind::NotFound) and holds the last snapshot: whether the job succeeded is not known. Within the first minute after
-/// its trigger, the wait still polls on, because a new job may be unknown for a while.
+/// If a job was active at the last poll and is gone, the wait fails with [`NotFound`](ErrorKind::NotFound) and holds the last
+/// snapshot: whether the job succeeded is not known. Within the first minute after its trigger, the wait still polls on, because a new
+/// job may be unknown for a while.
 #[async_trait]
 impl RunProvider for Client {
     fn vendor(&self) -> Vendor {

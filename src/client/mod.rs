@@ -141,12 +141,6 @@ impl<A: Api> Client<A> {
         }
     }
 
-    /// Whether some requests go to [another server](Service::other_server).
-    #[allow(dead_code, reason = "not every vendor has another server, and a vendor is a feature")]
-    pub(crate) fn has_other_server(&self) -> bool {
-        self.core.other_server.is_some()
-    }
-
     /// The clock that pauses and waits are measured with.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {

@@ -13,6 +13,7 @@ use scheduled_runs::arcgis::{
     ListTasks, ListUserTasks, ReadyToken, UpdateTask, UserLogin,
 };
 use scheduled_runs::client::{ApiRequest, Endpoint, Idempotency, Meta};
+use scheduled_runs::run::Recovery;
 use scheduled_runs::testing::arcgis::{Deployment, FakeArcGis};
 use scheduled_runs::testing::{ManualClock, NewRun, Plan, ScriptedTransport};
 use scheduled_runs::{
@@ -775,7 +776,7 @@ async fn a_job_that_its_task_started_is_not_taken_for_ours() {
     assert_eq!(client.recover(&intent).decide().await.unwrap(), None);
 
     let jobs = client.send(arcgis::ListNotebookJobs::new().detail(true)).await.unwrap();
-    let found = jobs.iter().find(|job| job.is_of_run(&run.as_str().into())).unwrap();
+    let found = jobs.items.iter().find(|job| job.is_of_run(&run.as_str().into())).unwrap();
     assert_eq!(found.job_id.as_str(), job);
 }
 
@@ -883,11 +884,11 @@ impl Endpoint for Elsewhere {
     }
 }
 
-/// The token goes to the portal and to the Notebook Server, and nowhere else.
+/// A Notebook Server has an operation that deletes the jobs that have ended, and a clean-up of its own.
 #[tokio::test]
-async fn only_a_notebook_server_is_known_to_keep_the_jobs_that_have_ended() {
+async fn no_server_is_known_to_keep_the_jobs_that_have_ended() {
     let server = "https://notebooks.initech.example/notebook";
-    for (server, kept_since) in [(None, Some(DateTime::<Utc>::MAX_UTC)), (Some(server), None)] {
+    for server in [None, Some(server)] {
         let (script, _, builder) = scripted();
         let builder = match server {
             Some(server) => builder.notebook_server(server),
@@ -897,11 +898,54 @@ async fn only_a_notebook_server_is_known_to_keep_the_jobs_that_have_ended() {
         script.respond(200, r#"{"asyncJobs":[],"total":0}"#);
         let target = client.notebook_target("n");
         let recent = client.recent_runs(&target, None, &CallLimits::default()).await.unwrap();
+        let kept_since = Some(DateTime::<Utc>::MAX_UTC);
         assert_eq!((recent.page.items.len(), recent.kept_since), (0, kept_since), "{server:?}");
         assert_eq!(script.sent().len(), 1);
     }
 }
 
+#[tokio::test]
+async fn jobs_that_somebody_deletes_do_not_show_that_nothing_was_started() {
+    let (_fake, client, target) = notebook(on_a_server).await;
+    client.trigger_and_wait(&target).await.unwrap();
+    let prepared = client.prepare(&target).await.unwrap();
+    let intent = prepared.intent().clone();
+    // The process dies when it has started the run, which has ended when somebody deletes the jobs.
+    let run = prepared.start().await.unwrap();
+    client.wait(&run).await.unwrap();
+    client.send(arcgis::DeleteNotebookJobs::new()).await.unwrap();
+    let error = client.recover(&intent).decide().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous, "{}", error.report());
+}
+
+/// A Notebook Server 10.8 does not know the parameter `num`, and lists 100 jobs.
+#[tokio::test]
+async fn a_list_that_counts_more_jobs_than_it_has_does_not_show_that_nothing_was_started() {
+    for (total, is_whole) in [(250, false), (100, true)] {
+        let (script, clock, builder) = scripted();
+        let client = builder.notebook_server("https://nb.initech.example/nb").build().unwrap();
+        let job = |number: u64| {
+            let start = 1_600_000_000_000 + number;
+            json!({ "jobId": format!("j{number}"), "status": "COMPLETED", "startTime": start,
+                "endTime": start + 1, "inputs": { "itemId": "n1" } })
+        };
+        let jobs: Vec<_> = (0..100).map(job).collect();
+        let list = json!({ "asyncJobs": jobs, "total": total }).to_string();
+        for _ in 0..3 {
+            script.respond(200, list.clone());
+        }
+        let target = client.notebook_target("n1");
+        let intent = client.prepare(&target).await.unwrap().intent().clone();
+        clock.advance(Duration::from_secs(600));
+        let found = client.recover(&intent).await.map_err(|error| error.kind());
+        assert_eq!(
+            found,
+            if is_whole { Ok(Recovery::NotStarted) } else { Err(ErrorKind::Ambiguous) }
+        );
+    }
+}
+
+/// The token goes to the portal and to the Notebook Server, and nowhere else.
 #[tokio::test]
 async fn a_credential_goes_to_the_portal_and_the_notebook_server_only() {
     let (script, clock, builder) = scripted();

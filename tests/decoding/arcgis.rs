@@ -191,7 +191,7 @@ async fn jobs_of_a_notebook_server() {
     assert!(!format!("{job:?}").contains("Austin"), "parameters may be secret");
 
     let jobs = decode(ListNotebookJobs::new(), NOTEBOOK_JOBS).await.unwrap();
-    let [execution, editor] = &jobs[..] else { panic!("two jobs") };
+    let [execution, editor] = &jobs.items[..] else { panic!("two jobs") };
     assert_eq!((execution.phase(), &execution.end_time), (Phase::Running, &None));
     assert_eq!(editor.kind(), Some(&NotebookJobType::OpenNotebook));
     assert_eq!(editor.phase(), Phase::Cancelled);
@@ -207,7 +207,7 @@ async fn notebook_jobs_of_kubernetes() {
     assert_eq!(job.inputs.as_ref().unwrap().execution_timeout_in_minutes, Some(90));
     assert_eq!(job.notebook_runtime_version.as_deref(), Some("12.1"));
     let jobs = decode(ListNotebookJobs::new(), NOTEBOOK_JOB_ROWS).await.unwrap();
-    let [submitted, tool] = &jobs[..] else { panic!("two jobs") };
+    let [submitted, tool] = &jobs.items[..] else { panic!("two jobs") };
     assert_eq!((submitted.phase(), &submitted.inputs), (Phase::Queued, &None));
     assert_eq!(tool.kind(), Some(&NotebookJobType::ExecuteNotebookAsWebTool));
 }

@@ -79,6 +79,7 @@ async fn check_notebook(name: &str, body: &str) -> usize {
         }
         "nbs_jobs_short" | "nbs_jobs_detail" | "k8s_jobs" => {
             decodes(ListNotebookJobs::new(), body, |jobs| {
+                let jobs = &jobs.items;
                 let told = jobs.iter().all(|job| job.status.is_some());
                 assert_eq!(told, name != "nbs_jobs_short");
                 assert!(jobs.iter().all(|job| job.kind().is_some() && job.start_time.is_some()));
