@@ -1,10 +1,11 @@
 //! Foundry's schedule runs behind the vendor-neutral [`RunProvider`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::builds::{Build, BuildStatus, CancelBuild, GetBuild, GetBuilds};
 use super::jobs::{Job, JobStatus, ListBuildJobs};
@@ -66,6 +67,33 @@ impl RunProvider for Client {
         with_build(&self.share_deadline(limits), last.clone()).await
     }
 
+    /// The schedule's list, and one call for each 100 builds. A run whose build is gone, or hidden from the caller, is left out:
+    /// the list does not say how it ends, and fetched alone it is an error.
+    #[inline]
+    async fn fetch_runs(
+        &self,
+        target: &Target,
+        runs: &[RunRef],
+        limits: &CallLimits,
+    ) -> Result<Vec<RunSnapshot>> {
+        let request = ListScheduleRuns::new(target.id_at(self)?);
+        let calls = self.share_deadline(limits);
+        let mut wanted: HashSet<&str> = runs.iter().map(RunRef::id).collect();
+        let (mut found, mut cursor) = (Vec::new(), None);
+        for _ in runs {
+            let page = calls.page(request.clone(), cursor.as_ref()).await?;
+            let observed = page.meta().server_date();
+            let page = page.into_inner();
+            let ours = page.items.iter().filter(|run| wanted.remove(run.rid.as_str()));
+            found.extend(ours.map(|run| snapshot(target, run).observed(observed)));
+            cursor = page.next;
+            if wanted.is_empty() || cursor.is_none() {
+                break;
+            }
+        }
+        Ok(Builds::of(&calls, &found).await?.shown(&found))
+    }
+
     /// One call for each 100 builds, and a list for runs that had no build yet.
     #[inline]
     async fn fetch_runs_again(
@@ -77,7 +105,8 @@ impl RunProvider for Client {
         target.id_at(self)?;
         let (known, others): (Vec<_>, Vec<_>) =
             last.iter().cloned().partition(|last| last.inner.is_some());
-        let mut runs = with_builds(&self.share_deadline(limits), known).await?;
+        let calls = self.share_deadline(limits);
+        let mut runs = Builds::of(&calls, &known).await?.shown(&known);
         if !others.is_empty() {
             let others: Vec<_> = others.into_iter().map(|last| last.run).collect();
             runs.extend(self.fetch_runs(target, &others, limits).await?);
@@ -85,7 +114,8 @@ impl RunProvider for Client {
         Ok(runs)
     }
 
-    /// Inferred: newest first. One call for the runs, and one for each 100 builds.
+    /// Inferred: newest first. One call for the runs, and one for each 100 builds. A run whose build is gone or hidden is in an
+    /// unknown phase.
     #[inline]
     async fn fetch_page(
         &self,
@@ -98,7 +128,8 @@ impl RunProvider for Client {
         let page = calls.page(request, cursor.as_ref()).await?;
         let observed = page.meta().server_date();
         let page = page.into_inner().map(|run| snapshot(target, &run).observed(observed));
-        Ok(Page { items: with_builds(&calls, page.items).await?, ..page })
+        let builds = Builds::of(&calls, &page.items).await?;
+        Ok(page.map(|run| builds.show(&run).unwrap_or(run)))
     }
 
     #[inline]
@@ -225,27 +256,36 @@ async fn with_build(calls: &SharedDeadline<'_, Foundry>, run: RunSnapshot) -> Re
     Ok(run)
 }
 
-/// Runs, with what their builds say now.
-async fn with_builds(
-    calls: &SharedDeadline<'_, Foundry>,
-    mut runs: Vec<RunSnapshot>,
-) -> Result<Vec<RunSnapshot>> {
-    let rids: Vec<BuildRid> =
-        runs.iter().filter_map(|run| Some((**run.inner.as_ref()?).into())).collect();
-    let mut builds = BTreeMap::new();
-    let mut observed = None;
-    for rids in rids.chunks(GetBuilds::MOST) {
-        let batch = calls.send(GetBuilds::new(rids)).await?;
-        observed = batch.meta().server_date();
-        builds.extend(batch.into_inner());
-    }
-    for run in &mut runs {
-        let build = run.inner.as_deref().and_then(|rid| builds.get(&BuildRid::from(rid)));
-        if let Some(build) = build {
-            *run = of_build(run.clone(), build).observed(observed);
+/// The builds of some runs, without those that are gone, or hidden from the caller.
+struct Builds {
+    builds: BTreeMap<BuildRid, Build>,
+    observed: Option<DateTime<Utc>>,
+}
+
+impl Builds {
+    async fn of(calls: &SharedDeadline<'_, Foundry>, runs: &[RunSnapshot]) -> Result<Self> {
+        let rids: Vec<BuildRid> =
+            runs.iter().filter_map(|run| Some((**run.inner.as_ref()?).into())).collect();
+        let mut known = Self { builds: BTreeMap::new(), observed: None };
+        for rids in rids.chunks(GetBuilds::MOST) {
+            let batch = calls.send(GetBuilds::new(rids)).await?;
+            known.observed = batch.meta().server_date();
+            known.builds.extend(batch.into_inner());
         }
+        Ok(known)
     }
-    Ok(runs)
+
+    /// The run, with what its build says now; `None` if that is missing. A run without a build is as it was.
+    fn show(&self, run: &RunSnapshot) -> Option<RunSnapshot> {
+        let Some(rid) = run.inner.as_deref() else { return Some(run.clone()) };
+        let build = self.builds.get(&BuildRid::from(rid))?;
+        Some(of_build(run.clone(), build).observed(self.observed))
+    }
+
+    /// The runs whose builds are not missing.
+    fn shown(&self, runs: &[RunSnapshot]) -> Vec<RunSnapshot> {
+        runs.iter().filter_map(|run| self.show(run)).collect()
+    }
 }
 
 fn of_build(mut run: RunSnapshot, build: &Build) -> RunSnapshot {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{Method, Response};
 use scheduled_runs::client::{
     ApiRequest, BodyLimits, Clock as _, SystemClock, Transport, TransportError,
@@ -215,6 +216,50 @@ async fn a_list_of_runs_asks_for_all_its_builds_at_once() {
     assert!(last.items.is_empty() && last.next.is_none());
     assert_eq!(script.sent()[2].url().query(), Some("pageToken=t"));
     assert_eq!(script.sent().len(), 3);
+}
+
+/// A build that is gone or hidden is left out of a batch; asked for alone it is not found.
+#[tokio::test]
+async fn many_runs_whose_builds_are_gone_end_with_an_error_as_one_does() {
+    let run = |number: u32| format!("ri.scheduler.main.run.{number}");
+    let build = |number: u32| format!("ri.foundry.main.build.{number}");
+    let list = |numbers: &[u32]| {
+        let listed = numbers.iter().map(|number| {
+            json!({"rid": run(*number), "result": {"type": "submitted", "buildRid": build(*number)}})
+        });
+        json!({"data": listed.collect::<Vec<_>>()}).to_string()
+    };
+    let batch = |status: &str, numbers: &[u32]| {
+        let builds = numbers
+            .iter()
+            .map(|number| (build(*number), json!({"rid": build(*number), "status": status})));
+        json!({"data": builds.collect::<serde_json::Map<_, _>>()}).to_string()
+    };
+    let gone = || refusal("NOT_FOUND", "BuildNotFound");
+    let (script, _, client) = start();
+    for (status, body) in [
+        // The build of the second run was never seen.
+        (200, list(&[3, 2, 1])),
+        (200, batch("RUNNING", &[1, 3])),
+        (200, list(&[3, 2, 1])),
+        (404, gone()),
+        // That of the first one is gone a round later.
+        (200, batch("SUCCEEDED", &[3])),
+        (404, gone()),
+    ] {
+        script.respond(status, body);
+    }
+    let runs = [1, 2, 3].map(|number| foundry::target(SCHEDULE).run(run(number)));
+    let ends: Vec<_> = client.wait_all(runs).ends().collect().await;
+    let mut failed = ends.iter().filter_map(|end| end.as_ref().err());
+    let (first, second) = (failed.next().unwrap(), failed.next().unwrap());
+    assert_eq!([first.kind(), second.kind()], [ErrorKind::NotFound; 2]);
+    assert_eq!((first.run().unwrap().id(), first.last_snapshot()), (&*run(2), None));
+    assert_eq!(
+        (second.run().unwrap().id(), second.last_snapshot().unwrap().phase),
+        (&*run(1), Phase::Running)
+    );
+    assert_eq!((ends.len(), failed.count()), (3, 0));
 }
 
 #[test]
