@@ -53,12 +53,11 @@ impl RunProvider for Client {
         let schedule = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetRun::new(schedule, run.id())).await?;
-        let observed = found.meta().server_date();
-        let mut snapshot = snapshot(run.target(), &found).observed(observed);
+        let mut snapshot = snapshot(run.target(), &found);
         if snapshot.phase == Phase::Failed {
             (snapshot.phase, snapshot.failure) = bad_end_of_run(&calls, run.target(), &found).await;
         }
-        Ok(snapshot)
+        Ok(found.meta().observe(snapshot))
     }
 
     /// One call for the runs, and if any of them failed, one more that finds the cancelled ones among them. If that one fails, the

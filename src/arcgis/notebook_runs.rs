@@ -26,8 +26,8 @@ const CONCURRENT_JOBS: usize = 8;
 
 pub(super) async fn get(client: &Client, run: &RunRef, limits: &CallLimits) -> Result<RunSnapshot> {
     let job = client.share_deadline(limits).send(GetNotebookJob::new(run.id())).await?;
-    let snapshot = job.snapshot(run.target()).observed(job.meta().server_date());
-    Ok(RunSnapshot { failure: job.failure(), ..snapshot })
+    let snapshot = RunSnapshot { failure: job.failure(), ..job.snapshot(run.target()) };
+    Ok(job.meta().observe(snapshot))
 }
 
 /// A job that was active and is gone has ended, and nobody knows how. Source: Enterprise Administrator API 11.4, "Jobs": a job is

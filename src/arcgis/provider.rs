@@ -217,8 +217,8 @@ async fn get<T: Send + 'static>(
     limits: &CallLimits,
 ) -> Result<RunSnapshot> {
     let run = client.share_deadline(limits).send(request).await?;
-    let snapshot = run.snapshot(target).observed(run.meta().server_date());
-    Ok(RunSnapshot { failure: run.failure(), ..snapshot })
+    let snapshot = RunSnapshot { failure: run.failure(), ..run.snapshot(target) };
+    Ok(run.meta().observe(snapshot))
 }
 
 async fn list<T: Send + 'static>(

@@ -10,6 +10,7 @@ use super::request::ApiRequest;
 use super::retry;
 use crate::error::{Attempt, Error, Report};
 use crate::redact::{Printable, ShownHeaders};
+use crate::run::model::RunSnapshot;
 
 /// What came around a response's body.
 #[derive(Clone)]
@@ -73,6 +74,16 @@ impl Meta {
             error.set().scrub(&sent.secrets());
         }
         error
+    }
+
+    /// The snapshot as this response showed it: with [`server_date`](Self::server_date), and with a reason in which the secrets of the
+    /// request are replaced, in case the vendor has repeated them. For a [`RunProvider`](crate::RunProvider) of your own.
+    #[must_use]
+    pub fn observe(&self, mut snapshot: RunSnapshot) -> RunSnapshot {
+        if let (Some(failure), Some(sent)) = (&mut snapshot.failure, &self.sent) {
+            failure.scrub(&sent.secrets());
+        }
+        snapshot.observed(self.server_date())
     }
 
     /// The server's own time when it responded, from the `Date` header.

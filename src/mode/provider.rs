@@ -45,12 +45,11 @@ impl RunProvider for Client {
         let report = run.target().id_at(self)?;
         let calls = self.share_deadline(limits);
         let found = calls.send(GetReportRun::new(report, run.id())).await?;
-        let observed = found.meta().server_date();
-        let mut snapshot = snapshot(run.target(), &found).observed(observed);
+        let mut snapshot = snapshot(run.target(), &found);
         if snapshot.phase == Phase::Failed {
             snapshot.failure = why(&calls, report, &found).await;
         }
-        Ok(snapshot)
+        Ok(found.meta().observe(snapshot))
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 
-use crate::redact::without_credentials;
+use crate::redact::{Secrets, without_credentials};
 use crate::vendor::Vendor;
 use crate::wire::{UNRESERVED, model};
 
@@ -391,6 +391,13 @@ impl Failure {
     pub fn log_url(mut self, url: impl Into<Box<str>>) -> Self {
         self.log_url = Some(url.into());
         self
+    }
+
+    pub(crate) fn scrub(&mut self, secrets: &Secrets<'_>) {
+        let Self { code, message, part, log_url } = self;
+        for text in [code, message, part, log_url].into_iter().flatten() {
+            *text = secrets.scrub(text).into();
+        }
     }
 }
 

@@ -55,7 +55,7 @@ impl RunProvider for Client {
         // One row is enough: a snapshot has no rows.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
         let query_run = self.share_deadline(limits).send(request).await?;
-        Ok(snapshot(run, &query_run).observed(query_run.meta().server_date()))
+        Ok(query_run.meta().observe(snapshot(run, &query_run)))
     }
 
     #[inline]

@@ -8,15 +8,17 @@
 ))]
 
 use scheduled_runs::run::Failure;
+use scheduled_runs::supermetrics::transfers;
 use scheduled_runs::testing::adobe::FakeAdobe;
 use scheduled_runs::testing::arcgis::FakeArcGis;
 use scheduled_runs::testing::foundry::FakeFoundry;
 use scheduled_runs::testing::mode::FakeMode;
 use scheduled_runs::testing::supermetrics::{FakeSupermetrics, FakeTransfers};
-use scheduled_runs::testing::{ManualClock, NewRun, Plan, SeenRequest};
+use scheduled_runs::testing::{ManualClock, NewRun, Plan, ScriptedTransport, SeenRequest};
 use scheduled_runs::{
     ErrorKind, RunProvider, RunProviderExt as _, RunRef, adobe, arcgis, foundry, mode, supermetrics,
 };
+use serde_json::json;
 
 /// A run that ended, by what it is called here: requests that one look takes, and what `success` says. In the sentence `ID`
 /// stands for the ids that differ each time.
@@ -245,4 +247,78 @@ async fn arcgis_says_it_in_the_messages_of_a_notebook_job() {
         (ended(Plan::cancelled()).await, 1, &*cancelled),
     ];
     check(&client, || fake.requests(), cases).await;
+}
+
+/// Fetches a failed run whose reason the script responds with, and looks for the credential in what is shown of it.
+async fn is_redacted(
+    provider: &impl RunProvider,
+    run: &RunRef,
+    script: &ScriptedTransport,
+    responses: &[(u16, serde_json::Value)],
+) {
+    for (status, body) in responses {
+        script.respond(*status, body.to_string());
+    }
+    let failed = provider.snapshot(run).await.unwrap();
+    assert!(failed.failure.is_some() && failed.observed.is_none(), "{failed:?}");
+    let error = failed.success().unwrap_err();
+    let printed = format!("{error} {error:?} {:?} {}", error.failure(), error.report());
+    assert!(printed.contains("no access for REDACTED"), "{printed}");
+    assert!(!printed.contains("canary"), "{printed}");
+}
+
+/// A vendor that repeats the credential of the request in the reason.
+#[tokio::test]
+async fn no_reason_shows_the_credential() {
+    const KEY: &str = "api_canary_0123456789";
+    let script = ScriptedTransport::default();
+    macro_rules! client {
+        ($vendor:ident, $credential:expr $(, $setting:ident($value:expr))*) => {{
+            let builder = $vendor::Client::builder().credential($credential)$(.$setting($value))*;
+            builder.transport(script.clone()).clock(ManualClock::new()).build().unwrap()
+        }};
+    }
+    let why = format!("no access for {KEY}");
+
+    let credential = adobe::AccessToken::new("client", KEY);
+    let client = client!(adobe, credential, org_id("org"), sandbox("prod"));
+    let run = client.target("nightly").run("r1");
+    let query =
+        json!({"id": "q1", "state": "FAILED", "errors": [{"code": "42P01", "message": why}]});
+    let found = json!({"id": "r1", "state": "FAILED"});
+    is_redacted(&client, &run, &script, &[(200, found), (200, json!({"queries": [query]}))]).await;
+
+    let client =
+        client!(arcgis, arcgis::ReadyToken::new(KEY), base_url("https://gis.initech.example/maps"));
+    let found = json!({"runId": "r1", "status": "failed", "result": why});
+    is_redacted(&client, &client.target("t1").run("r1"), &script, &[(200, found)]).await;
+    let found = json!({"jobId": "j1", "status": "FAILED", "messages": [why]});
+    is_redacted(&client, &client.notebook_target("n1").run("j1"), &script, &[(200, found)]).await;
+
+    let client = client!(mode, mode::ApiToken::new("token", KEY), workspace("initech"));
+    let query = json!({"token": "q1", "state": "failed", "error_message": why});
+    let queries = json!({"_embedded": {"query_runs": [query]}});
+    let found = json!({"token": "r1", "state": "failed"});
+    is_redacted(
+        &client,
+        &client.target("report").run("r1"),
+        &script,
+        &[(200, found), (200, queries)],
+    )
+    .await;
+
+    let client = client!(supermetrics, supermetrics::ApiKey::new(KEY));
+    let query = supermetrics::Query::new("GAWA").fields("date");
+    let run = client.target(&query).run("s1");
+    let error = json!({"code": "QUERY_ERROR", "message": why});
+    let found = json!({"meta": {"status_code": "FAILURE"}, "error": error});
+    for status in [200, 500] {
+        is_redacted(&client, &run, &script, &[(status, found.clone())]).await;
+    }
+
+    let client = client!(transfers, supermetrics::ApiKey::new(KEY), team(7301));
+    let found = json!({"data": {"transfer_backfill_id": 1, "status": "FAILED", "error_report": [{"error": why}]}});
+    is_redacted(&client, &client.target("5").run("backfill-1"), &script, &[(200, found)]).await;
+    let found = json!({"data": {"id": 1, "status": "FAILED", "message": why}});
+    is_redacted(&client, &client.target("5").run("run-1"), &script, &[(200, found)]).await;
 }

@@ -52,11 +52,11 @@ impl RunProvider for Client {
         match Id::of(run)? {
             Id::Backfill(id) => {
                 let found = calls.send(GetBackfill::new(id)).await?;
-                Ok(of_backfill(run.clone(), &found).observed(found.meta().server_date()))
+                Ok(found.meta().observe(of_backfill(run.clone(), &found)))
             }
             Id::Run(id) => {
                 let found = calls.send(GetTransferRun::new(id)).await?;
-                Ok(of_detail(run.clone(), &found).observed(found.meta().server_date()))
+                Ok(found.meta().observe(of_detail(run.clone(), &found)))
             }
         }
     }
@@ -76,17 +76,16 @@ impl RunProvider for Client {
             None => backfills_of(&calls, job).await?.0,
         };
         let page = calls.page(job.list(self.clock().utc()), cursor.as_ref()).await?;
-        let observed = page.meta().server_date();
-        let Page { mut items, next, .. } = page.into_inner();
-        items.retain(|run| job.day.is_none() || run.data_date == job.day);
-        let mut runs: Vec<_> = items.iter().map(|run| of_run(target, run)).collect();
-        let oldest = runs.last().and_then(|run| run.created).filter(|_| next.is_some());
+        let items = page.items.iter().filter(|run| job.day.is_none() || run.data_date == job.day);
+        let mut runs: Vec<_> = items.map(|run| of_run(target, run)).collect();
+        let oldest = runs.last().and_then(|run| run.created).filter(|_| page.next.is_some());
         let backfills = backfills.iter().filter(|backfill| {
             (job.day.is_none() || backfill.only_day() == job.day) && backfill.created_time >= oldest
         });
         runs.extend(backfills.map(|backfill| of_backfill(reference(target, backfill), backfill)));
         newest_first(&mut runs);
-        Ok(Page::new(runs.into_iter().map(|run| run.observed(observed)).collect(), next))
+        let runs = runs.into_iter().map(|run| page.meta().observe(run)).collect();
+        Ok(Page::new(runs, page.next.clone()))
     }
 
     /// The durations of runs, scheduled ones and those of backfills: a backfill of one day takes as long as its run.
@@ -118,9 +117,8 @@ impl RunProvider for Client {
         let mut found = Vec::new();
         if runs.iter().any(|run| matches!(Id::of(run), Ok(Id::Backfill(_)))) {
             let backfills = calls.send(ListIncompleteBackfills::new()).await?;
-            let observed = backfills.meta().server_date();
             found.extend(backfills.iter().map(|backfill| {
-                of_backfill(reference(target, backfill), backfill).observed(observed)
+                backfills.meta().observe(of_backfill(reference(target, backfill), backfill))
             }));
         }
         if runs.iter().any(|run| matches!(Id::of(run), Ok(Id::Run(_)))) {
