@@ -121,6 +121,22 @@ impl<T> Response<T> {
         Self { value, meta, body }
     }
 
+    /// The response that the error is about, with what it means although it is an error.
+    pub(crate) fn of_error(value: T, error: &Error) -> Self {
+        let meta = Meta {
+            operation: error.operation().unwrap_or_default(),
+            status: error.status().unwrap_or_default(),
+            headers: error.headers().cloned().unwrap_or_default(),
+            request_id: error.request_id().map(Into::into),
+            attempts: error.attempts().to_vec(),
+            end_unmarked: false,
+            may_be_empty: true,
+            extensions: Extensions::new(),
+            sent: None,
+        };
+        Self::new(value, Box::new(meta), error.body().clone())
+    }
+
     /// The decoded body alone.
     #[must_use]
     pub fn into_inner(self) -> T {

@@ -29,7 +29,8 @@ impl<A: Api> Client<A> {
 }
 
 impl<A: Api> SharedDeadline<'_, A> {
-    /// Fetches one page of a list: the first, or the one at the cursor.
+    /// Fetches one page of a list: the first, or the one at the cursor. A page past the end, where the vendor refuses those, is an
+    /// empty one and the last.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -38,7 +39,13 @@ impl<A: Api> SharedDeadline<'_, A> {
         request: E,
         cursor: Option<&Cursor>,
     ) -> Result<Response<Page<E::Item>>> {
-        self.send(at(request, cursor)).await
+        let request = at(request, cursor);
+        match self.send(request.clone()).await {
+            Err(error) if request.is_past_end(&error) => {
+                Ok(Response::of_error(Page::new(Vec::new(), None), &error))
+            }
+            response => response,
+        }
     }
 
     /// Fetches the list page by page, until `found` finds what is looked for.

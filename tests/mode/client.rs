@@ -84,6 +84,29 @@ async fn a_counted_list_is_walked_to_its_last_page_and_no_further() {
     );
 }
 
+/// Links are known to lead past the end.
+#[tokio::test]
+async fn a_link_past_the_end_ends_the_list_of_a_provider_too() {
+    let (script, _, client) = scripted();
+    let run = json!({"token": "r1", "state": "succeeded", "created_at": "2026-02-03T04:05:06Z"});
+    let link = json!({"href": "/api/initech/reports/report/runs?page=2"});
+    let first = json!({"_embedded": {"report_runs": [run]}, "_links": {"next_page": link}});
+    for _ in 0..2 {
+        script.respond(200, first.to_string());
+        script.respond(404, r#"{"id":"not_found","message":"no such page"}"#);
+    }
+    let target = mode::target("report");
+    let runs: Vec<_> = client.runs(&target).collect().await;
+    assert!(matches!(&runs[..], [Ok(run)] if run.run == target.run("r1")), "{runs:?}");
+    drop(client.prepare(&target).await.unwrap());
+    assert_eq!(script.sent().len(), 4);
+
+    // A first page that is not found is an error.
+    script.respond(404, r#"{"id":"not_found","message":"no such report"}"#);
+    let error = client.prepare(&target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
 #[tokio::test]
 async fn a_list_that_takes_no_notice_of_pages_ends_and_repeats_nothing() {
     let (script, _, client) = scripted();
