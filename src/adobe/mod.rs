@@ -297,7 +297,7 @@ impl Api for Adobe {
         Ok(Service::new(BASE_URL, dialect))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(_: &Options, url: Url) -> Result<Url> {
         let host = url.host_str().unwrap_or_default();
         if host == "adobe.com" || host.ends_with(".adobe.com") {
             return Err(Error::config(

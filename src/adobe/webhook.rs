@@ -487,7 +487,7 @@ impl Api for KeyHost {
         Ok(Service::new(KEY_HOST, PlainDialect))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url((): &(), url: Url) -> Result<Url> {
         if url.as_str().trim_end_matches('/') != KEY_HOST && !is_loopback(&url) {
             return Err(Error::config(
                 "the host of the public keys is not this machine; leave `key_host` out, or pass the URL of a fake",

@@ -202,7 +202,7 @@ impl<A: Api> ClientBuilder<A> {
                 "the base URL is not an http or https URL; begin it with https://",
             ));
         };
-        let mut base_url = A::read_base_url(base_url)?;
+        let mut base_url = A::read_base_url(&self.options, base_url)?;
         base_url.set_query(None);
         base_url.set_fragment(None);
         if !base_url.username().is_empty() || base_url.password().is_some() {

@@ -37,11 +37,13 @@ pub trait Api: Send + Sync + 'static {
     }
 
     /// Reads a base URL that the caller set. Override it where people paste the address of a page from their browser: return the
-    /// URL that it stands for, or refuse it and name the right one. The client drops query and fragment of what is returned.
+    /// URL that it stands for, or refuse it and name the right one, also if it does not fit the other settings. The client drops query
+    /// and fragment of what is returned.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config); the address is not in the error.
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(options: &Self::Options, url: Url) -> Result<Url> {
+        let _ = options;
         Ok(url)
     }
 

@@ -196,7 +196,7 @@ impl Api for Foundry {
         ))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(_: &Options, url: Url) -> Result<Url> {
         let address = url.as_str();
         let Some(root) = root_of(address) else { return Ok(url) };
         let read = base_url(address.get(..root).unwrap_or_default())?;

@@ -163,6 +163,7 @@ pub use self::tokens::{
 pub use self::webhook::receive;
 
 use self::dialect::ModeDialect;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::client::{Api, ClientBuilder, PathSegment, Service, Vendor};
@@ -244,11 +245,17 @@ impl Api for Mode {
         Ok(Service::new(format!("{BASE_URL}/{workspace}"), ModeDialect))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(options: &Options, url: Url) -> Result<Url> {
         let path: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         if url.host_str().is_some_and(is_site) && !matches!(path[..], ["api", _]) {
             return Err(Error::config(
                 "the base URL is not the API but a page or a path below it; leave it out, or pass https://app.mode.com/api/{workspace}",
+            ));
+        }
+        let last = path.last().map(|part| percent_decode_str(part).decode_utf8_lossy());
+        if last.as_deref() != options.workspace.as_deref() {
+            return Err(Error::config(
+                "the base URL must end with the workspace, as in https://proxy.example/api/{workspace}",
             ));
         }
         Ok(url)
@@ -312,6 +319,8 @@ mod tests {
         }
         let own = Client::builder().workspace("acme").base_url("http://localhost:1/api/acme");
         assert_eq!(own.build().unwrap().base_url().as_str(), "http://localhost:1/api/acme");
+        let encoded = Client::builder().workspace("acm\u{e9}").base_url("http://host/acm%C3%A9/");
+        assert_eq!(encoded.build().unwrap().base_url().path(), "/acm%C3%A9/");
         let transport = crate::testing::ScriptedTransport::default();
         let usual =
             Client::builder().workspace("acme").base_url("https://app.mode.com/api/acme/?a=b");
@@ -346,6 +355,13 @@ mod tests {
             (complete().base_url("https://app.mode.com/api/acme/reports/canary"), "is not the API"),
             (complete().base_url("https://modeanalytics.com/acme/"), "is not the API"),
             (complete().base_url("https://app.mode.com/api"), "is not the API"),
+            (complete().base_url("https://app.mode.com/api/initech"), "end with the workspace"),
+            (complete().base_url("https://proxy.example/api"), "end with the workspace"),
+            (
+                complete().base_url("https://proxy.example/api/acme/canary"),
+                "end with the workspace",
+            ),
+            (complete().base_url("https://proxy.example"), "end with the workspace"),
             (
                 complete().credential(ApiToken::new("", "canary")),
                 "token is empty or contains a colon",

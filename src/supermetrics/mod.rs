@@ -262,7 +262,7 @@ impl Api for Supermetrics {
         Ok(Service::new(BASE_URL, SupermetricsDialect))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(_: &Options, url: Url) -> Result<Url> {
         let host = url.host_str().unwrap_or_default();
         let site = host == "supermetrics.com" || host.ends_with(".supermetrics.com");
         let is_api = host.split('.').next().is_some_and(|name| name.ends_with("api"));

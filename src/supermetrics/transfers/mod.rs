@@ -176,7 +176,7 @@ impl Api for Transfers {
         Ok(Service::new(format!("{BASE_URL}/teams/{team}"), TransfersDialect))
     }
 
-    fn read_base_url(url: Url) -> Result<Url> {
+    fn read_base_url(_: &Options, url: Url) -> Result<Url> {
         if team_of(&url).is_none() {
             return Err(Error::config(
                 "the base URL does not end with the team; leave it out, or pass https://dts-api.supermetrics.com/v1/teams/{team}",

@@ -302,8 +302,11 @@ async fn fault_50_a_password_that_the_server_sends_back_in_clear_text_is_cut_out
 /// Whether a client of this vendor with this credential is refused when it is built, without showing why.
 #[track_caller]
 fn assert_refused<A: Api>(builder: ClientBuilder<A>, credential: impl Credential + 'static) {
-    let error =
-        builder.base_url("https://vendor.example").credential(credential).build().unwrap_err();
+    let error = builder
+        .base_url("https://vendor.example/initech")
+        .credential(credential)
+        .build()
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_no_canary(&error, &"");
 }
@@ -341,7 +344,7 @@ async fn fault_53_what_stands_in_a_name_and_password_is_encoded() {
     let client = mode::Client::builder()
         .workspace("initech")
         .credential(token)
-        .base_url(server.url())
+        .base_url(server.url() + "/initech")
         .clock(ManualClock::new())
         .build()
         .unwrap();
@@ -354,7 +357,7 @@ async fn fault_53_what_stands_in_a_name_and_password_is_encoded() {
 /// A client of this vendor whose answers are written in the test.
 fn scripted<A: Api>(builder: ClientBuilder<A>) -> (ScriptedTransport, ManualClock, Client<A>) {
     let (script, clock) = (ScriptedTransport::default(), ManualClock::new());
-    let builder = builder.base_url("https://vendor.example").transport(script.clone());
+    let builder = builder.base_url("https://vendor.example/initech").transport(script.clone());
     let client = builder.clock(clock.clone()).limits(Limits::default()).build().unwrap();
     (script, clock, client)
 }

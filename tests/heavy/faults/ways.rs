@@ -163,6 +163,8 @@ pub(crate) const WAYS: [Way; 7] = [
         places: [false, false],
         call: |setup| {
             let token = mode::ApiToken::new("canary-id", "canary-secret");
+            // The workspace is a part of the base URL.
+            let setup = Setup { base_url: setup.base_url + "/initech", ..setup };
             Box::pin(call(
                 setup,
                 mode::Client::builder().workspace("initech").credential(token),
