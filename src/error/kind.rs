@@ -48,8 +48,8 @@ pub enum ErrorKind {
     /// The run was not seen to end within the wait's limit; [`Error::run`](crate::Error::run) says which one it is. The wait does not stop
     /// it, unless it was told to.
     WaitTimeout,
-    /// The run failed, was cancelled or was skipped; [`Error::failure`](crate::Error::failure) says why, and the phase of
-    /// [`Error::last_snapshot`](crate::Error::last_snapshot) which of them.
+    /// The run failed, was cancelled or was skipped; [`Error::failure`](crate::Error::failure) says why and, of a run that was awaited,
+    /// the phase of [`Error::last_snapshot`](crate::Error::last_snapshot) which of them.
     RunFailed,
     /// More than one run may be the one that was meant, and they cannot be distinguished.
     Ambiguous,

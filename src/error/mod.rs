@@ -93,6 +93,8 @@ struct RunFacts {
     triggered: Option<Delivery>,
     run: Option<RunRef>,
     last_snapshot: Option<Box<RunSnapshot>>,
+    /// The reason of a run that was not awaited.
+    failure: Option<Box<Failure>>,
     candidates: Vec<RunRef>,
     verified_not_started: bool,
     lease_is_over: bool,
@@ -203,7 +205,8 @@ impl Error {
     /// Why the run failed, in the vendor's words; [`ErrorKind::RunFailed`] only. `None` where the vendor gives no reason.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.last_snapshot()?.failure.as_ref()
+        let own = self.0.about.failure.as_deref();
+        own.or_else(|| self.last_snapshot()?.failure.as_ref())
     }
 
     /// The runs that may be the one that was meant; [`ErrorKind::Ambiguous`] only.
@@ -331,6 +334,13 @@ impl Error {
         self
     }
 
+    /// Attaches why the run failed, for an error that has no snapshot of it.
+    #[must_use]
+    pub fn with_failure(mut self, failure: Failure) -> Self {
+        self.0.about.failure = Some(Box::new(failure));
+        self
+    }
+
     /// Attaches the runs that may be the one that was meant.
     #[must_use]
     pub fn with_candidates(mut self, candidates: Vec<RunRef>) -> Self {
@@ -412,6 +422,9 @@ impl Set<'_> {
         if let Some(path) = &mut self.0.decode_path {
             *path = secrets.scrub(path).into();
         }
+        if let Some(failure) = &mut self.0.about.failure {
+            failure.scrub(secrets);
+        }
         self
     }
 
@@ -421,7 +434,15 @@ impl Set<'_> {
         self
     }
 
+    /// What the vendor said. If it is that a run failed, it is the reason.
     pub(crate) fn vendor_error(self, error: Option<VendorError>) -> Self {
+        if let (ErrorKind::RunFailed, Some(VendorError { code, message, .. })) =
+            (self.0.kind, &error)
+        {
+            let (code, message) = (code.clone(), message.clone());
+            let failure = Failure { code, message, ..Failure::default() };
+            self.0.about.failure = Some(Box::new(failure));
+        }
         self.0.vendor_error = error.map(Box::new);
         self
     }

@@ -83,8 +83,8 @@ impl Endpoint for DownloadQuery {
 operation! {
     /// Gets the result of a run that has succeeded, as a file in the format that the run was started with.
     ///
-    /// Results that do not exist yet, or no longer, are [`NotFound`](ErrorKind::NotFound): poll the status, not the
-    /// results. [`ListResults`](super::ListResults) reads the formats `json` and `keyjson` as rows.
+    /// Results that do not exist yet, or no longer, are [`NotFound`](ErrorKind::NotFound), also those of a run that is not known or
+    /// that failed: poll the status, not the results. [`ListResults`](super::ListResults) reads the formats `json` and `keyjson` as rows.
     ///
     /// At most 100,000 rows come at once, and a file does not say that it was cut off. If the query's
     /// [`max_rows`](Query::max_rows) is larger, read the result in parts: raise [`offset`](Self::offset) until a part
@@ -122,7 +122,7 @@ fn decode_file(meta: &Meta, body: &Bytes) -> Result<File> {
             let state = run.state.as_ref().map_or("no state", |state| state.as_str());
             let message =
                 format!("there is no result yet ({state}); wait until the query has ended");
-            Err(Error::new(ErrorKind::UnexpectedContent, message))
+            Err(Error::new(ErrorKind::NotFound, message))
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::dialect::hint;
 use super::history::{HistoryEntry, ListHistory};
 use super::query::Query;
 use super::runs::{GetQueryStatus, QueryRun, StartQuery};
@@ -18,8 +17,8 @@ use crate::client::{Api, CallLimits, Clock, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
-    CancelOutcome, Capabilities, Failure, Phase, Progress, RecentRuns, RunProvider, RunRef,
-    RunSnapshot, Target, Triggered,
+    CancelOutcome, Capabilities, Phase, Progress, RecentRuns, RunProvider, RunRef, RunSnapshot,
+    Target, Triggered,
 };
 use crate::wire::stable_hash;
 
@@ -228,26 +227,9 @@ fn snapshot(run: &RunRef, query_run: &QueryRun) -> RunSnapshot {
     let counts = progress.and_then(|progress| progress.queries_ready.zip(progress.queries_total));
     snapshot.progress = counts.map(|(ready, total)| Progress::new(ready, total));
     if phase == Phase::Failed {
-        snapshot.failure = query_run.error.as_ref().map(failure);
+        snapshot.failure = query_run.error.as_ref().map(QueryError::failure);
     }
     snapshot
-}
-
-/// The vendor's reason, with a hint where the reason alone is misleading.
-fn failure(error: &QueryError) -> Failure {
-    let message = match (error.sentence(), hint(error)) {
-        (Some(sentence), Some(hint)) => {
-            Some(format!("{}; {hint}", sentence.trim_end_matches('.')).into())
-        }
-        (Some(sentence), None) => Some(sentence.into()),
-        (None, hint) => hint.map(Into::into),
-    };
-    Failure {
-        message,
-        code: error.code.clone(),
-        log_url: error.docs_url.clone(),
-        ..Failure::default()
-    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use crate::paging::{Cursor, Page};
 operation! {
     /// Lists the rows of a run that has succeeded, in pages. The header row is not among them.
     ///
-    /// A run that has not ended is [`UnexpectedContent`](crate::ErrorKind::UnexpectedContent), not an empty list; a run that
-    /// failed is [`RunFailed`](crate::ErrorKind::RunFailed). The vendor prepares the whole result before it sends the first
+    /// A run that has not ended is [`NotFound`](crate::ErrorKind::NotFound), not an empty list, and so is one that is not known, or no
+    /// longer; a run that failed is [`RunFailed`](crate::ErrorKind::RunFailed), with its
+    /// [reason](crate::Error::failure). The vendor prepares the whole result before it sends the first
     /// page, so that small pages save memory but no time. Rows are kept for an hour after the end of the run.
     ///
     /// Source: Supermetrics API, "Pagination" and "Get status": `GET /query/status` with `offset_start` and
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Pagination);
         assert!(error.to_string().contains("9 rows, but none came after the first 4"), "{error}");
         for (body, kind) in [
-            (r#"{"meta":{"status_code":"RUNNING"},"data":[]}"#, ErrorKind::UnexpectedContent),
+            (r#"{"meta":{"status_code":"RUNNING"},"data":[]}"#, ErrorKind::NotFound),
             (r#"{"meta":{"status_code":"FAILURE"},"data":[]}"#, ErrorKind::RunFailed),
         ] {
             assert_eq!(next(body, None, None).unwrap_err().kind(), kind);

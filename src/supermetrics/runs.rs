@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Supermetrics;
+use super::dialect::hint;
 use super::format::Format;
 use super::head::Head;
 use super::parameters::{LAST_OFFSET, Limited as _, Parameters, check_offsets, json_parameters};
@@ -24,7 +25,7 @@ use crate::client::{
     ApiRequest, Endpoint, Idempotency, LinkPolicy, Meta, RequestBuilder, json, operation,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::Phase;
+use crate::run::{Failure, Phase};
 use crate::wire::{RawJson, lenient, model, time};
 
 /// Runs a query and holds the call open until it ends, but no longer than its [`sync_timeout`](Query::sync_timeout).
@@ -355,7 +356,7 @@ impl QueryRun {
         }
         let state = self.state.as_ref().map_or("no state", QueryState::as_str);
         let message = format!("there are no rows yet ({state}); wait until the query has ended");
-        Err(Error::new(ErrorKind::UnexpectedContent, message))
+        Err(Error::new(ErrorKind::NotFound, message))
     }
 
     /// The run, unless it has failed, or rows of its result were not found in the response.
@@ -388,7 +389,11 @@ impl QueryRun {
             None if state.phase() == Phase::Failed => ": the vendor gives no reason".to_owned(),
             None => String::new(),
         };
-        Err(Error::new(ErrorKind::RunFailed, format!("the query ended as {state}{why}")))
+        let error = Error::new(ErrorKind::RunFailed, format!("the query ended as {state}{why}"));
+        Err(match &self.error {
+            Some(reason) => error.with_failure(reason.failure()),
+            None => error,
+        })
     }
 
     /// Reads the response to a request for a file. If the query is still running or has failed, the response is the run
@@ -446,6 +451,25 @@ impl QueryRun {
             linked: link.is_some(),
             columns,
             rows,
+        }
+    }
+}
+
+impl QueryError {
+    /// The reason of a run that failed, with a hint where the vendor's words alone are misleading.
+    pub(super) fn failure(&self) -> Failure {
+        let message = match (self.sentence(), hint(self)) {
+            (Some(sentence), Some(hint)) => {
+                Some(format!("{}; {hint}", sentence.trim_end_matches('.')).into())
+            }
+            (Some(sentence), None) => Some(sentence.into()),
+            (None, hint) => hint.map(Into::into),
+        };
+        Failure {
+            message,
+            code: self.code.clone(),
+            log_url: self.docs_url.clone(),
+            ..Failure::default()
         }
     }
 }

@@ -322,11 +322,51 @@ async fn a_list_of_rows_is_not_empty_while_the_query_is_running() {
     let (script, _, client) = scripted();
     script.respond(200, state("RUNNING"));
     let error = client.items(ListRows::new("s-1")).try_collect().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnexpectedContent);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(
         error.to_string(),
         "supermetrics.rows.list: there are no rows yet (RUNNING); wait until the query has ended (HTTP 200)"
     );
+}
+
+#[tokio::test]
+async fn results_that_are_not_ready_are_not_found_whichever_way_they_are_asked_for() {
+    let (script, _, client) = scripted();
+    let unavailable = failure("QUERY_RESULTS_UNAVAILABLE");
+    for body in [state("RUNNING"), unavailable] {
+        (0..3).for_each(|_| script.respond(200, body.clone()));
+        let rows = client.send(ListRows::new("s-1")).await.map(drop);
+        let results = client.send(ListResults::new("s-1")).await.map(drop);
+        let file = client.send(GetResults::new("s-1")).await.map(drop);
+        for read in [rows, results, file] {
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::NotFound, "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_for_a_failed_run_has_its_reason() {
+    let (script, _, client) = scripted();
+    let reason = json!({ "code": "QUERY_ERROR", "message": "no such account" });
+    let failed = json!({ "meta": { "status_code": "FAILURE" }, "error": reason });
+    let bare = json!({ "error": reason });
+    for (status, body) in [(200, &failed), (500, &failed), (200, &bare), (500, &bare)] {
+        (0..4).for_each(|_| script.respond(status, body.to_string()));
+        let run = client.send(RunQuery::new(query())).await.map(drop);
+        let rows = client.send(ListRows::new("s-1")).await.map(drop);
+        let file = client.send(GetResults::new("s-1")).await.map(drop);
+        let run_of_status = client.send(GetQueryStatus::new("s-1")).await.unwrap().into_inner();
+        for read in [run, rows, file, run_of_status.success().map(drop)] {
+            let error = read.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::RunFailed, "{error}");
+            let failure = error.failure().expect("a reason");
+            assert_eq!(failure.code.as_deref(), Some("QUERY_ERROR"));
+            assert_eq!(failure.message.as_deref(), Some("no such account"));
+        }
+    }
+    script.respond(200, state("FAILURE"));
+    let error = client.send(ListRows::new("s-1")).await.map(drop).unwrap_err();
+    assert_eq!((error.kind(), error.failure()), (ErrorKind::RunFailed, None));
 }
 
 #[tokio::test]
