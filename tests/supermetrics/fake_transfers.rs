@@ -127,6 +127,8 @@ async fn a_backfill_that_failed_names_the_day_and_the_reason() {
     // Its run says the same.
     let runs: Vec<_> = client.runs(&client.target(TRANSFER)).try_collect().await.unwrap();
     let run = runs.iter().find(|run| run.run.id().starts_with("run-")).unwrap();
+    let detail = client.send(GetTransferRun::new(run.run.id())).await.unwrap();
+    assert_eq!(format!("run-{}", detail.id), run.run.id());
     let run = client.snapshot(&run.run).await.unwrap();
     let says = run.failure.unwrap().to_string();
     assert_eq!(says, format!("1 of 1 queries failed: The login has expired (in {yesterday})"));
@@ -170,7 +172,9 @@ async fn backfills_are_cancelled_and_runs_of_the_schedule_are_not() {
     assert_eq!(ended.phase, Phase::Cancelled);
     assert_eq!(client.cancel(&run).await.unwrap(), CancelOutcome::AlreadyFinished);
     let id = run.id().strip_prefix("backfill-").unwrap();
-    let backfill = client.send(GetBackfill::new(id)).await.unwrap();
+    let backfill = client.send(GetBackfill::new(run.id())).await.unwrap();
+    assert_eq!(backfill.id.as_str(), id);
+    assert_eq!(*backfill, *client.send(GetBackfill::new(id)).await.unwrap());
     assert_eq!(backfill.status, Some(BackfillStatus::Cancelled));
     assert!(backfill.removed_time.is_some() && backfill.removed_user_id.is_some());
 

@@ -31,12 +31,19 @@ operation! {
 }
 
 operation! {
-    /// Gets one backfill. It does not name its runs.
+    /// Gets one backfill, by its id, `70211`, or by that of a [run](super#runs), `backfill-70211`. It does not name its runs.
     ///
     /// Source: Management API reference, "Get backfill by ID", `GET /teams/{team}/backfills/{backfill}`.
-    GetBackfill { backfill: BackfillId }
+    GetBackfill { backfill: BackfillId } without new
     for Transfers, "supermetrics.backfills.get", Safe: GET "backfills" / {backfill} -> Backfill,
     decode decode_data
+}
+
+impl GetBackfill {
+    /// Gets this backfill.
+    pub fn new(backfill: impl Into<BackfillId>) -> Self {
+        Self { backfill: backfill.into().without_kind() }
+    }
 }
 
 operation! {
@@ -61,14 +68,22 @@ operation! {
 }
 
 operation! {
-    /// Cancels a backfill. Runs that are queued are cancelled, runs that have begun go on to their end. One that has ended is refused
-    /// with status 422; one that [failed](BackfillStatus::Failed) is not.
+    /// Cancels a backfill, by its id, `70211`, or by that of a [run](super#runs), `backfill-70211`. Runs that are queued are
+    /// cancelled, runs that have begun go on to their end. One that has ended is refused with status 422; one that
+    /// [failed](BackfillStatus::Failed) is not.
     ///
     /// Source: Management API reference, "Update backfill status", `PATCH /teams/{team}/backfills/{backfill}`.
-    CancelBackfill { backfill: BackfillId }
+    CancelBackfill { backfill: BackfillId } without new
     for Transfers, "supermetrics.backfills.cancel", NotIdempotent: PATCH "backfills" / {backfill} -> Option<Backfill>,
     with |_, request| request.json(&json!({ "status": BackfillStatus::Cancelled })),
     decode decode_change
+}
+
+impl CancelBackfill {
+    /// Cancels this backfill.
+    pub fn new(backfill: impl Into<BackfillId>) -> Self {
+        Self { backfill: backfill.into().without_kind() }
+    }
 }
 
 /// Any 2xx accepts the change, also without the backfill.

@@ -16,7 +16,7 @@ use super::runs::{
     GetTransferRun, ListTransferRuns, QueryDetails, RunStatus, RunType, TimeField, TransferRun,
     TransferRunDetail,
 };
-use super::{Client, Transfers, VENDOR};
+use super::{BackfillId, Client, RunId, Transfers, VENDOR};
 use crate::client::{CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
@@ -288,6 +288,20 @@ enum Id<'r> {
 
 const BACKFILL: &str = "backfill-";
 const RUN: &str = "run-";
+
+impl BackfillId {
+    /// The vendor's id, also from that of a run that is a backfill.
+    pub(super) fn without_kind(self) -> Self {
+        self.as_str().strip_prefix(BACKFILL).map_or_else(|| self.clone(), Self::from)
+    }
+}
+
+impl RunId {
+    /// The vendor's id, also from that of a run that is listed.
+    pub(super) fn without_kind(self) -> Self {
+        self.as_str().strip_prefix(RUN).map_or_else(|| self.clone(), Self::from)
+    }
+}
 
 impl<'r> Id<'r> {
     fn of(run: &'r RunRef) -> Result<Self> {

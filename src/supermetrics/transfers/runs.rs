@@ -73,12 +73,20 @@ impl ListTransferRuns {
 }
 
 operation! {
-    /// Gets one run, with what its queries did. The response names neither the transfer nor what has started the run.
+    /// Gets one run, with what its queries did, by its id, `880102`, or by that which [a provider](super#runs) gives it, `run-880102`.
+    /// The response names neither the transfer nor what has started the run.
     ///
     /// Source: Management API reference, "Get transfer run details", `GET /teams/{team}/transfer_runs/{run}`.
-    GetTransferRun { run: RunId }
+    GetTransferRun { run: RunId } without new
     for Transfers, "supermetrics.transfer_runs.get", Safe: GET "transfer_runs" / {run} -> TransferRunDetail,
     decode decode_data
+}
+
+impl GetTransferRun {
+    /// Gets this run.
+    pub fn new(run: impl Into<RunId>) -> Self {
+        Self { run: run.into().without_kind() }
+    }
 }
 
 open_enum! {
