@@ -106,8 +106,9 @@
 //! that, it starts another run unless the result is in its cache. So calls that start queries are never retried once
 //! they may have arrived, with or without an id.
 //!
-//! Status and results are kept for an hour after the end of a run. After that, the run is
-//! [`NotFound`](crate::ErrorKind::NotFound). A single query cannot be cancelled: that is
+//! Status and results are kept for an hour after the end of a run. After that, both are
+//! [`NotFound`](crate::ErrorKind::NotFound), and a wait, a snapshot or a list says from the history how the run ended, without a
+//! reason. A single query cannot be cancelled: that is
 //! [`Unsupported`](crate::ErrorKind::Unsupported).
 //!
 //! # Credentials

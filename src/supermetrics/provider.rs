@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::history::{HistoryEntry, ListHistory};
 use super::query::Query;
@@ -13,7 +14,7 @@ use super::runs::{GetQueryStatus, QueryRun, StartQuery};
 use super::schedule_id::ScheduleId;
 use super::state::{QueryError, QueryState};
 use super::{Client, Supermetrics};
-use crate::client::{Api, CallLimits, Clock, Vendor};
+use crate::client::{Api, CallLimits, Clock, SharedDeadline, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paging::{Cursor, Page};
 use crate::run::{
@@ -28,6 +29,9 @@ use crate::wire::stable_hash;
 /// query that were started in other ways have other ids, and the history does not say what they asked for. If the query
 /// sets an id, all its runs have that id. Then a lost trigger cannot be confirmed, because an earlier run has the same
 /// id.
+///
+/// The status of a run is kept for an hour after its end. After that, the history of the licence says for 89 days how the run ended,
+/// but not why. A run of a query that sets an id is [`NotFound`](ErrorKind::NotFound) then: it could be an earlier one.
 ///
 /// The vendor has no operation that cancels one query; [`CancelBatch`](super::CancelBatch) cancels a batch.
 #[async_trait]
@@ -53,8 +57,14 @@ impl RunProvider for Client {
         run.target().id_at(self)?;
         // One row is enough: a snapshot has no rows.
         let request = GetQueryStatus::new(run.id()).offset_start(0).offset_end(0);
-        let query_run = self.share_deadline(limits).send(request).await?;
-        Ok(query_run.meta().observe(snapshot(run, &query_run)))
+        let calls = self.share_deadline(limits);
+        match calls.send(request).await {
+            Ok(query_run) => Ok(query_run.meta().observe(snapshot(run, &query_run))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                in_history(&calls, run).await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     #[inline]
@@ -148,7 +158,28 @@ impl RunProvider for Client {
     }
 }
 
-/// How far back the vendor's history reaches. A run's status is forgotten an hour after its end.
+/// The run, from the history, for one whose status may have been forgotten.
+async fn in_history(
+    calls: &SharedDeadline<'_, Supermetrics>,
+    run: &RunRef,
+) -> Result<Option<RunSnapshot>> {
+    let ids = Ids::of(run.target().id())?;
+    let Some(named) = ids.named_at(run.id()) else { return Ok(None) };
+    if calls.client().clock().utc() - named < LEAST_KEPT {
+        return Ok(None);
+    }
+    // The clock that the id was made by may be wrong.
+    let request = history(&ids).since_time(named - TimeDelta::days(1));
+    let ours =
+        |entry| listed(run.target(), &ids, vec![entry]).pop().filter(|ours| ours.run == *run);
+    calls.find(request, ours).await
+}
+
+/// A status is kept for this time at least: for an hour after the end of the run, unless the licence says otherwise. So a younger run
+/// that is not found is not known yet, and is looked for again and again.
+const LEAST_KEPT: TimeDelta = TimeDelta::minutes(10);
+
+/// How far back the vendor's history reaches.
 const LONGEST_HISTORY: &str = "89 days ago";
 
 /// The longest query, in bytes of JSON, that is sent in a URL. Percent-encoded it may be three times as long, and
@@ -186,8 +217,19 @@ impl Ids {
         if let Some(id) = self.chosen() {
             return id == run;
         }
-        let rest = run.as_str().strip_prefix(&self.prefix);
-        rest.is_some_and(|rest| rest.starts_with('-'))
+        self.own_part(run.as_str()).is_some()
+    }
+
+    /// What comes after the prefix in the id of a run that this crate named.
+    fn own_part<'r>(&self, run: &'r str) -> Option<&'r str> {
+        run.strip_prefix(&self.prefix)?.strip_prefix('-')
+    }
+
+    /// When this crate named the run; `None` for runs that have another id, and where the caller chose one for all: the history may
+    /// tell of an earlier run then.
+    fn named_at(&self, run: &str) -> Option<DateTime<Utc>> {
+        let own = self.own_part(run).filter(|_| self.chosen().is_none())?;
+        ScheduleId::time_of(own)
     }
 }
 
@@ -235,6 +277,7 @@ fn snapshot(run: &RunRef, query_run: &QueryRun) -> RunSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::SystemClock;
 
     #[test]
     fn every_state_has_a_phase_and_an_unknown_state_is_not_terminal() {
@@ -262,8 +305,16 @@ mod tests {
         let run = ids(&one).next();
         assert!(ids(&one).has(&run) && !ids(&other).has(&run));
         assert_ne!(ids(&one).next(), run);
-        let named = one.schedule_id("mine");
+        let named = one.clone().schedule_id("mine");
         assert_eq!(ids(&named).next().as_str(), "mine");
         assert!(ids(&named).has(&"mine".into()) && !ids(&named).has(&run));
+
+        let now = SystemClock.utc();
+        let at = ids(&one).named_at(run.as_str()).unwrap();
+        assert!(at <= now && now - at < TimeDelta::minutes(1), "{at}");
+        let short = format!("{}-1", ids(&one).prefix);
+        for (query, id) in [(&other, run.as_str()), (&named, "mine"), (&one, &short), (&one, "")] {
+            assert_eq!(ids(query).named_at(id), None, "{id}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::RangeInclusive;
 
+use chrono::{DateTime, Utc};
+
 use super::parameters::{Limited, check_id};
 use crate::client::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
@@ -41,7 +43,12 @@ impl ScheduleId {
         // ids.
         let random = RandomState::new().hash_one(now);
         let time = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        Self::from(format!("{prefix}-{}{}", digits(time, 9), digits(random, 12)))
+        Self::from(format!("{prefix}-{}{}", digits(time, TIME), digits(random, 12)))
+    }
+
+    /// The time in what a [`unique`](Self::unique) id has after its prefix.
+    pub(super) fn time_of(own: &str) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(i64::from_str_radix(own.get(..TIME)?, 36).ok()?)
     }
 
     /// Refuses an id that no run can have. Ids that the vendor made are sent back as they came, whatever they contain.
@@ -59,6 +66,9 @@ impl Limited for ScheduleId {
         check_id(name, self.as_str(), limits)
     }
 }
+
+/// How many digits the time has in an id.
+const TIME: usize = 9;
 
 /// The last digits of a number in base 36.
 fn digits(mut number: u64, count: usize) -> String {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use scheduled_runs::supermetrics::{
     ApiKey, BatchState, CancelBatch, Cell, CreateBatch, Download, DownloadQuery,
     DownloadSavedQuery, Format, GetBatch, GetBatchStatus, GetMe, GetQueryStatus, GetResults,
@@ -299,6 +299,35 @@ async fn what_has_expired_is_not_found_whatever_its_status() {
     }
     let error = client.send(GetResults::new(done.run.id())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_run_whose_status_has_expired_is_found_in_the_history() {
+    let fake = FakeSupermetrics::start().await;
+    let clock = ManualClock::new();
+    let client = fake.client_builder().clock(clock.clone()).build().unwrap();
+    let target = supermetrics::target(&query());
+    let run = client.trigger_and_wait(&target).await.unwrap().run;
+    fake.next_run(Plan::fails("no"));
+    let failed = client.trigger_and_wait(&target).await.unwrap().run;
+    let chosen = supermetrics::target(&query().schedule_id("mine"));
+    let chosen = client.trigger_and_wait(&chosen).await.unwrap().run;
+    fake.expire_results();
+    clock.advance(Duration::from_secs(7200));
+    fake.use_clock(&clock);
+    for (run, phase) in [(&run, Phase::Succeeded), (&failed, Phase::Failed)] {
+        let ended = client.wait(run).await.unwrap();
+        assert_eq!((ended.phase, ended.failure), (phase, None));
+    }
+    let ends: Vec<_> = client.wait_all([run, failed]).ends().try_collect().await.unwrap();
+    assert_eq!(ends.len(), 2);
+
+    // It could be an earlier one, and one that this crate did not start is not looked for.
+    for run in [chosen, target.run("another")] {
+        let sent = fake.requests().len();
+        let error = client.wait(&run).await.unwrap_err();
+        assert_eq!((error.kind(), fake.requests().len() - sent), (ErrorKind::NotFound, 1));
+    }
 }
 
 #[tokio::test]
