@@ -184,12 +184,14 @@ impl Executions {
     }
 }
 
-/// The job with what it was started with: Kubernetes before 12.1 leaves that out of lists. A job that is gone stays as listed.
+/// The job with what it was started with, and with its status. Kubernetes before 12.1 leaves the first out of lists, and a Notebook
+/// Server before 10.9 both. A job that is gone stays as listed.
 async fn with_inputs(calls: &SharedDeadline<'_, ArcGis>, job: NotebookJob) -> Result<NotebookJob> {
-    if job.inputs.is_some() {
+    if job.inputs.is_some() && job.status.is_some() {
         return Ok(job);
     }
     match calls.send(GetNotebookJob::new(&job.job_id)).await.map(Response::into_inner) {
+        Ok(found) if job.status.is_none() => Ok(found),
         Ok(NotebookJob { inputs, .. }) => Ok(NotebookJob { inputs, ..job }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(job),
         Err(error) => Err(error),

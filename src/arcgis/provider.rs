@@ -81,8 +81,8 @@ fn encoded(id: &str) -> String {
 /// also those of its tasks and web tools; an administrator sees all, others their own. So the [capabilities](Self::capabilities) are
 /// those of tasks, and [`capabilities_of`](Self::capabilities_of) says what can be done with a notebook.
 ///
-/// A list is one page of the server's, sorted newest first, because the vendor documents no order. Kubernetes before 12.1 lists jobs
-/// without saying which notebook they execute: then each job in the list costs a request more.
+/// A list is one page of the server's, sorted newest first, because the vendor documents no order. Kubernetes before 12.1 and
+/// Notebook Server before 10.9 list jobs without saying which notebook they execute: then each job in the list costs a request more.
 ///
 /// A job may be removed when it has ended: by Kubernetes, or on a Notebook Server by
 /// [`DeleteNotebookJobs`](super::DeleteNotebookJobs) and the server's own clean-up. A start whose response is lost is said to have

@@ -825,6 +825,17 @@ async fn a_job_is_cancelled_as_far_as_the_version_can() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+/// Without details, a Notebook Server lists jobs without their status.
+#[tokio::test]
+async fn a_wait_for_many_jobs_that_are_listed_without_their_status_ends() {
+    let (fake, client, target) = notebook(on_a_server).await;
+    fake.job_details(false);
+    let runs = [client.trigger(&target).await.unwrap(), client.trigger(&target).await.unwrap()];
+    let wait = client.wait_all(runs).timeout(Duration::from_secs(600));
+    let ends: Vec<_> = wait.ends().try_collect().await.unwrap();
+    assert!(ends.len() == 2 && ends.iter().all(|end| end.phase == Phase::Succeeded), "{ends:?}");
+}
+
 #[tokio::test]
 async fn the_runs_of_a_notebook_are_its_own_and_all_of_them() {
     let (fake, client, target) = notebook(on_a_server).await;

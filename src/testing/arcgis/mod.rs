@@ -171,7 +171,7 @@ impl FakeArcGis {
         self.at("/notebooks")
     }
 
-    /// Whether lists of jobs of Kubernetes have details, as since 12.1. Default `true`.
+    /// Whether lists of jobs have details: on Kubernetes since 12.1, on a Notebook Server since 10.9. Default `true`.
     pub fn job_details(&self, listed: bool) {
         self.lock().job_settings.without_details = !listed;
     }

@@ -121,6 +121,7 @@ fn list(state: &mut State, sent: &Sent<'_>, caller: &Caller) -> Reply {
             jobs.sort_by_key(|job| std::cmp::Reverse(job.started));
         }
         jobs.truncate(num.unwrap_or(USUAL_LIST));
+        let detail = detail && !state.job_settings.without_details;
         let shown =
             jobs.iter().map(|job| if detail { job.shown(state, true) } else { job.row(state) });
         let shown: Vec<Value> = shown.collect();
