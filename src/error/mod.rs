@@ -434,6 +434,19 @@ impl Set<'_> {
         self
     }
 
+    /// Adds to the text.
+    pub(crate) fn note(self, note: &str) -> Self {
+        let inner = &mut *self.0;
+        let said = inner.vendor_error.as_ref().is_some_and(|error| error.message.is_some());
+        inner.message = match &*inner.message {
+            "" if said => note.to_owned(),
+            "" => format!("{}; {note}", inner.kind.text()),
+            message => format!("{message}; {note}"),
+        }
+        .into();
+        self
+    }
+
     /// What the vendor said. If it is that a run failed, it is the reason.
     pub(crate) fn vendor_error(self, error: Option<VendorError>) -> Self {
         if let (ErrorKind::RunFailed, Some(VendorError { code, message, .. })) =

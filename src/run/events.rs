@@ -48,10 +48,10 @@ impl Event {
     /// Events were lost: it concerns every run.
     const ANY: Self = Self { vendor: None, scope: None, target: None, run: None };
 
-    /// Names the account: the [scope](super::Target::scoped) of a target, with or without the host before it.
+    /// Names the account: the [scope](super::Target::scoped) of a target, with or without the host before it. An empty name is none.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<Box<str>>) -> Self {
-        self.scope = Some(scope.into());
+        self.scope = Some(scope.into()).filter(|scope| !scope.is_empty());
         self
     }
 
@@ -214,6 +214,9 @@ mod tests {
         let run: RunRef = "acme:nightly/42".parse().unwrap();
         assert!(Event::of(acme.clone()).concerns(&run));
         assert!(!Event::of(other).concerns(&run));
-        assert!(!Event::of(acme).target("weekly").concerns(&run));
+        assert!(!Event::of(acme.clone()).target("weekly").concerns(&run));
+        let scoped: RunRef = "acme@sales:nightly/42".parse().unwrap();
+        assert!(Event::of(acme.clone()).scope("").concerns(&scoped), "an empty name is none");
+        assert!(!Event::of(acme).scope("other").concerns(&scoped));
     }
 }

@@ -360,7 +360,7 @@ impl Awaited {
     ) -> Option<Result<RunSnapshot>> {
         self.polls = self.polls.saturating_add(1);
         self.polled_at = Some(now);
-        let error = match polled {
+        let mut error = match polled {
             Ok(snapshot) => {
                 if let Some(report) = &mut settings.on_update {
                     report(&snapshot);
@@ -399,10 +399,14 @@ impl Awaited {
                         Tolerance::Forever => true,
                     })
         };
+        let polls = before.saturating_add(1);
         if !tolerated {
+            if polls > 1 {
+                let seconds = failing_for.as_secs();
+                error.set().note(&format!("{polls} polls in a row have failed, over {seconds} s"));
+            }
             return Some(Err(error));
         }
-        let polls = before.saturating_add(1);
         trace::poll_failed(&error, polls);
         if let Some(report) = &mut settings.on_failed_poll {
             report(&error, polls);

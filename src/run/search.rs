@@ -84,7 +84,7 @@ impl Look {
 
         let enough = |(look, met, behind): &mut Read, recent: RecentRuns| {
             look.server_time = look.server_time.or(recent.server_time);
-            look.kept_since = look.kept_since.or(recent.kept_since);
+            look.kept_since = look.kept_since.max(recent.kept_since);
             for run in recent.page.items {
                 if known.contains(&run.run) {
                     met.insert(run.run);

@@ -426,12 +426,22 @@ async fn a_recovery_by_id_believes_that_nothing_started_only_where_that_is_certa
         let listed = move || RecentRuns::new(Page::new(Vec::new(), None), None).kept_since(time);
         Own::new(by_id.clone().list()).named("7").on_list(move |_, _| Ok(listed()))
     };
+    // The second page shows that the list is cut.
+    let cut = Own::new(by_id.clone().list()).named("7").on_list(|_, page| {
+        let (next, since) = match page {
+            0 => (Some(Cursor::new("1")), DateTime::UNIX_EPOCH),
+            _ => (None, DateTime::<Utc>::MAX_UTC),
+        };
+        let runs = vec![RunSnapshot::new(Own::target().run("6"), Phase::Succeeded)];
+        Ok(RecentRuns::new(Page::new(runs, next), None).kept_since(Some(since)))
+    });
     for (provider, outcome) in [
         (Own::new(by_id.clone()).named("7"), Ok(None)),
         (listed_since(None), Ok(None)),
         (listed_since(Some(DateTime::UNIX_EPOCH)), Ok(None)),
         // It may have ended, and is not listed any more.
         (listed_since(Some(DateTime::<Utc>::MAX_UTC)), Err(ErrorKind::Ambiguous)),
+        (cut, Err(ErrorKind::Ambiguous)),
     ] {
         let prepared = provider.prepare(&Own::target()).await.unwrap();
         let intent = prepared.intent().clone();
@@ -558,6 +568,19 @@ async fn a_run_that_has_ended_when_its_wait_is_to_cancel_it_is_returned() {
     let error = own.wait(&run).every(minute).timeout(limit).cancel_on_timeout().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
     assert!(error.to_string().ends_with("it had already ended when it was to be cancelled"));
+}
+
+#[tokio::test]
+async fn a_wait_that_gives_up_after_an_outage_says_how_long_that_was() {
+    let run = Own::target().run("7");
+    for (tolerated, text) in
+        [(0, "the test says so"), (2, "the test says so; 3 polls in a row have failed, over 10 s")]
+    {
+        let own = Own::new(Capabilities::new());
+        let own = own.on_look(|_, _| ready(Err(said(ErrorKind::Server))));
+        let wait = own.wait(&run).every(Duration::from_secs(5)).tolerate(tolerated);
+        assert_eq!(wait.await.unwrap_err().to_string(), text);
+    }
 }
 
 #[tokio::test]
