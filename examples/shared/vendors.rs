@@ -393,12 +393,12 @@ async fn transfers(target: Option<Target>) -> Result<Connected> {
         return Ok(Connected { provider: Arc::new(client), target, fake: Some(Box::new(fake)) });
     };
     let team = team.parse().map_err(|_| config("SUPERMETRICS_TEAM is not a number"))?;
-    let base_url = variable(base);
-    let client = transfers::Client::builder()
-        .team(team)
-        .credential(supermetrics::ApiKey::new(key))
-        .base_url(base_url.unwrap_or_else(|| transfers::BASE_URL.to_owned()))
-        .build()?;
+    let mut client =
+        transfers::Client::builder().team(team).credential(supermetrics::ApiKey::new(key));
+    if let Some(url) = variable(base) {
+        client = client.base_url(url);
+    }
+    let client = client.build()?;
     let target = given(target, transfer, |id| Ok(client.target(id)))?;
     Ok(Connected { provider: Arc::new(client), target, fake: None })
 }

@@ -300,7 +300,8 @@ impl Triggered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecentRuns {
-    /// The runs, in the vendor's order, and where the list continues.
+    /// The runs, in the vendor's order, and where the list continues. Pass on the [`total`](Page::total) of the vendor's list, also if
+    /// some of its runs are left out here: a list whose total falls while it is read is read again.
     pub page: Page<RunSnapshot>,
     /// The server's time when it listed them; `None` if it does not say.
     pub server_time: Option<DateTime<Utc>>,

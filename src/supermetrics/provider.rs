@@ -146,8 +146,9 @@ impl RunProvider for Client {
         let response = self.share_deadline(limits).page(request, cursor.as_ref()).await?;
         let server_time = response.meta().server_date();
         let page = response.into_inner();
-        let runs = listed(target, &ids, page.items);
-        Ok(RecentRuns::new(Page::new(runs, page.next), server_time))
+        let items = listed(target, &ids, page.items);
+        let page = Page { items, next: page.next, total: page.total };
+        Ok(RecentRuns::new(page, server_time))
     }
 
     #[inline]

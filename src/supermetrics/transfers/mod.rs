@@ -176,8 +176,8 @@ impl Api for Transfers {
         Ok(Service::new(format!("{BASE_URL}/teams/{team}"), TransfersDialect))
     }
 
-    fn read_base_url(_: &Options, url: Url) -> Result<Url> {
-        if team_of(&url).is_none() {
+    fn read_base_url(options: &Options, url: Url) -> Result<Url> {
+        if team_of(&url).and_then(|team| team.parse().ok()) != options.team {
             return Err(Error::config(
                 "the base URL does not end with the team; leave it out, or pass https://dts-api.supermetrics.com/v1/teams/{team}",
             ));
@@ -352,12 +352,13 @@ mod tests {
         let dated = client.target_on("5", day("2026-03-02"));
         assert_eq!(dated, target_on(7301, "5", day("2026-03-02")));
         assert_eq!(dated.to_string(), "supermetrics-transfers@7301:5.2026-03-02");
-        let own = builder().team(1).base_url("https://proxy.example/x/teams/8/").build().unwrap();
+        let own = builder().team(8).base_url("https://proxy.example/x/teams/8/").build().unwrap();
         assert_eq!(own.scope(), Some("8"));
         for (builder, says) in [
             (builder(), "no team is set"),
             (builder().team(0), "no team is set"),
             (builder().team(7).base_url(BASE_URL), "does not end with the team"),
+            (builder().team(1).base_url("https://proxy.example/x/teams/8/"), "with the team"),
             (
                 builder().team(7).base_url("https://hub.supermetrics.com/teams/7/canary"),
                 "does not end with the team",

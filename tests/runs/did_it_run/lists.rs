@@ -8,10 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use scheduled_runs::client::{Clock, TransportErrorKind};
 use scheduled_runs::run::{Capabilities, RecentRuns, Triggered};
+use scheduled_runs::testing::mode::FakeMode;
+use scheduled_runs::testing::supermetrics::FakeSupermetrics;
 use scheduled_runs::testing::{ManualClock, ScriptedTransport};
 use scheduled_runs::{
     CallLimits, Cursor, Delivery, Error, ErrorKind, Page, Phase, Result, RunProvider,
-    RunProviderExt as _, RunRef, RunSnapshot, Target, Vendor, adobe, foundry,
+    RunProviderExt as _, RunRef, RunSnapshot, Target, Vendor, adobe, foundry, mode, supermetrics,
 };
 
 /// A vendor whose list is as odd as a test wants. All triggers are lost, and started all the same.
@@ -249,6 +251,23 @@ async fn a_list_that_becomes_shorter_while_it_is_read_is_read_again() {
     let error = shelf.prepare(&shelf.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Pagination);
     assert!(error.to_string().contains("lost items each of the 3 times"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_that_are_counted_say_so_to_a_search() {
+    let limits = CallLimits::default();
+    let (reports, queries) = (FakeMode::start().await, FakeSupermetrics::start().await);
+    let providers: [(Arc<dyn RunProvider>, Target); 2] = [
+        (Arc::new(reports.client_builder().build().unwrap()), mode::target(FakeMode::REPORT)),
+        (
+            Arc::new(queries.client_builder().build().unwrap()),
+            supermetrics::target(&super::query()),
+        ),
+    ];
+    for (provider, target) in providers {
+        let recent = provider.recent_runs(&target, None, &limits).await.unwrap();
+        assert!(recent.page.total.is_some(), "{}", provider.vendor());
+    }
 }
 
 #[tokio::test]
