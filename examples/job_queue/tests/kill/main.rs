@@ -179,10 +179,10 @@ impl Vendors {
         }
     }
 
-    /// The runs that there are, as the vendor lists them.
+    /// The ids of the runs that there are, as the vendor lists them.
     async fn runs(&self, target: &Target) -> BTreeSet<String> {
         let provider = self.provider(target);
-        let runs = provider.runs(target).map_ok(|run| run.run.to_string());
+        let runs = provider.runs(target).map_ok(|run| run.run.id().to_owned());
         runs.try_collect().await.unwrap()
     }
 }
@@ -425,8 +425,11 @@ impl Case {
         let (mut wrong, mut unknown) = (Vec::new(), 0);
         for target in &self.vendors.targets {
             let ours: Vec<_> = jobs.iter().filter(|job| job.target == *target).collect();
-            let owned: BTreeSet<_> =
-                ours.iter().filter_map(|job| job.run.as_ref()).map(ToString::to_string).collect();
+            let owned: BTreeSet<_> = ours
+                .iter()
+                .filter_map(|job| job.run.as_ref())
+                .map(|run| run.id().to_owned())
+                .collect();
             let runs = self.vendors.runs(target).await;
             unknown += runs.difference(&owned).count();
             if owned.len() != ours.len() || runs != owned {
