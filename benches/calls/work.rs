@@ -111,7 +111,7 @@ impl Work {
             What::List(Shape::Mode) => {
                 let builder = mode::Client::builder().workspace("acme");
                 self.list::<_, ModeList>(
-                    client(builder, url),
+                    client(builder, &format!("{url}/acme")),
                     mode::ListReportRuns::new("f2lkg3hwjj9a"),
                     "/reports/f2lkg3hwjj9a/runs",
                 )

@@ -54,7 +54,8 @@ pub(crate) fn work(vendor: &str, url: &str) {
                 at_once(&client, &request, |run| run.run_id.as_str()).await;
             }
             Vendor::Mode => {
-                let client = client(mode::Client::builder().workspace("acme"), url);
+                let client =
+                    client(mode::Client::builder().workspace("acme"), &format!("{url}/acme"));
                 let request = mode::ListReportRuns::new("r1");
                 ahead(&client, &request, |run| run.token.as_str()).await;
                 at_once(&client, &request, |run| run.token.as_str()).await;

@@ -61,7 +61,8 @@ pub(crate) fn work(vendor: &str, how: &str, url: &str) {
                 counted(client, arcgis::ListTaskRuns::new("t1"), how, size).await;
             }
             Vendor::Mode => {
-                let client = client(mode::Client::builder().workspace("acme"), url);
+                let client =
+                    client(mode::Client::builder().workspace("acme"), &format!("{url}/acme"));
                 counted(client, mode::ListReportRuns::new("r1"), how, size).await;
             }
             _ => {
