@@ -354,9 +354,10 @@ struct State {
     held: Option<Held>,
     /// When a refused token was last replaced.
     replaced: Option<Instant>,
-    /// How many calls have begun to fetch a token, and which of them is doing it.
+    /// How many calls have begun to fetch a token, which of them the others wait for, and whose token was held last.
     fetches: u64,
     fetching: Option<u64>,
+    fetched: u64,
 }
 
 #[derive(Debug)]
@@ -460,9 +461,9 @@ impl<S: TokenSource> CachedToken<S> {
         let value = new.value.clone();
         {
             let mut state = self.state();
-            // Otherwise another call has taken over: its token was asked for later.
-            if state.fetches == fetching.number {
-                state.held = Some(new);
+            // Otherwise another call has taken over and has one that was asked for later.
+            if fetching.number > state.fetched {
+                (state.held, state.fetched) = (Some(new), fetching.number);
             }
         }
         drop(fetching);

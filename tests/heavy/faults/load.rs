@@ -241,6 +241,25 @@ async fn fault_57_a_token_is_renewed_before_its_end_whatever_the_wall_clock_says
 }
 
 #[tokio::test(start_paused = true)]
+async fn fault_55_a_token_that_takes_long_is_the_one_that_all_calls_wait_for() {
+    let vendor = Answers::new(|_, _| answer(200, RUNS));
+    let source = Slow::new([[12_000, 3_600_000]; 3]);
+    let client = builder().clock(SystemClock::default()).transport(vendor.clone());
+    let client = client.credential(source).build().unwrap();
+    let began = SystemClock::default().now();
+    let calls = (0..20).map(|_| async {
+        client.send(read()).await.unwrap();
+        (SystemClock::default().now() - began).as_secs()
+    });
+    let mut took = join_all(calls).await;
+    took.sort_unstable();
+    // The two that did not want to wait any longer, after 5 s and 10 s, have tokens of their own.
+    assert_eq!(took, [[12; 18].as_slice(), &[17, 22]].concat());
+    client.send(read()).await.unwrap();
+    assert_eq!(token(vendor.sent().last().unwrap()), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn fault_57_a_token_that_ends_while_its_early_renewal_takes_too_long_is_not_used() {
     let vendor = Answers::new(|_, _| answer(200, RUNS));
     let source = Slow::new([[0, 20_000], [6_000, 3_600_000], [0, 3_600_000]]);
