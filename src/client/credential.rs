@@ -336,7 +336,8 @@ impl Debug for Token {
     }
 }
 
-/// Turns a [`TokenSource`] into a [`Credential`]: keeps the token, renews it early, and asks once however many calls wait.
+/// Turns a [`TokenSource`] into a [`Credential`]: keeps the token, renews it early, and asks once however many calls wait. If a token
+/// takes longer than 5 s to come, one of the waiting calls asks as well: nobody may be polling the one that asked first.
 ///
 /// Renewal starts when a tenth of the token's life is left, at most [`EARLY`](Self::EARLY). If it fails then, the old
 /// token is used as long as it lives. Life is measured with the monotonic clock from the moment the token came, so that
