@@ -93,7 +93,7 @@ async fn a_transfer_is_created_changed_paused_and_deleted() {
     let error = other.send(ListTransfers::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     let url = fake.base_url().replace("7301", "7302");
-    let other = fake.client_builder().base_url(url).build().unwrap();
+    let other = fake.client_builder().team(7302).base_url(url).build().unwrap();
     assert_eq!(other.send(ListTransfers::new()).await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
