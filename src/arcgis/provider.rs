@@ -161,12 +161,12 @@ impl RunProvider for Client {
         }
     }
 
-    #[inline]
     /// The portal chooses the ids. Of a task, the error says what can be run instead.
     fn name_run(&self, target: &Target) -> Result<Option<RunRef>> {
         notebook_of(target.id_at(self)?, "starts a run of a task").map(|_| None)
     }
 
+    #[inline]
     async fn send_trigger(
         &self,
         target: &Target,
