@@ -470,13 +470,15 @@ impl<S: TokenSource> CachedToken<S> {
         drop(fetching);
         Ok(value)
     }
+}
 
+impl<S> CachedToken<S> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call that fetches a token. The others are told when it ends, or is dropped.
+/// A call that fetches a token. The others are notified when it ends, or is dropped.
 struct Fetching<'c, S> {
     token: &'c CachedToken<S>,
     number: u64,
@@ -492,7 +494,7 @@ impl<'c, S> Fetching<'c, S> {
 
 impl<S> Drop for Fetching<'_, S> {
     fn drop(&mut self) {
-        let mut state = self.token.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.token.state();
         if state.fetching == Some(self.number) {
             state.fetching = None;
         }

@@ -46,7 +46,7 @@ pub enum ErrorKind {
     /// The vendor has no such operation.
     Unsupported,
     /// The run was not seen to end within the wait's limit; [`Error::run`](crate::Error::run) says which one it is. The wait does not stop
-    /// it, unless it was told to.
+    /// it, unless [`cancel_on_timeout`](crate::run::Wait::cancel_on_timeout) is set.
     WaitTimeout,
     /// The run failed, was cancelled or was skipped; [`Error::failure`](crate::Error::failure) says why and, of a run that was awaited,
     /// the phase of [`Error::last_snapshot`](crate::Error::last_snapshot) which of them.

@@ -59,10 +59,12 @@ pub(crate) struct Slow {
 }
 
 impl Slow {
-    /// In milliseconds.
-    pub(crate) fn new(tokens: impl IntoIterator<Item = [u64; 2]>) -> CachedToken<Self> {
+    /// A client with such tokens, in milliseconds.
+    pub(crate) fn client(vendor: &Answers, tokens: impl IntoIterator<Item = [u64; 2]>) -> Client {
         let tokens = tokens.into_iter().map(|times| times.map(Duration::from_millis));
-        Self { tokens: tokens.collect(), asked: AtomicUsize::new(0) }.into()
+        let source = Self { tokens: tokens.collect(), asked: AtomicUsize::new(0) };
+        let builder = builder().clock(SystemClock::default()).transport(vendor.clone());
+        builder.credential(CachedToken::from(source)).build().unwrap()
     }
 }
 
@@ -243,9 +245,7 @@ async fn fault_57_a_token_is_renewed_before_its_end_whatever_the_wall_clock_says
 #[tokio::test(start_paused = true)]
 async fn fault_55_a_token_that_takes_long_is_the_one_that_all_calls_wait_for() {
     let vendor = Answers::new(|_, _| answer(200, RUNS));
-    let source = Slow::new([[12_000, 3_600_000]; 3]);
-    let client = builder().clock(SystemClock::default()).transport(vendor.clone());
-    let client = client.credential(source).build().unwrap();
+    let client = Slow::client(&vendor, [[12_000, 3_600_000]; 3]);
     let began = SystemClock::default().now();
     let calls = (0..20).map(|_| async {
         client.send(read()).await.unwrap();
@@ -262,13 +262,7 @@ async fn fault_55_a_token_that_takes_long_is_the_one_that_all_calls_wait_for() {
 #[tokio::test(start_paused = true)]
 async fn fault_57_a_token_that_ends_while_its_early_renewal_takes_too_long_is_not_used() {
     let vendor = Answers::new(|_, _| answer(200, RUNS));
-    let source = Slow::new([[0, 20_000], [6_000, 3_600_000], [0, 3_600_000]]);
-    let client = builder()
-        .clock(SystemClock::default())
-        .transport(vendor.clone())
-        .credential(source)
-        .build()
-        .unwrap();
+    let client = Slow::client(&vendor, [[0, 20_000], [6_000, 3_600_000], [0, 3_600_000]]);
     client.send(read()).await.unwrap();
     SystemClock::default().sleep(Duration::from_secs(19)).await;
     client.send(read()).await.unwrap();
@@ -284,13 +278,7 @@ async fn fault_57_a_token_that_was_asked_for_earlier_does_not_replace_a_newer_on
         let late = SystemClock::default().now() - begun >= Duration::from_secs(951);
         if late && token(request) < 3 { answer(401, "") } else { answer(200, RUNS) }
     });
-    let source = Slow::new([[0, 1_000_000], [4_000, 1_000_000], [0, 1_000_000]]);
-    let client = builder()
-        .clock(SystemClock::default())
-        .transport(vendor.clone())
-        .credential(source)
-        .build()
-        .unwrap();
+    let client = Slow::client(&vendor, [[0, 1_000_000], [4_000, 1_000_000], [0, 1_000_000]]);
     client.send(read()).await.unwrap();
     clock.sleep(Duration::from_millis(950_500)).await;
     // It asks for the second token at 950.5 s and gets it at 954.5 s. The other one is refused at 952 s.

@@ -12,7 +12,7 @@ use scheduled_runs::mode::{self, ApiToken, ListReportRuns, Verify};
 use scheduled_runs::{Error, ErrorKind, RunProviderExt as _};
 
 use crate::load::{Slow, token};
-use crate::{Answers, RUNS, answer, builder, read};
+use crate::{Answers, RUNS, answer, read};
 
 fn mode_at(server: &Answers) -> mode::Client {
     let credential = ApiToken::new("token", "secret");
@@ -20,13 +20,19 @@ fn mode_at(server: &Answers) -> mode::Client {
     builder.transport(server.clone()).build().unwrap()
 }
 
+/// A client that has sent so many of the 40 requests that the rate admits at once.
+async fn mode_after(calls: usize, server: &Answers) -> mode::Client {
+    let client = mode_at(server);
+    for _ in 0..calls {
+        client.send(Verify::new()).await.unwrap();
+    }
+    client
+}
+
 #[tokio::test(start_paused = true)]
 async fn fault_65_a_page_that_is_not_polled_while_it_waits_for_the_rate_holds_nobody_up() {
     let server = Answers::new(|_, _| answer(200, "{}"));
-    let client = mode_at(&server);
-    for _ in 0..40 {
-        client.send(Verify::new()).await.unwrap();
-    }
+    let client = mode_after(40, &server).await;
     let mut pages = client.pages(ListReportRuns::new("r"));
     assert!(poll!(Box::pin(pages.next())).is_pending());
     // As a `select!` does whose other branch was first.
@@ -55,10 +61,7 @@ async fn fault_65_polls_of_a_wait_for_many_hold_nobody_up_between_two_ends() {
 #[tokio::test(start_paused = true)]
 async fn fault_65_calls_whose_turns_came_while_nobody_polled_them_count_no_more() {
     let server = Answers::new(|_, _| answer(200, "{}"));
-    let client = mode_at(&server);
-    for _ in 0..40 {
-        client.send(Verify::new()).await.unwrap();
-    }
+    let client = mode_after(40, &server).await;
     let mut unpolled: Vec<_> = (0..80).map(|_| Box::pin(client.send(Verify::new()))).collect();
     for call in &mut unpolled {
         assert!(poll!(call).is_pending());
@@ -71,10 +74,7 @@ async fn fault_65_calls_whose_turns_came_while_nobody_polled_them_count_no_more(
 async fn fault_14_a_call_that_the_rate_admits_too_late_says_what_failed_before() {
     let server =
         Answers::new(|number, _| if number < 39 { answer(200, "{}") } else { answer(503, "") });
-    let client = mode_at(&server);
-    for _ in 0..39 {
-        client.send(Verify::new()).await.unwrap();
-    }
+    let client = mode_after(39, &server).await;
     let call = client.call(Verify::new()).deadline(Duration::from_secs(5)).send().await;
     let error = call.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Timeout, 1));
@@ -85,13 +85,7 @@ async fn fault_14_a_call_that_the_rate_admits_too_late_says_what_failed_before()
 #[tokio::test(start_paused = true)]
 async fn fault_65_a_call_that_is_not_polled_while_it_fetches_a_token_holds_nobody_up_for_long() {
     let server = Answers::new(|_, _| answer(200, RUNS));
-    let source = Slow::new([[500, 3_600_000], [500, 3_600_000]]);
-    let client = builder()
-        .clock(SystemClock::default())
-        .transport(server.clone())
-        .credential(source)
-        .build()
-        .unwrap();
+    let client = Slow::client(&server, [[500, 3_600_000], [500, 3_600_000]]);
     let mut unpolled = Box::pin(client.send(read()));
     assert!(poll!(&mut unpolled).is_pending());
     let others = join_all((0..9).map(|_| client.send(read())));
@@ -113,13 +107,7 @@ async fn fault_65_polls_that_stand_still_between_two_ends_do_not_keep_the_token_
         let run = r#"{"id":"r","state":"SUCCESS"}"#;
         if is_refused { answer(401, "") } else { answer(200, run) }
     });
-    let source = Slow::new([[0, 3_600_000], [60_000, 3_600_000], [0, 3_600_000]]);
-    let client = builder()
-        .clock(SystemClock::default())
-        .transport(server.clone())
-        .credential(source)
-        .build()
-        .unwrap();
+    let client = Slow::client(&server, [[0, 3_600_000], [60_000, 3_600_000], [0, 3_600_000]]);
     let runs = ["one", "other"].map(|target| adobe::target(target).run("r"));
     let mut ends = client.wait_all(runs).ends();
     assert_eq!(ends.next().await.unwrap().unwrap().run.target().id(), "one");
